@@ -1,0 +1,35 @@
+# Everything runs in a virtual environment of its own, .venv, which the first command sets up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: compare check test proof bench clean
+
+# The main job: the quickstart suite on every backend, under both ways of handling.
+compare: $(READY)
+	$(BIN)/unified-agents compare quickstart
+
+# Lint, types and the quick tests.
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -m "not slow and not proof" -n 2
+
+test: $(READY)
+	$(BIN)/pytest -m "not proof" -n 2
+
+proof: $(READY)
+	$(BIN)/pytest -m proof --timeout 3600
+
+bench: $(READY)
+	$(BIN)/pytest comparisons/benchmarks --benchmark-only --timeout 3600 -s
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,149 @@
+"""What the author of an adapter implements, and what it is given.
+
+An adapter is a small translation: it builds the framework's own agent from our model client and our tools, runs it on
+a list of messages, and says which of our errors a foreign one is. Limits, retries, events, spans and validation stand
+on the seams and are none of its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from unified_agents.config import Handling
+from unified_agents.errors import RunError
+from unified_agents.messages import JsonObject, Message
+from unified_agents.run.calls import ToolOutcome
+from unified_agents.tools.definition import Tool
+from unified_agents.tools.runner import refuse_sync, run_call
+from unified_agents.tools.watching import watched
+from unified_agents.wire.client import ModelClient
+from unified_agents.wire.request import INVALID_CALL_TOOL
+
+__all__ = [
+    "INVALID_CALL_TOOL",
+    "AgentSpec",
+    "Backend",
+    "BoundTool",
+    "Capability",
+    "ModelClient",
+    "NativeAgent",
+    "ToolOutcome",
+]
+
+
+class Capability(StrEnum):
+    """What a backend may or may not be able to do. The contract suite proves each declaration."""
+
+    TOOLS = "tools"
+    """It calls tools."""
+    PARALLEL_TOOLS = "parallel_tools"
+    """It runs the calls of one answer at the same time."""
+    STREAMING = "streaming"
+    """Its framework can ask for a streamed answer."""
+    NATIVE = "native"
+    """It can run under `handling: native`."""
+
+
+@dataclass(slots=True, frozen=True)
+class BoundTool:
+    """One tool as an adapter translates it.
+
+    Attributes:
+        name: The name on the wire, which every provider accepts.
+        description: What the model is told.
+        parameters: The canonical JSON Schema.
+        tool: The definition; None for the reserved tool that takes calls which a framework would choke on.
+    """
+
+    name: str
+    description: str
+    parameters: JsonObject
+    tool: Tool | None
+
+    async def run(self, call_id: str) -> ToolOutcome:
+        """Under `unified`: carry out the call with this id. The arguments are taken from the wire.
+
+        Raises:
+            asyncio.CancelledError: the run has ended.
+        """
+        return await run_call(call_id)
+
+    def refuse_sync(self) -> None:
+        """What to do when the framework calls the tool synchronously.
+
+        Raises:
+            UnsupportedCapabilityError: always.
+        """
+        refuse_sync()
+
+    def function(self) -> Callable[..., Any]:
+        """Under `native`: the tool's own function, watched, for the framework to wrap as its documentation says."""
+        if self.tool is None:
+            raise ValueError("the reserved tool exists under `unified` only")
+        return watched(self.tool)
+
+    @property
+    def is_schema_only(self) -> bool:
+        """Whether there is only a JSON Schema, and no typed function behind it."""
+        return self.tool is not None and self.tool.is_schema_only
+
+
+@dataclass(slots=True, frozen=True)
+class AgentSpec:
+    """What an adapter builds its native agent from.
+
+    Attributes:
+        name: The agent's name.
+        instructions: The system text; None for none.
+        tools: What the model is offered; under `unified` with the reserved tool last.
+        model: How to reach the model.
+        handling: `unified` or `native`.
+    """
+
+    name: str
+    instructions: str | None
+    tools: tuple[BoundTool, ...]
+    model: ModelClient
+    handling: Handling
+
+
+@runtime_checkable
+class NativeAgent(Protocol):
+    """A framework's agent, ready to run. One serves many runs at once, so it keeps no state of a run."""
+
+    @property
+    def native(self) -> object:
+        """The framework's own object."""
+
+    async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
+        """Run the native loop on a conversation, to its final answer.
+
+        Ends at once when it is cancelled, and leaves no task behind.
+
+        Args:
+            messages: The conversation without the instructions.
+            stream: Whether the framework shall ask for streamed answers, where it can.
+
+        Returns:
+            The final answer's text; None when the framework gives none.
+        """
+
+    def translate(self, error: Exception) -> RunError | None:
+        """Which of our errors a foreign one is; None when it is none of the framework's or its client's."""
+
+
+class Backend(Protocol):
+    """An adapter's entry point: `unified_agents.backends` names a class without arguments that has these."""
+
+    name: str
+    capabilities: frozenset[Capability]
+
+    def build(self, spec: AgentSpec) -> NativeAgent:
+        """Make the native agent. Opens nothing and asks nothing.
+
+        Raises:
+            UnsupportedCapabilityError: the framework cannot do what the spec asks.
+        """

@@ -1,0 +1,133 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from unified_agents.agent import create_agent
+from unified_agents.errors import RunError, UnifiedAgentsError
+from unified_agents.registry import backend_info, backend_names
+from unified_agents.run.result import RunResult
+
+COMPLETED, FAILED, USAGE, LIMIT, INTERRUPTED = 0, 1, 2, 3, 130
+
+_EXIT_CODES = "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was met, 130 interrupted."
+
+app = typer.Typer(
+    name="unified-agents",
+    help=f"One agent interface over several frameworks, and proof of where they differ.\n\n{_EXIT_CODES}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"unified-agents {version('unified-agents')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
+    task: Annotated[str, typer.Argument(help="What to ask.")],
+    backend: Annotated[str | None, typer.Option(help="Run on this backend instead of the file's.")] = None,
+    model: Annotated[str | None, typer.Option(help="Ask this model instead, as provider:name.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Run one task with the agent of a YAML file, and print its answer.
+
+    Tools named in the file as module:name are looked up on the Python path and in the current folder.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    result = _awaited(_run(file, task, backend, model), as_json=as_json)
+    if as_json:
+        sys.stdout.write(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
+    elif result.output is not None:
+        sys.stdout.write(result.output + "\n")
+    if result.status == "limit":
+        _say(result.errors[-1].message)
+        raise typer.Exit(LIMIT)
+
+
+async def _run(file: Path, task: str, backend: str | None, model: str | None) -> RunResult:
+    agent = create_agent(file, backend=backend, model=model)
+    try:
+        return await agent.run(task)
+    finally:
+        await agent.aclose()
+
+
+@app.command()
+def backends(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
+) -> None:
+    """List the backends: which are ready, in which version, and how to install the others."""
+    infos = [backend_info(name) for name in backend_names()]
+    if as_json:
+        rows = [
+            {
+                "name": info.name,
+                "installed": info.installed,
+                "distribution": info.distribution,
+                "version": info.version,
+                "requires": info.requires,
+                "missing": list(info.missing),
+            }
+            for info in infos
+        ]
+        sys.stdout.write(json.dumps(rows) + "\n")
+        return
+    table = Table("backend", "state", "brought by", "packages")
+    for info in infos:
+        packages = ", ".join(f"{name} {found}" for name, found in info.requires.items())
+        state = "ready" if info.installed else f"not installed; run: {info.remedy}"
+        table.add_row(info.name, state, f"{info.distribution} {info.version}", packages)
+    Console().print(table)
+
+
+for _command in entry_points(group="unified_agents.commands"):
+    app.command(_command.name)(_command.load())
+
+
+def _awaited(work: Coroutine[Any, Any, RunResult], *, as_json: bool) -> RunResult:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    except RunError as error:
+        if as_json and error.result is not None:
+            sys.stdout.write(json.dumps(error.result.to_dict(), ensure_ascii=False) + "\n")
+        _stop(error, FAILED)
+    except UnifiedAgentsError as error:
+        _stop(error, USAGE)
+
+
+def _stop(error: UnifiedAgentsError, code: int) -> NoReturn:
+    _say(str(error))
+    raise typer.Exit(code) from None
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"unified-agents: {' '.join(text.split())}\n")

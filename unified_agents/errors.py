@@ -1,0 +1,253 @@
+"""The one tree of errors.
+
+    UnifiedAgentsError
+    ├── ConfigError (ValueError)                  a file, a value or an argument is wrong
+    │   ├── UnknownBackendError                   no such backend is registered
+    │   ├── BackendNotInstalledError (ImportError)    its framework is not installed
+    │   ├── BackendBrokenError (ImportError)      its framework is installed and fails on import
+    │   └── ToolDefinitionError (TypeError)       a function or a schema cannot be a tool
+    ├── UnsupportedCapabilityError (NotImplementedError)  the backend or the handling cannot do this
+    └── RunError                                  a run failed: it has a `kind` and a `result`
+        ├── ModelError
+        │   ├── ModelTimeoutError (TimeoutError)      kind "timeout"
+        │   ├── RateLimitError                        kind "rate_limit"
+        │   ├── NetworkError (ConnectionError)        kind "network"
+        │   ├── ServerError                           kind "server"
+        │   ├── AuthenticationError (PermissionError) kind "auth"
+        │   ├── BadRequestError (ValueError)          kind "bad_request"
+        │   └── BadResponseError (ValueError)         kind "bad_response"
+        ├── ToolCallError
+        │   ├── ToolTimeoutError (TimeoutError)       kind "timeout"
+        │   ├── InvalidInputError (ValueError)        kind "invalid_input"
+        │   ├── ToolNotFoundError (LookupError)       kind "tool_not_found"
+        │   └── ToolFailedError (RuntimeError)        kind "tool_error"
+        ├── LimitError (RuntimeError)             kind "limit": recorded in a result, never raised to a caller
+        └── BackendError (RuntimeError)           kind "backend": the framework itself failed
+
+What a framework or a client raises is translated once, in the adapter or on the wire, and chained as `__cause__`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from unified_agents.run.result import RunResult
+
+ErrorKind = Literal[
+    "timeout",
+    "rate_limit",
+    "network",
+    "server",
+    "auth",
+    "invalid_input",
+    "tool_not_found",
+    "tool_error",
+    "bad_request",
+    "bad_response",
+    "limit",
+    "cancelled",
+    "suspended",
+    "backend",
+]
+"""The closed list of what can go wrong in a run."""
+
+
+class ErrorRecord(BaseModel):
+    """An error as it stands in a result, a report or a file.
+
+    Attributes:
+        kind: One of the closed list `ErrorKind`.
+        type: The class of our tree.
+        message: One line for people. Never holds a secret.
+        native_type: The framework's or client's own class, as `module.Class`; None when we raised it ourselves.
+        retryable: Whether trying again could help.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ErrorKind
+    type: str
+    message: str
+    native_type: str | None = None
+    retryable: bool = False
+
+
+class UnifiedAgentsError(Exception):
+    """Root of everything that this library raises on purpose."""
+
+
+class ConfigError(UnifiedAgentsError, ValueError):
+    """A configuration, a file or an argument is wrong; the message says where and what to do."""
+
+
+class UnknownBackendError(ConfigError):
+    """No backend of that name is registered."""
+
+
+class BackendNotInstalledError(ConfigError, ImportError):
+    """The backend is known, and the packages that it needs are not installed."""
+
+
+class BackendBrokenError(ConfigError, ImportError):
+    """The backend's packages are installed, and importing them fails."""
+
+
+class ToolDefinitionError(ConfigError, TypeError):
+    """A function or a schema cannot be made into a tool."""
+
+
+class UnsupportedCapabilityError(UnifiedAgentsError, NotImplementedError):
+    """What was asked for is not possible on this backend, or under this handling."""
+
+
+class RunError(UnifiedAgentsError):
+    """A run failed.
+
+    Attributes:
+        kind: What went wrong, of the closed list `ErrorKind`.
+        retryable: Whether trying again could help.
+        result: The run so far, with its messages, usage and trace; None until the run has ended.
+        native_type: The class of the foreign error behind this one, as `module.Class`.
+    """
+
+    kind: ClassVar[ErrorKind] = "backend"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, native_type: str | None = None) -> None:
+        super().__init__(message)
+        self.native_type = native_type
+        self.result: RunResult | None = None
+
+    def record(self) -> ErrorRecord:
+        """This error as a closed, serialisable record."""
+        return ErrorRecord(
+            kind=self.kind,
+            type=type(self).__name__,
+            message=str(self),
+            native_type=self.native_type,
+            retryable=self.retryable,
+        )
+
+
+class ModelError(RunError):
+    """The model could not be asked, or its answer could not be used."""
+
+
+class ModelTimeoutError(ModelError, TimeoutError):
+    """The model did not answer in time."""
+
+    kind = "timeout"
+    retryable = True
+
+
+class RateLimitError(ModelError):
+    """The provider refused for now (429).
+
+    Attributes:
+        retry_after: Seconds that the provider asked to wait; None when it did not say.
+    """
+
+    kind = "rate_limit"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None, native_type: str | None = None) -> None:
+        super().__init__(message, native_type=native_type)
+        self.retry_after = retry_after
+
+
+class NetworkError(ModelError, ConnectionError):
+    """The connection could not be made, or broke."""
+
+    kind = "network"
+    retryable = True
+
+
+class ServerError(ModelError):
+    """The provider failed (5xx).
+
+    Attributes:
+        retry_after: Seconds that the provider asked to wait; None when it did not say.
+    """
+
+    kind = "server"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None, native_type: str | None = None) -> None:
+        super().__init__(message, native_type=native_type)
+        self.retry_after = retry_after
+
+
+class AuthenticationError(ModelError, PermissionError):
+    """The provider refused the key (401, 403), or no key is set. Names the variable, never its value."""
+
+    kind = "auth"
+
+
+class BadRequestError(ModelError, ValueError):
+    """The provider refused the request (other 4xx)."""
+
+    kind = "bad_request"
+
+
+class BadResponseError(ModelError, ValueError):
+    """The answer is empty, cut, or not a Chat Completions answer."""
+
+    kind = "bad_response"
+    retryable = True
+
+
+class ToolCallError(RunError):
+    """A tool call did not give a result. Told to the model under `handling: unified`."""
+
+
+class ToolTimeoutError(ToolCallError, TimeoutError):
+    """The tool did not end in time."""
+
+    kind = "timeout"
+
+
+class InvalidInputError(ToolCallError, ValueError):
+    """The arguments do not fit the tool's schema.
+
+    Attributes:
+        problems: One line for each thing that is wrong: path, what was given, what is allowed.
+    """
+
+    kind = "invalid_input"
+
+    def __init__(self, message: str, *, problems: tuple[str, ...] = (), native_type: str | None = None) -> None:
+        super().__init__(message, native_type=native_type)
+        self.problems = problems
+
+
+class ToolNotFoundError(ToolCallError, LookupError):
+    """The model asked for a tool that it was not offered."""
+
+    kind = "tool_not_found"
+
+
+class ToolFailedError(ToolCallError, RuntimeError):
+    """The tool raised."""
+
+    kind = "tool_error"
+
+
+class LimitError(RunError, RuntimeError):
+    """A limit of the run was met. Recorded as the last error of the result, never raised to the caller."""
+
+    kind = "limit"
+
+
+class BackendError(RunError, RuntimeError):
+    """The framework itself failed in a way that no other class names."""
+
+    kind = "backend"
+
+
+def native_name(error: BaseException) -> str:
+    """The error's class as `module.Class`, for `native_type`."""
+    cls = type(error)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"

@@ -1,0 +1,117 @@
+"""Which backends there are. Adapters are found by entry point, and listed without being imported."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
+from typing import TYPE_CHECKING
+
+from unified_agents.errors import BackendBrokenError, BackendNotInstalledError, ConfigError, UnknownBackendError
+
+if TYPE_CHECKING:
+    from unified_agents.backend import Backend
+
+GROUP = "unified_agents.backends"
+
+
+@dataclass(slots=True, frozen=True)
+class BackendInfo:
+    """What is known of a backend without importing it.
+
+    Attributes:
+        name: The name to use in a config.
+        distribution: The distribution that brings the adapter.
+        version: That distribution's version.
+        requires: Name and version of each installed package that the backend's extra asks for.
+        missing: The packages of the extra that are not installed; empty when it is ready.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    requires: dict[str, str]
+    missing: tuple[str, ...]
+
+    @property
+    def installed(self) -> bool:
+        """Whether everything that it needs is installed."""
+        return not self.missing
+
+    @property
+    def remedy(self) -> str:
+        """The command that installs what is missing."""
+        return f"pip install '{self.distribution}[{self.name}]'"
+
+
+def backend_names() -> tuple[str, ...]:
+    """The names of all registered backends, sorted."""
+    return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
+
+
+def backend_info(name: str) -> BackendInfo:
+    """What is known of one backend; imports nothing.
+
+    Raises:
+        UnknownBackendError: no backend of that name is registered.
+    """
+    distribution = _entry(name).dist
+    if distribution is None:
+        return BackendInfo(name, "unknown", "unknown", {}, ())
+    found: dict[str, str] = {}
+    missing = []
+    for package in _extra(distribution, name):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            missing.append(package)
+    return BackendInfo(name, distribution.name, distribution.version, found, tuple(missing))
+
+
+def load_backend(name: str) -> Backend:
+    """Import a backend's adapter and make it.
+
+    Raises:
+        UnknownBackendError: no backend of that name is registered.
+        BackendNotInstalledError: its framework is not installed; the message has the command that installs it.
+        BackendBrokenError: its framework is installed, and importing it fails; the message says why.
+    """
+    entry = _entry(name)
+    info = backend_info(name)
+    if info.missing:
+        raise BackendNotInstalledError(
+            f"backend {name!r} is not installed: {', '.join(info.missing)} missing; run: {info.remedy}"
+        )
+    try:
+        backend: Backend = entry.load()()
+    except Exception as error:
+        raise BackendBrokenError(
+            f"backend {name!r} is installed and fails on import: {type(error).__name__}: {error}; "
+            f"try: {info.remedy} --force-reinstall"
+        ) from error
+    return backend
+
+
+def _entry(name: str) -> EntryPoint:
+    entries = entry_points(group=GROUP, name=name)
+    if not entries:
+        known = backend_names()
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known backends: {', '.join(known)}"
+        raise UnknownBackendError(f"unknown backend {name!r}: {hint}")
+    if len({entry.value for entry in entries}) > 1:
+        owners = ", ".join(sorted(entry.dist.name if entry.dist else "?" for entry in entries))
+        raise ConfigError(f"backend {name!r} is registered more than once, by {owners}: uninstall one of them")
+    return next(iter(entries))
+
+
+def _extra(distribution: Distribution, extra: str) -> list[str]:
+    # The extra that has the backend's name holds what the backend needs.
+    marker = re.compile(rf"""extra\s*==\s*["']{re.escape(extra)}["']""")
+    names = []
+    for requirement in distribution.requires or ():
+        spec, _, condition = requirement.partition(";")
+        if marker.search(condition) and (match := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", spec.strip())):
+            names.append(match.group())
+    return names

@@ -1,0 +1,86 @@
+"""Steps and calls: what the model asked for, as it stood on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from unified_agents.errors import ErrorRecord, ToolCallError
+from unified_agents.messages import JsonObject
+from unified_agents.run.result import ToolCallRecord
+from unified_agents.tools.definition import Tool
+
+
+@dataclass(slots=True, frozen=True)
+class ToolOutcome:
+    """What the model shall read of a call.
+
+    Attributes:
+        content: The text of the tool message.
+        is_error: Whether the call gave no result.
+    """
+
+    content: str
+    is_error: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call of one step. Its key is (step, index); `id` is unique within the run.
+
+    Attributes:
+        step: The model call that asked for it, from 0.
+        index: Its place among the calls of that step, from 0.
+        id: The provider's id, or one of ours where that is missing or taken.
+        name: The tool's own name; for an unknown tool what the model wrote.
+        wire_name: The name as the model wrote it.
+        arguments: JSON text as the model wrote it.
+        tool: What runs; None when there is no such tool.
+        problem: Why it cannot run, where the wire knows already.
+    """
+
+    step: int
+    index: int
+    id: str
+    name: str
+    wire_name: str
+    arguments: str
+    tool: Tool | None
+    problem: ToolCallError | None = None
+    reached: bool = False
+    received: JsonObject | None = None
+    task: asyncio.Task[ToolOutcome] | None = None
+    outcome: ToolOutcome | None = None
+    error: ErrorRecord | None = None
+    seconds: float = 0.0
+
+    def record(self) -> ToolCallRecord:
+        """This call as it stands in a result."""
+        return ToolCallRecord(
+            step=self.step,
+            index=self.index,
+            id=self.id,
+            name=self.name,
+            arguments=self.arguments,
+            ok=self.outcome is not None and not self.outcome.is_error,
+            reached=self.reached,
+            received=self.received,
+            content=self.outcome.content if self.outcome else None,
+            error=self.error,
+            seconds=self.seconds,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """One model call of the agent, with the calls that it asked for.
+
+    Attributes:
+        index: From 0.
+        message: The assistant turn as the model wrote it, in Chat Completions terms, under unique call ids.
+        calls: In the model's order.
+    """
+
+    index: int
+    message: JsonObject
+    calls: list[Call] = field(default_factory=list)

@@ -1,0 +1,260 @@
+"""From a task to a result: starts the native loop, waits for it or for the end of the run, and cleans up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from unified_agents.errors import BackendError, ErrorRecord, LimitError, RunError, native_name
+from unified_agents.events import RunEnded, RunStarted
+from unified_agents.messages import Message
+from unified_agents.run.context import Cancelled, Interval, Run, current_call, current_run
+from unified_agents.run.result import Exchange, RunResult, RunStatus, Timing
+
+logger = logging.getLogger("unified_agents.run")
+
+_PATIENCE = 5.0
+"""Seconds that a cancelled task gets to end, before it is cancelled once more."""
+
+
+async def drive(
+    run: Run,
+    native: Callable[[], Coroutine[Any, Any, str | None]],
+    translate: Callable[[Exception], RunError | None],
+) -> RunResult:
+    """Carry out a run, to its end.
+
+    Args:
+        run: A new run.
+        native: Starts the native loop.
+        translate: Which of our errors a foreign one is.
+
+    Returns:
+        The result, whatever its status.
+
+    Raises:
+        RunError: the run failed; `result` holds it.
+        asyncio.CancelledError: the caller cancelled; the run has ended and left nothing behind.
+    """
+    if run.sinks:
+        run.emit(RunStarted(run.id, run.trace.now(), run.backend, run.handling))
+    logger.info("run started", extra={"run_id": run.id})
+    task = asyncio.create_task(_native(run, native), name=f"unified-agents run {run.id}")
+    clock = asyncio.get_running_loop().call_later(
+        run.limits.timeout, run.end, LimitError(f"the run met its limit timeout: {run.limits.timeout:g} seconds")
+    )
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        await asyncio.wait(_both(task, run.ended), return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError as error:
+        cancelled = error
+        run.end(Cancelled("the caller cancelled the run"))
+    finally:
+        clock.cancel()
+    cancelled = await _settle(run, task) or cancelled
+    result = _finish(run, task, translate)
+    if cancelled is not None:
+        raise cancelled
+    if isinstance(run.cause, RunError) and result.status == "failed":
+        run.cause.result = result
+        raise run.cause
+    return result
+
+
+def _both(task: asyncio.Task[str | None], ended: asyncio.Future[None]) -> set[asyncio.Future[Any]]:
+    return {task, ended}
+
+
+async def _native(run: Run, native: Callable[[], Coroutine[Any, Any, str | None]]) -> str | None:
+    current_run.set(run)
+    current_call.set(None)
+    return await native()
+
+
+async def _settle(run: Run, task: asyncio.Task[str | None]) -> asyncio.CancelledError | None:
+    """End what is left. A cancel meanwhile is kept for later: an end that is cut short would leave tasks behind."""
+    own_end = not run.shut
+    if own_end and not run.children:
+        run.end(None)
+        return None
+    cleaning = asyncio.create_task(_clean(run, task))
+    cancelled: asyncio.CancelledError | None = None
+    while not cleaning.done():
+        try:
+            await asyncio.wait([cleaning])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    cleaning.result()
+    return cancelled
+
+
+async def _clean(run: Run, task: asyncio.Task[str | None]) -> None:
+    run.end(None)
+    await _stop(run, run.children)
+    await _stop(run, [task])
+    await _stop(run, run.children)  # what the native loop may have started while it was ending
+
+
+async def _stop(run: Run, tasks: Iterable[asyncio.Task[Any]]) -> None:
+    left = {task for task in tasks if not task.done()}
+    for _ in range(3):
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_PATIENCE)
+    for task in left:
+        logger.error("a task does not end and is given up: %s", task.get_name(), extra={"run_id": run.id})
+        message = f"task {task.get_name()!r} does not end when it is cancelled, and was abandoned"
+        run.abandoned.append(ErrorRecord(kind="backend", type="BackendError", message=message))
+
+
+def _finish(run: Run, task: asyncio.Task[str | None], translate: Callable[[Exception], RunError | None]) -> RunResult:
+    output = _outcome(run, task, translate)
+    status = _status(run)
+    for name in run.native_threads.values():
+        run.abandon("of the framework", name)
+    run.errors.extend(run.abandoned)
+    if isinstance(run.cause, RunError):
+        run.errors.append(run.cause.record())
+    elif run.cause is not None:
+        run.errors.append(ErrorRecord(kind="cancelled", type="CancelledError", message=str(run.cause)))
+    kind = run.errors[-1].kind if run.cause is not None else None
+    run.root.close(kind, str(run.cause or ""))
+    result = _result(run, status, output if status == "completed" else None)
+    logger.info("run ended: %s", status, extra={"run_id": run.id})
+    if run.sinks:
+        run.emit(RunEnded(run.id, run.trace.now(), result))
+    return result
+
+
+def _outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Exception], RunError | None]) -> str | None:
+    if run.cause is not None:
+        if task.done() and not task.cancelled():
+            task.exception()  # discarded: the recorded cause decides
+        return None
+    if not task.done() or task.cancelled():
+        run.cause = BackendError("the framework cancelled its own run")
+        return None
+    error = task.exception()
+    if error is None:
+        run.cause = _dropped_calls(run)
+        return task.result()
+    if not isinstance(error, Exception):
+        raise error
+    run.cause = _translated(run, error, translate)
+    return None
+
+
+def _translated(run: Run, error: Exception, translate: Callable[[Exception], RunError | None]) -> RunError:
+    known = _tool_failure(run, error) or (error if isinstance(error, RunError) else None) or translate(error)
+    if known is None:
+        text = str(error) or "without a message"
+        known = BackendError(f"the framework failed: {type(error).__name__}: {text}", native_type=native_name(error))
+    if known is not error:
+        known.__cause__ = error
+    return known
+
+
+def _tool_failure(run: Run, error: BaseException) -> RunError | None:
+    seen: BaseException | None = error
+    for _ in range(20):
+        if seen is None:
+            return None
+        for raised, failure in run.raised:
+            if raised is seen:
+                return failure
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _dropped_calls(run: Run) -> BackendError | None:
+    if run.handling == "native":
+        return None
+    dropped = [call for step in run.steps for call in step.calls if not call.reached]
+    if not dropped:
+        return None
+    names = ", ".join(sorted({call.name for call in dropped}))
+    return BackendError(f"the framework ended with {len(dropped)} of the model's tool calls not carried out: {names}")
+
+
+def _status(run: Run) -> RunStatus:
+    if run.cause is None:
+        return "completed"
+    if isinstance(run.cause, LimitError):
+        return "limit"
+    return "cancelled" if isinstance(run.cause, Cancelled) else "failed"
+
+
+def _result(run: Run, status: RunStatus, output: str | None) -> RunResult:
+    span = run.root.span
+    return RunResult.model_construct(
+        run_id=run.id,
+        backend=run.backend,
+        handling=run.handling,
+        status=status,
+        output=output,
+        messages=_conversation(run, output),
+        usage=run.usage,
+        errors=tuple(run.errors),
+        tool_calls=tuple(call.record() for step in run.steps for call in step.calls),
+        requests=run.requests,
+        retries=run.retries,
+        request_bytes=tuple(run.request_bytes),
+        seconds=_timing(run, (span.end or run.trace.now()) - span.start),
+        time_to_first_token=run.time_to_first_token,
+        trace=span,
+        exchanges=tuple(
+            Exchange(
+                step=draft.step,
+                attempt=draft.attempt,
+                received=_text(draft.received),
+                sent=_text(draft.sent),
+                status=draft.status,
+                answered=_text(draft.answered),
+                returned=_text(draft.returned),
+            )
+            for draft in run.exchanges
+        ),
+        pending=(),
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _conversation(run: Run, output: str | None) -> tuple[Message, ...]:
+    messages = list(run.messages)
+    for step in run.steps:
+        messages.append(Message.from_chat(step.message))
+        messages.extend(
+            Message.model_construct(role="tool", content=call.outcome.content, tool_call_id=call.id)
+            for call in step.calls
+            if call.outcome is not None
+        )
+    if output and not (run.steps and not run.steps[-1].calls):
+        messages.append(Message(role="assistant", content=output))
+    return tuple(messages)
+
+
+def _timing(run: Run, total: float) -> Timing:
+    busy = _union([*run.model_time, *run.tool_time, *run.waiting_time])
+    return Timing.model_construct(
+        total=total,
+        model=_union(run.model_time),
+        tool=_union(run.tool_time),
+        waiting=_union(run.waiting_time),
+        overhead=max(0.0, total - busy),
+    )
+
+
+def _union(intervals: Iterable[Interval]) -> float:
+    length, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        if end > reached:
+            length += end - max(start, reached)
+            reached = end
+    return length

@@ -1,0 +1,235 @@
+"""From the JSON text that a model wrote to the keyword arguments of a handler."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from unified_agents.errors import InvalidInputError, ToolDefinitionError, ToolFailedError, native_name
+from unified_agents.messages import JsonObject
+from unified_agents.tools.problems import pydantic_problems, schema_problems, shortened, shown
+from unified_agents.tools.schema import Docs, object_schema, with_descriptions
+from unified_agents.tools.signature import EXTRA, Signature, context_parameters
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Validator
+
+_PERHAPS_INFINITE = re.compile(r"[eE]\+?\d{3}|\d{300}")
+
+
+class Arguments(Protocol):
+    """How a tool takes its arguments."""
+
+    context: tuple[str, ...]
+    """The handler's parameters that take the `ToolContext`."""
+
+    def schema(self, docs: Callable[[], Docs]) -> JsonObject:
+        """The canonical JSON Schema; `docs` reads the docstring, which may be slow."""
+
+    def validate(self, text: str) -> dict[str, Any]:
+        """Keyword arguments from JSON text; see `Tool.validate`."""
+
+
+class FunctionArguments:
+    """The arguments of a typed function, validated by pydantic.
+
+    Args:
+        tool: The tool's name, for messages.
+        signature: What the function takes.
+    """
+
+    __slots__ = ("_fields", "_signature", "_tool", "_validate", "context")
+
+    def __init__(self, tool: str, signature: Signature) -> None:
+        self._tool = tool
+        self._signature = signature
+        self._fields = signature.fields
+        self._validate = signature.model.__pydantic_validator__.validate_json
+        self.context = signature.context
+
+    def schema(self, docs: Callable[[], Docs]) -> JsonObject:
+        """The canonical JSON Schema, with what the docstring says."""
+        names = self._signature.shown
+        described = {names[name]: text for name, text in docs().parameters.items() if name in names}
+        return with_descriptions(self._signature.schema, described)
+
+    def validate(self, text: str) -> dict[str, Any]:
+        """Keyword arguments from JSON text; see `Tool.validate`."""
+        given = parse_object(text, self._tool)
+        if self._signature.open:
+            given = self._apart(given)
+            text = json.dumps(given)
+        try:
+            built = self._validate(text if given else "{}", strict=True)
+        except ValidationError as error:
+            built = self._second_try(given, error)
+        except Exception as error:  # a validator of the user's own types may raise anything
+            raise self._broken(error) from error
+        values = built.__dict__
+        arguments = {name: values[field] for field, name in self._fields}
+        return arguments | values["extra"] if self._signature.open else arguments
+
+    def _apart(self, given: JsonObject) -> JsonObject:
+        """The items for `**kwargs` in an object of their own."""
+        known = self._signature.schema["properties"]
+        extra = {name: value for name, value in given.items() if name not in known}
+        if closed := extra.keys() & self._signature.closed:
+            raise invalid(
+                self._tool, tuple(f"{name}: {shown(extra[name])} given, not allowed" for name in sorted(closed))
+            )
+        return {name: value for name, value in given.items() if name in known} | {EXTRA: extra}
+
+    def _second_try(self, given: JsonObject, error: ValidationError) -> Any:
+        """Pydantic's strict mode refuses `1.0` for an integer, JSON Schema does not."""
+        if any(_is_whole(fault["input"]) for fault in error.errors(include_url=False, include_context=False)):
+            given = _whole_numbers(given)
+            try:
+                return self._validate(json.dumps(given), strict=True)
+            except ValidationError as second:
+                error = second
+            except Exception as broken:  # as above
+                raise self._broken(broken) from broken
+        faults = error.errors(include_url=False)
+        if self._signature.open:
+            given = {name: value for name, value in given.items() if name != EXTRA} | given[EXTRA]
+        raise invalid(self._tool, pydantic_problems(faults, given, self._signature.schema["properties"])) from error
+
+    def _broken(self, error: Exception) -> ToolFailedError:
+        return ToolFailedError(
+            f"tool {self._tool!r}: a validator of its argument types raised {type(error).__name__}: {error}",
+            native_type=native_name(error),
+        )
+
+
+class SchemaArguments:
+    """Arguments that a JSON Schema describes, validated by jsonschema-rs.
+
+    Args:
+        tool: The tool's name, for messages.
+        parameters: The schema as the user gave it.
+        handler: The function that gets the arguments.
+
+    Raises:
+        ToolDefinitionError: the schema is no valid JSON Schema of an object, or refers to another document.
+    """
+
+    __slots__ = ("_errors", "_is_valid", "_schema", "_tool", "context")
+
+    def __init__(self, tool: str, parameters: Mapping[str, Any], handler: Callable[..., Any]) -> None:
+        self._tool = tool
+        self._schema = _checked_schema(parameters, tool)
+        validator = _validator(self._schema, tool)
+        self._is_valid = validator.is_valid
+        self._errors = validator.iter_errors
+        self.context = context_parameters(handler, tool)
+        for name in self.context:
+            if name in self._schema["properties"]:
+                raise ToolDefinitionError(f"tool {tool!r}: {name!r} is an argument and a ToolContext: rename one")
+
+    def schema(self, docs: Callable[[], Docs]) -> JsonObject:
+        """The schema as the user gave it, with `type` and `properties`."""
+        return self._schema
+
+    def validate(self, text: str) -> dict[str, Any]:
+        """Keyword arguments from JSON text; see `Tool.validate`."""
+        given = parse_object(text, self._tool)
+        if not self._is_valid(given):
+            raise invalid(self._tool, schema_problems(self._errors(given), self._schema["properties"]))
+        return given
+
+
+def parse_object(text: str, tool: str) -> JsonObject:
+    """The JSON object that a model wrote; empty text is `{}`.
+
+    Raises:
+        InvalidInputError: broken JSON (NaN and Infinity too), a number too large for a float, a key given twice, or
+            JSON that is no object.
+    """
+    if not text or text.isspace():
+        return {}
+    try:
+        value = from_json(text, allow_inf_nan=False)
+        # Parsing again in Python is slow, so only where one key may hide another, or a number be out of range.
+        if isinstance(value, dict) and (text.count(":") != len(value) or _PERHAPS_INFINITE.search(text)):
+            _CAREFUL.decode(text)
+    except (ValueError, TypeError) as error:
+        reason = "half a surrogate pair" if isinstance(error, TypeError) else str(error)
+        raise invalid(tool, (f"arguments: {shortened(text)} given, must be a JSON object: {reason}",)) from error
+    if not isinstance(value, dict):
+        raise invalid(tool, (f"arguments: {shown(value)} given, must be an object",))
+    return value
+
+
+def invalid(tool: str, problems: tuple[str, ...]) -> InvalidInputError:
+    """The error for these problems."""
+    return InvalidInputError(f"invalid arguments for tool {tool!r}: {'; '.join(problems)}", problems=problems)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {shown(twice)} is given twice")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"the number {text:.40} is out of range")
+    return value
+
+
+_CAREFUL = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer()
+
+
+def _whole_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _whole_numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(item) for item in value]
+    return int(value) if _is_whole(value) else value
+
+
+def _checked_schema(parameters: object, tool: str) -> JsonObject:
+    if not isinstance(parameters, Mapping):
+        raise ToolDefinitionError(f"tool {tool!r}: parameters must be a JSON Schema, not {parameters!r:.80}")
+    try:
+        schema: JsonObject = json.loads(json.dumps(dict(parameters), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ToolDefinitionError(f"tool {tool!r}: parameters must be plain JSON values: {error}") from error
+    if schema.get("type", "object") != "object":
+        raise ToolDefinitionError(
+            f"tool {tool!r}: parameters must have type 'object', not {schema['type']!r}: put the value into a property"
+        )
+    return object_schema(schema)
+
+
+def _validator(schema: JsonObject, tool: str) -> Validator:
+    import jsonschema_rs  # noqa: PLC0415  # only schema tools need it
+
+    try:
+        return jsonschema_rs.validator_for(schema, retriever=_refuse_remote, mask="it")
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        raise ToolDefinitionError(f"tool {tool!r}: parameters are no valid JSON Schema: {_reason(error)}") from error
+
+
+def _refuse_remote(uri: str) -> NoReturn:
+    raise ValueError(f"{uri} is another document: write its schema into $defs")
+
+
+def _reason(error: Exception) -> str:
+    place = "".join(f".{part}" for part in getattr(error, "instance_path", ())).removeprefix(".")
+    message = str(getattr(error, "message", error)).partition("\n")[0]
+    return f"{place}: {message}" if place else message

@@ -1,0 +1,76 @@
+"""The span tree of a run, in the names of OpenTelemetry's GenAI conventions.
+
+Every attribute name stands here and nowhere else. Convention: semantic conventions 1.39.0, GenAI, status development.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+AttributeValue = str | int | float | bool | tuple[str, ...]
+
+OPERATION = "gen_ai.operation.name"
+PROVIDER = "gen_ai.provider.name"
+AGENT_NAME = "gen_ai.agent.name"
+REQUEST_MODEL = "gen_ai.request.model"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_ID = "gen_ai.response.id"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+TOOL_NAME = "gen_ai.tool.name"
+TOOL_CALL_ID = "gen_ai.tool.call.id"
+TOOL_TYPE = "gen_ai.tool.type"
+TOOL_DESCRIPTION = "gen_ai.tool.description"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+ERROR_TYPE = "error.type"
+
+
+@dataclass(slots=True)
+class Span:
+    """One stretch of a run.
+
+    Attributes:
+        name: `invoke_agent`, `chat <request model>` or `execute_tool <tool>`.
+        start: Seconds since the run began.
+        end: Seconds since the run began; None while it is open.
+        attributes: As the conventions name them. Holds no message and no argument content.
+        error: The value of `error.type`; None when all went well.
+        events: What happened within, such as a retry: name, seconds since the run began, attributes.
+        children: Spans within this one, in order of their start.
+    """
+
+    name: str
+    start: float
+    end: float | None = None
+    attributes: dict[str, AttributeValue] = field(default_factory=dict)
+    error: str | None = None
+    events: list[tuple[str, float, dict[str, AttributeValue]]] = field(default_factory=list)
+    children: list[Span] = field(default_factory=list)
+
+    def walk(self) -> Iterator[Span]:
+        """This span and all below it, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tree as JSON values."""
+        return {
+            "name": self.name,
+            "start": self.start,
+            "end": self.end,
+            "attributes": dict(self.attributes),
+            "error": self.error,
+            "events": [{"name": name, "time": time, "attributes": dict(attrs)} for name, time, attrs in self.events],
+            "children": [child.to_dict() for child in self.children],
+        }
+
+    def shape(self) -> str:
+        """The tree without times and values, for comparing runs: `invoke_agent(chat, execute_tool add, chat)`."""
+        name = self.name if self.name.startswith("execute_tool") else self.name.partition(" ")[0]
+        return f"{name}({', '.join(child.shape() for child in self.children)})" if self.children else name

@@ -1,0 +1,110 @@
+"""The wire's client front: what an adapter is given to reach the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import orjson
+
+from unified_agents.config import ModelParameters
+from unified_agents.errors import BackendError
+from unified_agents.messages import JsonObject
+from unified_agents.run.calls import Step
+from unified_agents.run.context import Run, current_run
+from unified_agents.wire.chat import Answer, StreamReader
+from unified_agents.wire.exchange import Wire
+from unified_agents.wire.relay import relay
+from unified_agents.wire.upstream import CHAT_PATH
+
+if TYPE_CHECKING:
+    import httpx
+
+PLACEHOLDER_KEY = "unified-agents"
+
+
+class ModelClient:
+    """How a backend reaches the model, always by way of the wire.
+
+    Attributes:
+        name: The model's name.
+        base_url: Where a client would find it. Requests to it go over the wire, whatever it says.
+        api_key: A placeholder: the real key is put in on the wire and never reaches a framework.
+        timeout: Seconds for one request.
+        parameters: What the user asks of the model. Under `unified` the wire sends them itself; under `native` the
+            adapter hands them to the framework.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.name = wire.model.name if wire.model.provider == "openai" else wire.model.provider
+        self.base_url = wire.model.url
+        self.api_key = PLACEHOLDER_KEY
+        self.timeout = wire.model.timeout
+        self.parameters: ModelParameters = wire.model.parameters
+        self._async_client: httpx.AsyncClient | None = None
+        self._refusing: httpx.Client | None = None
+
+    def httpx_async_client(self) -> httpx.AsyncClient:
+        """The client to hand to a framework's model class; one for the agent, closed with it."""
+        if self._async_client is None:
+            from unified_agents.wire.httpx_front import async_client  # noqa: PLC0415  # httpx comes with the adapters
+
+            self._async_client = async_client(self._wire)
+        return self._async_client
+
+    def httpx_client(self) -> httpx.Client:
+        """A synchronous client that refuses with a clear word, for model classes that want one."""
+        if self._refusing is None:
+            from unified_agents.wire.httpx_front import refusing_client  # noqa: PLC0415
+
+            self._refusing = refusing_client()
+        return self._refusing
+
+    async def ask(self, messages: Sequence[JsonObject]) -> tuple[Answer, Step]:
+        """One model call under `unified`, for a loop that speaks Chat Completions itself.
+
+        Args:
+            messages: The conversation in Chat Completions terms.
+
+        Raises:
+            BackendError: there is no run.
+            asyncio.CancelledError: the run has ended.
+        """
+        return await self._wire.ask(_run(), messages)
+
+    async def relay(self, request: JsonObject, *, stream: bool) -> Answer:
+        """One model call under `native`, for a loop that speaks Chat Completions itself: sent as it is, and watched.
+
+        Args:
+            request: The Chat Completions body.
+            stream: Whether to ask for a streamed answer.
+
+        Raises:
+            ModelError: the request could not be sent, was refused, or its answer is none.
+        """
+        body = orjson.dumps(
+            request | {"stream": True, "stream_options": {"include_usage": True}} if stream else request
+        )
+        relayed = await relay(self._wire, current_run.get(), CHAT_PATH, body, {})
+        status, headers = relayed.head.result()
+        reader = StreamReader()
+        async for chunk in relayed.chunks():
+            reader.feed(chunk)
+        if status >= 300:
+            raise self._wire.failure(status, headers, reader.raw)
+        return reader.answer()
+
+    async def aclose(self) -> None:
+        """Close the clients."""
+        if self._async_client is not None:
+            await self._async_client.aclose()
+        if self._refusing is not None:
+            self._refusing.close()
+
+
+def _run() -> Run:
+    run = current_run.get()
+    if run is None:
+        raise BackendError("a model call outside of a run: use `agent.run(…)`")
+    return run

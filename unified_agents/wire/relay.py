@@ -1,0 +1,231 @@
+"""The wire that only watches: requests under `handling: native`, and those that tools make of a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from unified_agents.errors import BadResponseError, LimitError, ModelError
+from unified_agents.events import ModelCallCompleted, ModelCallFailed, TextDelta
+from unified_agents.run.context import ExchangeDraft, Run, current_call
+from unified_agents.tracing.live import OpenSpan
+from unified_agents.wire.chat import Answer, StreamReader, parse_answer
+from unified_agents.wire.exchange import Wire, describe
+from unified_agents.wire.upstream import CHAT_PATH, Response
+
+_HOP = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection", "keep-alive"})
+
+
+@dataclass(slots=True, eq=False)
+class Relayed:
+    """An answer that is handed on as it comes."""
+
+    head: asyncio.Future[tuple[int, dict[str, str]]]
+    _pieces: asyncio.Queue[bytes | BaseException | None] = field(default_factory=asyncio.Queue)
+    _task: asyncio.Task[None] | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body, piece by piece.
+
+        Raises:
+            ModelError: the connection broke.
+            asyncio.CancelledError: the run ended.
+        """
+        while (piece := await self._pieces.get()) is not None:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+
+    async def aclose(self) -> None:
+        """Give up what has not come yet."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+
+@dataclass(slots=True)
+class _Request:
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+    key: str
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One request that is relayed, as the run sees it."""
+
+    run: Run
+    step: int | None
+    attempt: int
+    body: bytes
+    span: OpenSpan
+    draft: ExchangeDraft | None
+    start: float = 0.0
+    first: float | None = None
+
+
+async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Mapping[str, str]) -> Relayed:
+    """Send a request as it is, and watch it.
+
+    Args:
+        wire: The agent's wire.
+        run: The run that it belongs to; None outside of any, where nothing is recorded.
+        path: Below the base URL.
+        body: The framework's own bytes.
+        headers: The framework's own, without those of the connection and the key.
+
+    Raises:
+        ModelError: the request could not be sent.
+        asyncio.CancelledError: the run is shut.
+    """
+    relayed = Relayed(asyncio.get_running_loop().create_future())
+    request = _Request(path, body, headers, run.id if run else "")
+    if run is None or path != CHAT_PATH:
+        work = _pump(wire, relayed, request, None)
+        relayed._task = run.spawn(work) if run else asyncio.create_task(work)
+    else:
+        _admit(run)
+        watched = _watch(wire, run, body)
+        relayed._task = run.spawn(_pump(wire, relayed, request, watched))
+    await relayed.head
+    return relayed
+
+
+def _admit(run: Run) -> None:
+    if run.shut:
+        raise asyncio.CancelledError(f"run {run.id} has ended")
+    if run.handling == "unified" and (limit := run.room_for_request()) is not None:
+        run.drain(LimitError(limit))
+        raise asyncio.CancelledError(limit)
+
+
+def _watch(wire: Wire, run: Run, body: bytes) -> _Watched:
+    running = current_call.get()
+    if running is not None and running.run is run:
+        step, attempt, parent = None, 1, running.span
+    else:
+        again = run.failed_request == body
+        step, attempt, parent = run.steps_started - again, 1 + run.failed_attempts if again else 1, run.root
+        run.steps_started = step + 1
+        run.retries += again
+    return _Watched(run, step, attempt, body, wire.open_span(run, parent), run.draft(step, attempt, body, body))
+
+
+async def _pump(wire: Wire, relayed: Relayed, request: _Request, watched: _Watched | None) -> None:
+    reader = StreamReader()
+    if watched is not None:
+        watched.start = watched.run.begin_request(watched.step, watched.attempt, request.body)
+    try:
+        async with wire.upstream.post(request.path, request.body, request.headers, request.key) as response:
+            relayed.head.set_result((response.status, _kept(response.headers)))
+            async for chunk in response.chunks():
+                _see(watched, reader, chunk)
+                relayed._pieces.put_nowait(chunk)
+    except BaseException as error:
+        _lost(relayed, watched, reader, error)
+        if not isinstance(error, ModelError | asyncio.CancelledError):
+            raise
+        return
+    if watched is not None:
+        _seen(wire, watched, reader, response)
+    relayed._pieces.put_nowait(None)
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in _HOP}
+
+
+def _see(watched: _Watched | None, reader: StreamReader, chunk: bytes) -> None:
+    if watched is None:
+        return
+    try:
+        texts = reader.feed(chunk)
+    except BadResponseError:
+        return  # the framework gets the bytes as they are, and says what it makes of them
+    run = watched.run
+    if watched.step is None:
+        return
+    if reader.first_delta and watched.first is None:
+        watched.first = run.trace.now() - watched.start
+        run.first_token(watched.first)
+    if run.sinks:
+        for text in filter(None, texts):
+            run.emit(TextDelta(run.id, run.trace.now(), watched.step, watched.attempt, text))
+
+
+def _lost(relayed: Relayed, watched: _Watched | None, reader: StreamReader, error: BaseException) -> None:
+    if watched is not None:
+        kind = error.kind if isinstance(error, ModelError) else "cancelled"
+        _failed(watched, reader.raw, error if isinstance(error, ModelError) else None)
+        watched.span.close(kind, str(error))
+    if isinstance(error, asyncio.CancelledError) and not relayed.head.done():
+        relayed.head.cancel()
+    elif not relayed.head.done():
+        relayed.head.set_exception(error)
+    else:
+        relayed._pieces.put_nowait(error)
+
+
+def _failed(watched: _Watched, raw: bytes, error: ModelError | None) -> None:
+    run = watched.run
+    run.model_time.append((watched.start, run.trace.now()))
+    if watched.draft is not None:
+        watched.draft.answered = watched.draft.returned = raw
+    if watched.step is None:
+        return
+    run.failed_request, run.failed_attempts = watched.body, watched.attempt
+    if error is not None:
+        run.last_model_error = error
+        if run.sinks:
+            run.emit(ModelCallFailed(run.id, run.trace.now(), watched.step, watched.attempt, error.record()))
+
+
+def _seen(wire: Wire, watched: _Watched, reader: StreamReader, response: Response) -> None:
+    raw = reader.raw
+    if watched.draft is not None:
+        watched.draft.status = response.status
+    try:
+        if response.status >= 300:
+            raise wire.failure(response.status, response.headers, raw)
+        answer = _answer(reader, raw)
+    except ModelError as error:
+        _failed(watched, raw, error)
+        watched.span.close(error.kind, str(error))
+        return
+    run = watched.run
+    now = run.trace.now()
+    answer.time_to_first_token = watched.first
+    run.model_time.append((watched.start, now))
+    run.count(usage=answer.usage)
+    if watched.draft is not None:
+        watched.draft.answered = watched.draft.returned = raw
+    describe(watched.span, answer)
+    watched.span.close()
+    if watched.step is not None:
+        run.failed_request, run.last_model_error = None, None
+        wire.register(run, answer)
+        _tell(watched, answer, now)
+
+
+def _answer(reader: StreamReader, raw: bytes) -> Answer:
+    return reader.answer() if raw.lstrip().startswith((b"data:", b":", b"event:")) else parse_answer(raw)
+
+
+def _tell(watched: _Watched, answer: Answer, now: float) -> None:
+    run = watched.run
+    if run.sinks and watched.step is not None:
+        run.emit(
+            ModelCallCompleted(
+                run.id,
+                now,
+                watched.step,
+                watched.attempt,
+                answer.finish_reason,
+                answer.usage,
+                len(answer.calls),
+                now - watched.start,
+                answer.time_to_first_token,
+            )
+        )
