@@ -126,7 +126,7 @@ def create_agent(
     settings = _model_config(model, base)
     if model_parameters is not None:
         settings = settings.model_copy(update={"parameters": model_parameters})
-    values = base or AgentConfig(model=settings)
+    values = base or AgentConfig.model_construct(model=settings)
     return ComposedAgent(
         backend=backend or values.backend,
         model=settings,
@@ -203,7 +203,7 @@ class ComposedAgent:
         name: str,
     ) -> None:
         adapter = load_backend(backend)
-        _check(adapter.capabilities, backend, handling, tools)
+        _check(adapter.capabilities, backend, handling, tools, model.parameters)
         offer = Offer(tools)
         self.backend = backend
         self.name = name
@@ -315,18 +315,29 @@ class ComposedAgent:
             self._upstream.forget(run.id)
 
 
-def _check(capabilities: frozenset[Capability], backend: str, handling: Handling, tools: Sequence[Tool]) -> None:
+def _check(
+    capabilities: frozenset[Capability],
+    backend: str,
+    handling: Handling,
+    tools: Sequence[Tool],
+    parameters: ModelParameters,
+) -> None:
     if tools and Capability.TOOLS not in capabilities:
         raise UnsupportedCapabilityError(f"backend {backend!r} does not call tools; leave `tools` out")
     if handling == "native" and Capability.NATIVE not in capabilities:
         raise UnsupportedCapabilityError(f"backend {backend!r} has no `handling: native`; use unified")
+    if parameters.parallel_tool_calls and Capability.PARALLEL_TOOLS not in capabilities:
+        raise UnsupportedCapabilityError(
+            f"backend {backend!r} runs one call at a time; leave `parallel_tool_calls` out"
+        )
+    if parameters.stream and Capability.STREAMING not in capabilities:
+        raise UnsupportedCapabilityError(f"backend {backend!r} does not stream; leave `stream` out of the parameters")
 
 
 def _bound(offer: Offer, handling: Handling) -> tuple[BoundTool, ...]:
-    bound = [BoundTool(name, tool.description, tool.parameters, tool) for name, tool in offer.tools.items()]
+    bound = [BoundTool(name, tool) for name, tool in offer.tools.items()]
     if handling == "unified":
-        reserved = {"type": "object", "properties": {}}
-        bound.append(BoundTool(INVALID_CALL_TOOL, "Answers calls that cannot be carried out.", reserved, None))
+        bound.append(BoundTool(INVALID_CALL_TOOL, None))
     return tuple(bound)
 
 

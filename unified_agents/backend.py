@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from unified_agents.config import Handling
 from unified_agents.errors import RunError
@@ -53,15 +53,21 @@ class BoundTool:
 
     Attributes:
         name: The name on the wire, which every provider accepts.
-        description: What the model is told.
-        parameters: The canonical JSON Schema.
         tool: The definition; None for the reserved tool that takes calls which a framework would choke on.
     """
 
     name: str
-    description: str
-    parameters: JsonObject
     tool: Tool | None
+
+    @property
+    def description(self) -> str:
+        """What the model is told."""
+        return self.tool.description if self.tool is not None else "Answers calls that cannot be carried out."
+
+    @property
+    def parameters(self) -> JsonObject:
+        """The canonical JSON Schema."""
+        return self.tool.parameters if self.tool is not None else {"type": "object", "properties": {}}
 
     async def run(self, call_id: str) -> ToolOutcome:
         """Under `unified`: carry out the call with this id. The arguments are taken from the wire.
@@ -71,7 +77,7 @@ class BoundTool:
         """
         return await run_call(call_id)
 
-    def refuse_sync(self) -> None:
+    def refuse_sync(self) -> NoReturn:
         """What to do when the framework calls the tool synchronously.
 
         Raises:

@@ -21,7 +21,7 @@ OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
 
 
 class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
 
 class Limits(_Config):
@@ -83,7 +83,7 @@ class ModelConfig(_Config):
     base_url: str | None = None
     api_key_env: str | None = None
     timeout: float = Field(default=60.0, gt=0)
-    parameters: ModelParameters = ModelParameters()
+    parameters: ModelParameters = Field(default_factory=ModelParameters)
 
     @field_validator("base_url")
     @classmethod
@@ -150,7 +150,7 @@ class AgentConfig(_Config):
     model: ModelConfig
     instructions: str | None = None
     tools: tuple[str, ...] = ()
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
     handling: Handling = "unified"
     name: str | None = None
 

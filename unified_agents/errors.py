@@ -66,7 +66,7 @@ class ErrorRecord(BaseModel):
         retryable: Whether trying again could help.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     kind: ErrorKind
     type: str

@@ -78,19 +78,23 @@ def load_backend(name: str) -> Backend:
         BackendBrokenError: its framework is installed, and importing it fails; the message says why.
     """
     entry = _entry(name)
-    info = backend_info(name)
-    if info.missing:
-        raise BackendNotInstalledError(
-            f"backend {name!r} is not installed: {', '.join(info.missing)} missing; run: {info.remedy}"
-        )
     try:
         backend: Backend = entry.load()()
     except Exception as error:
-        raise BackendBrokenError(
-            f"backend {name!r} is installed and fails on import: {type(error).__name__}: {error}; "
-            f"try: {info.remedy} --force-reinstall"
-        ) from error
+        raise _import_failure(name, error) from error
     return backend
+
+
+def _import_failure(name: str, error: Exception) -> ConfigError:
+    info = backend_info(name)
+    if info.missing:
+        return BackendNotInstalledError(
+            f"backend {name!r} is not installed: {', '.join(info.missing)} missing; run: {info.remedy}"
+        )
+    return BackendBrokenError(
+        f"backend {name!r} is installed and fails on import: {type(error).__name__}: {error}; "
+        f"try: {info.remedy} --force-reinstall"
+    )
 
 
 def _entry(name: str) -> EntryPoint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Coroutine
 from importlib.metadata import entry_points, version
@@ -12,12 +13,16 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from unified_agents.agent import create_agent
 from unified_agents.errors import RunError, UnifiedAgentsError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.run.result import RunResult
+
+# An application decides what its log shows: here, what went wrong is the one line that it prints.
+logging.getLogger("unified_agents").addHandler(logging.NullHandler())
 
 COMPLETED, FAILED, USAGE, LIMIT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -102,7 +107,7 @@ def backends(
     for info in infos:
         packages = ", ".join(f"{name} {found}" for name, found in info.requires.items())
         state = "ready" if info.installed else f"not installed; run: {info.remedy}"
-        table.add_row(info.name, state, f"{info.distribution} {info.version}", packages)
+        table.add_row(info.name, escape(state), f"{info.distribution} {info.version}", packages)
     Console().print(table)
 
 

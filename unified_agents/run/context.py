@@ -147,12 +147,11 @@ class Run:
         else:
             loop.call_soon_threadsafe(self.emit, event)
 
-    async def enter(self, work: Callable[[], Coroutine[Any, Any, T]], over: Callable[[], str | None]) -> T:
-        """Go through a seam: do `work` as a task that the run owns.
+    async def admit(self, over: Callable[[], str | None]) -> None:
+        """Ask to go through a seam. Returns without giving way to other tasks, or never.
 
         Args:
-            work: What to do.
-            over: Says which limit is used up, before anything starts; None when there is room.
+            over: Says which limit is used up; None when there is room.
 
         Raises:
             asyncio.CancelledError: the run is shut, or was while this waited. Never an `Exception`: frameworks turn
@@ -164,7 +163,6 @@ class Run:
             await asyncio.wait([self._ended])
         if self._shut or self._draining:
             raise asyncio.CancelledError(f"run {self.id} has ended")
-        return await self.spawn(work())
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a task that ends with the run."""

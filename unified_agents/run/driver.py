@@ -118,7 +118,10 @@ def _finish(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
         run.abandon("of the framework", name)
     run.errors.extend(run.abandoned)
     if isinstance(run.cause, RunError):
-        run.errors.append(run.cause.record())
+        record = run.cause.record()
+        if record in run.errors:
+            run.errors.remove(record)  # a tool's failure that ended the run is told once, as its end
+        run.errors.append(record)
     elif run.cause is not None:
         run.errors.append(ErrorRecord(kind="cancelled", type="CancelledError", message=str(run.cause)))
     kind = run.errors[-1].kind if run.cause is not None else None
@@ -150,6 +153,10 @@ def _outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Exce
 
 def _translated(run: Run, error: Exception, translate: Callable[[Exception], RunError | None]) -> RunError:
     known = _tool_failure(run, error) or (error if isinstance(error, RunError) else None) or translate(error)
+    seen = run.last_model_error
+    if known is not None and seen is not None and seen.kind == known.kind and known is not seen:
+        seen.native_type = known.native_type  # the wire's words name the key's variable, and never hold the key
+        known = seen
     if known is None:
         text = str(error) or "without a message"
         known = BackendError(f"the framework failed: {type(error).__name__}: {text}", native_type=native_name(error))

@@ -14,7 +14,7 @@ RunStatus = Literal["completed", "limit", "suspended", "cancelled", "failed"]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True)
 
 
 class ToolCallRecord(_Frozen):

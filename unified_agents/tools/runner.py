@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import logging
 import threading
 from collections.abc import Callable
@@ -72,16 +73,13 @@ async def run_step(step: Step) -> list[ToolOutcome]:
 
 
 async def _claim(run: Run, call: Call) -> ToolOutcome:
-    if call.task is None:
-        call.reached = True
-
-        async def work() -> ToolOutcome:
-            call.task = asyncio.current_task()
-            run.count(tool_calls=1)
-            return await _carry_out(run, call)
-
-        return await run.enter(work, run.room_for_tool_call)
-    return await asyncio.shield(call.task)
+    if call.task is not None:
+        return await asyncio.shield(call.task)
+    call.reached = True
+    await run.admit(run.room_for_tool_call)
+    run.count(tool_calls=1)
+    call.task = run.spawn(_carry_out(run, call))
+    return await call.task
 
 
 async def _carry_out(run: Run, call: Call) -> ToolOutcome:
@@ -131,7 +129,8 @@ async def _bounded(run: Run, call: Call, tool: Tool, arguments: JsonObject, span
         async with asyncio.timeout(tool.timeout) as clock:
             if tool.is_async:
                 return await tool.handler(**arguments)
-            return await _in_thread(run, call, functools.partial(tool.handler, **arguments))
+            value = await _in_thread(run, call, functools.partial(tool.handler, **arguments))
+            return await value if inspect.isawaitable(value) else value
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if run.shut or (task is not None and task.cancelling()):

@@ -50,7 +50,8 @@ def _watched_async(tool: Tool, hidden: tuple[str, ...]) -> Callable[..., Any]:
             with visit:
                 return visit.returned(await tool.handler(*args, **visit.arguments))
 
-        return await run.enter(work, _no_limit)
+        await run.admit(_no_limit)
+        return await run.spawn(work())
 
     return call
 

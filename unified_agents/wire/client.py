@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import orjson
 
 from unified_agents.config import ModelParameters
-from unified_agents.errors import BackendError
+from unified_agents.errors import BackendError, ModelTimeoutError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Step
 from unified_agents.run.context import Run, current_run
@@ -86,11 +87,15 @@ class ModelClient:
         body = orjson.dumps(
             request | {"stream": True, "stream_options": {"include_usage": True}} if stream else request
         )
-        relayed = await relay(self._wire, current_run.get(), CHAT_PATH, body, {})
-        status, headers = relayed.head.result()
         reader = StreamReader()
-        async for chunk in relayed.chunks():
-            reader.feed(chunk)
+        try:
+            async with asyncio.timeout(self.timeout):
+                relayed = await relay(self._wire, current_run.get(), CHAT_PATH, body, {})
+                status, headers = relayed.head.result()
+                async for chunk in relayed.chunks(None):
+                    reader.feed(chunk)
+        except TimeoutError as error:
+            raise ModelTimeoutError(f"the model did not answer within {self.timeout:g} seconds") from error
         if status >= 300:
             raise self._wire.failure(status, headers, reader.raw)
         return reader.answer()

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from unified_agents import wording
 from unified_agents.config import ModelConfig
 from unified_agents.errors import (
@@ -25,6 +23,7 @@ from unified_agents.events import AttemptDiscarded, ModelCallCompleted, ModelCal
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import ExchangeDraft, Run
+from unified_agents.tools.arguments import parse_object
 from unified_agents.tracing import spans
 from unified_agents.tracing.live import OpenSpan
 from unified_agents.wire.chat import Answer, RawCall, StreamReader, assistant_message, parse_answer
@@ -96,21 +95,14 @@ class Wire:
         Raises:
             asyncio.CancelledError: the run is shut, or ends with this call's error.
         """
-
-        async def work() -> tuple[Answer, Step]:
-            index = run.steps_started
-            run.steps_started += 1
-            stream = run.streaming or bool(self.model.parameters.stream)
-            sent = self.composer.compose(
-                messages, first=index == 0, stream=stream, extra=extra, added_tools=added_tools
-            )
-            call = _ModelCall(
-                run, index, received or sent, sent, stream, self.open_span(run, run.root), self.model.timeout
-            )
-            answer = await self._answer(call)
-            return answer, self.register(run, answer)
-
-        return await run.enter(work, run.room_for_model_call)
+        await run.admit(run.room_for_model_call)
+        index = run.steps_started
+        run.steps_started += 1
+        stream = run.streaming or bool(self.model.parameters.stream)
+        sent = self.composer.compose(messages, first=index == 0, stream=stream, extra=extra, added_tools=added_tools)
+        call = _ModelCall(run, index, received or sent, sent, stream, self.open_span(run, run.root), self.model.timeout)
+        answer = await run.spawn(self._answer(call))
+        return answer, self.register(run, answer)
 
     def open_span(self, run: Run, parent: OpenSpan) -> OpenSpan:
         """Begin the `chat` span of a model call."""
@@ -140,14 +132,10 @@ class Wire:
     def _problem(self, raw: RawCall, name: str) -> ToolCallError | None:
         if raw.name not in self.offer.tools:
             return ToolNotFoundError(wording.unknown_tool(raw.name, list(self.offer.tools)))
-        if not raw.arguments.strip():
-            return None
         try:
-            parsed = orjson.loads(raw.arguments)
-        except orjson.JSONDecodeError as error:
-            return _invalid(name, f"the arguments are not valid JSON: {error}")
-        if not isinstance(parsed, dict):
-            return _invalid(name, f"the arguments must be a JSON object, not {type(parsed).__name__}")
+            parse_object(raw.arguments, name)
+        except InvalidInputError as error:
+            return InvalidInputError(wording.invalid_arguments(name, error.problems), problems=error.problems)
         return None
 
     async def _answer(self, call: _ModelCall) -> Answer:
@@ -231,7 +219,7 @@ class Wire:
             if response.status >= 300 or not call.stream:
                 raw = await response.read()
                 if draft is not None:
-                    draft.answered = draft.returned = raw
+                    draft.answered = draft.returned = self.kept(raw)
                 if response.status >= 300:
                     raise self.failure(response.status, response.headers, raw)
                 answer = parse_answer(raw)
@@ -240,6 +228,10 @@ class Wire:
         if not answer.text and not answer.calls:
             raise BadResponseError("the model's answer is empty: it has no text and no tool call")
         return answer
+
+    def kept(self, raw: bytes) -> bytes:
+        """A body as it may be recorded: without the key, which a server may echo."""
+        return raw.replace(self._secret.encode(), b"***") if self._secret else raw
 
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
         """The error that an answer of status 300 and more means."""
@@ -261,13 +253,9 @@ class Wire:
             answer = reader.answer()
         finally:
             if draft is not None:
-                draft.answered = draft.returned = reader.raw
+                draft.answered = draft.returned = self.kept(reader.raw)
         answer.time_to_first_token = first
         return answer
-
-
-def _invalid(name: str, problem: str) -> InvalidInputError:
-    return InvalidInputError(wording.invalid_arguments(name, [problem]), problems=(problem,))
 
 
 def describe(span: OpenSpan, answer: Answer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -48,12 +49,16 @@ class WireTransport(httpx.AsyncBaseTransport):
         if run is not None and run.handling == "unified" and path == CHAT_PATH and not _inside_tool(run):
             return await self._unified(run, body)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OURS}
+        patience = (request.extensions.get("timeout") or {}).get("read")
         try:
-            relayed = await relay(self._wire, run, path, body, headers)
+            async with asyncio.timeout(patience):
+                relayed = await relay(self._wire, run, path, body, headers)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("the model did not answer in time") from error
         except ModelError as error:
             raise _as_httpx(error, httpx.ConnectError) from error
         status, kept = relayed.head.result()
-        return httpx.Response(status, headers=kept, stream=_RelayedStream(relayed))
+        return httpx.Response(status, headers=kept, stream=_RelayedStream(relayed, patience))
 
     async def _unified(self, run: Run, body: bytes) -> httpx.Response:
         received = orjson.loads(body)
@@ -73,7 +78,7 @@ class WireTransport(httpx.AsyncBaseTransport):
             content = _whole(answer, step)
             kind = "application/json"
         if run.record_exchanges:
-            run.exchanges[-1].returned = content
+            run.exchanges[-1].returned = self._wire.kept(content)
         return httpx.Response(200, headers={"Content-Type": kind}, content=content)
 
 
@@ -110,13 +115,16 @@ def _for_framework(answer: Answer, step: Step) -> JsonObject:
 
 
 class _RelayedStream(httpx.AsyncByteStream):
-    def __init__(self, relayed: Relayed) -> None:
+    def __init__(self, relayed: Relayed, patience: float | None) -> None:
         self._relayed = relayed
+        self._patience = patience
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._relayed.chunks():
+            async for chunk in self._relayed.chunks(self._patience):
                 yield chunk
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("the model went silent in the middle of its answer") from error
         except ModelError as error:
             raise _as_httpx(error, httpx.RemoteProtocolError) from error
 

@@ -25,14 +25,22 @@ class Relayed:
     _pieces: asyncio.Queue[bytes | BaseException | None] = field(default_factory=asyncio.Queue)
     _task: asyncio.Task[None] | None = None
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self, timeout: float | None) -> AsyncIterator[bytes]:
         """The body, piece by piece.
+
+        Args:
+            timeout: Seconds to wait for each piece; None waits for ever.
 
         Raises:
             ModelError: the connection broke.
+            TimeoutError: a piece did not come in time.
             asyncio.CancelledError: the run ended.
         """
-        while (piece := await self._pieces.get()) is not None:
+        while True:
+            async with asyncio.timeout(timeout):
+                piece = await self._pieces.get()
+            if piece is None:
+                return
             if isinstance(piece, BaseException):
                 raise piece
             yield piece
@@ -89,7 +97,11 @@ async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Ma
         _admit(run)
         watched = _watch(wire, run, body)
         relayed._task = run.spawn(_pump(wire, relayed, request, watched))
-    await relayed.head
+    try:
+        await relayed.head
+    except asyncio.CancelledError:
+        await relayed.aclose()
+        raise
     return relayed
 
 
@@ -124,7 +136,7 @@ async def _pump(wire: Wire, relayed: Relayed, request: _Request, watched: _Watch
                 _see(watched, reader, chunk)
                 relayed._pieces.put_nowait(chunk)
     except BaseException as error:
-        _lost(relayed, watched, reader, error)
+        _lost(wire, relayed, watched, reader, error)
         if not isinstance(error, ModelError | asyncio.CancelledError):
             raise
         return
@@ -155,10 +167,10 @@ def _see(watched: _Watched | None, reader: StreamReader, chunk: bytes) -> None:
             run.emit(TextDelta(run.id, run.trace.now(), watched.step, watched.attempt, text))
 
 
-def _lost(relayed: Relayed, watched: _Watched | None, reader: StreamReader, error: BaseException) -> None:
+def _lost(wire: Wire, relayed: Relayed, watched: _Watched | None, reader: StreamReader, error: BaseException) -> None:
     if watched is not None:
         kind = error.kind if isinstance(error, ModelError) else "cancelled"
-        _failed(watched, reader.raw, error if isinstance(error, ModelError) else None)
+        _failed(wire, watched, reader.raw, error if isinstance(error, ModelError) else None)
         watched.span.close(kind, str(error))
     if isinstance(error, asyncio.CancelledError) and not relayed.head.done():
         relayed.head.cancel()
@@ -168,11 +180,11 @@ def _lost(relayed: Relayed, watched: _Watched | None, reader: StreamReader, erro
         relayed._pieces.put_nowait(error)
 
 
-def _failed(watched: _Watched, raw: bytes, error: ModelError | None) -> None:
+def _failed(wire: Wire, watched: _Watched, raw: bytes, error: ModelError | None) -> None:
     run = watched.run
     run.model_time.append((watched.start, run.trace.now()))
     if watched.draft is not None:
-        watched.draft.answered = watched.draft.returned = raw
+        watched.draft.answered = watched.draft.returned = wire.kept(raw)
     if watched.step is None:
         return
     run.failed_request, run.failed_attempts = watched.body, watched.attempt
@@ -191,7 +203,7 @@ def _seen(wire: Wire, watched: _Watched, reader: StreamReader, response: Respons
             raise wire.failure(response.status, response.headers, raw)
         answer = _answer(reader, raw)
     except ModelError as error:
-        _failed(watched, raw, error)
+        _failed(wire, watched, raw, error)
         watched.span.close(error.kind, str(error))
         return
     run = watched.run
@@ -200,7 +212,7 @@ def _seen(wire: Wire, watched: _Watched, reader: StreamReader, response: Respons
     run.model_time.append((watched.start, now))
     run.count(usage=answer.usage)
     if watched.draft is not None:
-        watched.draft.answered = watched.draft.returned = raw
+        watched.draft.answered = watched.draft.returned = wire.kept(raw)
     describe(watched.span, answer)
     watched.span.close()
     if watched.step is not None:

@@ -56,35 +56,41 @@ async def again(
         policy: When to try again.
         first: What the first attempt raised.
         attempt: Makes attempt number n, from 2.
-        noticed: Told of each failed attempt that will be made good: the error, its number, the least wait in seconds.
+        noticed: Told of each failed attempt that will be made good, before the wait: the error, its number, and the
+            seconds until the next one.
 
     Raises:
         ModelError: of the last attempt.
     """
-    import stamina  # noqa: PLC0415  # only who fails pays for it
+    import tenacity  # noqa: PLC0415  # only who fails pays for it
 
-    tried = 1
-    wait = policy.wait_initial
+    backoff = tenacity.wait_exponential(policy.wait_initial, policy.wait_max) + tenacity.wait_random(0, policy.jitter)
 
-    def decide(error: Exception) -> bool | float:
-        if not isinstance(error, ModelError) or not policy.retries(error, tried):
-            return False
-        asked = asked_wait(error)
-        noticed(error, tried, wait if asked is None else asked)
-        return True if asked is None else asked
+    def error_of(state: tenacity.RetryCallState) -> BaseException | None:
+        return state.outcome.exception() if state.outcome is not None else None
 
-    async for retrying in stamina.retry_context(
-        on=decide,
-        attempts=None,
-        timeout=None,
-        wait_initial=policy.wait_initial,
-        wait_max=policy.wait_max,
-        wait_jitter=policy.jitter,
-    ):
-        tried = retrying.num
-        wait = retrying.next_wait
-        with retrying:
-            if tried == 1:
-                raise first
-            return await attempt(tried)
-    raise first  # not reached: the context raises the last error itself
+    def retries(state: tenacity.RetryCallState) -> bool:
+        error = error_of(state)
+        return isinstance(error, ModelError) and policy.retries(error, state.attempt_number)
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        error = error_of(state)
+        asked = asked_wait(error) if isinstance(error, ModelError) else None
+        return backoff(state) if asked is None else asked
+
+    def before_sleep(state: tenacity.RetryCallState) -> None:
+        error = error_of(state)
+        if isinstance(error, ModelError) and state.next_action is not None:
+            noticed(error, state.attempt_number, state.next_action.sleep)
+
+    number = 0
+
+    async def next_attempt() -> T:
+        nonlocal number
+        number += 1
+        if number == 1:
+            raise first
+        return await attempt(number)
+
+    retrying = tenacity.AsyncRetrying(retry=retries, wait=wait, before_sleep=before_sleep, reraise=True)
+    return await retrying(next_attempt)

@@ -172,9 +172,12 @@ class ScriptServer:
         if reply.ending != "complete" and reply.content_type != STREAM_TYPE:
             # More than is ever sent.
             response.content_length = 2 * sum(map(len, reply.chunks)) + 1
-        await response.prepare(request)
-        for chunk in reply.chunks:
-            await response.write(chunk)
+        try:
+            await response.prepare(request)
+            for chunk in reply.chunks:
+                await response.write(chunk)
+        except ConnectionError:
+            return response  # the client has gone
         if reply.ending == "stall":
             await self._closing.wait()
         if reply.ending != "complete" and request.transport is not None:

@@ -1,0 +1,137 @@
+"""Which of our errors one of LangChain's, LangGraph's or the model client's is."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+
+import httpx
+import openai
+from langchain_core import exceptions as core
+from langchain_openai import StreamChunkTimeoutError
+from langgraph import errors as graph
+
+from unified_agents.errors import (
+    AuthenticationError,
+    BackendError,
+    BadRequestError,
+    BadResponseError,
+    ModelError,
+    ModelTimeoutError,
+    NetworkError,
+    RateLimitError,
+    RunError,
+    ServerError,
+    native_name,
+)
+
+_LONGEST_CHAIN = 20
+_LONGEST_MESSAGE = 1000
+_REQUEST_TIMEOUT = 408
+
+_Kinds = tuple[tuple[type[RunError], tuple[type[BaseException], ...]], ...]
+
+# The first that fits counts, so subclasses stand before their bases.
+_KINDS: _Kinds = (
+    (BadRequestError, (core.ContextOverflowError,)),
+    (
+        AuthenticationError,
+        (
+            openai.AuthenticationError,
+            openai.PermissionDeniedError,
+            core.ModelAuthenticationError,
+            core.ModelPermissionDeniedError,
+        ),
+    ),
+    (RateLimitError, (openai.RateLimitError, core.ModelRateLimitError)),
+    (
+        ModelTimeoutError,
+        (openai.APITimeoutError, core.ModelTimeoutError, httpx.TimeoutException, StreamChunkTimeoutError),
+    ),
+    (BadResponseError, (httpx.DecodingError,)),
+    (NetworkError, (openai.APIConnectionError, core.ModelConnectionError, httpx.RequestError)),
+    (ServerError, (openai.InternalServerError, core.ModelAPIError)),
+    (BadRequestError, (openai.APIStatusError, core.ModelInvalidRequestError, core.ModelNotFoundError)),
+    (
+        BadResponseError,
+        (
+            openai.APIError,  # without a status: an error inside a stream, or an answer of the wrong shape
+            openai.LengthFinishReasonError,
+            openai.ContentFilterFinishReasonError,
+            core.OutputParserException,
+        ),
+    ),
+    (
+        BackendError,
+        (
+            openai.OpenAIError,
+            core.LangChainException,
+            graph.GraphBubbleUp,
+            graph.GraphRecursionError,
+            graph.InvalidUpdateError,
+            graph.EmptyInputError,
+            graph.TaskNotFound,
+            graph.NodeCancelledError,
+            graph.NodeTimeoutError,
+        ),
+    ),
+)
+
+_READING_FAILS = (LookupError, TypeError, ValueError)
+_READERS = ("openai", "langchain_openai", "langchain_core.language_models")
+_WRITES_REQUEST = "_get_request_payload"
+
+
+def translate(error: Exception) -> RunError | None:
+    """Which of our errors a foreign one is.
+
+    The whole chain of causes is looked at, from the outermost; the first in it that has a kind of its own decides.
+
+    Returns:
+        None when nothing in the chain is LangChain's, LangGraph's or the client's.
+    """
+    general: RunError | None = None
+    chain = list(_chain(error))
+    for link in chain:
+        known = _known(link)
+        if known is None:
+            continue
+        if known is not BackendError:
+            return _made(known, link, chain)
+        general = general or _made(known, link, chain)
+    return general
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _known(error: BaseException) -> type[RunError] | None:
+    if isinstance(error, openai.APIStatusError) and error.status_code == _REQUEST_TIMEOUT:
+        return ServerError
+    for known, foreign in _KINDS:
+        if isinstance(error, foreign):
+            return known
+    return BadResponseError if _is_unreadable_answer(error) else None
+
+
+def _is_unreadable_answer(error: BaseException) -> bool:
+    # An answer that the client cannot read raises whatever the reading happened to trip over.
+    if not isinstance(error, _READING_FAILS):
+        return False
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    modules = [str(frame.f_globals.get("__name__", "")) for frame in frames]
+    reads = any(name == reader or name.startswith(f"{reader}.") for name in modules for reader in _READERS)
+    return reads and all(frame.f_code.co_name != _WRITES_REQUEST for frame in frames)
+
+
+def _made(known: type[RunError], foreign: BaseException, chain: list[BaseException]) -> RunError:
+    # What the wire said of a broken connection is clearer than the client's "Connection error.".
+    said = next((link for link in chain if isinstance(link, ModelError)), foreign)
+    text = " ".join(str(said).split())[:_LONGEST_MESSAGE] or type(foreign).__name__
+    return known(text, native_type=native_name(chain[0]))

@@ -1,0 +1,215 @@
+"""LlamaIndex's `FunctionAgent` as a backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from llama_index.core.agent.workflow import AgentOutput, FunctionAgent, ToolCall, ToolCallResult
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.memory import BaseMemory
+from llama_index.core.workflow import Context, step
+from pydantic import Field, ValidationError, field_validator
+from workflows.handler import WorkflowHandler
+
+from unified_agents.backend import AgentSpec, Capability, NativeAgent
+from unified_agents.errors import RunError, UnsupportedCapabilityError
+from unified_agents.messages import Message
+from unified_agents_llamaindex import errors
+from unified_agents_llamaindex.model import native_llm, native_message, unified_llm, unified_message
+from unified_agents_llamaindex.tools import UnifiedTool, calling, native_tool
+
+_WORKERS = 512
+_NO_STEP_LIMIT = 1_000_000
+_CANCEL_SECONDS = 2.0
+
+
+class LlamaIndexBackend:
+    """Runs LlamaIndex's `FunctionAgent`."""
+
+    name = "llamaindex"
+    capabilities = frozenset(Capability)
+
+    def build(self, spec: AgentSpec) -> NativeAgent:
+        """Make the agent.
+
+        Raises:
+            UnsupportedCapabilityError: under `native`, LlamaIndex refuses a tool or the model.
+        """
+        return _Native(spec) if spec.handling == "native" else _Unified(spec)
+
+
+class CallNotingAgent(FunctionAgent):
+    """A `FunctionAgent` whose tools learn the id of their call, and which runs all calls of an answer at once."""
+
+    @field_validator("tools", mode="before")
+    @classmethod
+    def validate_tools(cls, v: Any) -> Any:
+        """Take the tools as they are. LlamaIndex refuses the name `handoff`, which means nothing to a single agent."""
+        return v
+
+    @step(num_workers=_WORKERS)
+    async def call_tool(self, ctx: Context, ev: ToolCall) -> ToolCallResult:
+        """Note the id, and go on as LlamaIndex does."""
+        token = calling.set(ev.tool_id)
+        try:
+            result: ToolCallResult = await super().call_tool(ctx, ev)
+            return result
+        finally:
+            calling.reset(token)
+
+
+class WholeMemory(BaseMemory):
+    """The memory of one run. It drops nothing, counts nothing and needs no thread."""
+
+    messages: list[ChatMessage] = Field(default_factory=list)
+
+    @classmethod
+    def from_defaults(cls, **_: Any) -> WholeMemory:
+        """An empty one."""
+        return cls()
+
+    def get(self, input: str | None = None, **_: Any) -> list[ChatMessage]:
+        """All messages."""
+        return list(self.messages)
+
+    async def aget(self, input: str | None = None, **_: Any) -> list[ChatMessage]:
+        """All messages."""
+        return list(self.messages)
+
+    def get_all(self) -> list[ChatMessage]:
+        """All messages."""
+        return list(self.messages)
+
+    async def aget_all(self) -> list[ChatMessage]:
+        """All messages."""
+        return list(self.messages)
+
+    def put(self, message: ChatMessage) -> None:
+        """Add a message."""
+        self.messages.append(message)
+
+    async def aput(self, message: ChatMessage) -> None:
+        """Add a message."""
+        self.messages.append(message)
+
+    async def aput_messages(self, messages: list[ChatMessage]) -> None:
+        """Add messages."""
+        self.messages.extend(messages)
+
+    def set(self, messages: list[ChatMessage]) -> None:
+        """Replace all messages."""
+        self.messages = list(messages)
+
+    async def aset(self, messages: list[ChatMessage]) -> None:
+        """Replace all messages."""
+        self.messages = list(messages)
+
+    def reset(self) -> None:
+        """Forget all messages."""
+        self.messages = []
+
+    async def areset(self) -> None:
+        """Forget all messages."""
+        self.messages = []
+
+
+class _Unified:
+    """The agent under `unified`. Streaming is a field of LlamaIndex's agent, so there is one for each mode."""
+
+    def __init__(self, spec: AgentSpec) -> None:
+        self._spec = spec
+        self._tools = [UnifiedTool(tool) for tool in spec.tools]
+        self._llm = unified_llm(spec.model)
+        self._agents: dict[bool, FunctionAgent] = {}
+
+    @property
+    def native(self) -> FunctionAgent:
+        """The agent that does not stream."""
+        return self._agent(stream=False)
+
+    async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
+        """Run the agent's workflow, without limits of its own."""
+        given = [unified_message(message) for message in messages]
+        return await _run(self._agent(stream), given, memory=WholeMemory(), max_iterations=_NO_STEP_LIMIT)
+
+    def translate(self, error: Exception) -> RunError | None:
+        """See `errors.translate`."""
+        return errors.translate(error)
+
+    def _agent(self, stream: bool) -> FunctionAgent:
+        if stream not in self._agents:
+            self._agents[stream] = CallNotingAgent(
+                name=self._spec.name,
+                system_prompt=self._spec.instructions,
+                tools=self._tools,
+                llm=self._llm,
+                streaming=stream,
+                timeout=None,
+            )
+        return self._agents[stream]
+
+
+class _Native:
+    """The agent under `native`: as LlamaIndex ships. It streams unless it is told not to."""
+
+    def __init__(self, spec: AgentSpec) -> None:
+        parameters = spec.model.parameters
+        options: dict[str, Any] = {}
+        if parameters.tool_choice is not None:
+            options["initial_tool_choice"] = _wire_name(spec, parameters.tool_choice)
+        if parameters.parallel_tool_calls is not None:
+            options["allow_parallel_tool_calls"] = parameters.parallel_tool_calls
+        if parameters.stream is False:
+            options["streaming"] = False
+        try:
+            self._agent = FunctionAgent(
+                name=spec.name,
+                system_prompt=spec.instructions,
+                tools=[native_tool(tool) for tool in spec.tools],
+                llm=native_llm(spec.model),
+                timeout=None,
+                **options,
+            )
+        except ValidationError as error:
+            text = f"LlamaIndex refuses this agent: {errors.reason(error)}; use handling: unified"
+            raise UnsupportedCapabilityError(text) from error
+
+    @property
+    def native(self) -> FunctionAgent:
+        """The agent itself."""
+        return self._agent
+
+    async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # it streams by default
+        """Run the agent's workflow."""
+        return await _run(self._agent, [native_message(message) for message in messages])
+
+    def translate(self, error: Exception) -> RunError | None:
+        """See `errors.translate`."""
+        return errors.translate(error)
+
+
+async def _run(agent: FunctionAgent, messages: list[ChatMessage], **options: Any) -> str | None:
+    # The last message goes in as the user's, whatever its role: LlamaIndex fails on a conversation without any.
+    handler = agent.run(user_msg=messages[-1], chat_history=messages[:-1], **options)
+    result: asyncio.Future[AgentOutput] = asyncio.ensure_future(handler)
+    try:
+        output = await asyncio.shield(result)
+    except asyncio.CancelledError:
+        await _end(handler, result)
+        raise
+    return output.response.content
+
+
+async def _end(handler: WorkflowHandler, result: asyncio.Future[AgentOutput]) -> None:
+    # Only the workflow itself can end all of its steps: one whose task is cancelled forgets those it has just begun.
+    await handler.cancel_run(timeout=_CANCEL_SECONDS)
+    result.cancel()
+    await asyncio.wait([result])
+    if not result.cancelled():
+        result.exception()  # that it was cancelled, or what it met meanwhile: its end decides nothing any more
+
+
+def _wire_name(spec: AgentSpec, tool_choice: str) -> str:
+    return next((tool.name for tool in spec.tools if tool.tool and tool.tool.name == tool_choice), tool_choice)

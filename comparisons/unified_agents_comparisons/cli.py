@@ -1,0 +1,67 @@
+"""The command `unified-agents compare`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare_command(
+    suite: Annotated[str, typer.Argument(help="A shipped suite, such as quickstart, or the path of a suite's file.")],
+    *,
+    backends: Annotated[
+        str | None, typer.Option(help="Names with commas between. Default: all that are installed.")
+    ] = None,
+    handling: Annotated[str, typer.Option(help="unified, native, or both with a comma between.")] = "unified,native",
+    model: Annotated[
+        str, typer.Option(help="provider:name; `oracle:` answers by each task's own script, without a network.")
+    ] = "oracle:",
+    base_url: Annotated[str | None, typer.Option(help="Another server that speaks Chat Completions.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="The environment variable that holds the key.")] = None,
+    tasks: Annotated[str, typer.Option(help="A shell pattern of task ids, such as 'parallel-*'.")] = "*",
+    repeats: Annotated[int, typer.Option(help="How often each cell is run.", min=1)] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder of the records; one that exists is gone on with. Default: a new one here."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides the order of the cells.")] = 0,
+    timeout: Annotated[float, typer.Option(help="Seconds of wall clock for one run.", min=0.001)] = 60.0,
+    python: Annotated[
+        list[str] | None, typer.Option(help="BACKEND=PATH: the interpreter of that backend's worker. May be repeated.")
+    ] = None,
+    perturb: Annotated[
+        str | None,
+        typer.Option(help="Negative control: wrong-oracle or altered-result. Succeeds when every cell fails."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
+) -> None:
+    """Run a suite's tasks on every backend, and show where they differ.
+
+    Exit code 0: every cell under unified handling passed; 1: one did not; 2: something does not fit; 130: interrupted.
+    """
+    try:
+        from unified_agents_comparisons.command import run_command  # noqa: PLC0415  # costs 0.4 s: not at every start
+    except ModuleNotFoundError as error:
+        if error.name not in ("jinja2", "rich"):
+            raise
+        sys.stderr.write("unified-agents: comparisons need more; run: pip install 'unified-agents[comparisons]'\n")
+        raise typer.Exit(2) from error
+    options = {
+        "suite": suite,
+        "backends": backends,
+        "pythons": python or (),
+        "handlings": handling,
+        "model": model,
+        "base_url": base_url,
+        "api_key_env": api_key_env,
+        "tasks": tasks,
+        "repeats": repeats,
+        "seed": seed,
+        "out": out,
+        "timeout": timeout,
+        "perturb": perturb,
+    }
+    raise typer.Exit(run_command(options, as_json=json))

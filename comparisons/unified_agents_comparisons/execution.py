@@ -1,0 +1,217 @@
+"""Running one cell: an agent of its own, a scratch folder of its own, and the record of what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import shutil
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from unified_agents.agent import create_agent
+from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
+from unified_agents.errors import (
+    ConfigError,
+    ErrorRecord,
+    RunError,
+    ToolDefinitionError,
+    UnifiedAgentsError,
+    native_name,
+)
+from unified_agents.run.result import RunResult
+from unified_agents.tools.definition import Tool, as_tool
+from unified_agents.wire.script import ScriptedModel
+from unified_agents_comparisons.perturb import scripted_model
+from unified_agents_comparisons.protocol import Job, Start
+from unified_agents_comparisons.records import CallSummary, Cell
+from unified_agents_comparisons.scoring import Score, lost, misfed, score
+from unified_agents_comparisons.suite import LoadedSuite, Task
+
+
+@dataclass(slots=True, frozen=True)
+class Bench:
+    """What all cells of one worker share.
+
+    Attributes:
+        start: What the worker is for.
+        suite: The suite, read in this process.
+        tools: The suite's tools by their attribute's name.
+        scratch: The variable that names a cell's folder to the tools; None when the suite has none.
+        versions: Of python, unified-agents and the backend's distributions.
+    """
+
+    start: Start
+    suite: LoadedSuite
+    tools: dict[str, Tool]
+    scratch: ContextVar[Path] | None
+    versions: dict[str, str]
+
+    async def warm_up(self) -> None:
+        """Run the first task once under each handling, by its oracle, so that no cell pays for imports.
+
+        Raises:
+            ConfigError: the backend cannot be used at all.
+        """
+        task = self.suite.suite.tasks[0]
+        for handling in self.start.handlings if task.oracle is not None else ():
+            model = scripted_model(task, task.oracle or {}, None)
+            await _attempt(self, task, handling, model, self.start.scratch / f"warm-up.{handling}")
+
+    async def run(self, job: Job) -> Cell:
+        """Run one cell, and write its exchanges and its trace into the folder of details.
+
+        Raises:
+            ConfigError: the cell cannot be run, whatever the model answers.
+        """
+        task = self.suite.task(job.task)
+        blank = self.start.blank_cell(job, self.suite.suite.name, self.versions)
+        folder = self.start.scratch / blank.key.file_name
+        outcome = await _attempt(self, task, job.handling, _model(self.start, task), folder)
+        cell = _filled(blank, outcome, self._tools(task))
+        await asyncio.to_thread(_write_details, self.start.details / cell.key.file_name, cell, outcome.result)
+        return cell
+
+    def _tools(self, task: Task) -> dict[str, Tool]:
+        return {self.tools[name].name: self.tools[name] for name in task.tools}
+
+
+@dataclass(slots=True, frozen=True)
+class _Outcome:
+    result: RunResult | None
+    error: ErrorRecord | None
+    score: Score
+
+
+def load_bench(start: Start, suite: LoadedSuite, versions: dict[str, str]) -> Bench:
+    """Import the suite's tools and its scratch variable.
+
+    Raises:
+        ConfigError: a module or an attribute is missing, or is no tool; the message names it.
+    """
+    names = {name for task in suite.suite.tasks for name in task.tools}
+    module = suite.suite.tools or ""
+    tools = {name: _tool(module, name) for name in sorted(names)}
+    return Bench(start, suite, tools, _scratch(suite.suite.scratch), versions)
+
+
+async def _attempt(
+    bench: Bench, task: Task, handling: Handling, model: ModelConfig | ScriptedModel, folder: Path
+) -> _Outcome:
+    await asyncio.to_thread(folder.mkdir)
+    token = bench.scratch.set(folder) if bench.scratch else None
+    try:
+        result, error = await _run(bench, task, handling, model)
+        files = await asyncio.to_thread(_read, folder, tuple(task.expect.files))
+    finally:
+        if bench.scratch and token:
+            bench.scratch.reset(token)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    if result is None:
+        return _Outcome(None, error, Score(False, 0.0, (error.message,) if error else ()))
+    tools = {bench.tools[name].name: bench.tools[name] for name in task.tools}
+    scored = score(result, task.expect, tools=tools, files=files, scripted=isinstance(model, ScriptedModel))
+    return _Outcome(result, error, scored)
+
+
+async def _run(
+    bench: Bench, task: Task, handling: Handling, model: ModelConfig | ScriptedModel
+) -> tuple[RunResult | None, ErrorRecord | None]:
+    limits = Limits(timeout=bench.start.timeout, **({"max_steps": task.max_steps} if task.max_steps else {}))
+    parameters = model.parameters if isinstance(model, ModelConfig) else ModelParameters()
+    agent = create_agent(
+        backend=bench.start.backend,
+        model=model,
+        model_parameters=parameters.model_copy(update={"stream": True}) if task.stream else parameters,
+        instructions=bench.suite.suite.instructions,
+        tools=[bench.tools[name] for name in task.tools],
+        limits=limits,
+        handling=handling,
+    )
+    try:
+        result = await agent.run(task.question, record_exchanges=True)
+        return result, (result.errors[-1] if result.errors and result.status != "completed" else None)
+    except RunError as error:
+        return error.result, error.record()
+    except UnifiedAgentsError:
+        raise
+    except Exception as error:  # what is not of our tree is a fault of the library or the framework: it fails the cell
+        message = f"{native_name(error)}: {error}".splitlines()[0]
+        return None, ErrorRecord(kind="backend", type="BackendError", message=message, native_type=native_name(error))
+    finally:
+        await agent.aclose()
+
+
+def _model(start: Start, task: Task) -> ModelConfig | ScriptedModel:
+    if start.model.provider != "oracle":
+        return start.model
+    if task.oracle is None:
+        raise ConfigError(f"task {task.id} has no oracle: give --model provider:name, or leave it out with --tasks")
+    return scripted_model(task, task.oracle, start.perturb)
+
+
+def _filled(blank: Cell, outcome: _Outcome, tools: dict[str, Tool]) -> Cell:
+    scored = {"passed": outcome.score.passed, "score": outcome.score.score, "reasons": outcome.score.reasons}
+    result = outcome.result
+    if result is None:
+        return blank.model_copy(update=scored | {"error": outcome.error})
+    calls = tuple(
+        CallSummary(
+            name=call.name,
+            arguments=call.arguments,
+            ok=call.ok,
+            reached=call.reached,
+            received=call.received,
+            lost=lost(call, tools),
+            fault=misfed(call, tools),
+            error=call.error,
+        )
+        for call in result.tool_calls
+    )
+    told = ("status", "output", "requests", "retries", "usage", "request_bytes", "seconds", "time_to_first_token")
+    taken = {name: getattr(result, name) for name in told}
+    return blank.model_copy(
+        update=scored | taken | {"error": outcome.error, "tool_calls": calls, "trace_shape": result.trace.shape()}
+    )
+
+
+def _write_details(path: Path, cell: Cell, result: RunResult | None) -> None:
+    details = {"cell": cell.model_dump(mode="json"), "result": result.to_dict() if result else None}
+    path.write_bytes(orjson.dumps(details, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
+
+
+def _read(folder: Path, names: tuple[str, ...]) -> dict[str, str | None]:
+    paths = {name: folder / name for name in names}
+    return {
+        name: path.read_bytes().decode(errors="replace") if path.is_file() else None for name, path in paths.items()
+    }
+
+
+def _scratch(reference: str | None) -> ContextVar[Path] | None:
+    if reference is None:
+        return None
+    module, _, name = reference.partition(":")
+    variable = _attribute(module, name)
+    if not isinstance(variable, ContextVar):
+        raise ConfigError(f"scratch {reference}: must be a ContextVar, not {type(variable).__name__}")
+    return variable
+
+
+def _tool(module: str, name: str) -> Tool:
+    try:
+        return as_tool(_attribute(module, name))
+    except ToolDefinitionError as error:
+        raise ConfigError(f"the suite's tool {module}:{name}: {error}") from error
+
+
+def _attribute(module: str, name: str) -> object:
+    try:
+        loaded = importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigError(f"the suite's module {module!r} cannot be imported: {error}") from error
+    if not hasattr(loaded, name):
+        raise ConfigError(f"the suite's module {module!r} has no {name!r}")
+    attribute: object = getattr(loaded, name)
+    return attribute

@@ -1,0 +1,102 @@
+"""What a comparison and its workers say to each other: one JSON object per line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from unified_agents.config import Handling, ModelConfig
+from unified_agents_comparisons.records import Cell, Perturbation, model_label
+
+LINE_LIMIT = 64 * 1024 * 1024
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Job(_Message):
+    """To a worker: run this cell."""
+
+    type: Literal["job"] = "job"
+    task: str
+    handling: Handling
+    repeat: int
+
+
+class Start(_Message):
+    """To a worker, first: what it is for.
+
+    Attributes:
+        backend: The one backend that it runs.
+        suite: What `load_suite` finds the suite by.
+        digest: The suite's digest; a worker that reads another suite refuses.
+        model: Which model answers.
+        handlings: Those to warm up.
+        scratch: A folder of its own for the cells' scratch folders.
+        details: Where the cells' exchanges and traces go.
+        timeout: Seconds of wall clock for one run.
+        perturb: The negative control; None in an ordinary comparison.
+    """
+
+    type: Literal["start"] = "start"
+    backend: str
+    suite: str
+    digest: str
+    model: ModelConfig
+    handlings: tuple[Handling, ...]
+    scratch: Path
+    details: Path
+    timeout: float
+    perturb: Perturbation | None = None
+
+    def blank_cell(self, job: Job, suite: str, versions: dict[str, str]) -> Cell:
+        """The record of a cell that failed before anything could be told of it."""
+        return Cell(
+            suite=suite,
+            task=job.task,
+            backend=self.backend,
+            handling=job.handling,
+            repeat=job.repeat,
+            perturb=self.perturb,
+            status="failed",
+            passed=False,
+            score=0.0,
+            model=model_label(self.model),
+            versions=versions,
+        )
+
+
+class Ready(_Message):
+    """From a worker: everything is loaded and warm. `versions` are of python, unified-agents and the distributions."""
+
+    type: Literal["ready"] = "ready"
+    versions: dict[str, str]
+
+
+class Refused(_Message):
+    """From a worker: it cannot do this, and says in one line why."""
+
+    type: Literal["refused"] = "refused"
+    message: str
+
+
+class Done(_Message):
+    """From a worker: the cell has run."""
+
+    type: Literal["done"] = "done"
+    cell: Cell
+
+
+ToWorker: TypeAlias = Annotated[Start | Job, Field(discriminator="type")]
+FromWorker: TypeAlias = Annotated[Ready | Refused | Done, Field(discriminator="type")]
+
+to_worker: TypeAdapter[Start | Job] = TypeAdapter(ToWorker)
+from_worker: TypeAdapter[Ready | Refused | Done] = TypeAdapter(FromWorker)
+
+
+def line(message: Start | Job | Ready | Refused | Done) -> bytes:
+    """A message as it goes over the pipe."""
+    return message.model_dump_json().encode() + b"\n"

@@ -1,0 +1,181 @@
+"""The records of a comparison: one JSON line per cell, written as each ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Literal, NamedTuple, Self
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from unified_agents.config import Handling, ModelConfig
+from unified_agents.errors import ConfigError, ErrorRecord
+from unified_agents.messages import JsonObject, Usage
+from unified_agents.run.result import RunStatus, Timing
+
+CELLS = "cells.jsonl"
+DETAILS = "details"
+
+Perturbation = Literal["wrong-oracle", "altered-result"]
+"""A negative control: every cell run under one must fail."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CellKey(NamedTuple):
+    """Which cell of a comparison: `repeat` counts from 0."""
+
+    task: str
+    backend: str
+    handling: Handling
+    repeat: int
+
+    @property
+    def file_name(self) -> str:
+        """The name of the cell's file in the folder of details."""
+        return quote(f"{self.task}.{self.backend}.{self.handling}.{self.repeat}.json", safe="")
+
+
+def model_label(model: ModelConfig) -> str:
+    """Which model answers, as records and reports name it."""
+    return "oracle" if model.provider == "oracle" else f"{model.provider}:{model.name}"
+
+
+class CallSummary(_Frozen):
+    """A call that the model asked for.
+
+    Attributes:
+        name: The tool's name, as the model wrote it.
+        arguments: JSON text, as the model wrote it.
+        ok: Whether the tool ran and returned.
+        reached: Whether the call came to the tool at all.
+        lost: Whether a well-formed call of a tool that was offered did not come to it.
+        received: What the tool's function was called with; None when it was not.
+        fault: What in `received` does not fit the tool's schema; None when it fits.
+        error: Why it is not ok, when that is known.
+    """
+
+    name: str
+    arguments: str
+    ok: bool
+    reached: bool
+    lost: bool = False
+    received: JsonObject | None = None
+    fault: str | None = None
+    error: ErrorRecord | None = None
+
+
+class Cell(_Frozen):
+    """One task on one backend under one handling, once.
+
+    Attributes:
+        suite: The suite's name.
+        task: The task's id.
+        backend: The backend that ran it.
+        variant: The loop within the backend.
+        handling: `unified` or `native`.
+        fault: The injected fault; None without one.
+        repeat: From 0.
+        perturb: The negative control that it was run under; None in an ordinary comparison.
+        status: How the run ended.
+        passed: Whether everything expected holds.
+        score: The share of what is expected that holds, from 0 to 1.
+        reasons: Why it did not pass, one line each.
+        output: The final answer; None when there is none.
+        error: What ended the run; None when it completed.
+        requests: Requests that reached the model, retries too.
+        retries: How many of these were retries.
+        usage: Tokens; a count is None when the model did not report it.
+        request_bytes: The size of each request's body, in order.
+        seconds: Where the time went; None when the worker did not live to tell.
+        time_to_first_token: Seconds; None when nothing was streamed.
+        tool_calls: Every call that the model asked for, in order.
+        model: Which model answered, such as `oracle` or `openai:gpt-5-mini`.
+        versions: Of python, unified-agents and the backend's distributions.
+        trace_shape: The span tree without times; empty when the worker did not live to tell.
+    """
+
+    suite: str
+    task: str
+    backend: str
+    variant: str = "tool_calling"
+    handling: Handling
+    fault: str | None = None
+    repeat: int
+    perturb: Perturbation | None = None
+    status: RunStatus
+    passed: bool
+    score: float
+    reasons: tuple[str, ...] = ()
+    output: str | None = None
+    error: ErrorRecord | None = None
+    requests: int = 0
+    retries: int = 0
+    usage: Usage = Usage()
+    request_bytes: tuple[int, ...] = ()
+    seconds: Timing | None = None
+    time_to_first_token: float | None = None
+    tool_calls: tuple[CallSummary, ...] = ()
+    model: str
+    versions: dict[str, str]
+    trace_shape: str = ""
+
+    @property
+    def key(self) -> CellKey:
+        """Which cell this is."""
+        return CellKey(self.task, self.backend, self.handling, self.repeat)
+
+
+@dataclass(slots=True)
+class CellFile:
+    """The file of a comparison's cells, opened for appending; each line is flushed as it is written.
+
+    Attributes:
+        cells: What the file held when it was opened.
+    """
+
+    cells: tuple[Cell, ...]
+    _file: BinaryIO
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open the folder's file, without the torn last line of a process that was killed.
+
+        Raises:
+            ConfigError: a line before the last is no cell.
+        """
+        path = folder / CELLS
+        whole = path.read_bytes() if path.exists() else b""
+        whole = whole[: whole.rfind(b"\n") + 1]
+        cells = tuple(_parse(whole.splitlines(), path))
+        if path.exists():
+            os.truncate(path, len(whole))
+        return cls(cells, path.open("ab"))
+
+    def append(self, cell: Cell) -> None:
+        """Write one cell."""
+        self._file.write(cell.model_dump_json().encode() + b"\n")
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _parse(lines: Iterable[bytes], path: Path) -> Iterable[Cell]:
+    for number, line in enumerate(lines, 1):
+        try:
+            yield Cell.model_validate_json(line)
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_input=False)[0]
+            raise ConfigError(f"{path}, line {number}: not a cell: {fault['msg']}; give another --out") from error

@@ -1,0 +1,44 @@
+"""The report as a Markdown file."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from unified_agents_comparisons.report import wording
+from unified_agents_comparisons.report.summary import Summary, write
+
+REPORT = "report.md"
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&$@]|(?<=:)/(?=/)|(?<=www)\.|^[-+#=]|(?<=^\d)[.)](?=\s)|(?<=^\d\d)[.)](?=\s))")
+
+
+def write_report(summary: Summary, folder: Path) -> Path:
+    """Write `report.md`; returns its path."""
+    return write(folder / REPORT, render(summary))
+
+
+def render(summary: Summary) -> str:
+    """The report's text. Every value in it is escaped, so that what a model wrote is shown and not obeyed."""
+    return _template().render(summary=summary, wording=wording)
+
+
+def escaped(value: object) -> str:
+    """A value as Markdown that shows it as it is, on one line: no markup, no list, no link."""
+    return _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
+
+
+@cache
+def _template() -> Template:
+    # Not HTML: `finalize` escapes every expression for Markdown.
+    environment = Environment(  # noqa: S701
+        loader=PackageLoader("unified_agents_comparisons", "report"),
+        undefined=StrictUndefined,
+        finalize=escaped,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.md.jinja")

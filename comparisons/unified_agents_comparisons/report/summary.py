@@ -1,0 +1,155 @@
+"""What every form of the report says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from unified_agents_comparisons.metrics import Group, PairedTest, groups, paired_tests
+from unified_agents_comparisons.outcomes import TaskOutcomes, phrase, task_outcomes
+from unified_agents_comparisons.records import Cell, Perturbation, model_label
+from unified_agents_comparisons.runner import Comparison
+
+SUMMARY = "summary.json"
+SCRIPTED = "a scripted model answered: this proves the plumbing, never a model's quality"
+REAL = "a real model answered: with few tasks and repeats, chance decides as much as the backends"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Surprise(_Frozen):
+    """A cell that decides the verdict: one under `unified` that did not pass, or a negative control that did.
+
+    Attributes:
+        task: The task's id.
+        backend: The backend.
+        handling: The handling.
+        repeat: From 0.
+        what: What happened, in plain words.
+        reasons: Why it did not pass.
+    """
+
+    task: str
+    backend: str
+    handling: str
+    repeat: int
+    what: str
+    reasons: tuple[str, ...]
+
+
+class Summary(_Frozen):
+    """A comparison in numbers and words; the file `summary.json`.
+
+    Attributes:
+        suite: The suite's name.
+        description: The suite's own line.
+        digest: Hash of the suite with its tools and data.
+        model: Which model answered.
+        note: What an answer of this model proves.
+        perturb: The negative control; None in an ordinary comparison.
+        ok: Whether every `unified` cell passed; under a negative control, whether every cell failed.
+        out: The folder of the records, as it was given.
+        tasks: How many tasks were run.
+        repeats: How often each.
+        seed: What decided their order.
+        cells: How many cells there are.
+        versions: By backend, what its worker ran with.
+        groups: The numbers of each backend under each handling.
+        tests: Pairs of these held against each other.
+        outcomes: What came of each task everywhere.
+        surprises: The cells because of which `ok` is false.
+    """
+
+    suite: str
+    description: str
+    digest: str
+    model: str
+    note: str
+    perturb: Perturbation | None
+    ok: bool
+    out: str
+    tasks: int
+    repeats: int
+    seed: int
+    cells: int
+    versions: dict[str, dict[str, str]]
+    groups: tuple[Group, ...]
+    tests: tuple[PairedTest, ...]
+    outcomes: tuple[TaskOutcomes, ...]
+    surprises: tuple[Surprise, ...]
+
+    @property
+    def differing(self) -> tuple[TaskOutcomes, ...]:
+        """The tasks whose outcome is not the same everywhere."""
+        return tuple(task for task in self.outcomes if task.differs)
+
+    @property
+    def verdict(self) -> str:
+        """What `ok` says, in words."""
+        if self.perturb is not None:
+            wrong = f"{len(self.surprises)} of {self.cells} passed: this suite does not prove what it should"
+            return f"Negative control {self.perturb}: {'every cell failed, as it must' if self.ok else wrong}."
+        if not any(group.handling == "unified" for group in self.groups):
+            return "Nothing was run under unified handling, so nothing is judged."
+        failed = f"{len(self.surprises)} cells under unified handling did not pass."
+        return "Every cell under unified handling passed." if self.ok else failed
+
+
+def summarise(comparison: Comparison) -> Summary:
+    """The summary of a comparison."""
+    plan, cells = comparison.plan, comparison.cells
+    surprises = tuple(_surprise(cell) for cell in cells if _decides(cell))
+    return Summary(
+        suite=comparison.suite.suite.name,
+        description=comparison.suite.suite.description,
+        digest=comparison.suite.digest,
+        model=model_label(plan.model),
+        note=REAL if plan.model.provider == "openai" else SCRIPTED,
+        perturb=plan.perturb,
+        ok=not surprises,
+        out=str(plan.out),
+        tasks=len(comparison.tasks),
+        repeats=plan.repeats,
+        seed=plan.seed,
+        cells=len(cells),
+        versions={backend: dict(versions) for backend, versions in comparison.versions.items()},
+        groups=groups(cells),
+        tests=paired_tests(cells),
+        outcomes=task_outcomes(comparison.tasks, cells),
+        surprises=surprises,
+    )
+
+
+def write_summary(summary: Summary, folder: Path) -> Path:
+    """Write `summary.json`; returns its path."""
+    return write(folder / SUMMARY, summary.model_dump_json(indent=2) + "\n")
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a text file whole or not at all; returns its path."""
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def _decides(cell: Cell) -> bool:
+    if cell.perturb is not None:
+        return cell.passed
+    return cell.handling == "unified" and not cell.passed
+
+
+def _surprise(cell: Cell) -> Surprise:
+    what = "passed, though it was made wrong on purpose" if cell.passed else phrase(cell)
+    return Surprise(
+        task=cell.task,
+        backend=cell.backend,
+        handling=cell.handling,
+        repeat=cell.repeat,
+        what=what,
+        reasons=cell.reasons,
+    )

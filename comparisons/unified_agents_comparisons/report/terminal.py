@@ -1,0 +1,77 @@
+"""The report as a terminal shows it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unified_agents_comparisons.report import wording
+from unified_agents_comparisons.report.summary import Summary
+
+MOST_REASONS = 3
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print the summary: the table, where they differ, what went wrong, and with what it was run."""
+    console.print(_table(summary))
+    _say(console, f"Model: {summary.model}; {summary.note}.", "dim")
+    _say(console, "Times are medians of the cells that passed.", "dim")
+    if summary.perturb is None:
+        _show_differences(summary, console)
+    _show_surprises(summary, console)
+    for backend, versions in summary.versions.items():
+        named = ", ".join(f"{name} {version}" for name, version in versions.items())
+        _say(console, f"{backend}: {named}", "dim")
+    _say(console, summary.verdict, "green" if summary.ok else "bold red")
+
+
+def _table(summary: Summary) -> Table:
+    title = f"{summary.suite}: {summary.tasks} tasks, {summary.cells} cells"
+    table = Table(title=title if summary.perturb is None else f"{title}, negative control {summary.perturb}")
+    for name in ("backend", "handling"):
+        table.add_column(name)
+    for name in ("passed", "total, ms", "overhead, ms", "requests", "tokens"):
+        table.add_column(name, justify="right")
+    for group in summary.groups:
+        good = group.passed == (0 if summary.perturb else group.total)
+        table.add_row(
+            Text(group.backend),
+            group.handling,
+            Text(f"{group.passed}/{group.total}", style="green" if good else "red"),
+            wording.median_milliseconds(group.seconds),
+            wording.median_milliseconds(group.overhead),
+            str(group.requests),
+            wording.all_tokens(group.usage),
+        )
+    return table
+
+
+def _show_differences(summary: Summary, console: Console) -> None:
+    _say(console, "\nWhere they differ", "bold")
+    if not summary.differing:
+        _say(console, "Nowhere: each task had the same outcome on every backend under every handling.")
+    for task in summary.differing:
+        console.print(Text.assemble((task.task, "bold cyan"), f"  {task.description}"), soft_wrap=True)
+        for what, outcomes in task.by_what():
+            _say(console, f"  {wording.sides(outcomes)}: {what}")
+        if task.differs_native:
+            _say(console, f"  {task.differs_native}", "dim")
+    console.print()
+
+
+def _show_surprises(summary: Summary, console: Console) -> None:
+    if not summary.surprises:
+        return
+    title = "Negative controls that passed" if summary.perturb else "What did not pass under unified handling"
+    _say(console, title, "bold red")
+    for cell in summary.surprises:
+        _say(console, f"  {cell.task}, {cell.backend}, {cell.handling}, repeat {cell.repeat + 1}: {cell.what}")
+        for reason in cell.reasons[:MOST_REASONS]:
+            _say(console, f"    {reason}")
+    console.print()
+
+
+def _say(console: Console, line: str, style: str = "") -> None:
+    # Soft wrap: a line that goes into a file or a pipe stays one line.
+    console.print(Text(line, style=style), soft_wrap=True)

@@ -1,0 +1,63 @@
+"""Numbers as a report writes them."""
+
+from __future__ import annotations
+
+from unified_agents.messages import Usage
+from unified_agents_comparisons.metrics import PairedTest, Side
+from unified_agents_comparisons.outcomes import Outcome
+from unified_agents_comparisons.statistics import Interval
+
+
+def milliseconds(interval: Interval | None) -> str:
+    """Seconds as milliseconds, with the interval: `12.3 (11.9 to 13.0)`; `n/a` without a value."""
+    if interval is None:
+        return "n/a"
+    return f"{_ms(interval.estimate)} ({_ms(interval.low)} to {_ms(interval.high)})"
+
+
+def median_milliseconds(interval: Interval | None) -> str:
+    """Seconds as milliseconds: `12.3`; `n/a` without a value."""
+    return "n/a" if interval is None else _ms(interval.estimate)
+
+
+def percent(interval: Interval) -> str:
+    """A share with its interval: `97 % (83 to 99)`."""
+    return f"{interval.estimate:.0%} ({100 * interval.low:.0f} to {100 * interval.high:.0f})".replace("%", " %")
+
+
+def tokens(usage: Usage) -> str:
+    """Tokens in and out, or `n/a` when none were reported."""
+    return "n/a" if usage.total_tokens is None else f"{usage.input_tokens or 0:,} / {usage.output_tokens or 0:,}"
+
+
+def all_tokens(usage: Usage) -> str:
+    """Tokens in and out together, or `n/a` when none were reported."""
+    return "n/a" if usage.total_tokens is None else f"{usage.total_tokens:,}"
+
+
+def side(value: Side) -> str:
+    """A backend under a handling: `custom, unified`."""
+    return f"{value.backend}, {value.handling}"
+
+
+def sides(outcomes: list[Outcome]) -> str:
+    """Backends by handling: `custom, langchain (unified); custom (native)`."""
+    handlings = dict.fromkeys(outcome.handling for outcome in outcomes)
+    return "; ".join(
+        f"{', '.join(one.backend for one in outcomes if one.handling == handling)} ({handling})"
+        for handling in handlings
+    )
+
+
+def verdict(test: PairedTest) -> str:
+    """What a test shows, in words."""
+    if not test.shown:
+        return "no difference shown"
+    direction = "more" if test.difference > 0 else "less"
+    if test.metric == "passed":
+        return f"{side(test.left)}: {abs(test.difference):.0%} {direction} of the tasks passed".replace("%", " %")
+    return f"{side(test.left)}: {_ms(abs(test.difference))} ms {direction} overhead"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.1f}"

@@ -1,0 +1,252 @@
+"""A comparison from its plan to its cells."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unified_agents.config import Handling, ModelConfig
+from unified_agents.errors import ConfigError
+from unified_agents.wire.script import Script
+from unified_agents_comparisons.perturb import has_results
+from unified_agents_comparisons.protocol import Job, Start
+from unified_agents_comparisons.records import DETAILS, Cell, CellFile, CellKey, Perturbation
+from unified_agents_comparisons.suite import LoadedSuite, Task, load_suite
+from unified_agents_comparisons.workers import GRACE, Worker, worker_command
+
+PLAN = "plan.json"
+LOGS = "workers"
+
+OnCell = Callable[[Cell, int, int], None]
+"""Called with each cell as it ends, how many have ended, and how many there are."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Plan(_Frozen):
+    """What is to be compared.
+
+    Attributes:
+        suite: A shipped suite's name, or the path of a suite's file.
+        backends: The backends, each in a worker process of its own.
+        handlings: The handlings.
+        model: Which model answers; the provider `oracle` takes each task's own script.
+        tasks: A shell pattern of task ids.
+        repeats: How often each cell is run.
+        seed: Decides the order of the cells within each repeat.
+        out: The folder of the records; an existing one is gone on with.
+        pythons: The interpreter of a backend's worker, where it is not this one.
+        timeout: Seconds of wall clock for one run; a worker that outlives it by `grace` is ended.
+        grace: Seconds.
+        perturb: The negative control; None for an ordinary comparison.
+    """
+
+    suite: str
+    backends: tuple[str, ...] = Field(min_length=1)
+    handlings: tuple[Handling, ...] = Field(default=("unified", "native"), min_length=1)
+    model: ModelConfig = ModelConfig(provider="oracle", name="oracle")
+    tasks: str = "*"
+    repeats: int = Field(default=1, ge=1)
+    seed: int = 0
+    out: Path
+    pythons: dict[str, str] = Field(default_factory=dict)
+    timeout: float = Field(default=60.0, gt=0)
+    grace: float = Field(default=GRACE, gt=0)
+    perturb: Perturbation | None = None
+
+
+class _Identity(_Frozen):
+    """What must not change between the sittings of one comparison; written to `plan.json`."""
+
+    suite: str
+    digest: str
+    model: ModelConfig
+    timeout: float
+    perturb: Perturbation | None
+    pythons: dict[str, str]
+    versions: dict[str, dict[str, str]]
+
+
+@dataclass(slots=True, frozen=True)
+class Comparison:
+    """A comparison that has run to its end.
+
+    Attributes:
+        plan: What was asked for.
+        suite: The suite.
+        tasks: The tasks that were run, in the suite's order.
+        cells: The cells of this plan, in the order in which they ran.
+        versions: By backend, what its worker ran with.
+    """
+
+    plan: Plan
+    suite: LoadedSuite
+    tasks: tuple[Task, ...]
+    cells: tuple[Cell, ...]
+    versions: Mapping[str, Mapping[str, str]]
+
+
+async def compare(
+    plan: Plan, *, on_cell: OnCell, command: Callable[[str | None], tuple[str, ...]] = worker_command
+) -> Comparison:
+    """Run a comparison, one cell at a time, and record each as it ends.
+
+    A folder that already holds cells of the same comparison is gone on with: only what is missing is run. When the
+    caller cancels, the workers are ended and what has been recorded stays.
+
+    Args:
+        plan: What to compare.
+        on_cell: Told of each cell that was run now, not of those that an earlier sitting ran.
+        command: What starts a worker, from the interpreter that the plan gives or None.
+
+    Raises:
+        ConfigError: a suite, a backend or the folder does not fit; nothing was run.
+    """
+    suite = await asyncio.to_thread(load_suite, plan.suite)
+    tasks = _tasks(plan, suite)
+    _check_model(plan.model, tasks)
+    keys = list(_order(plan, tasks))
+    _prepare(plan.out)
+    with CellFile.open(plan.out) as file, tempfile.TemporaryDirectory(prefix="unified-agents-") as scratch:
+        async with _workers(plan, suite, Path(scratch), command) as workers:
+            versions = {name: dict(worker.versions) for name, worker in workers.items()}
+            _claim(plan, suite, versions)
+            known = {cell.key: cell for cell in file.cells}
+            left = [key for key in keys if key not in known]
+            for ended, key in enumerate(left, len(keys) - len(left) + 1):
+                cell = await workers[key.backend].run(Job(task=key.task, handling=key.handling, repeat=key.repeat))
+                file.append(cell)
+                known[key] = cell
+                on_cell(cell, ended, len(keys))
+    chosen = set(keys)
+    cells = tuple(cell for key, cell in known.items() if key in chosen)
+    return Comparison(plan, suite, tasks, cells, versions)
+
+
+def _tasks(plan: Plan, suite: LoadedSuite) -> tuple[Task, ...]:
+    tasks = suite.select(plan.tasks)
+    if plan.perturb is None:
+        return tasks
+    if plan.model.provider != "oracle":
+        raise ConfigError(f"--perturb {plan.perturb} changes the oracle: leave --model out")
+    tasks = tuple(task for task in tasks if plan.perturb != "altered-result" or has_results(task))
+    if not tasks:
+        raise ConfigError(f"no task that matches {plan.tasks!r} has a tool's result to alter")
+    return tasks
+
+
+def _check_model(model: ModelConfig, tasks: tuple[Task, ...]) -> None:
+    if model.provider == "openai":
+        model.api_key()
+    if model.provider == "script":
+        Script.load(model.name)
+    without = [task.id for task in tasks if task.oracle is None]
+    if model.provider == "oracle" and without:
+        raise ConfigError(f"task {without[0]} has no oracle: give --model provider:name, or leave it out with --tasks")
+
+
+def _order(plan: Plan, tasks: tuple[Task, ...]) -> Iterator[CellKey]:
+    for repeat in range(plan.repeats):
+        keys = [
+            CellKey(task.id, backend, handling, repeat)
+            for task in tasks
+            for backend in plan.backends
+            for handling in plan.handlings
+        ]
+        random.Random(f"{plan.seed}:{repeat}").shuffle(keys)  # noqa: S311  # an order, not a secret
+        yield from keys
+
+
+def _prepare(out: Path) -> None:
+    if out.is_dir() and any(out.iterdir()) and not (out / LOGS).is_dir():
+        raise ConfigError(f"{out}: holds something that is no comparison; give another --out")
+    try:
+        for folder in (out, out / DETAILS, out / LOGS):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be made: {error.strerror}") from error
+
+
+@asynccontextmanager
+async def _workers(
+    plan: Plan, suite: LoadedSuite, scratch: Path, command: Callable[[str | None], tuple[str, ...]]
+) -> AsyncIterator[dict[str, Worker]]:
+    workers = {
+        backend: Worker(
+            start=_start(plan, suite, backend, scratch / str(number)),
+            suite=suite.suite.name,
+            command=command(plan.pythons.get(backend)),
+            log=plan.out / LOGS / f"{backend}.log",
+            grace=plan.grace,
+        )
+        for number, backend in enumerate(plan.backends)
+    }
+    try:
+        # Every one is waited for, so that no process is left behind by the failure of another.
+        started = await asyncio.gather(*(worker.open() for worker in workers.values()), return_exceptions=True)
+        for failure in started:
+            if failure is not None:
+                raise failure
+        yield workers
+    finally:
+        await asyncio.gather(*(worker.close() for worker in workers.values()))
+
+
+def _start(plan: Plan, suite: LoadedSuite, backend: str, scratch: Path) -> Start:
+    scratch.mkdir()
+    return Start(
+        backend=backend,
+        suite=suite.source,
+        digest=suite.digest,
+        model=plan.model,
+        handlings=plan.handlings,
+        scratch=scratch,
+        details=plan.out.resolve() / DETAILS,
+        timeout=plan.timeout,
+        perturb=plan.perturb,
+    )
+
+
+def _claim(plan: Plan, suite: LoadedSuite, versions: dict[str, dict[str, str]]) -> None:
+    """Write what the comparison is, or hold it against what the folder says.
+
+    Raises:
+        ConfigError: the folder holds another comparison; the message names what differs.
+    """
+    identity = _Identity(
+        suite=suite.suite.name,
+        digest=suite.digest,
+        model=plan.model,
+        timeout=plan.timeout,
+        perturb=plan.perturb,
+        pythons=plan.pythons,
+        versions=versions,
+    )
+    path = plan.out / PLAN
+    if not path.exists():
+        temporary = path.with_suffix(".new")
+        temporary.write_text(identity.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+        return
+    try:
+        before = _Identity.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ConfigError(f"{path}: is no plan of this version; give another --out") from error
+    changed = [name for name in _Identity.model_fields if getattr(before, name) != getattr(identity, name)]
+    if changed:
+        raise ConfigError(f"{plan.out}: holds a comparison with another {_named(changed[0])}; give another --out")
+
+
+def _named(field: str) -> str:
+    names = {"digest": "state of the suite", "versions": "set of backends or versions", "perturb": "negative control"}
+    return names.get(field, field)

@@ -1,0 +1,186 @@
+"""Whether a run did what its task expects."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import to_json
+
+from unified_agents.errors import InvalidInputError
+from unified_agents.run.result import RunResult, ToolCallRecord
+from unified_agents.tools.definition import Tool
+from unified_agents_comparisons.suite import Contains, Expectation, ExpectedCall, Matches
+
+SHOWN = 120
+
+
+@dataclass(slots=True, frozen=True)
+class Score:
+    """How a run did.
+
+    Attributes:
+        passed: Whether the run completed, lost no call, and everything expected holds.
+        score: The share of what is expected that holds; 0 when the run did not complete.
+        reasons: Why it did not pass, one line each; empty when it did.
+    """
+
+    passed: bool
+    score: float
+    reasons: tuple[str, ...]
+
+
+def score(
+    result: RunResult,
+    expect: Expectation,
+    *,
+    tools: Mapping[str, Tool],
+    files: Mapping[str, str | None],
+    scripted: bool = True,
+) -> Score:
+    """Hold a run against its task's expectation.
+
+    Args:
+        result: The run. Unless its status is `completed` it does not pass, whatever it answered.
+        expect: What must hold.
+        tools: The tools that were offered, by name; a well-formed call of one that never reached it, and a call that
+            reached it with arguments outside its schema, fail the run under any handling.
+        files: The text of each expected file after the run; None for one that is missing.
+        scripted: False for a real model: it need not make the mistakes of the script, so calls that were refused or
+            failed are left out of the comparison, on both sides.
+    """
+    vanished = [f"{_place(call)} never reached the tool" for call in result.tool_calls if lost(call, tools)]
+    problems = [*vanished, *_misfed(result.tool_calls, tools)]
+    checks = [
+        *_calls(result.tool_calls, expect, scripted),
+        *_output(result.output, expect.output),
+        *_files(files, expect.files),
+    ]
+    wrong = [check for check in checks if check is not None]
+    if result.status != "completed":
+        return Score(False, 0.0, (f"the run's status is {result.status}", *problems, *wrong))
+    return Score(not problems and not wrong, 1 - len(wrong) / len(checks), (*problems, *wrong))
+
+
+def lost(call: ToolCallRecord, tools: Mapping[str, Tool]) -> bool:
+    """Whether a well-formed call of a tool that was offered never reached it."""
+    return not call.reached and call.name in tools and _fault(tools[call.name], call.arguments) is None
+
+
+def misfed(call: ToolCallRecord, tools: Mapping[str, Tool]) -> str | None:
+    """What is wrong with the arguments that a tool's function was called with; None when they fit its schema."""
+    tool = tools.get(call.name)
+    if tool is None or call.received is None:
+        return None
+    return _fault(tool, to_json(call.received).decode())
+
+
+def equal(left: object, right: object) -> bool:
+    """Whether two values are the same JSON: 1 is 1.0, and neither is true."""
+    return bool(_comparable(left) == _comparable(right))
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, dict):
+        return {key: _comparable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_comparable(part) for part in value]
+    return value
+
+
+def _fault(tool: Tool, arguments: str) -> str | None:
+    try:
+        tool.validate(arguments)
+    except InvalidInputError as error:
+        return "; ".join(error.problems) or str(error)
+    return None
+
+
+def _misfed(calls: Sequence[ToolCallRecord], tools: Mapping[str, Tool]) -> list[str]:
+    found = [(call, misfed(call, tools)) for call in calls]
+    return [f"{_place(call)} reached the tool with wrong arguments: {fault}" for call, fault in found if fault]
+
+
+def _output(output: str | None, expected: str | Contains | Matches | None) -> list[str | None]:
+    if expected is None:
+        return []
+    text = (output or "").strip()
+    if isinstance(expected, Contains):
+        missing = [part for part in expected.contains if part not in text]
+        return [f"the answer {_shown(text)} lacks {_shown(missing[0])}" if missing else None]
+    if isinstance(expected, Matches):
+        fits = re.fullmatch(expected.regex, text, re.DOTALL)
+        return [None if fits else f"the answer {_shown(text)} does not match {expected.regex!r}"]
+    fits_exactly = text == expected.strip()
+    return [None if fits_exactly else f"the answer is {_shown(text)}, expected {_shown(expected.strip())}"]
+
+
+def _calls(calls: Sequence[ToolCallRecord], expect: Expectation, scripted: bool) -> list[str | None]:
+    if expect.tool_calls is None:
+        return []
+    expected = [call for call in expect.tool_calls if scripted or call.ok]
+    made = [call for call in calls if scripted or call.ok]
+    checks = _unordered(made, expected) if expect.unordered else _ordered(made, expected)
+    surplus = len(made) - len(expected)
+    return [*checks, f"{surplus} tool calls more than expected"] if surplus > 0 else checks or [None]
+
+
+def _ordered(made: Sequence[ToolCallRecord], expected: Sequence[ExpectedCall]) -> list[str | None]:
+    absent = [f"the call of {call.name} was not made" for call in expected[len(made) :]]
+    return [*(_difference(*pair) for pair in zip(made, expected, strict=False)), *absent]
+
+
+def _unordered(made: Sequence[ToolCallRecord], expected: Sequence[ExpectedCall]) -> list[str | None]:
+    left = list(made)
+    checks: list[str | None] = []
+    for wanted in sorted(expected, key=lambda call: call.arguments is None):
+        found = next((call for call in left if _difference(call, wanted) is None), None)
+        if found is not None:
+            left.remove(found)
+        checks.append(None if found else f"no call of {wanted.name} as expected: {_shown(wanted.arguments)}")
+    return checks
+
+
+def _difference(made: ToolCallRecord, wanted: ExpectedCall) -> str | None:
+    if made.name != wanted.name:
+        return f"{_place(made)} was made, expected {wanted.name}"
+    if wanted.arguments is not None and not _same_arguments(made.arguments, wanted.arguments):
+        return f"{_place(made)} has the arguments {_shown(made.arguments)}, expected {_shown(wanted.arguments)}"
+    if made.ok != wanted.ok:
+        state = "succeeded, expected to fail" if made.ok else "failed"
+        told = f": {made.error.message}" if made.error else ""
+        return f"{_place(made)} {state}{told}"
+    return None
+
+
+def _same_arguments(made: str, wanted: Any) -> bool:
+    if isinstance(wanted, str):
+        return made == wanted
+    try:
+        return equal(json.loads(made or "{}"), wanted)
+    except ValueError:
+        return False
+
+
+def _files(files: Mapping[str, str | None], expected: Mapping[str, str]) -> list[str | None]:
+    return [_file(name, files.get(name), text) for name, text in expected.items()]
+
+
+def _file(name: str, text: str | None, wanted: str) -> str | None:
+    if text is None:
+        return f"the file {name} is missing"
+    return None if text == wanted else f"the file {name} holds {_shown(text)}, expected {_shown(wanted)}"
+
+
+def _place(call: ToolCallRecord) -> str:
+    return f"call {call.index + 1} of step {call.step + 1} ({call.name})"
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")

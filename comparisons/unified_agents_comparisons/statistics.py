@@ -1,0 +1,83 @@
+"""Intervals and tests, from the standard library alone; every random choice has a fixed seed."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist, median
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+RESAMPLES = 2000
+LEVEL = 0.95
+ALPHA = 0.05
+
+K = TypeVar("K")
+
+
+class Interval(BaseModel):
+    """An estimate with its 95 % confidence interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    estimate: float
+    low: float
+    high: float
+
+
+def median_interval(values: Sequence[float], *, seed: int = 0) -> Interval | None:
+    """The median with a percentile bootstrap interval; None without values."""
+    if not values:
+        return None
+    chance = random.Random(seed)  # noqa: S311  # resampling, not a secret
+    medians = sorted(median(chance.choices(values, k=len(values))) for _ in range(RESAMPLES))
+    tail = round(RESAMPLES * (1 - LEVEL) / 2)
+    return Interval(estimate=median(values), low=medians[tail], high=medians[-tail - 1])
+
+
+def wilson(passed: int, total: int) -> Interval:
+    """A share of at least one with its Wilson score interval."""
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    share, bound = passed / total, 1 + z * z / total
+    centre = (share + z * z / (2 * total)) / bound
+    half = z / bound * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return Interval(estimate=share, low=max(0.0, centre - half), high=min(1.0, centre + half))
+
+
+def sign_test(differences: Sequence[float]) -> float:
+    """Two-sided exact sign test of paired differences; ties say nothing. On one pass or fail per pair: McNemar's."""
+    above, below = sum(one > 0 for one in differences), sum(one < 0 for one in differences)
+    count = above + below
+    tail = sum(math.comb(count, least) for least in range(min(above, below) + 1))
+    return min(1.0, 2 * tail / (1 << count))
+
+
+def signed_rank(differences: Sequence[float]) -> float:
+    """Two-sided exact Wilcoxon signed-rank test of paired differences; zeros are left out, ties share their rank."""
+    left = sorted((one for one in differences if one != 0), key=abs)
+    doubled = _doubled_ranks([abs(one) for one in left])
+    counts = [1]
+    for rank in doubled:  # the distribution of the sum of the ranks above zero, when every sign is a coin's
+        shifted = [0] * rank + counts
+        counts = [with_it + without for with_it, without in zip(shifted, counts + [0] * rank, strict=True)]
+    positive = sum(rank for rank, one in zip(doubled, left, strict=True) if one > 0)
+    tail = sum(counts[: min(positive, sum(doubled) - positive) + 1])
+    return min(1.0, 2 * tail / (1 << len(left)))
+
+
+def _doubled_ranks(magnitudes: Sequence[float]) -> list[int]:
+    first = {value: at for at, value in reversed(list(enumerate(magnitudes)))}
+    last = {value: at for at, value in enumerate(magnitudes)}
+    return [first[value] + last[value] + 2 for value in magnitudes]
+
+
+def holm(p_values: Mapping[K, float]) -> dict[K, float]:
+    """The p-values, adjusted for their number by Holm's step-down method."""
+    adjusted: dict[K, float] = {}
+    least = 0.0
+    for rank, (key, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        least = max(least, min(1.0, p * (len(p_values) - rank)))
+        adjusted[key] = least
+    return adjusted

@@ -1,0 +1,127 @@
+"""A worker: runs the cells of one backend, in a process and perhaps an interpreter of its own.
+
+`python -m unified_agents_comparisons.worker` reads one JSON object per line from standard input and answers each on
+standard output, as `protocol` names them. What a framework or a tool prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import platform
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from typing import BinaryIO
+
+from pydantic import ValidationError
+
+from unified_agents.errors import ConfigError, UnifiedAgentsError
+from unified_agents.registry import backend_info
+from unified_agents_comparisons.protocol import Done, Job, Ready, Refused, Start, line, to_worker
+from unified_agents_comparisons.suite import LoadedSuite, load_suite
+
+OURS = "unified-agents"
+GRACE = 5.0
+"""Seconds that a cell has to end by itself once nobody reads its answer any more."""
+
+Send = Callable[[Ready | Refused | Done], Awaitable[None]]
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    requests, answers = _claim_standard_streams()
+    try:
+        asyncio.run(_serve(requests, answers))
+    except asyncio.CancelledError:
+        sys.stderr.write("the comparison has ended: so does its worker\n")
+
+
+def framework_versions(backend: str) -> dict[str, str]:
+    """The versions of python, of unified-agents, and of what the backend requires.
+
+    Raises:
+        ConfigError: the backend is unknown here, or its packages are not installed.
+    """
+    info = backend_info(backend)
+    if not info.installed:
+        missing = ", ".join(info.missing)
+        raise ConfigError(f"not installed for {sys.executable}: {missing} missing; run there: {info.remedy}")
+    ours = {"python": platform.python_version(), OURS: importlib.metadata.version(OURS)}
+    return ours | ({} if info.distribution == OURS else {info.distribution: info.version}) | info.requires
+
+
+def _claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    return requests, answers
+
+
+async def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
+    reader = threading.Thread(target=_read, args=(requests, lines, asyncio.current_task()), daemon=True)
+    reader.start()
+
+    async def send(message: Ready | Refused | Done) -> None:
+        await asyncio.to_thread(_write, answers, line(message))
+
+    try:
+        await _work(lines, send)
+    except UnifiedAgentsError as error:
+        await send(Refused(message=str(error)))
+
+
+async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
+    start = _message(await lines.get())
+    if not isinstance(start, Start):
+        raise ConfigError("a worker is started before it is given a job")
+    suite = load_suite(start.suite)
+    if suite.digest != start.digest:
+        raise ConfigError(f"the suite {start.suite} is another one for {sys.executable}")
+    _import_beside(suite)
+    versions = framework_versions(start.backend)
+    # Heavy, and not needed to refuse.
+    from unified_agents_comparisons.execution import load_bench  # noqa: PLC0415
+
+    bench = load_bench(start, suite, versions)
+    await bench.warm_up()
+    await send(Ready(versions=versions))
+    while True:
+        job = _message(await lines.get())
+        if not isinstance(job, Job):
+            raise ConfigError("a worker is started only once")
+        await send(Done(cell=await bench.run(job)))
+
+
+def _import_beside(suite: LoadedSuite) -> None:
+    if suite.folder is not None:
+        sys.path.insert(0, str(suite.folder))
+
+
+def _message(text: bytes) -> Start | Job:
+    try:
+        return to_worker.validate_json(text)
+    except ValidationError as error:
+        raise ConfigError(f"not a message for a worker: {text[:200]!r}") from error
+
+
+def _read(requests: BinaryIO, lines: asyncio.Queue[bytes], task: asyncio.Task[None]) -> None:
+    loop = task.get_loop()
+    for text in requests:
+        loop.call_soon_threadsafe(lines.put_nowait, text)
+    loop.call_soon_threadsafe(task.cancel)
+    # A framework may swallow the cancellation, or a tool block the loop: nobody waits for this process any more.
+    threading.Event().wait(GRACE)
+    os._exit(1)
+
+
+def _write(answers: BinaryIO, text: bytes) -> None:
+    answers.write(text)
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The command line, as a shell sees it: output, one clear line on error, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unified_agents.registry import backend_names
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).parent / "unified-agents"
+QUESTION = "What is 15% of the population of Tokyo?"
+ANSWER = "15 % of the population of Tokyo is 2100000.0 people."
+
+
+def call(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"} | environment
+    return subprocess.run(
+        [PROGRAM, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("unified-agents: ")
+    assert done.stdout == ""
+    return lines[0]
+
+
+def agent_file(folder: Path, text: str) -> str:
+    (folder / "answers.yaml").write_text("answers: [{text: hello}]")
+    (folder / "agent.yaml").write_text(text)
+    return str(folder / "agent.yaml")
+
+
+@pytest.mark.parametrize("backend", backend_names())
+def test_one_option_swaps_the_framework(backend: str) -> None:
+    done = call("run", "examples/agent.yaml", QUESTION, "--backend", backend, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["backend"], result["status"], result["output"]) == (backend, "completed", ANSWER)
+    assert result["run_id"]
+    assert [call["name"] for call in result["tool_calls"]] == ["population", "percentage"]
+
+
+def test_run_prints_the_answer() -> None:
+    done = call("run", "examples/agent.yaml", QUESTION)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, ANSWER, "")
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    done = call("--help")
+    assert done.returncode == 0
+    for word in ("run", "compare", "backends", "Exit codes"):
+        assert word in done.stdout
+    assert "resume" not in done.stdout
+
+
+def test_backends_lists_what_is_registered() -> None:
+    rows = json.loads(call("backends", "--json").stdout)
+    assert [row["name"] for row in rows] == list(backend_names())
+    assert all(row["installed"] for row in rows)
+
+
+def test_a_limit_exits_with_3(tmp_path: Path) -> None:
+    path = agent_file(
+        tmp_path, "model: script:answers.yaml\nlimits: {max_steps: 1}\ntools: [examples.tools:population]"
+    )
+    (tmp_path / "answers.yaml").write_text(
+        "repeat_last: true\nanswers: [{tool_calls: [{name: population, arguments: {city: Oslo}}]}]"
+    )
+    done = call("run", path, "go")
+    assert done.returncode == 3
+    assert "max_steps: 1" in one_line(done)
+    done = call("run", path, "go", "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["status"] == "limit"
+
+
+BAD_FILES = {
+    "malformed YAML": ("model: [", ["not valid YAML", "line"]),
+    "not a mapping": ("- a", ["must be a mapping"]),
+    "unknown key": ("model: script:answers.yaml\nbackned: custom", ["backned: unknown key", "did you mean 'backend'?"]),
+    "unknown inner key": ("model: script:answers.yaml\nlimits: {max_step: 3}", ["limits.max_step", "'max_steps'"]),
+    "not here yet": ("model: script:answers.yaml\njournal: x.db", ["journal: unknown key"]),
+    "unknown backend": (
+        "model: script:answers.yaml\nbackend: langchian",
+        ["unknown backend 'langchian'", "did you mean"],
+    ),
+    "no model": ("backend: custom", ["model", "required"]),
+    "no provider": ("model: gpt-5", ["provider:name"]),
+    "no key": ("model: openai:gpt-5-mini", ["OPENAI_API_KEY"]),
+    "own key variable": ("model: {provider: openai, name: m, api_key_env: MY_KEY}", ["MY_KEY"]),
+    "bad base_url": ("model: {provider: openai, name: m, base_url: localhost}", ["model.base_url", "http"]),
+    "oracle outside a suite": ("model: 'oracle:'", ["oracle", "compare"]),
+    "no such tool module": (
+        "model: script:answers.yaml\ntools: [nowhere_at_all:x]",
+        ["importing nowhere_at_all failed"],
+    ),
+    "no such tool": ("model: script:answers.yaml\ntools: [examples.tools:nope]", ["has no 'nope'"]),
+    "bad tool definition": ("model: script:answers.yaml\ntools: [bad_tools:untyped]", ["untyped", "x"]),
+    "tool twice": (
+        "model: script:answers.yaml\ntools: [examples.tools:population, examples.tools:population]",
+        ["population"],
+    ),
+    "bad limit": ("model: script:answers.yaml\nlimits: {timeout: 0}", ["limits.timeout"]),
+    "no script": ("model: script:missing.yaml", ["missing.yaml", "cannot be read"]),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), BAD_FILES.values(), ids=BAD_FILES)
+def test_bad_input_is_one_clear_line(tmp_path: Path, text: str, words: list[str]) -> None:
+    (tmp_path / "bad_tools.py").write_text("def untyped(x):\n    return x\n")
+    done = call("run", agent_file(tmp_path, text), "go", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2, done.stderr
+    line = one_line(done)
+    for word in words:
+        assert word in line
+
+
+def test_a_missing_file_is_one_clear_line() -> None:
+    done = call("run", "nothing.yaml", "go")
+    assert done.returncode == 2
+    assert "nothing.yaml: cannot be read" in one_line(done)
+
+
+def test_an_unreachable_server_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path = agent_file(tmp_path, f"model: {{name: m, base_url: 'http://127.0.0.1:{port}/v1'}}")
+    done = call("run", path, "go")
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} cannot be reached" in one_line(done)
+
+
+SERVE = """
+import asyncio, sys
+from unified_agents.wire.script import Script
+from unified_agents.wire.server import ScriptServer
+
+async def main():
+    async with ScriptServer() as server:
+        script = Script.model_validate({"answers": [{"fault": {"stall": True}}, {"text": "hello"}]})
+        print(server.add(script, api_key="right-key"), flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def guarded_server():
+    process = subprocess.Popen([sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    yield process.stdout.readline().strip()
+    process.stdin.close()
+    process.wait(timeout=20)
+    process.stdout.close()
+
+
+def test_a_wrong_key_names_its_variable_and_not_its_value(tmp_path: Path, guarded_server: str) -> None:
+    path = agent_file(tmp_path, f"model: {{name: m, base_url: '{guarded_server}', api_key_env: MY_KEY}}")
+    done = call("run", path, "go", MY_KEY="wrong-secret")
+    assert done.returncode == 1
+    line = one_line(done)
+    assert "401" in line
+    assert "MY_KEY" in line
+    assert "wrong-secret" not in line
+
+
+def test_an_interrupt_exits_with_130(tmp_path: Path, guarded_server: str) -> None:
+    path = agent_file(
+        tmp_path, f"model: {{name: m, base_url: '{guarded_server}', api_key_env: MY_KEY}}\ntools: [waiting:tell]"
+    )
+    (tmp_path / "waiting.py").write_text("print('ready', flush=True)\ndef tell(x: int) -> int:\n    return x\n")
+    environment = {**os.environ, "MY_KEY": "right-key", "PYTHONPATH": str(tmp_path)}
+    process = subprocess.Popen(
+        [PROGRAM, "run", path, "go"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"  # its modules are loaded, and asyncio handles the signal
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert said.strip() == "unified-agents: interrupted"
+
+
+def backend_package(folder: Path, body: str) -> None:
+    """A distribution that registers a backend, as an installer would leave it."""
+    (folder / "odd_backend.py").write_text(body)
+    info = folder / "odd_backend-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: odd-backend\nVersion: 1.0\nProvides-Extra: odd\n"
+        'Requires-Dist: a-framework-nobody-has>=1; extra == "odd"\n'
+    )
+    (info / "entry_points.txt").write_text("[unified_agents.backends]\nodd = odd_backend:Odd\n")
+
+
+def test_a_framework_that_is_not_installed_names_the_command(tmp_path: Path) -> None:
+    backend_package(tmp_path, "import a_framework_nobody_has\n")
+    path = agent_file(tmp_path, "model: script:answers.yaml\nbackend: odd")
+    done = call("run", path, "go", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    line = one_line(done)
+    assert "not installed" in line
+    assert "pip install 'odd-backend[odd]'" in line
+    listed = call("backends", PYTHONPATH=str(tmp_path), COLUMNS="200").stdout
+    assert "pip install 'odd-backend[odd]'" in listed
+
+
+def test_a_framework_that_breaks_on_import_says_why(tmp_path: Path) -> None:
+    backend_package(tmp_path, "raise RuntimeError('two versions of one thing')\n")
+    metadata = tmp_path / "odd_backend-1.0.dist-info" / "METADATA"
+    metadata.write_text("Metadata-Version: 2.1\nName: odd-backend\nVersion: 1.0\n")
+    path = agent_file(tmp_path, "model: script:answers.yaml\nbackend: odd")
+    done = call("run", path, "go", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    line = one_line(done)
+    assert "fails on import" in line
+    assert "two versions of one thing" in line

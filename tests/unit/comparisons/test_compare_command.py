@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from unified_agents_comparisons.cli import compare_command
+from unified_agents_comparisons.records import CELLS
+
+app = typer.Typer()
+app.command()(compare_command)
+WriteSuite = Callable[..., Path]
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("quikstart",), "no suite 'quikstart'"),
+        (("quickstart", "--backends", "customs"), "unknown backend 'customs': did you mean 'custom'?"),
+        (("quickstart", "--handling", "wild"), "handlings.0"),
+        (("quickstart", "--handling", ","), "handlings"),
+        (("quickstart", "--model", "gpt-5"), "write provider:name"),
+        (("quickstart", "--backends", "custom", "--tasks", "zzz"), "no task matches 'zzz'"),
+        (("quickstart", "--backends", "custom", "--python", "custom"), "write BACKEND=PATH"),
+        (("quickstart", "--backends", "custom", "--python", "other=python3"), "--python other"),
+        (("quickstart", "--backends", "custom", "--python", "custom=/no/python"), "/no/python cannot be run"),
+        (("quickstart", "--backends", "custom", "--perturb", "everything"), "perturb"),
+        (("quickstart", "--backends", "custom", "--model", "script:no-such.yaml"), "no-such.yaml"),
+        (("quickstart", "--repeats", "0"), "repeats"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_line(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*arguments, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_key_that_is_not_set_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    result = invoke("quickstart", "--backends", "custom", "--model", "openai:gpt-5-mini", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "OPENAI_API_KEY" in result.stderr
+
+
+def test_a_suite_of_ones_own_passes_and_leaves_its_report(write_suite: WriteSuite, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = invoke(write_suite("one", "two"), "--backends", "custom", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "custom" in result.stdout
+    assert f"report: {out / 'report.md'}" in result.stdout
+    assert "[4/4]" in result.stderr
+    assert {path.name for path in out.iterdir()} >= {"cells.jsonl", "details", "plan.json", "report.md", "summary.json"}
+
+
+def test_json_is_all_that_stands_on_standard_output(write_suite: WriteSuite, tmp_path: Path) -> None:
+    result = invoke(write_suite(), "--backends", "custom", "--json", "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    summary = json.loads(result.stdout)
+    assert (summary["ok"], summary["cells"], summary["model"]) == (True, 2, "oracle")
+    assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "[2/2]" in result.stderr
+
+
+def test_a_unified_cell_that_does_not_pass_is_exit_code_1(write_suite: WriteSuite, tmp_path: Path) -> None:
+    wrong = {"id": "a", "question": "?", "expect": {"output": "ok"}, "oracle": {"answers": [{"text": "no"}]}}
+    path = write_suite(tasks=[wrong])
+    assert invoke(path, "--backends", "custom", "--out", tmp_path / "both").exit_code == 1
+    assert invoke(path, "--backends", "custom", "--handling", "native", "--out", tmp_path / "native").exit_code == 0
+
+
+def test_a_negative_control_passes_when_every_cell_fails(write_suite: WriteSuite, tmp_path: Path) -> None:
+    out = tmp_path / "right"
+    assert invoke(write_suite(), "--backends", "custom", "--perturb", "wrong-oracle", "--out", out).exit_code == 0
+    assert [json.loads(line)["passed"] for line in (out / CELLS).read_text().splitlines()] == [False, False]
+    lax = {"id": "a", "question": "?", "expect": {"output": {"regex": ".*"}}, "oracle": {"answers": [{"text": "no"}]}}
+    path = write_suite(tasks=[lax])
+    result = invoke(path, "--backends", "custom", "--perturb", "wrong-oracle", "--out", tmp_path / "lax")
+    assert result.exit_code == 1
+    assert "does not prove what it should" in result.stdout
+
+
+def test_a_folder_of_its_own_is_the_default(
+    write_suite: WriteSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke(write_suite(), "--backends", "custom").exit_code == 0
+    (folder,) = tmp_path.glob("comparison-tiny-*")
+    assert (folder / "report.md").is_file()
+
+
+def test_a_second_sitting_only_reports(write_suite: WriteSuite, tmp_path: Path) -> None:
+    arguments = (write_suite(), "--backends", "custom", "--out", tmp_path / "out")
+    assert invoke(*arguments).exit_code == 0
+    again = invoke(*arguments)
+    assert again.exit_code == 0
+    assert "[1/" not in again.stderr
+    assert len((tmp_path / "out" / CELLS).read_text().splitlines()) == 2

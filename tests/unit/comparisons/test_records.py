@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from unified_agents.errors import ConfigError
+from unified_agents_comparisons.records import CELLS, Cell, CellFile, CellKey
+
+MakeCell = Callable[..., Cell]
+
+
+def test_cells_come_back_as_they_were_written(tmp_path: Path, make_cell: MakeCell) -> None:
+    cells = (make_cell("one"), make_cell("two", passed=False, output="ein Ü\n\u2028 line"))
+    with CellFile.open(tmp_path) as file:
+        assert file.cells == ()
+        for cell in cells:
+            file.append(cell)
+            assert (tmp_path / CELLS).read_bytes().endswith(b"\n"), "each line is there at once"
+    with CellFile.open(tmp_path) as file:
+        assert file.cells == cells
+    assert [json.loads(line)["task"] for line in (tmp_path / CELLS).read_bytes().splitlines()] == ["one", "two"]
+
+
+@pytest.mark.parametrize("kept", [1, 30, -1])
+def test_a_torn_last_line_is_forgotten_and_overwritten(tmp_path: Path, make_cell: MakeCell, kept: int) -> None:
+    first, second = make_cell("one").model_dump_json(), make_cell("two").model_dump_json()
+    (tmp_path / CELLS).write_text(f"{first}\n{second[:kept]}")
+    with CellFile.open(tmp_path) as file:
+        assert [cell.task for cell in file.cells] == ["one"]
+        file.append(make_cell("three"))
+    with CellFile.open(tmp_path) as file:
+        assert [cell.task for cell in file.cells] == ["one", "three"]
+
+
+def test_a_damaged_line_within_is_an_error(tmp_path: Path, make_cell: MakeCell) -> None:
+    (tmp_path / CELLS).write_text(f'{{"a": 1}}\n{make_cell("two").model_dump_json()}\n')
+    with pytest.raises(ConfigError, match=r"cells\.jsonl, line 1: not a cell"):
+        CellFile.open(tmp_path)
+
+
+def test_file_names_are_one_for_each_key_and_stay_in_the_folder() -> None:
+    keys = [CellKey(task, backend, "native", 0) for task in ("a", "a.b") for backend in ("../x", "x/y", "b c", "b.c")]
+    names = {key.file_name for key in keys}
+    assert len(names) == len(keys)
+    assert not any("/" in name for name in names)

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from unified_agents_comparisons.records import Cell
+from unified_agents_comparisons.report.markdown import escaped, render, write_report
+from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
+from unified_agents_comparisons.report.terminal import show
+from unified_agents_comparisons.runner import Comparison, Plan
+from unified_agents_comparisons.suite import load_suite
+
+MakeCell = Callable[..., Cell]
+Summarise = Callable[..., Summary]
+HOSTILE = "a | b\n\n# head <script> [x](http://evil.test) *bold* `code` \\"
+
+
+@pytest.fixture
+def summary(tmp_path: Path, write_suite: Callable[..., Path]) -> Summarise:
+    def make(*cells: Cell, **changes: Any) -> Summary:
+        suite = load_suite(write_suite("one", "two"))
+        plan = Plan.model_validate({"suite": suite.source, "backends": ("b",), "out": tmp_path} | changes)
+        return summarise(Comparison(plan, suite, suite.suite.tasks, cells, {"b": {"python": "3.11", "frame": "1.2"}}))
+
+    return make
+
+
+def shown(summary: Summary) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    show(summary, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def everything(make_cell: MakeCell, **native: Any) -> list[Cell]:
+    native = {"passed": False, "output": ""} | native
+    return [make_cell("one"), make_cell("two"), make_cell("one", handling="native", **native)]
+
+
+def test_every_report_names_the_model_its_worth_and_the_versions(summary: Summarise, make_cell: MakeCell) -> None:
+    made = summary(make_cell())
+    for text in (shown(made), render(made), made.model_dump_json()):
+        assert "oracle" in text
+        assert "a scripted model answered: this proves the plumbing, never a model's quality" in text
+        assert "frame" in text
+        assert "1.2" in text
+    real = summary(make_cell(), model={"name": "gpt-5-mini", "base_url": "http://127.0.0.1:9/v1"})
+    for text in (shown(real), render(real)):
+        assert "openai:gpt-5-mini" in text
+        assert "scripted" not in text
+
+
+def test_where_they_differ(summary: Summarise, make_cell: MakeCell) -> None:
+    made = summary(*everything(make_cell))
+    assert [task.task for task in made.differing] == ["one"]
+    for text in (shown(made), render(made)):
+        assert "b (native): the answer was empty" in text
+        assert "b (unified): as expected" in text
+    same = summary(make_cell("one"), make_cell("two"))
+    for text in (shown(same), render(same)):
+        assert "Nowhere" in text
+
+
+def test_the_verdict_is_of_unified_alone(summary: Summarise, make_cell: MakeCell) -> None:
+    assert summary(*everything(make_cell)).ok
+    failed = summary(make_cell("one"), make_cell("two", passed=False, reasons=("the answer is 'x'",)))
+    assert not failed.ok
+    assert failed.verdict == "1 cells under unified handling did not pass."
+    for text in (shown(failed), render(failed)):
+        assert "two, b, unified, repeat 1: the answer is 'x'" in text
+    assert "nothing is judged" in summary(make_cell(handling="native")).verdict
+
+
+def test_a_negative_control_must_fail_everywhere(summary: Summarise, make_cell: MakeCell) -> None:
+    control = {"perturb": "wrong-oracle"}
+    failing = [make_cell(task, passed=False, **control) for task in ("one", "two")]
+    assert summary(*failing, **control).ok
+    passing = summary(failing[0], make_cell("two", handling="native", **control), **control)
+    assert not passing.ok
+    for text in (shown(passing), render(passing)):
+        assert "two, b, native, repeat 1: passed, though it was made wrong on purpose" in text
+
+
+def test_what_a_model_wrote_is_shown_and_not_obeyed(summary: Summarise, make_cell: MakeCell) -> None:
+    harmless = render(summary(*everything(make_cell)))
+    text = render(summary(*everything(make_cell, output="x", reasons=(HOSTILE,))))
+    lines = text.splitlines()
+    assert len(lines) == len(harmless.splitlines()), "it adds no line"
+    assert [line for line in lines if line.startswith("#")] == [
+        line for line in harmless.splitlines() if line.startswith("#")
+    ]
+    (line,) = [line for line in lines if "evil" in line]
+    unescaped = re.sub(r"\\.", "", line)
+    assert not set("<[*`|") & set(unescaped)
+    assert "http://" not in line
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("- item", r"\- item"),
+        ("1. item", r"1\. item"),
+        ("a - b 1.5 (c)", "a - b 1.5 (c)"),
+        ("a_b", r"a\_b"),
+        ("two\n lines", "two lines"),
+        (12, "12"),
+    ],
+)
+def test_escaping(value: object, expected: str) -> None:
+    assert escaped(value) == expected
+
+
+def test_the_terminal_takes_markup_of_a_model_as_text(summary: Summarise, make_cell: MakeCell) -> None:
+    text = shown(summary(*everything(make_cell, output="x", reasons=("[red]not red[/red] [/nothing]",))))
+    assert "[red]not red[/red] [/nothing]" in text
+
+
+def test_the_files_are_written(summary: Summarise, make_cell: MakeCell, tmp_path: Path) -> None:
+    made = summary(*everything(make_cell))
+    assert Summary.model_validate_json(write_summary(made, tmp_path).read_text()) == made
+    assert json.loads((tmp_path / "summary.json").read_text())["outcomes"][0]["differs"] is True
+    assert write_report(made, tmp_path).read_text(encoding="utf-8") == render(made)
+
+
+def test_no_group_without_a_time_breaks_the_report(summary: Summarise, make_cell: MakeCell) -> None:
+    made = summary(make_cell("one", passed=False, seconds=None, status="failed"))
+    assert "n/a" in shown(made)
+    assert "n/a" in render(made)

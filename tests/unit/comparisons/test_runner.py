@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unified_agents.config import ModelConfig
+from unified_agents.errors import ConfigError
+from unified_agents_comparisons.records import CELLS, Cell
+from unified_agents_comparisons.runner import Comparison, Plan, compare
+
+FakeWorker = Callable[..., Callable[[str | None], tuple[str, ...]]]
+WriteSuite = Callable[..., Path]
+Command = Callable[[str | None], tuple[str, ...]]
+TASKS = ("one", "two", "three", "four", "five", "six")
+
+
+class Told(list[tuple[Cell, int, int]]):
+    def __call__(self, cell: Cell, ended: int, total: int) -> None:
+        self.append((cell, ended, total))
+
+
+@pytest.fixture
+def plan(tmp_path: Path, write_suite: WriteSuite) -> Callable[..., Plan]:
+    def make(**changes: Any) -> Plan:
+        values = {"suite": str(write_suite(*TASKS)), "backends": ("a", "b"), "out": tmp_path / "out"}
+        return Plan.model_validate(values | changes)
+
+    return make
+
+
+async def run(plan: Plan, command: Command) -> tuple[Comparison, Told]:
+    told = Told()
+    return await compare(plan, on_cell=told, command=command), told
+
+
+def keys(cells: Any) -> list[tuple[str, str, str, int]]:
+    return [tuple(cell.key) for cell in cells]
+
+
+async def test_every_cell_is_run_once_and_recorded(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+    comparison, told = await run(plan(repeats=2), fake_worker())
+    assert len(set(keys(comparison.cells))) == len(comparison.cells) == 6 * 2 * 2 * 2
+    assert keys(cell for cell, *_ in told) == keys(comparison.cells)
+    assert [ended for _, ended, _ in told] == list(range(1, 49))
+    assert {total for *_, total in told} == {48}
+    lines = (plan().out / CELLS).read_text().splitlines()
+    assert [json.loads(line)["task"] for line in lines] == [cell.task for cell in comparison.cells]
+    assert comparison.versions == {"a": {"python": "3"}, "b": {"python": "3"}}
+
+
+async def test_the_order_is_interleaved_and_follows_the_seed(
+    plan: Callable[..., Plan], fake_worker: FakeWorker, tmp_path: Path
+) -> None:
+    orders = {}
+    for name, seed in (("first", 0), ("again", 0), ("other", 1)):
+        comparison, _ = await run(plan(seed=seed, repeats=2, out=tmp_path / name), fake_worker())
+        orders[name] = keys(comparison.cells)
+    assert orders["first"] == orders["again"] != orders["other"]
+    repeats = [key[3] for key in orders["first"]]
+    assert repeats == sorted(repeats)
+    backends = [key[1] for key in orders["first"]]
+    assert sum(one != other for one, other in pairwise(backends)) > 8
+    assert orders["first"][:24] != [(*key[:3], 0) for key in orders["first"][24:]], "each repeat has its own order"
+
+
+async def test_a_comparison_that_was_stopped_goes_on_where_it_was(
+    plan: Callable[..., Plan], fake_worker: FakeWorker
+) -> None:
+    whole, _ = await run(plan(), fake_worker())
+    path = plan().out / CELLS
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:10]) + lines[10][:25])
+    resumed, told = await run(plan(), fake_worker())
+    assert keys(cell for cell, *_ in told) == keys(whole.cells)[10:]
+    assert told[0][1:] == (11, 24)
+    assert keys(resumed.cells) == keys(whole.cells)
+    grown, told = await run(plan(repeats=2), fake_worker())
+    assert len(told) == 24
+    assert len(grown.cells) == 48
+    narrow, told = await run(plan(tasks="one"), fake_worker())
+    assert not told
+    assert {cell.task for cell in narrow.cells} == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backends": ("a",)}, "another set of backends or versions"),
+        ({"model": {"name": "m", "base_url": "http://127.0.0.1:9/v1"}}, "another model"),
+        ({"perturb": "wrong-oracle"}, "another negative control"),
+        ({"timeout": 3.0}, "another timeout"),
+    ],
+)
+async def test_another_comparison_does_not_go_on_in_the_folder(
+    plan: Callable[..., Plan], fake_worker: FakeWorker, changes: dict[str, Any], message: str
+) -> None:
+    await run(plan(tasks="one"), fake_worker())
+    with pytest.raises(ConfigError, match=message):
+        await run(plan(**changes), fake_worker())
+
+
+async def test_other_versions_or_another_suite_do_not_go_on(
+    plan: Callable[..., Plan], fake_worker: FakeWorker, write_suite: WriteSuite
+) -> None:
+    await run(plan(tasks="one"), fake_worker())
+    with pytest.raises(ConfigError, match="another set of backends or versions"):
+        await run(plan(tasks="one"), fake_worker(ready='say({"type": "ready", "versions": {"python": "4"}})'))
+    changed = plan(tasks="one")
+    write_suite(*TASKS, "seven")
+    with pytest.raises(ConfigError, match="another state of the suite"):
+        await run(changed, fake_worker())
+
+
+async def test_a_folder_of_something_else_is_left_alone(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+    out = plan().out
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match="holds something that is no comparison"):
+        await run(plan(), fake_worker())
+    assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+
+
+async def test_when_one_worker_refuses_no_process_is_left(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+    ready = """
+    if start["backend"] == "b": say({"type": "refused", "message": "not here"})
+    else: say({"type": "ready", "versions": {}})
+    """
+    with pytest.raises(ConfigError, match="backend 'b': not here"):
+        await run(plan(), fake_worker(ready=ready))
+    assert (plan().out / CELLS).read_bytes() == b""
+    assert_no_worker_left(plan().out)
+
+
+async def test_cancelling_ends_the_workers_and_keeps_the_cells(
+    plan: Callable[..., Plan], fake_worker: FakeWorker
+) -> None:
+    ended = asyncio.Event()
+
+    def on_cell(cell: Cell, number: int, total: int) -> None:
+        if number == 8:
+            ended.set()
+
+    command = fake_worker("if job['repeat'] == 1: time.sleep(600)")
+    running = asyncio.create_task(compare(plan(tasks="t*", repeats=2), on_cell=on_cell, command=command))
+    async with asyncio.timeout(30):
+        await ended.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert len((plan().out / CELLS).read_text().splitlines()) == 8
+    assert_no_worker_left(plan().out)
+
+
+def assert_no_worker_left(out: Path) -> None:
+    pids = [int(line) for path in out.glob("lives.*") for line in path.read_text().split()]
+    assert pids
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tasks": "none-*"}, "no task matches"),
+        ({"perturb": "altered-result"}, "has a tool's result to alter"),
+        ({"perturb": "wrong-oracle", "model": {"name": "m", "base_url": "http://127.0.0.1:9/v1"}}, "leave --model out"),
+        ({"model": {"provider": "script", "name": "/no/such.yaml"}}, "/no/such.yaml"),
+        ({"model": {"name": "m", "api_key_env": "NO_SUCH_KEY_IS_SET"}}, "NO_SUCH_KEY_IS_SET"),
+    ],
+)
+async def test_what_cannot_be_run_is_said_before_a_worker_starts(
+    plan: Callable[..., Plan], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        await run(plan(**changes), lambda _: ("/no/worker/may/start",))
+    assert not plan().out.exists()
+
+
+async def test_a_task_without_an_oracle_needs_a_real_model(
+    plan: Callable[..., Plan], write_suite: WriteSuite, fake_worker: FakeWorker
+) -> None:
+    bare = {"id": "bare", "question": "?", "expect": {"output": "ok"}}
+    bare_plan = plan()
+    write_suite(tasks=[bare])
+    with pytest.raises(ConfigError, match="task bare has no oracle"):
+        await run(bare_plan, fake_worker())
+    real = bare_plan.model_copy(update={"model": ModelConfig(name="m", base_url="http://127.0.0.1:9/v1")})
+    comparison, _ = await run(real, fake_worker())
+    assert len(comparison.cells) == 4

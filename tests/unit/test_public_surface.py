@@ -1,0 +1,89 @@
+"""`__all__` is compared with reality in both directions."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import unified_agents
+
+SOURCE = Path(unified_agents.__file__).read_text()
+
+
+def names_for_type_checkers() -> set[str]:
+    block = next(node for node in ast.parse(SOURCE).body if isinstance(node, ast.If))
+    return {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+
+
+def test_all_names_what_is_there() -> None:
+    assert len(set(unified_agents.__all__)) == len(unified_agents.__all__)
+    for name in unified_agents.__all__:
+        assert getattr(unified_agents, name) is not None
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    assert names_for_type_checkers() == set(unified_agents.__all__)
+    assert set(dir(unified_agents)) == set(unified_agents.__all__)
+
+
+def test_every_public_name_has_a_docstring_of_its_own() -> None:
+    undocumented = [
+        name for name in unified_agents.__all__ if not (getattr(unified_agents, name).__doc__ or "").strip()
+    ]
+    assert undocumented == []
+
+
+def test_every_error_is_public() -> None:
+    from unified_agents import errors
+
+    tree = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.UnifiedAgentsError)
+    }
+    assert tree <= set(unified_agents.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'create_agents'"):
+        unified_agents.create_agents  # noqa: B018
+
+
+LOADED = """
+import sys
+import unified_agents
+for name in unified_agents.__all__:
+    getattr(unified_agents, name)
+unified_agents.create_agent(model=unified_agents.ScriptedModel(unified_agents.Script.model_validate({"answers": [{"text": "hi"}]})))
+print(",".join(sorted({module.partition(".")[0] for module in sys.modules})))
+"""
+
+
+def test_importing_loads_no_framework_and_no_server() -> None:
+    out = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True).stdout
+    loaded = set(out.strip().split(","))
+    heavy = {
+        "langchain",
+        "langchain_core",
+        "langgraph",
+        "llama_index",
+        "openai",
+        "httpx",
+        "typer",
+        "rich",
+        "griffe",
+        "yaml",
+    }
+    assert loaded & heavy == set()
+    assert "aiohttp" in loaded  # the check sees what is loaded
+    slim = subprocess.run(
+        [sys.executable, "-c", "import sys, unified_agents; print(len(sys.modules), 'aiohttp' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert slim.split()[1] == "False"

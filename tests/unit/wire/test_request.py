@@ -1,0 +1,126 @@
+"""What goes upstream, and what a conversation's fingerprint covers."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from unified_agents.config import ModelConfig, ModelParameters
+from unified_agents.tools.definition import Tool
+from unified_agents.wire.request import INVALID_CALL_TOOL, Composer, Offer, fingerprint
+
+
+def offer() -> Offer:
+    schema = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    return Offer([Tool(name="a.b", description="d", parameters=schema, handler=print)])
+
+
+def composer(base_url: str | None = "http://127.0.0.1/v1", **parameters: Any) -> Composer:
+    return Composer(ModelConfig(name="m", base_url=base_url, parameters=ModelParameters(**parameters)), offer())
+
+
+def body(made: Composer, *, first: bool = True, stream: bool = False, **more: Any) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(
+        made.compose([{"role": "user", "content": "q"}], first=first, stream=stream, **more)
+    )
+    return parsed
+
+
+def test_nothing_is_sent_that_was_not_asked_for() -> None:
+    assert set(body(composer())) == {"model", "messages", "tools"}
+
+
+def test_max_tokens_has_the_name_that_the_host_wants() -> None:
+    assert body(composer(max_tokens=5))["max_tokens"] == 5
+    assert body(composer(base_url=None, max_tokens=5))["max_completion_tokens"] == 5
+
+
+def test_a_forced_choice_holds_for_the_first_request_only() -> None:
+    forced = composer(tool_choice="a.b")
+    assert body(forced)["tool_choice"] == {"type": "function", "function": {"name": "a_b"}}
+    assert "tool_choice" not in body(forced, first=False)
+    assert body(composer(tool_choice="none"), first=False)["tool_choice"] == "none"
+
+
+def test_choice_and_parallel_go_with_the_tools() -> None:
+    bare = Composer(
+        ModelConfig(name="m", parameters=ModelParameters(tool_choice="required", parallel_tool_calls=False)), Offer([])
+    )
+    assert set(body(bare)) == {"model", "messages"}
+    assert body(composer(parallel_tool_calls=False))["parallel_tool_calls"] is False
+
+
+def test_a_frameworks_own_fields_and_tools_pass_and_its_sampling_does_not() -> None:
+    made = composer()
+    received = {
+        "model": "other",
+        "temperature": 0.1,
+        "response_format": {"type": "json_object"},
+        "user": None,
+        "tools": [
+            {"type": "function", "function": {"name": name, "parameters": {}}}
+            for name in ("a_b", "handoff_to", INVALID_CALL_TOOL)
+        ],
+    }
+    sent = body(made, extra=made.extra_of(received), added_tools=made.added_tools(received))
+    assert sent["model"] == "m"
+    assert sent["response_format"] == {"type": "json_object"}
+    assert "temperature" not in sent
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["a_b", "handoff_to"]
+    assert sent["tools"][0]["function"]["parameters"]["properties"] == {"x": {"type": "integer"}}
+
+
+CONVERSATION: list[dict[str, Any]] = [
+    {"role": "system", "content": "be brief"},
+    {"role": "user", "content": "q"},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1, "b": 2}'}}],
+    },
+    {"role": "tool", "tool_call_id": "1", "content": "3"},
+]
+
+
+def changed(*path: Any, value: Any) -> list[dict[str, Any]]:
+    copied: Any = copy.deepcopy(CONVERSATION)
+    place = copied
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return copied  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        changed(2, "content", value=""),
+        changed(2, "content", value="let me see"),
+        changed(2, "tool_calls", 0, "id", value="other"),
+        changed(2, "tool_calls", 0, "function", "arguments", value='{"b":2,"a":1}'),
+        changed(3, "tool_call_id", value="other"),
+        changed(1, "content", value=[{"type": "text", "text": "q"}]),
+        changed(0, "role", value="developer"),
+        changed(3, "name", value="f"),
+    ],
+)
+def test_the_fingerprint_ignores_what_frameworks_write_differently(same: list[dict[str, Any]]) -> None:
+    assert fingerprint(same) == fingerprint(CONVERSATION)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed(0, "content", value="be long"),
+        changed(1, "content", value="r"),
+        changed(2, "tool_calls", 0, "function", "name", value="g"),
+        changed(2, "tool_calls", 0, "function", "arguments", value='{"a": 1}'),
+        changed(3, "content", value="4"),
+        CONVERSATION[:-1],
+    ],
+)
+def test_the_fingerprint_covers_what_is_said(other: list[dict[str, Any]]) -> None:
+    assert fingerprint(other) != fingerprint(CONVERSATION)
