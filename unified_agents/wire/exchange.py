@@ -16,6 +16,7 @@ from unified_agents.errors import (
     LimitError,
     ModelError,
     ModelTimeoutError,
+    NetworkError,
     ToolCallError,
     ToolNotFoundError,
 )
@@ -250,10 +251,13 @@ class Wire:
                 if run.sinks:
                     for text in filter(None, texts):
                         run.emit(TextDelta(run.id, run.trace.now(), call.step, attempt, text))
-            answer = reader.answer()
+        except NetworkError:
+            if not reader.done:
+                raise  # after the end there is nothing left to lose
         finally:
             if draft is not None:
                 draft.answered = draft.returned = self.kept(reader.raw)
+        answer = reader.answer()
         answer.time_to_first_token = first
         return answer
 

@@ -72,6 +72,7 @@ class _Watched:
     draft: ExchangeDraft | None
     start: float = 0.0
     first: float | None = None
+    seen: bool = False
 
 
 async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Mapping[str, str]) -> Relayed:
@@ -134,9 +135,15 @@ async def _pump(wire: Wire, relayed: Relayed, request: _Request, watched: _Watch
             relayed.head.set_result((response.status, _kept(response.headers)))
             async for chunk in response.chunks():
                 _see(watched, reader, chunk)
+                if watched is not None and reader.done:
+                    # Before the framework has it: a client may hang up as soon as it reads the end.
+                    _seen(wire, watched, reader, response)
                 relayed._pieces.put_nowait(chunk)
     except BaseException as error:
-        _lost(wire, relayed, watched, reader, error)
+        if watched is not None and watched.seen:
+            relayed._pieces.put_nowait(None)
+        else:
+            _lost(wire, relayed, watched, reader, error)
         if not isinstance(error, ModelError | asyncio.CancelledError):
             raise
         return
@@ -195,6 +202,9 @@ def _failed(wire: Wire, watched: _Watched, raw: bytes, error: ModelError | None)
 
 
 def _seen(wire: Wire, watched: _Watched, reader: StreamReader, response: Response) -> None:
+    if watched.seen:
+        return
+    watched.seen = True
     raw = reader.raw
     if watched.draft is not None:
         watched.draft.status = response.status

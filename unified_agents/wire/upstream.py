@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -99,7 +99,7 @@ class HttpUpstream:
         session = await self._session()
         try:
             async with session.post(self._url(path), data=body, headers=headers, allow_redirects=False) as response:
-                yield _HttpResponse(response)
+                yield _HttpResponse(response, self._network_error)
         except TimeoutError as error:
             if isinstance(error, aiohttp.ServerTimeoutError):
                 raise ModelTimeoutError(
@@ -161,16 +161,21 @@ async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
 
 
 class _HttpResponse:
-    __slots__ = ("_response", "headers", "read", "status")
+    __slots__ = ("_response", "_translate", "headers", "read", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, translate: Callable[[Exception], NetworkError]) -> None:
         self._response = response
+        self._translate = translate
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self.read = response.read
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        return self._response.content.iter_any().__aiter__()
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise self._translate(error) from error
 
 
 class ReplyingModel(Protocol):
