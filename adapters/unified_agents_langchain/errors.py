@@ -16,7 +16,6 @@ from unified_agents.errors import (
     BackendError,
     BadRequestError,
     BadResponseError,
-    ModelError,
     ModelTimeoutError,
     NetworkError,
     RateLimitError,
@@ -91,14 +90,15 @@ def translate(error: Exception) -> RunError | None:
         None when nothing in the chain is LangChain's, LangGraph's or the client's.
     """
     general: RunError | None = None
-    chain = list(_chain(error))
-    for link in chain:
+    for link in _chain(error):
         known = _known(link)
         if known is None:
             continue
+        text = " ".join(str(link).split())[:_LONGEST_MESSAGE] or type(link).__name__
+        translated = known(text, native_type=native_name(error))
         if known is not BackendError:
-            return _made(known, link, chain)
-        general = general or _made(known, link, chain)
+            return translated
+        general = general or translated
     return general
 
 
@@ -128,10 +128,3 @@ def _is_unreadable_answer(error: BaseException) -> bool:
     modules = [str(frame.f_globals.get("__name__", "")) for frame in frames]
     reads = any(name == reader or name.startswith(f"{reader}.") for name in modules for reader in _READERS)
     return reads and all(frame.f_code.co_name != _WRITES_REQUEST for frame in frames)
-
-
-def _made(known: type[RunError], foreign: BaseException, chain: list[BaseException]) -> RunError:
-    # What the wire said of a broken connection is clearer than the client's "Connection error.".
-    said = next((link for link in chain if isinstance(link, ModelError)), foreign)
-    text = " ".join(str(said).split())[:_LONGEST_MESSAGE] or type(foreign).__name__
-    return known(text, native_type=native_name(chain[0]))

@@ -19,15 +19,21 @@ from langchain_core.tools import BaseTool, StructuredTool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
+from pydantic import Field
 
 from unified_agents.agent import Agent, create_agent
+from unified_agents.backend import AgentSpec, ModelClient
 from unified_agents.config import Handling, ModelConfig, ModelParameters
 from unified_agents.errors import ServerError, UnsupportedCapabilityError
 from unified_agents.messages import Message, ToolCall
 from unified_agents.run.result import RunResult
 from unified_agents.tools.definition import Tool, tool
+from unified_agents.wire.exchange import Wire
+from unified_agents.wire.request import Offer
 from unified_agents.wire.script import Script, ScriptedModel
 from unified_agents.wire.server import ScriptServer
+from unified_agents.wire.upstream import LocalUpstream
+from unified_agents_langchain.model import chat_model
 
 HANDLINGS: tuple[Handling, ...] = ("unified", "native")
 ODD_NAMES = (
@@ -111,6 +117,14 @@ class TestModel:
         assert caught.value.result is not None
         assert caught.value.result.requests == requests
 
+    @pytest.mark.parametrize(("handling", "retries", "clock"), [("unified", 0, None), ("native", None, 120.0)])
+    def test_its_own_retries_and_clock_are_settings_of_these_names(
+        self, handling: Handling, retries: int | None, clock: float | None
+    ) -> None:
+        wire = Wire(ModelConfig(name="m"), LocalUpstream(ScriptedModel(script({"text": "x"}))), Offer(()))
+        model = chat_model(AgentSpec("a", None, (), ModelClient(wire), handling))
+        assert (model.max_retries, model.stream_chunk_timeout) == (retries, clock)
+
     async def test_native_parameters_are_sent_by_the_framework(self) -> None:
         parameters = ModelParameters(
             temperature=0.3, max_tokens=7, seed=4, tool_choice="add", parallel_tool_calls=False, stream=False
@@ -139,7 +153,7 @@ class TestModel:
         monkeypatch.setenv("OPENAI_PROXY", "http://127.0.0.1:9")
         async with httpx.AsyncClient() as client:
             with pytest.raises(ValueError, match="openai_proxy"):
-                ChatOpenAI(model="m", api_key="k", http_async_client=client)  # type: ignore[arg-type]
+                ChatOpenAI(model="m", api_key="k", http_async_client=client)
 
     @pytest.mark.parametrize(("handling", "requests"), [("unified", 1), ("native", 0)])
     async def test_a_global_cache_answers_under_native_only(
@@ -204,8 +218,8 @@ class _Noting(BaseTool):
 
     name: str = "note"
     description: str = "Notes what its hook is given."
-    args_schema: Any = {"type": "object", "properties": {}}
-    noted: list[Any] = []
+    args_schema: Any = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    noted: list[Any] = Field(default_factory=list)
 
     async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
         self.noted.append(input)
@@ -230,7 +244,7 @@ class _Starts(AsyncCallbackHandler):
 
 class TestTools:
     async def test_the_hook_is_given_the_id_and_the_arguments_pass_as_keywords(self) -> None:
-        noting = _Noting(noted=[])
+        noting = _Noting()
         graph = StateGraph(MessagesState).add_node("tools", ToolNode([noting])).add_edge(START, "tools").compile()
         arguments = dict.fromkeys(ODD_NAMES, 1)
         turn = AIMessage("", tool_calls=[{"name": "note", "args": arguments, "id": "c1", "type": "tool_call"}])
@@ -323,9 +337,7 @@ class TestTools:
             """Names that pydantic keeps for itself."""
             return model_config + v__args
 
-        with pytest.raises(
-            UnsupportedCapabilityError, match=r"LangChain cannot take tool 'odd'.*use `handling: unified`"
-        ):
+        with pytest.raises(UnsupportedCapabilityError, match=r"cannot take tool 'odd'.*use `handling: unified`"):
             agent_for(script({"text": "x"}), odd, handling="native")
         answers = script({"tool_calls": [call("odd", {"model_config": 1, "v__args": 2})]}, {"text": "x"})
         assert (await agent_for(answers, odd).run("q")).tool_calls[0].content == "3"
@@ -337,74 +349,3 @@ class TestTools:
         assert wrong.startswith("Error invoking tool 'add' with kwargs {'a': 'x', 'b': 1}")
         assert unknown.startswith("Error: nope is not a valid tool")
         assert not any(made.reached for made in result.tool_calls)
-
-
-class TestEnding:
-    @pytest.mark.parametrize("handling", HANDLINGS)
-    @pytest.mark.parametrize("stream", [True, False])
-    @pytest.mark.parametrize("where", ["tool", "model"])
-    async def test_a_cancel_leaves_no_task_behind(self, handling: Handling, stream: bool, where: str) -> None:
-        started = asyncio.Semaphore(0)
-
-        @tool
-        async def hang(number: int) -> int:
-            started.release()
-            await asyncio.Event().wait()
-            return number
-
-        calls = {"tool_calls": [call("hang", {"number": 1}), call("hang", {"number": 2})]}
-        answers = script(calls) if where == "tool" else script({"fault": {"stall": True}}, {"text": "x"})
-        before = asyncio.all_tasks()
-        agent = agent_for(answers, hang, handling=handling, model_parameters=ModelParameters(stream=stream))
-        running = asyncio.create_task(agent.run("q"))
-        if where == "tool":
-            await started.acquire()
-            await started.acquire()
-        else:
-            while len(asyncio.all_tasks()) < len(before) + 3:  # the run, its native loop, the model call
-                await asyncio.sleep(0)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(running, 5)
-        assert asyncio.all_tasks() == before
-
-    async def test_one_graph_serves_many_runs_streamed_and_not(self) -> None:
-        def echo(text: str) -> str:
-            """Echo."""
-            return text
-
-        template = {"$template": "{0}", "values": [{"$result": {"step": 0, "index": 0}}]}
-        answers = script({"tool_calls": [call("echo", {"text": "same"})]}, {"text": template})
-        agent = agent_for(answers, echo)
-
-        async def streamed() -> RunResult | None:
-            async with agent.stream("q") as events:
-                async for _ in events:
-                    pass
-            return events.result
-
-        results = await asyncio.gather(*(agent.run("q") if n % 2 else streamed() for n in range(100)))
-        assert {result.output for result in results if result is not None} == {"same"}
-        assert len({result.run_id for result in results if result is not None}) == 100
-
-    @pytest.mark.parametrize("outer", HANDLINGS)
-    @pytest.mark.parametrize("inner", HANDLINGS)
-    async def test_an_agent_inside_a_tool_has_a_run_of_its_own(self, outer: Handling, inner: Handling) -> None:
-        forced = ModelParameters(tool_choice="required")
-        child = agent_for(
-            script({"tool_calls": [call("add", {"a": 1, "b": 2})]}, {"text": "three"}),
-            add,
-            handling=inner,
-            model_parameters=forced,
-        )
-
-        @tool
-        async def ask(question: str) -> str:
-            result = await child.run(question)
-            return f"{result.output} in {len(result.tool_calls)}"
-
-        template = {"$template": "{0}", "values": [{"$result": {"step": 0, "index": 0}}]}
-        answers = script({"tool_calls": [call("ask", {"question": "1 + 2"})]}, {"text": template})
-        result = await agent_for(answers, ask, handling=outer, model_parameters=forced).run("q")
-        assert result.output == "three in 1"
-        assert [made.name for made in result.tool_calls] == ["ask"]

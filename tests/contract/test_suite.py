@@ -1,0 +1,40 @@
+"""The contract suite itself: nothing in it is hidden or forgotten."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import FunctionType
+
+import unified_agents.testing
+from unified_agents.testing import BackendContract
+from unified_agents.testing.base import Contract
+
+PARTS = [part for part in BackendContract.__mro__ if issubclass(part, Contract) and part is not BackendContract]
+
+
+def _tests(part: type[Contract]) -> dict[str, FunctionType]:
+    return {
+        name: value for name, value in vars(part).items() if isinstance(value, FunctionType) and "test_" in name[:5]
+    }
+
+
+def test_every_part_is_in_the_whole() -> None:
+    exported = {getattr(unified_agents.testing, name) for name in unified_agents.testing.__all__}
+    assert exported == {*PARTS, BackendContract} - {Contract}
+    assert set(_subclasses(Contract)) >= exported
+    shipped = {part for part in _subclasses(Contract) if part.__module__.startswith("unified_agents.testing")}
+    assert shipped == exported
+
+
+def test_no_test_hides_another() -> None:
+    names = Counter(name for part in PARTS for name in _tests(part))
+    assert len(names) > 80
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_every_test_says_what_to_implement() -> None:
+    assert [name for part in PARTS for name, test in _tests(part).items() if not (test.__doc__ or "").strip()] == []
+
+
+def _subclasses(cls: type[Contract]) -> list[type[Contract]]:
+    return [found for child in cls.__subclasses__() for found in (child, *_subclasses(child))]

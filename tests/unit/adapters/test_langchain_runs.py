@@ -1,0 +1,112 @@
+"""Runs of LangChain's graph: how they end, side by side, and inside one another."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from unified_agents.agent import Agent, create_agent
+from unified_agents.config import Handling, ModelParameters
+from unified_agents.run.result import RunResult
+from unified_agents.tools.definition import tool
+from unified_agents.wire.replies import Reply
+from unified_agents.wire.script import Script, ScriptedModel
+
+HANDLINGS: tuple[Handling, ...] = ("unified", "native")
+
+
+@tool
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def script(*answers: Any, **options: Any) -> Script:
+    return Script.model_validate({"answers": answers, **options})
+
+
+def call(name: str, arguments: Any, **more: Any) -> dict[str, Any]:
+    return {"name": name, "arguments": arguments, **more}
+
+
+def agent_for(answers: Script, *tools: Any, handling: Handling = "unified", **options: Any) -> Agent:
+    return create_agent(backend="langchain", model=ScriptedModel(answers), tools=tools, handling=handling, **options)
+
+
+@pytest.mark.parametrize("handling", HANDLINGS)
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("where", ["tool", "model"])
+async def test_a_cancel_leaves_no_task_behind(handling: Handling, stream: bool, where: str) -> None:
+    started = asyncio.Semaphore(0)
+
+    class Model(ScriptedModel):
+        def reply(self, request: Any, key: str = "") -> Reply:
+            if where == "model":
+                started.release()
+            return super().reply(request, key)
+
+    @tool
+    async def hang(number: int) -> int:
+        started.release()
+        await asyncio.Event().wait()
+        return number
+
+    calls = {"tool_calls": [call("hang", {"number": 1}), call("hang", {"number": 2})]}
+    answers = script(calls) if where == "tool" else script({"fault": {"stall": True}}, {"text": "x"})
+    before = asyncio.all_tasks()
+    parameters = ModelParameters(stream=stream)
+    agent = create_agent(
+        backend="langchain", model=Model(answers), tools=[hang], handling=handling, model_parameters=parameters
+    )
+    running = asyncio.create_task(agent.run("q"))
+    for _ in range(2 if where == "tool" else 1):
+        await asyncio.wait_for(started.acquire(), 5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 5)
+    assert asyncio.all_tasks() == before
+
+
+async def test_one_graph_serves_many_runs_streamed_and_not() -> None:
+    def echo(text: str) -> str:
+        """Echo."""
+        return text
+
+    template = {"$template": "{0}", "values": [{"$result": {"step": 0, "index": 0}}]}
+    answers = script({"tool_calls": [call("echo", {"text": "same"})]}, {"text": template})
+    agent = agent_for(answers, echo)
+
+    async def streamed() -> RunResult | None:
+        async with agent.stream("q") as events:
+            async for _ in events:
+                pass
+        return events.result
+
+    results = await asyncio.gather(*(agent.run("q") if n % 2 else streamed() for n in range(100)))
+    assert {result.output for result in results if result is not None} == {"same"}
+    assert len({result.run_id for result in results if result is not None}) == 100
+
+
+@pytest.mark.parametrize("outer", HANDLINGS)
+@pytest.mark.parametrize("inner", HANDLINGS)
+async def test_an_agent_inside_a_tool_has_a_run_of_its_own(outer: Handling, inner: Handling) -> None:
+    forced = ModelParameters(tool_choice="required")
+    child = agent_for(
+        script({"tool_calls": [call("add", {"a": 1, "b": 2})]}, {"text": "three"}),
+        add,
+        handling=inner,
+        model_parameters=forced,
+    )
+
+    @tool
+    async def ask(question: str) -> str:
+        result = await child.run(question)
+        return f"{result.output} in {len(result.tool_calls)}"
+
+    template = {"$template": "{0}", "values": [{"$result": {"step": 0, "index": 0}}]}
+    answers = script({"tool_calls": [call("ask", {"question": "1 + 2"})]}, {"text": template})
+    result = await agent_for(answers, ask, handling=outer, model_parameters=forced).run("q")
+    assert result.output == "three in 1"
+    assert [made.name for made in result.tool_calls] == ["ask"]

@@ -1,0 +1,72 @@
+"""The contract suite for authors of adapters.
+
+The whole test file of an adapter is
+
+    from unified_agents.testing import BackendContract
+
+
+    class TestMine(BackendContract):
+        backend = "mine"
+
+and needs pytest and pytest-asyncio. `BackendContract` is made of the other classes here, which can be taken one by one
+while an adapter grows. Every test talks to a scripted model on a real socket, through the framework's own client.
+"""
+
+import pytest
+
+_PARTS = "base fixtures answers arguments endings events failures lifetime limits native requests results"
+pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS.split()))
+
+from unified_agents.testing.answers import AnswerContract, ToolCallContract  # noqa: E402  # after the registration
+from unified_agents.testing.arguments import ArgumentContract, RefusalContract  # noqa: E402
+from unified_agents.testing.endings import ChildRunContract, EndingContract, ModelEndingContract  # noqa: E402
+from unified_agents.testing.events import EventContract  # noqa: E402
+from unified_agents.testing.failures import FailureContract, LateFailureContract  # noqa: E402
+from unified_agents.testing.lifetime import LifetimeContract  # noqa: E402
+from unified_agents.testing.limits import LimitContract  # noqa: E402
+from unified_agents.testing.native import NativeAnswerContract, NativeToolContract  # noqa: E402
+from unified_agents.testing.requests import OfferContract, RequestContract  # noqa: E402
+from unified_agents.testing.results import ToolResultContract  # noqa: E402
+
+__all__ = [
+    "AnswerContract",
+    "ArgumentContract",
+    "BackendContract",
+    "ChildRunContract",
+    "EndingContract",
+    "EventContract",
+    "FailureContract",
+    "LateFailureContract",
+    "LifetimeContract",
+    "LimitContract",
+    "ModelEndingContract",
+    "NativeAnswerContract",
+    "NativeToolContract",
+    "OfferContract",
+    "RefusalContract",
+    "RequestContract",
+    "ToolCallContract",
+    "ToolResultContract",
+]
+
+
+class BackendContract(
+    AnswerContract,
+    ToolCallContract,
+    RequestContract,
+    OfferContract,
+    ArgumentContract,
+    RefusalContract,
+    ToolResultContract,
+    FailureContract,
+    LateFailureContract,
+    LimitContract,
+    EndingContract,
+    ModelEndingContract,
+    ChildRunContract,
+    EventContract,
+    LifetimeContract,
+    NativeAnswerContract,
+    NativeToolContract,
+):
+    """All of the contract."""
