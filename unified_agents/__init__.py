@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unified_agents.agent import Agent, EventStream, create_agent
     from unified_agents.backend import AgentSpec, Backend, BoundTool, Capability, NativeAgent, ToolOutcome
-    from unified_agents.config import AgentConfig, Limits, ModelConfig, ModelParameters, load_config
+    from unified_agents.config import (
+        AgentConfig,
+        CatalogueConfig,
+        Limits,
+        ModelConfig,
+        ModelParameters,
+        SelectConfig,
+        ToolPolicy,
+        ToolSource,
+        load_config,
+    )
     from unified_agents.errors import (
         AuthenticationError,
         BackendBrokenError,
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
         ModelError,
         ModelTimeoutError,
         NetworkError,
+        RateLimited,
         RateLimitError,
         RunError,
         ServerError,
@@ -34,6 +45,7 @@ if TYPE_CHECKING:
         ToolFailedError,
         ToolNotFoundError,
         ToolTimeoutError,
+        Transient,
         UnifiedAgentsError,
         UnknownBackendError,
         UnsupportedCapabilityError,
@@ -49,19 +61,51 @@ if TYPE_CHECKING:
         TextDelta,
         ToolCallCompleted,
         ToolCallFailed,
+        ToolCallProgress,
+        ToolCallRetried,
         ToolCallStarted,
     )
     from unified_agents.messages import Message, ToolCall, Usage
     from unified_agents.registry import BackendInfo, backend_info, backend_names
     from unified_agents.run.result import Exchange, RunResult, Timing, ToolCallRecord
+    from unified_agents.tools.catalogue import Catalogue, OpenSource, ToolLike, load_catalogue, open_catalogue
+    from unified_agents.tools.checking import FidelityReport, ToolFidelity, check_tools
     from unified_agents.tools.definition import Tool, ToolContext, tool
+    from unified_agents.tools.fidelity import SchemaChange, compare_schemas
+    from unified_agents.tools.formats import (
+        from_anthropic,
+        from_mcp,
+        from_openai,
+        to_anthropic,
+        to_langchain,
+        to_llamaindex,
+        to_mcp,
+        to_openai,
+        to_openai_responses,
+    )
+    from unified_agents.tools.mcp import McpConnection, McpServerConfig
+    from unified_agents.tools.openapi import OpenApiConfig, OpenApiKey, load_openapi
+    from unified_agents.tools.parts import FilePart, ImagePart, TextPart
+    from unified_agents.tools.selection import Bm25Selector, EmbeddingSelector, Selector, ToolIndex
+    from unified_agents.tools.strict import Loss, strict_report, strict_schema
+    from unified_agents.tools.strict_arguments import from_strict
     from unified_agents.tracing.spans import Span
     from unified_agents.wire.script import Script, ScriptedModel
 
 _HOMES = {
     "agent": ("Agent", "EventStream", "create_agent"),
     "backend": ("AgentSpec", "Backend", "BoundTool", "Capability", "NativeAgent", "ToolOutcome"),
-    "config": ("AgentConfig", "Limits", "ModelConfig", "ModelParameters", "load_config"),
+    "config": (
+        "CatalogueConfig",
+        "SelectConfig",
+        "ToolSource",
+        "AgentConfig",
+        "Limits",
+        "ModelConfig",
+        "ModelParameters",
+        "ToolPolicy",
+        "load_config",
+    ),
     "errors": (
         "AuthenticationError",
         "BackendBrokenError",
@@ -77,6 +121,7 @@ _HOMES = {
         "ModelTimeoutError",
         "NetworkError",
         "RateLimitError",
+        "RateLimited",
         "RunError",
         "ServerError",
         "ToolCallError",
@@ -84,6 +129,7 @@ _HOMES = {
         "ToolFailedError",
         "ToolNotFoundError",
         "ToolTimeoutError",
+        "Transient",
         "UnifiedAgentsError",
         "UnknownBackendError",
         "UnsupportedCapabilityError",
@@ -99,12 +145,34 @@ _HOMES = {
         "TextDelta",
         "ToolCallCompleted",
         "ToolCallFailed",
+        "ToolCallProgress",
+        "ToolCallRetried",
         "ToolCallStarted",
     ),
     "messages": ("Message", "ToolCall", "Usage"),
     "registry": ("BackendInfo", "backend_info", "backend_names"),
     "run.result": ("Exchange", "RunResult", "Timing", "ToolCallRecord"),
+    "tools.catalogue": ("Catalogue", "OpenSource", "ToolLike", "load_catalogue", "open_catalogue"),
+    "tools.checking": ("FidelityReport", "ToolFidelity", "check_tools"),
     "tools.definition": ("Tool", "ToolContext", "tool"),
+    "tools.fidelity": ("SchemaChange", "compare_schemas"),
+    "tools.formats": (
+        "from_anthropic",
+        "from_mcp",
+        "from_openai",
+        "to_anthropic",
+        "to_langchain",
+        "to_llamaindex",
+        "to_mcp",
+        "to_openai",
+        "to_openai_responses",
+    ),
+    "tools.mcp": ("McpConnection", "McpServerConfig"),
+    "tools.parts": ("FilePart", "ImagePart", "TextPart"),
+    "tools.selection": ("Bm25Selector", "EmbeddingSelector", "Selector", "ToolIndex"),
+    "tools.strict": ("Loss", "strict_report", "strict_schema"),
+    "tools.strict_arguments": ("from_strict",),
+    "tools.openapi": ("OpenApiConfig", "OpenApiKey", "load_openapi"),
     "tracing.spans": ("Span",),
     "wire.script": ("Script", "ScriptedModel"),
 }
@@ -124,6 +192,7 @@ __all__ = [  # noqa: RUF022  # in the order of their homes
     "Limits",
     "ModelConfig",
     "ModelParameters",
+    "ToolPolicy",
     "load_config",
     "AuthenticationError",
     "BackendBrokenError",
@@ -139,6 +208,7 @@ __all__ = [  # noqa: RUF022  # in the order of their homes
     "ModelTimeoutError",
     "NetworkError",
     "RateLimitError",
+    "RateLimited",
     "RunError",
     "ServerError",
     "ToolCallError",
@@ -146,6 +216,7 @@ __all__ = [  # noqa: RUF022  # in the order of their homes
     "ToolFailedError",
     "ToolNotFoundError",
     "ToolTimeoutError",
+    "Transient",
     "UnifiedAgentsError",
     "UnknownBackendError",
     "UnsupportedCapabilityError",
@@ -159,6 +230,8 @@ __all__ = [  # noqa: RUF022  # in the order of their homes
     "TextDelta",
     "ToolCallCompleted",
     "ToolCallFailed",
+    "ToolCallProgress",
+    "ToolCallRetried",
     "ToolCallStarted",
     "Message",
     "ToolCall",
@@ -173,9 +246,47 @@ __all__ = [  # noqa: RUF022  # in the order of their homes
     "Tool",
     "ToolContext",
     "tool",
+    "from_anthropic",
+    "from_mcp",
+    "from_openai",
+    "to_anthropic",
+    "to_langchain",
+    "to_llamaindex",
+    "to_mcp",
+    "to_openai",
+    "to_openai_responses",
+    "McpConnection",
+    "McpServerConfig",
+    "Loss",
+    "strict_report",
+    "strict_schema",
+    "from_strict",
+    "OpenApiConfig",
+    "OpenApiKey",
+    "load_openapi",
     "Span",
     "Script",
     "ScriptedModel",
+    "Catalogue",
+    "OpenSource",
+    "ToolLike",
+    "load_catalogue",
+    "open_catalogue",
+    "FidelityReport",
+    "ToolFidelity",
+    "check_tools",
+    "SchemaChange",
+    "compare_schemas",
+    "FilePart",
+    "ImagePart",
+    "TextPart",
+    "Bm25Selector",
+    "EmbeddingSelector",
+    "Selector",
+    "ToolIndex",
+    "CatalogueConfig",
+    "SelectConfig",
+    "ToolSource",
 ]
 
 

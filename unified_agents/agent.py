@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, Capability, ModelClient
-from unified_agents.config import AgentConfig, Handling, Limits, ModelConfig, ModelParameters, load_config
+from unified_agents import wording
+from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, Capability, ModelClient, variants_of
+from unified_agents.config import (
+    AgentConfig,
+    Handling,
+    Limits,
+    ModelConfig,
+    ModelParameters,
+    SelectConfig,
+    ToolPolicy,
+    Variant,
+    load_config,
+)
 from unified_agents.errors import ConfigError, UnifiedAgentsError, UnsupportedCapabilityError
 from unified_agents.events import AnyEvent, Event, RunEnded
+from unified_agents.importing import import_named
 from unified_agents.messages import Task, task_messages
 from unified_agents.registry import load_backend
 from unified_agents.run.background import run_in_background
 from unified_agents.run.context import Cancelled, Run, current_call
-from unified_agents.run.driver import drive
+from unified_agents.run.driver import Loop, drive
 from unified_agents.run.result import RunResult
-from unified_agents.tools.definition import Tool, as_tool
+from unified_agents.tools.catalogue import Catalogue, ToolLike, open_catalogue
+from unified_agents.tools.definition import Tool
 from unified_agents.tracing import spans
 from unified_agents.tracing.live import LiveTrace
 from unified_agents.wire.exchange import Wire
 from unified_agents.wire.request import Offer
+from unified_agents.wire.structured import OutputFormat, OutputType
+from unified_agents.wire.target import Target
+from unified_agents.wire.text_protocol import TextProtocol
 from unified_agents.wire.upstream import HttpUpstream, LocalUpstream, ReplyingModel, Upstream
 
-ToolLike = Tool | Callable[..., Any] | str
-"""A tool, a typed function, or `module:name` of one."""
+if TYPE_CHECKING:
+    from unified_agents.tools.selection import Choice, Selector
+
+
+__all__ = ["Agent", "ComposedAgent", "EventStream", "ToolLike", "create_agent"]
 
 
 class EventStream(Protocol):
@@ -102,6 +120,11 @@ def create_agent(
     handling: Handling | None = None,
     name: str | None = None,
     model_parameters: ModelParameters | None = None,
+    output_type: OutputType | str | None = None,
+    selector: Selector | SelectConfig | None = None,
+    tool_policy: ToolPolicy | None = None,
+    tool_references: bool | None = None,
+    variant: Variant | None = None,
 ) -> Agent:
     """Make an agent, from a config file, from arguments, or from both: an argument wins over the file.
 
@@ -110,11 +133,20 @@ def create_agent(
         backend: What runs the loop; "custom" by default.
         model: `provider:name`, a `ModelConfig`, or a model in this process such as `ScriptedModel`.
         instructions: The system text.
-        tools: What the model may call.
+        tools: What the model may call: tools, typed functions, `module:name`, and sources of many tools, which are
+            opened now and closed with the agent.
         limits: Bounds of each run.
         handling: "unified" (default): every backend behaves alike; "native": the framework as it comes, only watched.
         name: The agent's name, in its trace.
         model_parameters: What is asked of the model; None takes those of `model`.
+        output_type: The form of the final answer: a pydantic model or another type, `module:Name` of one, or a JSON
+            Schema. The answer is validated, the model told once what does not fit, and `result.value` holds the value.
+        selector: Chooses, by each run's task, what the model is offered of a large catalogue; None offers all tools.
+        tool_policy: What is done about an idempotent tool that fails for now.
+        tool_references: Whether a call may refer to the result of another call of the same answer, as
+            `{"$call": 0, "path": "/rows/0"}`, and the model is told how. False by default.
+        variant: "tool_calling" (default), or "react": thought, action and input in plain text, one call at a time, for
+            a model that does not call tools.
 
     Raises:
         ConfigError: something does not fit; its subclasses tell an unknown backend, one that is not installed, one
@@ -127,16 +159,26 @@ def create_agent(
     if model_parameters is not None:
         settings = settings.model_copy(update={"parameters": model_parameters})
     values = base or AgentConfig.model_construct(model=settings)
-    return ComposedAgent(
-        backend=backend or values.backend,
-        model=settings,
-        upstream=_upstream(settings, local),
-        instructions=instructions if instructions is not None else values.instructions,
-        tools=[resolve_tool(tool) for tool in (tools if tools is not None else values.tools)],
-        limits=limits or values.limits,
-        handling=handling or values.handling,
-        name=name or values.name or "agent",
-    )
+    catalogue = open_catalogue(tools if tools is not None else values.tools)
+    try:
+        return ComposedAgent(
+            backend=backend or values.backend,
+            model=settings,
+            servers=_servers(settings, local, variant or values.variant),
+            instructions=instructions if instructions is not None else values.instructions,
+            catalogue=catalogue,
+            selector=_selector(selector if selector is not None else values.select),
+            limits=limits or values.limits,
+            handling=handling or values.handling,
+            name=name or values.name or "agent",
+            output_type=_output_type(output_type if output_type is not None else values.output_type),
+            tool_policy=tool_policy or values.tool_policy,
+            tool_references=tool_references if tool_references is not None else values.tool_references,
+            variant=variant or values.variant,
+        )
+    except BaseException:
+        catalogue.close()
+        raise
 
 
 def _model_config(model: str | ModelConfig | ReplyingModel | None, base: AgentConfig | None) -> ModelConfig:
@@ -151,7 +193,14 @@ def _model_config(model: str | ModelConfig | ReplyingModel | None, base: AgentCo
     return base.model
 
 
-def _upstream(model: ModelConfig, local: ReplyingModel | None) -> tuple[Upstream, str | None]:
+def _servers(
+    model: ModelConfig, local: ReplyingModel | None, variant: Variant
+) -> list[tuple[ModelConfig, Upstream, str | None]]:
+    first = (model, *_upstream(model, local, variant))
+    return [first, *((other, *_upstream(other, None, variant)) for other in model.fallback)]
+
+
+def _upstream(model: ModelConfig, local: ReplyingModel | None, variant: Variant) -> tuple[Upstream, str | None]:
     if local is not None:
         return LocalUpstream(local), None
     if model.provider == "oracle":
@@ -161,30 +210,22 @@ def _upstream(model: ModelConfig, local: ReplyingModel | None) -> tuple[Upstream
     if model.provider == "script":
         from unified_agents.wire.script import Script, ScriptedModel  # noqa: PLC0415  # only who has a script pays for it
 
-        return LocalUpstream(ScriptedModel(Script.load(model.name))), None
+        script = Script.load(model.name)
+        return LocalUpstream(ScriptedModel(script.in_text() if variant == "react" else script)), None
     key = model.api_key()
     return HttpUpstream(model.url, key), key
 
 
-def resolve_tool(tool: ToolLike) -> Tool:
-    """A tool from a definition, a typed function, or `module:name`.
+def _selector(selector: Selector | SelectConfig | None) -> Selector | None:
+    if not isinstance(selector, SelectConfig):
+        return selector
+    from unified_agents.tools.selection import make_selector  # noqa: PLC0415  # only who selects pays for it
 
-    Raises:
-        ConfigError: the module or the name does not exist, or the module fails on import.
-        ToolDefinitionError: what is there cannot be a tool.
-    """
-    if not isinstance(tool, str):
-        return as_tool(tool)
-    module, colon, name = tool.partition(":")
-    if not colon or not module or not name:
-        raise ConfigError(f"tool {tool!r}: write module:name, such as my_package.tools:search")
-    try:
-        found = importlib.import_module(module)
-    except Exception as error:
-        raise ConfigError(f"tool {tool!r}: importing {module} failed: {type(error).__name__}: {error}") from error
-    if not hasattr(found, name):
-        raise ConfigError(f"tool {tool!r}: module {module} has no {name!r}")
-    return as_tool(getattr(found, name))
+    return make_selector(selector)
+
+
+def _output_type(output_type: OutputType | str | None) -> OutputType | None:
+    return import_named(output_type, "output_type") if isinstance(output_type, str) else output_type
 
 
 class ComposedAgent:
@@ -195,30 +236,58 @@ class ComposedAgent:
         *,
         backend: str,
         model: ModelConfig,
-        upstream: tuple[Upstream, str | None],
+        servers: Sequence[tuple[ModelConfig, Upstream, str | None]],
         instructions: str | None,
-        tools: Sequence[Tool],
+        catalogue: Catalogue,
+        selector: Selector | None,
         limits: Limits,
         handling: Handling,
         name: str,
+        output_type: OutputType | None,
+        tool_policy: ToolPolicy,
+        tool_references: bool,
+        variant: Variant,
     ) -> None:
         adapter = load_backend(backend)
+        tools = catalogue.tools
         _check(adapter.capabilities, backend, handling, tools, model.parameters)
+        _check_variant(variant, variants_of(adapter), backend, model.parameters, tool_references)
+        if limits.max_cost is not None and model.price is None:
+            raise ConfigError("limits.max_cost needs model.price: what a million input and output tokens cost")
+        if output_type is not None and handling == "native":
+            raise UnsupportedCapabilityError("output_type needs `handling: unified`: native only watches")
+        if selector is not None and handling == "native":
+            raise UnsupportedCapabilityError("a selector needs `handling: unified`: native only watches")
+        if tool_references and handling == "native":
+            raise UnsupportedCapabilityError("tool_references needs `handling: unified`: native only watches")
         offer = Offer(tools)
+        self._offer = offer if selector is None and handling == "unified" else None
+        self._tool_policy = tool_policy
         self.backend = backend
         self.name = name
         self.handling = handling
         self.limits = limits
-        self._upstream, secret = upstream
-        self._wire = Wire(model, self._upstream, offer, secret)
+        self._instructions = instructions
+        self._upstreams = [upstream for _, upstream, _ in servers]
+        targets = [Target(config, upstream, offer, secret) for config, upstream, secret in servers]
+        self._catalogue = catalogue
+        self._wire = Wire(
+            targets,
+            offer,
+            OutputFormat(output_type) if output_type is not None else None,
+            _choice(selector, tools, model) if selector is not None else None,
+            references=tool_references,
+            protocol=TextProtocol() if variant == "react" else None,
+        )
         self._model = ModelClient(self._wire)
         self._agent = adapter.build(
             AgentSpec(
                 name=name,
                 instructions=instructions,
-                tools=_bound(offer, handling),
+                tools=_bound(offer if selector is None else offer.cut([]), handling),
                 model=self._model,
                 handling=handling,
+                variant=variant,
             )
         )
         self._runs: dict[Run, asyncio.Future[None]] = {}
@@ -271,7 +340,9 @@ class ComposedAgent:
         if here:
             await asyncio.wait(here)
         await self._model.aclose()
-        await self._upstream.aclose()
+        for upstream in self._upstreams:
+            await upstream.aclose()
+        await self._catalogue.aclose()
 
     async def __aenter__(self) -> ComposedAgent:
         return self
@@ -282,6 +353,8 @@ class ComposedAgent:
     def _new_run(self, task: Task, run_id: str | None, limits: Limits | None, record_exchanges: bool) -> Run:
         if self._closed:
             raise UnifiedAgentsError("the agent is closed: create a new one")
+        if self._offer is not None:
+            self._offer.payload()  # made once; a schema that is wrong is told here, before a framework can hide it
         outer = current_call.get()
         trace = LiveTrace()
         model = self._wire.model
@@ -301,6 +374,7 @@ class ComposedAgent:
             root=trace.open(f"invoke_agent {self.name}", attributes, None),
             parent=outer.run if outer else None,
             record_exchanges=record_exchanges,
+            tool_policy=self._tool_policy,
         )
 
     async def _drive(self, run: Run) -> RunResult:
@@ -308,11 +382,25 @@ class ComposedAgent:
         stream = self._wire.model.parameters.stream
         asks = run.handling == "native" and run.streaming if stream is None else stream
         try:
-            return await drive(run, lambda: self._agent.run(run.messages, stream=asks), self._agent.translate)
+            return await drive(
+                run,
+                Loop(
+                    start=lambda: self._agent.run(run.messages, stream=asks),
+                    translate=self._agent.translate,
+                    last_answer=lambda: self._last_answer(run),
+                    parse=self._wire.output.parse if self._wire.output is not None else None,
+                ),
+            )
         finally:
             del self._runs[run]
             done.set_result(None)
-            self._upstream.forget(run.id)
+            for upstream in self._upstreams:
+                upstream.forget(run.id)
+
+    async def _last_answer(self, run: Run) -> str | None:
+        system = [] if self._instructions is None else [{"role": "system", "content": self._instructions}]
+        note = {"role": "user", "content": wording.answer_now(str(run.cause))}
+        return (await self._wire.last_answer(run, [*system, *run.conversation(), note])).text
 
 
 def _check(
@@ -332,6 +420,32 @@ def _check(
         )
     if parameters.stream and Capability.STREAMING not in capabilities:
         raise UnsupportedCapabilityError(f"backend {backend!r} does not stream; leave `stream` out of the parameters")
+
+
+def _check_variant(
+    variant: Variant, variants: frozenset[Variant], backend: str, parameters: ModelParameters, references: bool
+) -> None:
+    if variant not in variants:
+        raise UnsupportedCapabilityError(
+            f"backend {backend!r} has no variant {variant!r}; it has {', '.join(sorted(variants))}"
+        )
+    asked = {
+        "parallel_tool_calls": parameters.parallel_tool_calls,
+        "tool_choice": parameters.tool_choice,
+        "tool_references": references,
+    }
+    refused = [name for name, value in asked.items() if value]
+    if variant == "react" and refused:
+        raise UnsupportedCapabilityError(
+            f"variant 'react' makes one call at a time, which the model chooses; leave {', '.join(refused)} out"
+        )
+
+
+def _choice(selector: Selector, tools: Sequence[Tool], model: ModelConfig) -> Choice:
+    from unified_agents.tools.selection import Choice  # noqa: PLC0415  # only who selects pays for it
+
+    forced = model.parameters.tool_choice
+    return Choice(selector, tools, () if forced is None else (forced,))
 
 
 def _bound(offer: Offer, handling: Handling) -> tuple[BoundTool, ...]:
@@ -368,5 +482,6 @@ class _Events:
             if isinstance(event, RunEnded):
                 self.result = event.result
             yield event  # type: ignore[misc]  # the seams make no other events
+        self._queue.put_nowait(None)  # so that whoever asks again is told that this is the end
         if self._driving is not None and not self._driving.cancelled() and (error := self._driving.exception()):
             raise error

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
-from unified_agents.config import Handling
+from unified_agents import wording
+from unified_agents.config import Handling, Variant
 from unified_agents.errors import RunError
 from unified_agents.messages import JsonObject, Message
 from unified_agents.run.calls import ToolOutcome
@@ -31,6 +32,10 @@ __all__ = [
     "ModelClient",
     "NativeAgent",
     "ToolOutcome",
+    "Variant",
+    "react_instructions",
+    "react_observation",
+    "variants_of",
 ]
 
 
@@ -107,6 +112,9 @@ class AgentSpec:
         tools: What the model is offered; under `unified` with the reserved tool last.
         model: How to reach the model.
         handling: `unified` or `native`.
+        variant: Which loop; one of the backend's `variants`. Under `unified` the wire speaks the text protocol: an
+            answer that reaches the framework holds one action or the final answer in canonical text, and the call,
+            under its id, in `tool_calls` beside it.
     """
 
     name: str
@@ -114,6 +122,7 @@ class AgentSpec:
     tools: tuple[BoundTool, ...]
     model: ModelClient
     handling: Handling
+    variant: Variant = "tool_calling"
 
 
 @runtime_checkable
@@ -142,7 +151,10 @@ class NativeAgent(Protocol):
 
 
 class Backend(Protocol):
-    """An adapter's entry point: `unified_agents.backends` names a class without arguments that has these."""
+    """An adapter's entry point: `unified_agents.backends` names a class without arguments that has these.
+
+    One that has other loops than `tool_calling` names them all in `variants: frozenset[Variant]`.
+    """
 
     name: str
     capabilities: frozenset[Capability]
@@ -153,3 +165,19 @@ class Backend(Protocol):
         Raises:
             UnsupportedCapabilityError: the framework cannot do what the spec asks.
         """
+
+
+def variants_of(backend: Backend) -> frozenset[Variant]:
+    """The loops of a backend; `tool_calling` alone where it does not say."""
+    variants: frozenset[Variant] = getattr(backend, "variants", frozenset({"tool_calling"}))
+    return variants
+
+
+def react_instructions(tools: Sequence[BoundTool]) -> str:
+    """Under `native`: what a loop written by hand tells the model of its tools and of the text protocol."""
+    return wording.react_instructions([(tool.name, tool.description, tool.parameters) for tool in tools])
+
+
+def react_observation(content: str) -> str:
+    """Under `native`: a tool's result in the text protocol."""
+    return wording.observation(content)

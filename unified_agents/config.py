@@ -6,15 +6,17 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unified_agents.errors import ConfigError
 
 Handling = Literal["unified", "native"]
+Variant = Literal["tool_calling", "react"]
 Provider = Literal["openai", "script", "oracle"]
+RetriedKind = Literal["rate_limit", "network", "server", "timeout", "bad_response"]
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
@@ -31,15 +33,22 @@ class Limits(_Config):
         max_steps: Model calls of the agent, each with the tool calls that it asks for.
         max_model_calls: Requests to the model: steps, retries, and what tools ask of a model.
         max_tool_calls: Tool calls that the model asked for.
+        max_parallel_tools: Tools that run at once; further calls wait in line. Never ends a run.
         max_tokens: Input and output tokens together, as the provider counts them; None sets no bound.
+        max_cost: Cost of all answers, in the unit of the model's `price`, which it needs; None sets no bound.
         timeout: Seconds of wall clock for the whole run.
+        on_limit: `stop`, or `answer`: at a limit other than the wall clock the model is asked once more, without
+            tools, to answer with what it has. The status is "limit" all the same.
     """
 
     max_steps: int = Field(default=50, ge=1)
     max_model_calls: int = Field(default=200, ge=1)
     max_tool_calls: int = Field(default=500, ge=0)
+    max_parallel_tools: int = Field(default=32, ge=1)
     max_tokens: int | None = Field(default=None, ge=1)
+    max_cost: float | None = Field(default=None, gt=0)
     timeout: float = Field(default=600.0, gt=0)
+    on_limit: Literal["stop", "answer"] = "stop"
 
 
 class ModelParameters(_Config):
@@ -64,6 +73,67 @@ class ModelParameters(_Config):
     stream: bool | None = None
 
 
+_ATTEMPTS: dict[RetriedKind, int] = {"rate_limit": 4, "network": 4, "server": 4, "timeout": 2, "bad_response": 2}
+
+
+class ModelPolicy(_Config):
+    """What is done about a model that fails; under `handling: unified`.
+
+    Attributes:
+        attempts: For each kind of error, how many requests in all; a kind that is absent is never tried again.
+        wait_initial: Seconds before the second attempt; doubles with each further one.
+        wait_max: Bound of that, in seconds.
+        jitter: Up to so many random seconds are added.
+        retry_after_max: A longer `Retry-After` than this many seconds is not waited for: the error stands.
+        longer_timeout: What the timeouts of a second attempt are multiplied by, after a timeout.
+        adaptive_rate: Whether a 429 slows down all runs of the agent, and successes speed them up again.
+        breaker_failures: After so many failures in a row, over all runs, the server is left alone for a while.
+        breaker_seconds: For how many seconds.
+    """
+
+    attempts: dict[RetriedKind, Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: dict(_ATTEMPTS))
+    wait_initial: float = Field(default=0.25, ge=0)
+    wait_max: float = Field(default=4.0, ge=0)
+    jitter: float = Field(default=0.25, ge=0)
+    retry_after_max: float = Field(default=60.0, ge=0)
+    longer_timeout: float = Field(default=2.0, ge=1)
+    adaptive_rate: bool = True
+    breaker_failures: int = Field(default=20, ge=1)
+    breaker_seconds: float = Field(default=5.0, ge=0)
+
+
+class ToolPolicy(_Config):
+    """What is done about an idempotent tool that fails for now; under `handling: unified`.
+
+    Attributes:
+        attempts: How often in all a call is tried that raises `Transient` or `RateLimited`.
+        timeout_attempts: How often in all a call is tried that meets its timeout.
+        wait_initial: Seconds before the second attempt; doubles with each further one.
+        wait_max: Bound of that, in seconds.
+        jitter: Up to so many random seconds are added.
+        retry_after_max: A longer `retry_after` than this many seconds is not waited for: the model is told.
+    """
+
+    attempts: int = Field(default=3, ge=1)
+    timeout_attempts: int = Field(default=2, ge=1)
+    wait_initial: float = Field(default=0.25, ge=0)
+    wait_max: float = Field(default=4.0, ge=0)
+    jitter: float = Field(default=0.25, ge=0)
+    retry_after_max: float = Field(default=60.0, ge=0)
+
+
+class ModelPrice(_Config):
+    """What a model costs, in the unit that you count in, for a million tokens.
+
+    Attributes:
+        input: A million input tokens.
+        output: A million output tokens.
+    """
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
 class ModelConfig(_Config):
     """Which model answers, and where.
 
@@ -75,7 +145,14 @@ class ModelConfig(_Config):
         api_key_env: The environment variable that holds the key. None takes OPENAI_API_KEY at OpenAI's own host, and
             sends no key to another server.
         timeout: Seconds for one request to the model, from sending it to its last byte.
+        first_token_timeout: Seconds until the first byte of a streamed answer.
+        token_timeout: Seconds between two pieces of a streamed answer.
         parameters: What is asked of the model.
+        policy: What is done when it fails.
+        price: What it costs; None where nobody needs to know.
+        fallback: Models to ask in turn where this one fails for good.
+        tool_result_parts: Whether the server takes images and files in tool messages. Many do not, OpenAI's own Chat
+            Completions among them; then the model is told what each is, as text.
     """
 
     provider: Provider = "openai"
@@ -83,7 +160,20 @@ class ModelConfig(_Config):
     base_url: str | None = None
     api_key_env: str | None = None
     timeout: float = Field(default=60.0, gt=0)
+    first_token_timeout: float = Field(default=60.0, gt=0)
+    token_timeout: float = Field(default=30.0, gt=0)
     parameters: ModelParameters = Field(default_factory=ModelParameters)
+    policy: ModelPolicy = Field(default_factory=ModelPolicy)
+    price: ModelPrice | None = None
+    fallback: tuple[ModelConfig, ...] = ()
+    tool_result_parts: bool = False
+
+    @field_validator("fallback", mode="before")
+    @classmethod
+    def _short_forms(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            return [ModelConfig.parse(item) if isinstance(item, str) else item for item in value]
+        return value
 
     @field_validator("base_url")
     @classmethod
@@ -133,6 +223,87 @@ class ModelConfig(_Config):
         return key
 
 
+class ToolSource(_Config):
+    """A source of many tools, which are all offered unless they are filtered.
+
+    Attributes:
+        python: A module, which offers the tools that it defines, or `module:name` of a tool or a list of them.
+        mcp: An MCP server; the keys are those of `McpServerConfig`.
+        openapi: An OpenAPI document: its file, or the keys of `OpenApiConfig`, where the file is `openapi`, or `file`.
+        include: Patterns with `*`, `?` and `[…]` for the tools' own names; empty includes all.
+        exclude: Patterns of those to leave out.
+        prefix: Put in front of each name.
+    """
+
+    python: str | None = None
+    mcp: dict[str, Any] | None = None
+    openapi: dict[str, Any] | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    prefix: str = ""
+
+    @field_validator("include", "exclude", mode="before")
+    @classmethod
+    def _one_pattern(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("openapi", mode="before")
+    @classmethod
+    def _only_a_file(cls, value: object) -> object:
+        if isinstance(value, Mapping) and "file" in value:
+            return {"openapi" if name == "file" else name: item for name, item in value.items()}
+        return {"openapi": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _is_one_source(self) -> ToolSource:
+        if sum(value is not None for value in (self.python, self.mcp, self.openapi)) != 1:
+            raise ValueError("must have one of the keys python, mcp and openapi")
+        return self
+
+    def located(self, folder: Path) -> ToolSource:
+        """With relative paths taken from a folder: that of the file which this stands in."""
+        changed: dict[str, Any] = {}
+        for key, place in (("openapi", "openapi"), ("mcp", "cwd")):
+            values = getattr(self, key)
+            if values is not None and isinstance(values.get(place), str):
+                changed[key] = values | {place: str(folder / values[place])}
+        return self.model_copy(update=changed)
+
+
+class SelectConfig(_Config):
+    """How the tools that a model is offered are chosen from a large catalogue, by the run's task.
+
+    Attributes:
+        k: How many are offered.
+        method: `bm25`, or `module:name` of a function that takes `k` and gives a `Selector`.
+    """
+
+    k: int = Field(default=10, ge=1)
+    method: str = "bm25"
+
+
+def _tool_entries(values: object) -> object:
+    """Each mapping as a `ToolSource`, with an error that says which entry it is."""
+    if not isinstance(values, list | tuple):
+        return values
+    return tuple(
+        parse_config(ToolSource, value, f"entry {number}") if isinstance(value, Mapping) else value
+        for number, value in enumerate(values, 1)
+    )
+
+
+class CatalogueConfig(_Config):
+    """The keys of a catalogue's own file.
+
+    Attributes:
+        tools: `module:name` of tools, or sources of them.
+    """
+
+    tools: tuple[str | ToolSource, ...]
+
+    _entries = field_validator("tools", mode="before")(_tool_entries)
+
+
 class AgentConfig(_Config):
     """The keys of an agent's config file, the same as the arguments of `create_agent`.
 
@@ -140,19 +311,30 @@ class AgentConfig(_Config):
         backend: What runs the loop.
         model: `provider:name`, or the keys of `ModelConfig`.
         instructions: The system text.
-        tools: `module:name` of decorated tools or plain typed functions.
+        tools: `module:name` of decorated tools or plain typed functions, or sources of many tools.
+        select: How the offered tools are chosen from a large catalogue; None offers all.
         limits: Bounds of each run.
         handling: `unified`: the seams make every backend behave alike; `native`: they only watch.
+        variant: `tool_calling`, or `react`: a loop in plain text, for models that do not call tools.
         name: The agent's name, in its trace.
+        output_type: The form of the final answer: `module:Name` of a type, or a JSON Schema.
+        tool_policy: What is done about an idempotent tool that fails for now.
+        tool_references: Whether a call may refer to the result of another call of the same answer, as
+            `{"$call": 0, "path": "/rows/0"}`. The model is then told how.
     """
 
     backend: str = "custom"
     model: ModelConfig
     instructions: str | None = None
-    tools: tuple[str, ...] = ()
+    tools: tuple[str | ToolSource, ...] = ()
+    select: SelectConfig | None = None
     limits: Limits = Field(default_factory=Limits)
     handling: Handling = "unified"
+    variant: Variant = "tool_calling"
     name: str | None = None
+    output_type: str | dict[str, Any] | None = None
+    tool_policy: ToolPolicy = Field(default_factory=ToolPolicy)
+    tool_references: bool = False
 
     @field_validator("model", mode="before")
     @classmethod
@@ -164,7 +346,7 @@ ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 
 def load_config(path: str | Path) -> AgentConfig:
-    """Read an agent's YAML file. A `script:` path in it is relative to the file.
+    """Read an agent's YAML file. Paths in it (of a script, an OpenAPI document, an MCP server) are relative to it.
 
     Raises:
         ConfigError: the file is missing, is no YAML, or has a key or a value that does not fit; the message says
@@ -175,7 +357,23 @@ def load_config(path: str | Path) -> AgentConfig:
     model = config.model
     if model.provider == "script" and not Path(model.name).is_absolute():
         model = model.model_copy(update={"name": str(path.parent / model.name)})
-    return config.model_copy(update={"model": model})
+    return config.model_copy(update={"model": model, "tools": _located(config.tools, path)})
+
+
+def load_tools(path: Path) -> tuple[str | ToolSource, ...]:
+    """The entries of `tools` in a catalogue's or an agent's YAML file; paths in it are relative to it.
+
+    Raises:
+        ConfigError: see `load_config`.
+    """
+    values = read_yaml(path)
+    if isinstance(values, Mapping) and "model" in values:
+        return _located(parse_config(AgentConfig, values, str(path)).tools, path)
+    return _located(parse_config(CatalogueConfig, values, str(path)).tools, path)
+
+
+def _located(entries: tuple[str | ToolSource, ...], path: Path) -> tuple[str | ToolSource, ...]:
+    return tuple(entry.located(path.parent) if isinstance(entry, ToolSource) else entry for entry in entries)
 
 
 def read_yaml(path: Path) -> Any:

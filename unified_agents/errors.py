@@ -7,6 +7,8 @@
     │   ├── BackendBrokenError (ImportError)      its framework is installed and fails on import
     │   └── ToolDefinitionError (TypeError)       a function or a schema cannot be a tool
     ├── UnsupportedCapabilityError (NotImplementedError)  the backend or the handling cannot do this
+    ├── Transient (RuntimeError)              a tool raises it: trying again may help
+    │   └── RateLimited                       a tool raises it: trying again after a while may help
     └── RunError                                  a run failed: it has a `kind` and a `result`
         ├── ModelError
         │   ├── ModelTimeoutError (TimeoutError)      kind "timeout"
@@ -103,6 +105,25 @@ class UnsupportedCapabilityError(UnifiedAgentsError, NotImplementedError):
     """What was asked for is not possible on this backend, or under this handling."""
 
 
+class Transient(UnifiedAgentsError, RuntimeError):  # noqa: N818  # reads as what the tool says: raise Transient(…)
+    """For a tool to raise: it failed now, and trying again may help.
+
+    The call is tried again where the tool is marked `idempotent`; else, and when that is used up, the model is told.
+    """
+
+
+class RateLimited(Transient):
+    """For a tool to raise: what it uses refuses for now.
+
+    Attributes:
+        retry_after: Seconds to wait before the next attempt; None leaves that to the policy.
+    """
+
+    def __init__(self, message: str = "refused for now", *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class RunError(UnifiedAgentsError):
     """A run failed.
 
@@ -133,7 +154,13 @@ class RunError(UnifiedAgentsError):
 
 
 class ModelError(RunError):
-    """The model could not be asked, or its answer could not be used."""
+    """The model could not be asked, or its answer could not be used.
+
+    Attributes:
+        final: Whether trying again now is pointless, whatever the kind: the circuit to the server is open.
+    """
+
+    final: bool = False
 
 
 class ModelTimeoutError(ModelError, TimeoutError):

@@ -111,6 +111,34 @@ class ToolCallStarted(Event):
 
 
 @dataclass(slots=True, frozen=True)
+class ToolCallProgress(Event):
+    """A tool tells how far it has come: so much of `total`, which is None when that is not known."""
+
+    type: ClassVar[str] = "tool_call_progress"
+    step: int
+    index: int
+    call_id: str
+    tool: str
+    progress: float
+    total: float | None
+    message: str
+
+
+@dataclass(slots=True, frozen=True)
+class ToolCallRetried(Event):
+    """An attempt of an idempotent tool failed, and another follows. `wait` is seconds until then."""
+
+    type: ClassVar[str] = "tool_call_retried"
+    step: int
+    index: int
+    call_id: str
+    tool: str
+    attempt: int
+    error: ErrorRecord
+    wait: float
+
+
+@dataclass(slots=True, frozen=True)
 class ToolCallCompleted(Event):
     """A tool call ended well. `content` is what the model reads."""
 
@@ -153,6 +181,8 @@ AnyEvent: TypeAlias = (
     | ModelCallCompleted
     | ModelCallFailed
     | ToolCallStarted
+    | ToolCallProgress
+    | ToolCallRetried
     | ToolCallCompleted
     | ToolCallFailed
     | RunEnded

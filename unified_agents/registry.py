@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING
 
@@ -98,6 +100,12 @@ def _import_failure(name: str, error: Exception) -> ConfigError:
 
 
 def _entry(name: str) -> EntryPoint:
+    return _found(name, tuple(sys.path))
+
+
+@lru_cache(maxsize=64)
+def _found(name: str, path: tuple[str, ...]) -> EntryPoint:
+    # Reading the metadata of all distributions takes ten milliseconds, and building an agent less than one.
     entries = entry_points(group=GROUP, name=name)
     if not entries:
         known = backend_names()

@@ -17,7 +17,7 @@ from unified_agents.tools.content import to_text
 from unified_agents.tools.runner import run_step
 
 
-class _Conversation:
+class Conversation:
     """State of one run: the memory that grows from step to step."""
 
     def __init__(self, instructions: str | None, messages: Sequence[Message]) -> None:
@@ -46,7 +46,7 @@ class Loop:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # the wire knows
         """Think, act, observe, until the model asks for no tool."""
-        state = _Conversation(self._spec.instructions, messages)
+        state = Conversation(self._spec.instructions, messages)
         while True:
             answer, step = await self._spec.model.ask(state.messages)
             if not step.calls:
@@ -77,7 +77,7 @@ class PlainLoop:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Ask, parse, execute, remember, until the model asks for no tool."""
-        state = _Conversation(self._spec.instructions, messages)
+        state = Conversation(self._spec.instructions, messages)
         while True:
             turn = await self._ask(state, stream)
             calls = turn.get("tool_calls") or []
@@ -86,7 +86,7 @@ class PlainLoop:
             results = await asyncio.gather(*(self._execute(call) for call in calls))
             state.remember(turn, [(call["id"], result) for call, result in zip(calls, results, strict=True)])
 
-    async def _ask(self, state: _Conversation, stream: bool) -> JsonObject:
+    async def _ask(self, state: Conversation, stream: bool) -> JsonObject:
         parameters = self._spec.model.parameters.model_dump(exclude_none=True, exclude={"stream"})
         request = {"model": self._spec.model.name, "messages": state.messages, **parameters}
         if self._payload:

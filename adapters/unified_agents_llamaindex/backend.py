@@ -1,4 +1,4 @@
-"""LlamaIndex's `FunctionAgent` as a backend."""
+"""LlamaIndex's `FunctionAgent` as a backend, and its `ReActAgent` as variant `react`."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from llama_index.core.agent.workflow import AgentOutput, FunctionAgent, ToolCall, ToolCallResult
+from llama_index.core.agent.workflow import AgentOutput, BaseWorkflowAgent, FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory import BaseMemory
-from llama_index.core.workflow import Context, step
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 from workflows.handler import WorkflowHandler
 
-from unified_agents.backend import AgentSpec, Capability, NativeAgent
+from unified_agents.backend import AgentSpec, Capability, NativeAgent, Variant
 from unified_agents.errors import RunError, UnsupportedCapabilityError
 from unified_agents.messages import Message
 from unified_agents_llamaindex import errors
 from unified_agents_llamaindex.model import native_llm, native_message, unified_llm, unified_message
-from unified_agents_llamaindex.tools import UnifiedTool, calling, native_tool
+from unified_agents_llamaindex.react import UnifiedReActAgent
+from unified_agents_llamaindex.tools import CallNoting, UnifiedTool, native_tool
 
-_WORKERS = 512
 _NO_STEP_LIMIT = 1_000_000
 _CANCEL_SECONDS = 2.0
 
 
 class LlamaIndexBackend:
-    """Runs LlamaIndex's `FunctionAgent`."""
+    """Runs LlamaIndex's `FunctionAgent`, or its `ReActAgent`."""
 
     name = "llamaindex"
     capabilities = frozenset(Capability)
+    variants: frozenset[Variant] = frozenset({"tool_calling", "react"})
 
     def build(self, spec: AgentSpec) -> NativeAgent:
         """Make the agent.
@@ -40,24 +40,8 @@ class LlamaIndexBackend:
         return _Native(spec) if spec.handling == "native" else _Unified(spec)
 
 
-class CallNotingAgent(FunctionAgent):
+class CallNotingAgent(CallNoting, FunctionAgent):
     """A `FunctionAgent` whose tools learn the id of their call, and which runs all calls of an answer at once."""
-
-    @field_validator("tools", mode="before")
-    @classmethod
-    def validate_tools(cls, v: Any) -> Any:
-        """Take the tools as they are. LlamaIndex refuses the name `handoff`, which means nothing to a single agent."""
-        return v
-
-    @step(num_workers=_WORKERS)
-    async def call_tool(self, ctx: Context, ev: ToolCall) -> ToolCallResult:
-        """Note the id, and go on as LlamaIndex does."""
-        token = calling.set(ev.tool_id)
-        try:
-            result: ToolCallResult = await super().call_tool(ctx, ev)
-            return result
-        finally:
-            calling.reset(token)
 
 
 class WholeMemory(BaseMemory):
@@ -122,10 +106,10 @@ class _Unified:
         self._spec = spec
         self._tools = [UnifiedTool(tool) for tool in spec.tools]
         self._llm = unified_llm(spec.model)
-        self._agents: dict[bool, FunctionAgent] = {}
+        self._agents: dict[bool, BaseWorkflowAgent] = {}
 
     @property
-    def native(self) -> FunctionAgent:
+    def native(self) -> BaseWorkflowAgent:
         """The agent that does not stream."""
         return self._agent(stream=False)
 
@@ -138,9 +122,10 @@ class _Unified:
         """See `errors.translate`."""
         return errors.translate(error)
 
-    def _agent(self, stream: bool) -> FunctionAgent:
+    def _agent(self, stream: bool) -> BaseWorkflowAgent:
         if stream not in self._agents:
-            self._agents[stream] = CallNotingAgent(
+            kind = UnifiedReActAgent if self._spec.variant == "react" else CallNotingAgent
+            self._agents[stream] = kind(
                 name=self._spec.name,
                 system_prompt=self._spec.instructions,
                 tools=self._tools,
@@ -156,6 +141,7 @@ class _Native:
 
     def __init__(self, spec: AgentSpec) -> None:
         parameters = spec.model.parameters
+        kind: type[BaseWorkflowAgent] = ReActAgent if spec.variant == "react" else FunctionAgent
         options: dict[str, Any] = {}
         if parameters.tool_choice is not None:
             options["initial_tool_choice"] = _wire_name(spec, parameters.tool_choice)
@@ -164,7 +150,7 @@ class _Native:
         if parameters.stream is False:
             options["streaming"] = False
         try:
-            self._agent = FunctionAgent(
+            self._agent = kind(
                 name=spec.name,
                 system_prompt=spec.instructions,
                 tools=[native_tool(tool) for tool in spec.tools],
@@ -177,7 +163,7 @@ class _Native:
             raise UnsupportedCapabilityError(text) from error
 
     @property
-    def native(self) -> FunctionAgent:
+    def native(self) -> BaseWorkflowAgent:
         """The agent itself."""
         return self._agent
 
@@ -190,7 +176,7 @@ class _Native:
         return errors.translate(error)
 
 
-async def _run(agent: FunctionAgent, messages: list[ChatMessage], **options: Any) -> str | None:
+async def _run(agent: BaseWorkflowAgent, messages: list[ChatMessage], **options: Any) -> str | None:
     # The last message goes in as the user's, whatever its role: LlamaIndex fails on a conversation without any.
     handler = agent.run(user_msg=messages[-1], chat_history=messages[:-1], **options)
     result: asyncio.Future[AgentOutput] = asyncio.ensure_future(handler)

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from llama_index.core.agent.workflow import BaseWorkflowAgent, ToolCall, ToolCallResult
 from llama_index.core.tools import AsyncBaseTool, FunctionTool, ToolMetadata, ToolOutput
-from pydantic import BaseModel, Field, create_model
+from llama_index.core.workflow import Context, step
+from pydantic import BaseModel, Field, create_model, field_validator
 from pydantic.errors import PydanticUserError
 
 from unified_agents.backend import BoundTool
@@ -18,6 +20,7 @@ from unified_agents_llamaindex.errors import reason
 calling: ContextVar[str] = ContextVar("unified_agents_llamaindex_call", default="")
 """The id of the call that the current step carries out."""
 
+_WORKERS = 512
 _PYTHON_TYPES: Mapping[str, Any] = {
     "string": str,
     "integer": int,
@@ -29,6 +32,38 @@ _PYTHON_TYPES: Mapping[str, Any] = {
 }
 
 
+class _Metadata(ToolMetadata):
+    """What LlamaIndex asks a tool for. It wants a class for the arguments, with which it validates nothing."""
+
+    def __init__(self, bound: BoundTool) -> None:
+        super().__init__(bound.description, bound.name, BaseModel)
+        self._bound = bound
+
+    def get_parameters_dict(self) -> JsonObject:
+        """The canonical schema, made when it is first sent."""
+        return dict(self._bound.parameters)  # a copy: LlamaIndex's OpenAI client writes additionalProperties into it
+
+
+class CallNoting(BaseWorkflowAgent):
+    """What our agents add to LlamaIndex's: tools learn the id of their call, and all calls of an answer run at once."""
+
+    @field_validator("tools", mode="before")
+    @classmethod
+    def validate_tools(cls, v: Any) -> Any:
+        """Take the tools as they are. LlamaIndex refuses the name `handoff`, which means nothing to a single agent."""
+        return v
+
+    @step(num_workers=_WORKERS)
+    async def call_tool(self, ctx: Context, ev: ToolCall) -> ToolCallResult:
+        """Note the id, and go on as LlamaIndex does."""
+        token = calling.set(ev.tool_id)
+        try:
+            result: ToolCallResult = await super().call_tool(ctx, ev)
+            return result
+        finally:
+            calling.reset(token)
+
+
 class UnifiedTool(AsyncBaseTool):
     """A tool under `unified`: whatever LlamaIndex made of the arguments, the call is carried out by its id.
 
@@ -38,7 +73,7 @@ class UnifiedTool(AsyncBaseTool):
 
     def __init__(self, bound: BoundTool) -> None:
         self._bound = bound
-        self._metadata = ToolMetadata(bound.description, bound.name, _passthrough(bound.parameters))
+        self._metadata = _Metadata(bound)
 
     @property
     def metadata(self) -> ToolMetadata:
@@ -91,16 +126,6 @@ def native_tool(bound: BoundTool) -> FunctionTool:
         raise UnsupportedCapabilityError(
             f"LlamaIndex cannot make a tool of {bound.name!r} by itself: {reason(error)}; use handling: unified"
         ) from error
-
-
-def _passthrough(parameters: JsonObject) -> type[BaseModel]:
-    # LlamaIndex asks a class for its schema, and validates nothing with it.
-    class Passthrough(BaseModel):
-        @classmethod
-        def model_json_schema(cls, *_: Any, **__: Any) -> JsonObject:
-            return parameters
-
-    return Passthrough
 
 
 def _model_of(bound: BoundTool) -> type[BaseModel]:

@@ -10,12 +10,19 @@ import typer
 
 
 def compare_command(
-    suite: Annotated[str, typer.Argument(help="A shipped suite, such as quickstart, or the path of a suite's file.")],
+    suite: Annotated[str, typer.Argument(help="quickstart, bfcl, or the path of a suite's file.")],
+    controls: Annotated[
+        str | None,
+        typer.Argument(help="With --perturb: which negative controls, with commas between. Default: all of the suite."),
+    ] = None,
     *,
     backends: Annotated[
         str | None, typer.Option(help="Names with commas between. Default: all that are installed.")
     ] = None,
-    handling: Annotated[str, typer.Option(help="unified, native, or both with a comma between.")] = "unified,native",
+    handling: Annotated[
+        str | None,
+        typer.Option(help="unified, native, or both with a comma between. Default: both; for bfcl unified."),
+    ] = None,
     model: Annotated[
         str, typer.Option(help="provider:name; `oracle:` answers by each task's own script, without a network.")
     ] = "oracle:",
@@ -33,12 +40,27 @@ def compare_command(
         list[str] | None, typer.Option(help="BACKEND=PATH: the interpreter of that backend's worker. May be repeated.")
     ] = None,
     perturb: Annotated[
+        bool,
+        typer.Option("--perturb", help="Negative controls: answers made wrong. Succeeds when every cell fails."),
+    ] = False,
+    details: Annotated[
         str | None,
-        typer.Option(help="Negative control: wrong-oracle or altered-result. Succeeds when every cell fails."),
+        typer.Option(
+            help="Which cells leave their exchanges: all, failed or none. Default: all; beyond 1,000, failed."
+        ),
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="bfcl: the folder of the data. Default: that of bfcl-eval, fetched by pip.")
+    ] = None,
+    categories: Annotated[
+        str | None, typer.Option(help="bfcl: names with commas between, such as simple,parallel. Default: all nine.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="bfcl: entries of each category at most.", min=1)] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
 ) -> None:
     """Run a suite's tasks on every backend, and show where they differ.
+
+    Negative controls: `unified-agents compare SUITE --perturb`, or only some: `… --perturb wrong-oracle`.
 
     Exit code 0: every cell under unified handling passed; 1: one did not; 2: something does not fit; 130: interrupted.
     """
@@ -63,5 +85,10 @@ def compare_command(
         "out": out,
         "timeout": timeout,
         "perturb": perturb,
+        "controls": controls,
+        "details": details,
+        "data": data,
+        "categories": categories,
+        "limit": limit,
     }
     raise typer.Exit(run_command(options, as_json=json))

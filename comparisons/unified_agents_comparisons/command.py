@@ -14,12 +14,14 @@ from rich.console import Console
 from unified_agents.config import ModelConfig, parse_config
 from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, backend_names
+from unified_agents_comparisons.bfcl.suite import NAME, Source
+from unified_agents_comparisons.perturb import controls
 from unified_agents_comparisons.progress import progress
 from unified_agents_comparisons.report.markdown import REPORT, write_report
 from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
 from unified_agents_comparisons.report.terminal import show
 from unified_agents_comparisons.runner import Plan, compare
-from unified_agents_comparisons.suite import load_suite
+from unified_agents_comparisons.suite import LoadedSuite, load_suite
 
 PASSED, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -62,6 +64,7 @@ def _run(plan: Plan, console: Console) -> Summary:
 
 
 def _plan(options: Mapping[str, Any]) -> Plan:
+    suite = load_suite(_source(options))
     pythons = _pythons(options["pythons"])
     names = _names(options["backends"]) if options["backends"] is not None else _installed(pythons)
     for name in names:
@@ -71,14 +74,33 @@ def _plan(options: Mapping[str, Any]) -> Plan:
     if unused:
         raise ConfigError(f"--python {unused[0]}: that backend is not compared; add it to --backends")
     changes = {
+        "suite": suite.source,
         "backends": names,
-        "handlings": _names(options["handlings"]),
+        "handlings": suite.suite.handlings if options["handlings"] is None else _names(options["handlings"]),
         "model": _model(options["model"], options["base_url"], options["api_key_env"]),
-        "out": options["out"] or _new_folder(options["suite"]),
+        "out": options["out"] or _new_folder(suite.suite.name),
         "pythons": pythons,
+        "perturb": _controls(options["perturb"], options["controls"], suite),
     }
     rest = {name: value for name, value in options.items() if name in Plan.model_fields}
     return parse_config(Plan, rest | changes, "compare")
+
+
+def _source(options: Mapping[str, Any]) -> str:
+    given = {name: options[name] for name in ("data", "categories", "limit") if options[name] is not None}
+    if not given:
+        return str(options["suite"])
+    if options["suite"] != NAME:
+        raise ConfigError(f"--{next(iter(given))} goes with the suite {NAME}: leave it out, or compare {NAME}")
+    return str(parse_config(Source, given, f"compare {NAME}"))
+
+
+def _controls(perturb: bool, named: str | None, suite: LoadedSuite) -> tuple[str, ...]:
+    if named is not None and not perturb:
+        raise ConfigError(f"{named!r} is one word too many: negative controls are named after --perturb")
+    if not perturb:
+        return ()
+    return _names(named) if named else tuple(dict.fromkeys(one for task in suite.suite.tasks for one in controls(task)))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -112,8 +134,7 @@ def _model(text: str, base_url: str | None, api_key_env: str | None) -> ModelCon
     return parse_config(ModelConfig, values, f"model {text}")
 
 
-def _new_folder(suite: str) -> Path:
-    name = load_suite(suite).suite.name
+def _new_folder(name: str) -> Path:
     return Path(f"comparison-{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import shutil
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,12 @@ from unified_agents.errors import (
 from unified_agents.run.result import RunResult
 from unified_agents.tools.definition import Tool, as_tool
 from unified_agents.wire.script import ScriptedModel
+from unified_agents_comparisons.fidelity import schema_fidelity
 from unified_agents_comparisons.perturb import scripted_model
 from unified_agents_comparisons.protocol import Job, Start
-from unified_agents_comparisons.records import CallSummary, Cell
+from unified_agents_comparisons.records import CallSummary, Cell, Perturbation
 from unified_agents_comparisons.scoring import Score, lost, misfed, score
-from unified_agents_comparisons.suite import LoadedSuite, Task
+from unified_agents_comparisons.suite import LoadedSuite, SchemaTool, Task
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,10 +60,11 @@ class Bench:
         task = self.suite.suite.tasks[0]
         for handling in self.start.handlings if task.oracle is not None else ():
             model = scripted_model(task, task.oracle or {}, None)
-            await _attempt(self, task, handling, model, self.start.scratch / f"warm-up.{handling}")
+            folder = self.start.scratch / f"warm-up.{handling}"
+            await _attempt(self, task, self.tools_of(task), handling, model, folder=folder)
 
     async def run(self, job: Job) -> Cell:
-        """Run one cell, and write its exchanges and its trace into the folder of details.
+        """Run one cell, and write its exchanges and its trace into the folder of details, if they are to be kept.
 
         Raises:
             ConfigError: the cell cannot be run, whatever the model answers.
@@ -69,13 +72,24 @@ class Bench:
         task = self.suite.task(job.task)
         blank = self.start.blank_cell(job, self.suite.suite.name, self.versions)
         folder = self.start.scratch / blank.key.file_name
-        outcome = await _attempt(self, task, job.handling, _model(self.start, task), folder)
-        cell = _filled(blank, outcome, self._tools(task))
-        await asyncio.to_thread(_write_details, self.start.details / cell.key.file_name, cell, outcome.result)
+        tools = self.tools_of(task)
+        outcome = await _attempt(self, task, tools, job.handling, _model(self.start, task, job.perturb), folder=folder)
+        cell = _filled(blank, outcome, {tool.name: tool for tool in tools})
+        await self.keep(cell, outcome.result)
         return cell
 
-    def _tools(self, task: Task) -> dict[str, Tool]:
-        return {self.tools[name].name: self.tools[name] for name in task.tools}
+    async def keep(self, cell: Cell, result: RunResult | None) -> None:
+        """Write a cell's exchanges and its trace into the folder of details, if they are to be kept."""
+        if self._keeps(cell):
+            await asyncio.to_thread(_write_details, self.start.details / cell.key.file_name, cell, result)
+
+    def tools_of(self, task: Task) -> list[Tool]:
+        """The tools of a task, in the order in which they are offered."""
+        return [*(self.tools[name] for name in task.tools), *(_schema_tool(task, one) for one in task.schema_tools)]
+
+    def _keeps(self, cell: Cell) -> bool:
+        keep = self.start.keep
+        return keep == "all" or (keep == "failed" and cell.passed is (cell.perturb is not None))
 
 
 @dataclass(slots=True, frozen=True)
@@ -98,12 +112,18 @@ def load_bench(start: Start, suite: LoadedSuite, versions: dict[str, str]) -> Be
 
 
 async def _attempt(
-    bench: Bench, task: Task, handling: Handling, model: ModelConfig | ScriptedModel, folder: Path
+    bench: Bench,
+    task: Task,
+    tools: Sequence[Tool],
+    handling: Handling,
+    model: ModelConfig | ScriptedModel,
+    *,
+    folder: Path,
 ) -> _Outcome:
     await asyncio.to_thread(folder.mkdir)
     token = bench.scratch.set(folder) if bench.scratch else None
     try:
-        result, error = await _run(bench, task, handling, model)
+        result, error = await _run(bench, task, tools, handling, model)
         files = await asyncio.to_thread(_read, folder, tuple(task.expect.files))
     finally:
         if bench.scratch and token:
@@ -111,13 +131,13 @@ async def _attempt(
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     if result is None:
         return _Outcome(None, error, Score(False, 0.0, (error.message,) if error else ()))
-    tools = {bench.tools[name].name: bench.tools[name] for name in task.tools}
-    scored = score(result, task.expect, tools=tools, files=files, scripted=isinstance(model, ScriptedModel))
+    offered = {tool.name: tool for tool in tools}
+    scored = score(result, task.expect, tools=offered, files=files, scripted=isinstance(model, ScriptedModel))
     return _Outcome(result, error, scored)
 
 
 async def _run(
-    bench: Bench, task: Task, handling: Handling, model: ModelConfig | ScriptedModel
+    bench: Bench, task: Task, tools: Sequence[Tool], handling: Handling, model: ModelConfig | ScriptedModel
 ) -> tuple[RunResult | None, ErrorRecord | None]:
     limits = Limits(timeout=bench.start.timeout, **({"max_steps": task.max_steps} if task.max_steps else {}))
     parameters = model.parameters if isinstance(model, ModelConfig) else ModelParameters()
@@ -126,7 +146,7 @@ async def _run(
         model=model,
         model_parameters=parameters.model_copy(update={"stream": True}) if task.stream else parameters,
         instructions=bench.suite.suite.instructions,
-        tools=[bench.tools[name] for name in task.tools],
+        tools=tools,
         limits=limits,
         handling=handling,
     )
@@ -144,20 +164,30 @@ async def _run(
         await agent.aclose()
 
 
-def _model(start: Start, task: Task) -> ModelConfig | ScriptedModel:
+def _model(start: Start, task: Task, perturbation: Perturbation | None) -> ModelConfig | ScriptedModel:
     if start.model.provider != "oracle":
         return start.model
     if task.oracle is None:
         raise ConfigError(f"task {task.id} has no oracle: give --model provider:name, or leave it out with --tasks")
-    return scripted_model(task, task.oracle, start.perturb)
+    return scripted_model(task, task.oracle, perturbation)
 
 
-def _filled(blank: Cell, outcome: _Outcome, tools: dict[str, Tool]) -> Cell:
+def _filled(blank: Cell, outcome: _Outcome, tools: Mapping[str, Tool]) -> Cell:
     scored = {"passed": outcome.score.passed, "score": outcome.score.score, "reasons": outcome.score.reasons}
     result = outcome.result
     if result is None:
         return blank.model_copy(update=scored | {"error": outcome.error})
-    calls = tuple(
+    calls = summarised(result, tools)
+    told = ("status", "output", "requests", "retries", "usage", "request_bytes", "seconds", "time_to_first_token")
+    taken = {name: getattr(result, name) for name in told}
+    schemas = schema_fidelity(list(tools.values()), result.exchanges[0].sent) if result.exchanges else ()
+    made = {"error": outcome.error, "tool_calls": calls, "schemas": schemas, "trace_shape": result.trace.shape()}
+    return blank.model_copy(update=scored | taken | made)
+
+
+def summarised(result: RunResult, tools: Mapping[str, Tool]) -> tuple[CallSummary, ...]:
+    """Every call that the model asked for, as a cell records it."""
+    return tuple(
         CallSummary(
             name=call.name,
             arguments=call.arguments,
@@ -169,11 +199,6 @@ def _filled(blank: Cell, outcome: _Outcome, tools: dict[str, Tool]) -> Cell:
             error=call.error,
         )
         for call in result.tool_calls
-    )
-    told = ("status", "output", "requests", "retries", "usage", "request_bytes", "seconds", "time_to_first_token")
-    taken = {name: getattr(result, name) for name in told}
-    return blank.model_copy(
-        update=scored | taken | {"error": outcome.error, "tool_calls": calls, "trace_shape": result.trace.shape()}
     )
 
 
@@ -197,6 +222,13 @@ def _scratch(reference: str | None) -> ContextVar[Path] | None:
     if not isinstance(variable, ContextVar):
         raise ConfigError(f"scratch {reference}: must be a ContextVar, not {type(variable).__name__}")
     return variable
+
+
+def _schema_tool(task: Task, described: SchemaTool) -> Tool:
+    try:
+        return described.as_tool()
+    except ToolDefinitionError as error:
+        raise ConfigError(f"task {task.id}: {error}") from error
 
 
 def _tool(module: str, name: str) -> Tool:

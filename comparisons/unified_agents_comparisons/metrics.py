@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from statistics import mean, median
 from typing import Literal, NamedTuple
@@ -11,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from unified_agents.config import Handling
 from unified_agents.messages import Usage
-from unified_agents_comparisons.records import Cell
+from unified_agents_comparisons.records import Cell, Perturbation
 from unified_agents_comparisons.statistics import ALPHA, Interval, holm, median_interval, sign_test, signed_rank, wilson
+from unified_agents_comparisons.suite import Task
 
 
 class _Frozen(BaseModel):
@@ -62,7 +64,7 @@ class PairedTest(_Frozen):
     """Two sides held against each other, task by task.
 
     Attributes:
-        metric: `passed` (exact sign test; McNemar's with one repeat) or `overhead` (exact Wilcoxon signed-rank test).
+        metric: `passed` (exact sign test; McNemar's with one repeat) or `overhead` (Wilcoxon signed-rank test).
         left: Backend and handling.
         right: Backend and handling.
         tasks: How many tasks both sides have a value for.
@@ -80,6 +82,61 @@ class PairedTest(_Frozen):
     p: float
     p_adjusted: float
     shown: bool
+
+
+class CategoryCount(_Frozen):
+    """The tasks of one category on one backend under one handling.
+
+    Attributes:
+        category: The category.
+        backend: The backend.
+        handling: The handling.
+        passed: Cells that passed.
+        total: Cells that were run.
+    """
+
+    category: str
+    backend: str
+    handling: Handling
+    passed: int
+    total: int
+
+
+class ControlCount(_Frozen):
+    """The cells of one negative control.
+
+    Attributes:
+        control: Its name.
+        failed: Cells that failed, as they must.
+        total: Cells that were run.
+    """
+
+    control: Perturbation
+    failed: int
+    total: int
+
+
+def categories(tasks: Iterable[Task], cells: Iterable[Cell]) -> tuple[CategoryCount, ...]:
+    """Passes by category, in the order of the tasks; nothing when no task has a category."""
+    names = {task.id: task.category for task in tasks}
+    order = {name: at for at, name in enumerate(dict.fromkeys(names.values()))}
+    found: dict[tuple[str, Side], list[bool]] = {}
+    for cell in cells:
+        found.setdefault((names[cell.task], Side(cell.backend, cell.handling)), []).append(cell.passed)
+    return tuple(
+        CategoryCount(category=name, backend=side.backend, handling=side.handling, passed=sum(all_), total=len(all_))
+        for (name, side), all_ in sorted(
+            found.items(), key=lambda one: (order[one[0][0]], one[0][1].backend, one[0][1].handling != "unified")
+        )
+        if name
+    )
+
+
+def controls(cells: Iterable[Cell]) -> tuple[ControlCount, ...]:
+    """The cells of each negative control, by name."""
+    total = Counter(cell.perturb for cell in cells if cell.perturb)
+    failed = Counter(cell.perturb for cell in cells if cell.perturb and not cell.passed)
+    return tuple(ControlCount(control=one, failed=failed[one], total=total[one]) for one in sorted(total))
 
 
 def groups(cells: Sequence[Cell]) -> tuple[Group, ...]:

@@ -9,9 +9,20 @@ from typing import Any
 
 from unified_agents.messages import JsonObject
 from unified_agents.wire.script import Reply, Script, ScriptedModel
+from unified_agents_comparisons.bfcl.mutations import Mutation, mutated
+from unified_agents_comparisons.bfcl.suite import oracle_script
+from unified_agents_comparisons.bfcl.truth import Asked
+from unified_agents_comparisons.records import Perturbation
 from unified_agents_comparisons.suite import Task
 
 WRONG = "This was made wrong on purpose."
+
+
+def controls(task: Task) -> tuple[Perturbation, ...]:
+    """The negative controls that apply to a task."""
+    if task.expect.bfcl is not None:
+        return tuple(_mutated(task))
+    return ("wrong-oracle", "altered-result") if has_results(task) else ("wrong-oracle",)
 
 
 def wrong_oracle(task: Task, oracle: JsonObject) -> JsonObject:
@@ -41,12 +52,17 @@ class AlteredResults(ScriptedModel):
         return super().reply(_altered_request(request), key)
 
 
-def scripted_model(task: Task, oracle: JsonObject, perturbation: str | None) -> ScriptedModel:
-    """The model that answers by a task's oracle, under a negative control or none."""
-    if perturbation == "wrong-oracle":
-        return ScriptedModel(Script.model_validate(wrong_oracle(task, oracle)))
-    script = Script.model_validate(oracle)
-    return AlteredResults(script) if perturbation == "altered-result" else ScriptedModel(script)
+def scripted_model(task: Task, oracle: JsonObject, perturbation: Perturbation | None) -> ScriptedModel:
+    """The model that answers by a task's oracle, under a negative control that applies to it or none."""
+    match perturbation:
+        case None:
+            return ScriptedModel(Script.model_validate(oracle))
+        case "wrong-oracle":
+            return ScriptedModel(Script.model_validate(wrong_oracle(task, oracle)))
+        case "altered-result":
+            return AlteredResults(Script.model_validate(oracle))
+    script = oracle_script(_mutated(task)[perturbation], (tool.name for tool in task.schema_tools))
+    return ScriptedModel(Script.model_validate(script))
 
 
 def altered(value: Any) -> Any:
@@ -60,6 +76,12 @@ def altered(value: Any) -> Any:
     if isinstance(value, list):
         return [altered(part) for part in value] or ["altered"]
     return f"{WRONG} " if value == WRONG else WRONG
+
+
+def _mutated(task: Task) -> dict[Mutation, tuple[Asked, ...]]:
+    if task.expect.bfcl is None:
+        return {}
+    return mutated(task.expect.bfcl, {tool.name: tool.as_tool() for tool in task.schema_tools})
 
 
 def _altered_request(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from unified_agents.config import Handling, ModelConfig
-from unified_agents_comparisons.records import Cell, Perturbation, model_label
+from unified_agents_comparisons.records import Cell, Keep, Perturbation, model_label
 
 LINE_LIMIT = 64 * 1024 * 1024
 
@@ -18,12 +18,14 @@ class _Message(BaseModel):
 
 
 class Job(_Message):
-    """To a worker: run this cell."""
+    """To a worker: run this cell. `perturb` is its negative control, `fault` its fault; mostly None."""
 
     type: Literal["job"] = "job"
     task: str
     handling: Handling
     repeat: int
+    perturb: Perturbation | None = None
+    fault: str | None = None
 
 
 class Start(_Message):
@@ -37,8 +39,8 @@ class Start(_Message):
         handlings: Those to warm up.
         scratch: A folder of its own for the cells' scratch folders.
         details: Where the cells' exchanges and traces go.
+        keep: Of which cells.
         timeout: Seconds of wall clock for one run.
-        perturb: The negative control; None in an ordinary comparison.
     """
 
     type: Literal["start"] = "start"
@@ -49,8 +51,8 @@ class Start(_Message):
     handlings: tuple[Handling, ...]
     scratch: Path
     details: Path
+    keep: Keep = "all"
     timeout: float
-    perturb: Perturbation | None = None
 
     def blank_cell(self, job: Job, suite: str, versions: dict[str, str]) -> Cell:
         """The record of a cell that failed before anything could be told of it."""
@@ -60,7 +62,8 @@ class Start(_Message):
             backend=self.backend,
             handling=job.handling,
             repeat=job.repeat,
-            perturb=self.perturb,
+            perturb=job.perturb,
+            fault=job.fault,
             status="failed",
             passed=False,
             score=0.0,

@@ -16,12 +16,20 @@ from unified_agents.config import Handling, ModelConfig
 from unified_agents.errors import ConfigError, ErrorRecord
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.run.result import RunStatus, Timing
+from unified_agents_comparisons.bfcl.mutations import Mutation
+from unified_agents_comparisons.fidelity import ToolFidelity
 
 CELLS = "cells.jsonl"
 DETAILS = "details"
 
-Perturbation = Literal["wrong-oracle", "altered-result"]
+Perturbation = Literal["wrong-oracle", "altered-result"] | Mutation
 """A negative control: every cell run under one must fail."""
+
+Verdict = Literal["recovered", "failed clearly", "failed silently", "wrong result", "hung"]
+"""What a fault came to."""
+
+Keep = Literal["all", "failed", "none"]
+"""Which cells leave a file of details; of a negative control, `failed` are those that passed."""
 
 
 class _Frozen(BaseModel):
@@ -29,17 +37,20 @@ class _Frozen(BaseModel):
 
 
 class CellKey(NamedTuple):
-    """Which cell of a comparison: `repeat` counts from 0."""
+    """Which cell of a comparison: `repeat` counts from 0, `perturb` is its negative control, `fault` its fault."""
 
     task: str
     backend: str
     handling: Handling
     repeat: int
+    perturb: Perturbation | None = None
+    fault: str | None = None
 
     @property
     def file_name(self) -> str:
         """The name of the cell's file in the folder of details."""
-        return quote(f"{self.task}.{self.backend}.{self.handling}.{self.repeat}.json", safe="")
+        parts = [self.task, self.backend, self.handling, str(self.repeat), *filter(None, (self.perturb, self.fault))]
+        return quote(f"{'.'.join(parts)}.json", safe="")
 
 
 def model_label(model: ModelConfig) -> str:
@@ -80,7 +91,10 @@ class Cell(_Frozen):
         backend: The backend that ran it.
         variant: The loop within the backend.
         handling: `unified` or `native`.
-        fault: The injected fault; None without one.
+        fault: The injected fault, such as `html@first.streamed`; None without one.
+        verdict: What it came to; None without a fault.
+        told: What the model was told because of it.
+        seconds_lost: How much longer the run took than one without it.
         repeat: From 0.
         perturb: The negative control that it was run under; None in an ordinary comparison.
         status: How the run ended.
@@ -96,6 +110,7 @@ class Cell(_Frozen):
         seconds: Where the time went; None when the worker did not live to tell.
         time_to_first_token: Seconds; None when nothing was streamed.
         tool_calls: Every call that the model asked for, in order.
+        schemas: What the framework made of each tool that was offered, in the first request; empty without one.
         model: Which model answered, such as `oracle` or `openai:gpt-5-mini`.
         versions: Of python, unified-agents and the backend's distributions.
         trace_shape: The span tree without times; empty when the worker did not live to tell.
@@ -107,6 +122,9 @@ class Cell(_Frozen):
     variant: str = "tool_calling"
     handling: Handling
     fault: str | None = None
+    verdict: Verdict | None = None
+    told: tuple[str, ...] = ()
+    seconds_lost: float | None = None
     repeat: int
     perturb: Perturbation | None = None
     status: RunStatus
@@ -122,6 +140,7 @@ class Cell(_Frozen):
     seconds: Timing | None = None
     time_to_first_token: float | None = None
     tool_calls: tuple[CallSummary, ...] = ()
+    schemas: tuple[ToolFidelity, ...] = ()
     model: str
     versions: dict[str, str]
     trace_shape: str = ""
@@ -129,7 +148,7 @@ class Cell(_Frozen):
     @property
     def key(self) -> CellKey:
         """Which cell this is."""
-        return CellKey(self.task, self.backend, self.handling, self.repeat)
+        return CellKey(self.task, self.backend, self.handling, self.repeat, self.perturb, self.fault)
 
 
 @dataclass(slots=True)

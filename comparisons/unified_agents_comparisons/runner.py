@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from unified_agents.config import Handling, ModelConfig
 from unified_agents.errors import ConfigError
 from unified_agents.wire.script import Script
-from unified_agents_comparisons.perturb import has_results
+from unified_agents_comparisons.perturb import controls
 from unified_agents_comparisons.protocol import Job, Start
-from unified_agents_comparisons.records import DETAILS, Cell, CellFile, CellKey, Perturbation
+from unified_agents_comparisons.records import DETAILS, Cell, CellFile, CellKey, Keep, Perturbation
 from unified_agents_comparisons.suite import LoadedSuite, Task, load_suite
 from unified_agents_comparisons.workers import GRACE, Worker, worker_command
+
+MANY_CELLS = 1000
+"""Beyond it only the details of failed cells are kept, when nothing else is said."""
 
 PLAN = "plan.json"
 LOGS = "workers"
@@ -48,7 +52,8 @@ class Plan(_Frozen):
         pythons: The interpreter of a backend's worker, where it is not this one.
         timeout: Seconds of wall clock for one run; a worker that outlives it by `grace` is ended.
         grace: Seconds.
-        perturb: The negative control; None for an ordinary comparison.
+        perturb: The negative controls, each in a cell of its own where it applies; none for an ordinary comparison.
+        details: Which cells leave a file of details; None takes all, and of more than 1,000 cells the failed ones.
     """
 
     suite: str
@@ -62,7 +67,8 @@ class Plan(_Frozen):
     pythons: dict[str, str] = Field(default_factory=dict)
     timeout: float = Field(default=60.0, gt=0)
     grace: float = Field(default=GRACE, gt=0)
-    perturb: Perturbation | None = None
+    perturb: tuple[Perturbation, ...] = ()
+    details: Keep | None = None
 
 
 class _Identity(_Frozen):
@@ -72,7 +78,7 @@ class _Identity(_Frozen):
     digest: str
     model: ModelConfig
     timeout: float
-    perturb: Perturbation | None
+    perturb: tuple[Perturbation, ...]
     pythons: dict[str, str]
     versions: dict[str, dict[str, str]]
 
@@ -84,7 +90,7 @@ class Comparison:
     Attributes:
         plan: What was asked for.
         suite: The suite.
-        tasks: The tasks that were run, in the suite's order.
+        tasks: The tasks that were run, in the suite's order; under negative controls, those that one applies to.
         cells: The cells of this plan, in the order in which they ran.
         versions: By backend, what its worker ran with.
     """
@@ -113,36 +119,55 @@ async def compare(
         ConfigError: a suite, a backend or the folder does not fit; nothing was run.
     """
     suite = await asyncio.to_thread(load_suite, plan.suite)
-    tasks = _tasks(plan, suite)
+    applied = _applied(plan, suite)
+    tasks = tuple(task for task, perturbations in applied if perturbations)
     _check_model(plan.model, tasks)
-    keys = list(_order(plan, tasks))
+    keys = list(_with_faults(suite, _order(plan, applied)))
+    keep = plan.details or ("all" if len(keys) <= MANY_CELLS and suite.suite.faults is None else "failed")
     _prepare(plan.out)
     with CellFile.open(plan.out) as file, tempfile.TemporaryDirectory(prefix="unified-agents-") as scratch:
-        async with _workers(plan, suite, Path(scratch), command) as workers:
+        async with _workers(plan, suite, Path(scratch), command, keep) as workers:
             versions = {name: dict(worker.versions) for name, worker in workers.items()}
             _claim(plan, suite, versions)
             known = {cell.key: cell for cell in file.cells}
             left = [key for key in keys if key not in known]
-            for ended, key in enumerate(left, len(keys) - len(left) + 1):
-                cell = await workers[key.backend].run(Job(task=key.task, handling=key.handling, repeat=key.repeat))
-                file.append(cell)
-                known[key] = cell
-                on_cell(cell, ended, len(keys))
+            ended = itertools.count(len(keys) - len(left) + 1)
+
+            async def run(some: Iterable[CellKey]) -> None:
+                for key in some:
+                    cell = await workers[key.backend].run(_job(key))
+                    file.append(cell)
+                    known[key] = cell
+                    on_cell(cell, next(ended), len(keys))
+
+            await _all_of([run(some) for some in _sequences(left, suite)])
     chosen = set(keys)
     cells = tuple(cell for key, cell in known.items() if key in chosen)
     return Comparison(plan, suite, tasks, cells, versions)
 
 
-def _tasks(plan: Plan, suite: LoadedSuite) -> tuple[Task, ...]:
+_Applied = tuple[tuple[Task, tuple[Perturbation | None, ...]], ...]
+"""Each task with the negative controls that it is run under; None stands for an ordinary run."""
+
+
+def _applied(plan: Plan, suite: LoadedSuite) -> _Applied:
     tasks = suite.select(plan.tasks)
-    if plan.perturb is None:
-        return tasks
+    if not plan.perturb:
+        return tuple((task, (None,)) for task in tasks)
     if plan.model.provider != "oracle":
-        raise ConfigError(f"--perturb {plan.perturb} changes the oracle: leave --model out")
-    tasks = tuple(task for task in tasks if plan.perturb != "altered-result" or has_results(task))
-    if not tasks:
-        raise ConfigError(f"no task that matches {plan.tasks!r} has a tool's result to alter")
-    return tasks
+        raise ConfigError("--perturb changes the oracle: leave --model out")
+    possible = [(task, controls(task)) for task in tasks]
+    for wanted in plan.perturb:
+        if not any(wanted in found for _, found in possible):
+            known = dict.fromkeys(one for _, found in possible for one in found)
+            raise ConfigError(
+                f"no task that matches {plan.tasks!r} takes the control {wanted}; it has {', '.join(known)}"
+            )
+    return tuple((task, tuple(one for one in plan.perturb if one in found)) for task, found in possible)
+
+
+def _job(key: CellKey) -> Job:
+    return Job(task=key.task, handling=key.handling, repeat=key.repeat, perturb=key.perturb, fault=key.fault)
 
 
 def _check_model(model: ModelConfig, tasks: tuple[Task, ...]) -> None:
@@ -155,16 +180,45 @@ def _check_model(model: ModelConfig, tasks: tuple[Task, ...]) -> None:
         raise ConfigError(f"task {without[0]} has no oracle: give --model provider:name, or leave it out with --tasks")
 
 
-def _order(plan: Plan, tasks: tuple[Task, ...]) -> Iterator[CellKey]:
+def _order(plan: Plan, applied: _Applied) -> Iterator[CellKey]:
     for repeat in range(plan.repeats):
         keys = [
-            CellKey(task.id, backend, handling, repeat)
-            for task in tasks
+            CellKey(task.id, backend, handling, repeat, perturbation)
+            for task, perturbations in applied
+            for perturbation in perturbations
             for backend in plan.backends
             for handling in plan.handlings
         ]
         random.Random(f"{plan.seed}:{repeat}").shuffle(keys)  # noqa: S311  # an order, not a secret
         yield from keys
+
+
+def _sequences(keys: list[CellKey], suite: LoadedSuite) -> list[list[CellKey]]:
+    """Cells one after the other, so that their times can be compared; faults, which mostly wait, by backend at once."""
+    if suite.suite.faults is None:
+        return [keys]
+    return [[key for key in keys if key.backend == name] for name in dict.fromkeys(key.backend for key in keys)]
+
+
+async def _all_of(work: Sequence[Coroutine[None, None, None]]) -> None:
+    """All at once; the first failure ends the others, and is raised as it is."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _with_faults(suite: LoadedSuite, keys: Iterable[CellKey]) -> Iterator[CellKey]:
+    settings = suite.suite.faults
+    for key in keys:
+        if settings is None or key.perturb is not None:
+            yield key
+            continue
+        for case in settings.cases(suite.task(key.task).oracle or {}, key.handling):
+            yield key._replace(fault=str(case))
 
 
 def _prepare(out: Path) -> None:
@@ -179,11 +233,11 @@ def _prepare(out: Path) -> None:
 
 @asynccontextmanager
 async def _workers(
-    plan: Plan, suite: LoadedSuite, scratch: Path, command: Callable[[str | None], tuple[str, ...]]
+    plan: Plan, suite: LoadedSuite, scratch: Path, command: Callable[[str | None], tuple[str, ...]], keep: Keep
 ) -> AsyncIterator[dict[str, Worker]]:
     workers = {
         backend: Worker(
-            start=_start(plan, suite, backend, scratch / str(number)),
+            start=_start(plan, suite, backend, scratch / str(number), keep),
             suite=suite.suite.name,
             command=command(plan.pythons.get(backend)),
             log=plan.out / LOGS / f"{backend}.log",
@@ -202,7 +256,7 @@ async def _workers(
         await asyncio.gather(*(worker.close() for worker in workers.values()))
 
 
-def _start(plan: Plan, suite: LoadedSuite, backend: str, scratch: Path) -> Start:
+def _start(plan: Plan, suite: LoadedSuite, backend: str, scratch: Path, keep: Keep) -> Start:
     scratch.mkdir()
     return Start(
         backend=backend,
@@ -212,8 +266,8 @@ def _start(plan: Plan, suite: LoadedSuite, backend: str, scratch: Path) -> Start
         handlings=plan.handlings,
         scratch=scratch,
         details=plan.out.resolve() / DETAILS,
+        keep=keep,
         timeout=plan.timeout,
-        perturb=plan.perturb,
     )
 
 

@@ -13,6 +13,8 @@ from pydantic_core import to_json
 from unified_agents.errors import InvalidInputError
 from unified_agents.run.result import RunResult, ToolCallRecord
 from unified_agents.tools.definition import Tool
+from unified_agents_comparisons.bfcl.rules import mismatch
+from unified_agents_comparisons.bfcl.truth import Asked, Truth
 from unified_agents_comparisons.suite import Contains, Expectation, ExpectedCall, Matches
 
 SHOWN = 120
@@ -58,6 +60,7 @@ def score(
         *_calls(result.tool_calls, expect, scripted),
         *_output(result.output, expect.output),
         *_files(files, expect.files),
+        *_bfcl(result.tool_calls, expect.bfcl),
     ]
     wrong = [check for check in checks if check is not None]
     if result.status != "completed":
@@ -104,6 +107,11 @@ def _fault(tool: Tool, arguments: str) -> str | None:
 def _misfed(calls: Sequence[ToolCallRecord], tools: Mapping[str, Tool]) -> list[str]:
     found = [(call, misfed(call, tools)) for call in calls]
     return [f"{_place(call)} reached the tool with wrong arguments: {fault}" for call, fault in found if fault]
+
+
+def output_fault(output: str | None, expected: str | Contains | Matches | None) -> str | None:
+    """Why an answer is not the expected one; None when it is, or when none is expected."""
+    return next(iter(_output(output, expected)), None)
 
 
 def _output(output: str | None, expected: str | Contains | Matches | None) -> list[str | None]:
@@ -161,10 +169,7 @@ def _difference(made: ToolCallRecord, wanted: ExpectedCall) -> str | None:
 def _same_arguments(made: str, wanted: Any) -> bool:
     if isinstance(wanted, str):
         return made == wanted
-    try:
-        return equal(json.loads(made or "{}"), wanted)
-    except ValueError:
-        return False
+    return equal(_parsed(made), wanted)
 
 
 def _files(files: Mapping[str, str | None], expected: Mapping[str, str]) -> list[str | None]:
@@ -175,6 +180,19 @@ def _file(name: str, text: str | None, wanted: str) -> str | None:
     if text is None:
         return f"the file {name} is missing"
     return None if text == wanted else f"the file {name} holds {_shown(text)}, expected {_shown(wanted)}"
+
+
+def _bfcl(calls: Sequence[ToolCallRecord], truth: Truth | None) -> list[str | None]:
+    if truth is None:
+        return []
+    return [mismatch(truth, [Asked(call.name, _parsed(call.arguments)) for call in calls])]
+
+
+def _parsed(arguments: str) -> Any:
+    try:
+        return json.loads(arguments or "{}")
+    except ValueError:
+        return arguments
 
 
 def _place(call: ToolCallRecord) -> str:

@@ -1,4 +1,4 @@
-"""A suite: tasks with what is expected of them, in one YAML file."""
+"""A suite: tasks with what is expected of them, in one YAML file or made from a corpus."""
 
 from __future__ import annotations
 
@@ -7,23 +7,32 @@ import importlib.util
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator, model_validator
 
-from unified_agents.config import parse_config, read_yaml
+from unified_agents.config import Handling, parse_config, read_yaml
 from unified_agents.errors import ConfigError
-from unified_agents.messages import JsonObject
+from unified_agents.messages import JsonObject, Message
+from unified_agents.tools.definition import Tool
 from unified_agents.wire.script import Script
+from unified_agents_comparisons.bfcl.truth import Truth
+from unified_agents_comparisons.faults.settings import FaultSettings
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 """A name that may stand in a file name as it is."""
+
+CORPORA = ("bfcl",)
+"""Suites that are made from a corpus, not read from YAML."""
+
+MOST_IDS = 100
 
 
 class _Frozen(BaseModel):
@@ -73,18 +82,48 @@ class Expectation(_Frozen):
         tool_calls: Every call that the model asks for, in order; None looks at none.
         unordered: Whether these calls may come in any order.
         files: Files of the scratch folder after the run, each with its whole text.
+        bfcl: The calls, by the matching rules of the Berkeley Function Calling Leaderboard.
     """
 
     output: str | Contains | Matches | None = None
     tool_calls: tuple[ExpectedCall, ...] | None = None
     unordered: bool = False
     files: dict[str, str] = Field(default_factory=dict)
+    bfcl: Truth | None = None
 
     @model_validator(mode="after")
     def _expects_something(self) -> Self:
-        if self.output is None and self.tool_calls is None and not self.files:
+        if self.output is None and self.tool_calls is None and not self.files and self.bfcl is None:
             raise ValueError("expects nothing: give output, tool_calls or files")
         return self
+
+
+class SchemaTool(_Frozen):
+    """A tool that only its JSON Schema describes; a call of it answers a constant.
+
+    Attributes:
+        name: The tool's name.
+        description: What the model is told of it.
+        parameters: JSON Schema of the arguments.
+        result: What each call returns.
+    """
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    parameters: JsonObject
+    result: JsonValue = None
+
+    def as_tool(self) -> Tool:
+        """The tool itself.
+
+        Raises:
+            ToolDefinitionError: `parameters` is no JSON Schema of an object.
+        """
+
+        async def answer(**_: Any) -> JsonValue:
+            return self.result
+
+        return Tool(name=self.name, description=self.description, parameters=self.parameters, handler=answer)
 
 
 class Task(_Frozen):
@@ -93,8 +132,10 @@ class Task(_Frozen):
     Attributes:
         id: Unique in the suite; may stand in a file name.
         description: What the task shows, in one line.
-        question: What the user asks.
+        category: What the report counts it under; empty for none.
+        question: What the user asks, or a conversation.
         tools: Attributes of the suite's tools module, in the order in which they are offered.
+        schema_tools: Tools of this task alone, offered after those.
         expect: What must hold afterwards.
         oracle: A script that answers right; None when only a real model can answer.
         stream: Whether the model's answers are streamed to the framework.
@@ -104,8 +145,10 @@ class Task(_Frozen):
 
     id: Identifier
     description: str = ""
-    question: str = Field(min_length=1)
+    category: str = ""
+    question: Annotated[str, Field(min_length=1)] | Annotated[tuple[Message, ...], Field(min_length=1)]
     tools: tuple[str, ...] = ()
+    schema_tools: tuple[SchemaTool, ...] = ()
     expect: Expectation
     oracle: JsonObject | None = None
     stream: bool = False
@@ -122,6 +165,8 @@ class Suite(_Frozen):
         instructions: The system text of every task.
         tools: The module whose attributes are the tools; None for a suite without any.
         scratch: `module:NAME` of a `ContextVar[Path]`, set to a fresh folder for each cell.
+        handlings: Those that it is run under when nothing else is said.
+        faults: What goes wrong: each task is run once with each of these, and not without; None for no faults.
         tasks: At least one, with ids of their own.
     """
 
@@ -130,15 +175,18 @@ class Suite(_Frozen):
     instructions: str | None = None
     tools: str | None = None
     scratch: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
+    handlings: tuple[Handling, ...] = Field(default=("unified", "native"), min_length=1)
+    faults: FaultSettings | None = None
     tasks: tuple[Task, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        ids = [task.id for task in self.tasks]
-        twice = sorted({one for one in ids if ids.count(one) > 1})
+        twice = sorted(one for one, count in Counter(task.id for task in self.tasks).items() if count > 1)
         if twice:
             raise ValueError(f"tasks: the id {twice[0]!r} stands twice")
         for task in self.tasks:
+            if self.faults is not None and task.oracle is None:
+                raise ValueError(f"task {task.id!r} has no oracle, into which the faults could be put")
             if task.tools and self.tools is None:
                 raise ValueError(f"task {task.id!r} has tools, and the suite names no tools module")
             if task.expect.files and self.scratch is None:
@@ -181,7 +229,8 @@ class LoadedSuite:
         """
         chosen = tuple(task for task in self.suite.tasks if fnmatchcase(task.id, pattern))
         if not chosen:
-            ids = ", ".join(task.id for task in self.suite.tasks)
+            ids = ", ".join(task.id for task in self.suite.tasks[:MOST_IDS])
+            ids += ", …" if len(self.suite.tasks) > MOST_IDS else ""
             raise ConfigError(f"suite {self.suite.name}: no task matches {pattern!r}; it has {ids}")
         return chosen
 
@@ -198,19 +247,24 @@ def load_suite(name_or_path: str | Path) -> LoadedSuite:
     """Read a suite.
 
     Args:
-        name_or_path: A shipped suite's name, or the path of a YAML file (or of a folder with a `suite.yaml`).
+        name_or_path: A shipped suite's name, the path of a YAML file (or of a folder with a `suite.yaml`), or a
+            corpus with its options, such as `bfcl?limit=10`.
 
     Raises:
         ConfigError: there is no such suite, or something in it does not fit; the message says where.
     """
     name = str(name_or_path)
+    if name.partition("?")[0] in CORPORA:
+        from unified_agents_comparisons.bfcl.suite import load_bfcl  # noqa: PLC0415  # it makes suites of this module
+
+        return load_bfcl(name)
     if name in shipped_suites():
         path = Path(str(files("unified_agents_comparisons") / "suites" / name / "suite.yaml"))
         return _load(path, name, None)
     path = Path(name_or_path)
     path = path / "suite.yaml" if path.is_dir() else path
     if not path.is_file():
-        shipped = ", ".join(shipped_suites())
+        shipped = ", ".join((*shipped_suites(), *CORPORA))
         raise ConfigError(f"no suite {name!r}: give the path of a suite file, or one of the shipped: {shipped}")
     path = path.resolve()
     return _load(path, str(path), path.parent)

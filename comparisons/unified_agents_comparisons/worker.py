@@ -85,15 +85,17 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
     versions = framework_versions(start.backend)
     # Heavy, and not needed to refuse.
     from unified_agents_comparisons.execution import load_bench  # noqa: PLC0415
+    from unified_agents_comparisons.faults.bench import open_faults  # noqa: PLC0415
 
     bench = load_bench(start, suite, versions)
     await bench.warm_up()
-    await send(Ready(versions=versions))
-    while True:
-        job = _message(await lines.get())
-        if not isinstance(job, Job):
-            raise ConfigError("a worker is started only once")
-        await send(Done(cell=await bench.run(job)))
+    async with open_faults(bench) as run:
+        await send(Ready(versions=versions))
+        while True:
+            job = _message(await lines.get())
+            if not isinstance(job, Job):
+                raise ConfigError("a worker is started only once")
+            await send(Done(cell=await run(job)))
 
 
 def _import_beside(suite: LoadedSuite) -> None:

@@ -6,10 +6,11 @@ from collections import Counter
 from types import FunctionType
 
 import unified_agents.testing
-from unified_agents.testing import BackendContract
+from unified_agents.testing import BackendContract, ReactContract
 from unified_agents.testing.base import Contract
 
-PARTS = [part for part in BackendContract.__mro__ if issubclass(part, Contract) and part is not BackendContract]
+WHOLE = (*BackendContract.__mro__, ReactContract)
+PARTS = [part for part in WHOLE if issubclass(part, Contract) and part is not BackendContract]
 
 
 def _tests(part: type[Contract]) -> dict[str, FunctionType]:

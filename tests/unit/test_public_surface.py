@@ -58,7 +58,8 @@ import sys
 import unified_agents
 for name in unified_agents.__all__:
     getattr(unified_agents, name)
-unified_agents.create_agent(model=unified_agents.ScriptedModel(unified_agents.Script.model_validate({"answers": [{"text": "hi"}]})))
+script = unified_agents.Script.model_validate({"answers": [{"text": "hi"}]})
+unified_agents.create_agent(model=unified_agents.ScriptedModel(script))
 print(",".join(sorted({module.partition(".")[0] for module in sys.modules})))
 """
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Coroutine
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,14 +17,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from unified_agents.agent import create_agent
+from unified_agents.cli import tools
+from unified_agents.cli.endings import FAILED, INTERRUPTED, LIMIT, USAGE, say, stop
 from unified_agents.errors import RunError, UnifiedAgentsError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.run.result import RunResult
 
 # An application decides what its log shows: here, what went wrong is the one line that it prints.
 logging.getLogger("unified_agents").addHandler(logging.NullHandler())
-
-COMPLETED, FAILED, USAGE, LIMIT, INTERRUPTED = 0, 1, 2, 3, 130
 
 _EXIT_CODES = "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was met, 130 interrupted."
 
@@ -71,7 +71,7 @@ def run(
     elif result.output is not None:
         sys.stdout.write(result.output + "\n")
     if result.status == "limit":
-        _say(result.errors[-1].message)
+        say(result.errors[-1].message)
         raise typer.Exit(LIMIT)
 
 
@@ -111,6 +111,8 @@ def backends(
     Console().print(table)
 
 
+app.add_typer(tools.app)
+
 for _command in entry_points(group="unified_agents.commands"):
     app.command(_command.name)(_command.load())
 
@@ -119,20 +121,11 @@ def _awaited(work: Coroutine[Any, Any, RunResult], *, as_json: bool) -> RunResul
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
-        _say("interrupted")
+        say("interrupted")
         raise typer.Exit(INTERRUPTED) from None
     except RunError as error:
         if as_json and error.result is not None:
             sys.stdout.write(json.dumps(error.result.to_dict(), ensure_ascii=False) + "\n")
-        _stop(error, FAILED)
+        stop(error, FAILED)
     except UnifiedAgentsError as error:
-        _stop(error, USAGE)
-
-
-def _stop(error: UnifiedAgentsError, code: int) -> NoReturn:
-    _say(str(error))
-    raise typer.Exit(code) from None
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"unified-agents: {' '.join(text.split())}\n")
+        stop(error, USAGE)

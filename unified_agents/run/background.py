@@ -25,7 +25,7 @@ def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         UnsupportedCapabilityError: the caller is itself on the background loop, and would wait for itself.
         KeyboardInterrupt: the user interrupted; the work was cancelled and has ended.
     """
-    loop = _background_loop()
+    loop = background_loop()
     if threading.current_thread() is _thread:
         raise UnsupportedCapabilityError(
             "run_sync inside an asynchronous tool would wait for itself: await agent.run(…) there"
@@ -46,7 +46,8 @@ def _wait(ended: Callable[[], object]) -> None:
         return
 
 
-def _background_loop() -> asyncio.AbstractEventLoop:
+def background_loop() -> asyncio.AbstractEventLoop:
+    """The loop, started where it does not run yet. It ends with the program."""
     global _loop, _thread  # noqa: PLW0603  # one loop for the process
     with _lock:
         if _loop is None or _thread is None or not _thread.is_alive():

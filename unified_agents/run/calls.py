@@ -9,6 +9,7 @@ from unified_agents.errors import ErrorRecord, ToolCallError
 from unified_agents.messages import JsonObject
 from unified_agents.run.result import ToolCallRecord
 from unified_agents.tools.definition import Tool
+from unified_agents.tools.parts import Part
 
 
 @dataclass(slots=True, frozen=True)
@@ -18,10 +19,12 @@ class ToolOutcome:
     Attributes:
         content: The text of the tool message.
         is_error: Whether the call gave no result.
+        parts: The result with its images and files; empty where the text says it all.
     """
 
     content: str
     is_error: bool = False
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +40,9 @@ class Call:
         arguments: JSON text as the model wrote it.
         tool: What runs; None when there is no such tool.
         problem: Why it cannot run, where the wire knows already.
+        references: The places in its arguments that stand for the results of other calls of the step.
+        whole: The result's text without a cut, where another call refers to it.
+        pauses: When it waited: for another call, for its turn, for the next attempt. On the run's clock.
     """
 
     step: int
@@ -49,10 +55,15 @@ class Call:
     problem: ToolCallError | None = None
     reached: bool = False
     received: JsonObject | None = None
+    coerced: tuple[str, ...] = ()
     task: asyncio.Task[ToolOutcome] | None = None
     outcome: ToolOutcome | None = None
     error: ErrorRecord | None = None
     seconds: float = 0.0
+    references: tuple[Reference, ...] = ()
+    is_referred_to: bool = False
+    whole: str | None = None
+    pauses: list[tuple[float, float]] | None = None
 
     def record(self) -> ToolCallRecord:
         """This call as it stands in a result."""
@@ -65,10 +76,26 @@ class Call:
             ok=self.outcome is not None and not self.outcome.is_error,
             reached=self.reached,
             received=self.received,
+            coerced=self.coerced,
             content=self.outcome.content if self.outcome else None,
             error=self.error,
             seconds=self.seconds,
         )
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Reference:
+    """One place in the arguments of a call that stands for the result of another call.
+
+    Attributes:
+        path: Where it stands.
+        call: Whose result is meant.
+        pointer: Which value of it, as a JSON Pointer; None takes all.
+    """
+
+    path: tuple[str | int, ...]
+    call: Call
+    pointer: str | None
 
 
 @dataclass(slots=True, eq=False)

@@ -16,14 +16,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from unified_agents.config import Limits
+from unified_agents.config import Limits, ToolPolicy
 from unified_agents.errors import ErrorRecord, LimitError, ModelError, RunError, ToolFailedError
 from unified_agents.events import Event, ModelCallStarted
-from unified_agents.messages import Message, Usage
+from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.run.calls import Call, Step
 
 if TYPE_CHECKING:
     from unified_agents.tracing.live import LiveTrace, OpenSpan
+    from unified_agents.wire.request import Offer
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class Cancelled(Exception):  # noqa: N818  # a cause of ending, never raised
     """The caller cancelled the run."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class RunningCall:
     """The tool call that the current code runs in, and its span."""
 
@@ -49,7 +50,7 @@ class RunningCall:
 Interval = tuple[float, float]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ExchangeDraft:
     """An exchange while it is under way; see `Exchange` for the fields."""
 
@@ -62,7 +63,7 @@ class ExchangeDraft:
     returned: bytes = b""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Run:
     """The state of one run.
 
@@ -76,6 +77,8 @@ class Run:
         root: The open `invoke_agent` span.
         parent: The run whose tool started this one; its limits and its end hold here too.
         record_exchanges: Whether bodies are kept.
+        tool_policy: What is done about an idempotent tool that fails for now.
+        offer: What the model is offered, where that was chosen for this run; None offers all of the agent's tools.
     """
 
     id: str
@@ -87,6 +90,7 @@ class Run:
     root: OpenSpan
     parent: Run | None = None
     record_exchanges: bool = False
+    tool_policy: ToolPolicy | None = None
 
     steps: list[Step] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
@@ -103,7 +107,10 @@ class Run:
     tool_time: list[Interval] = field(default_factory=list)
     abandoned: list[ErrorRecord] = field(default_factory=list)
     waiting_time: list[Interval] = field(default_factory=list)
+    waits_since: float | None = None
+    cost: float | None = None
     streaming: bool = False
+    offer: Offer | None = None
     failed_request: bytes | None = None
     failed_attempts: int = 0
     last_model_error: ModelError | None = None
@@ -113,16 +120,25 @@ class Run:
     sinks: list[Callable[[Event], None]] = field(default_factory=list)
 
     cause: Exception | None = None
+    slots: asyncio.Semaphore = field(init=False)  # one for each tool that may run at once
     _thread: int = field(default_factory=threading.get_ident)
     _shut: bool = False
     _draining: bool = False
     _ended: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     _children: set[asyncio.Task[Any]] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.slots = asyncio.Semaphore(self.limits.max_parallel_tools)
+
     @property
     def shut(self) -> bool:
         """Whether the run has ended."""
         return self._shut
+
+    @property
+    def drained(self) -> bool:
+        """Whether a limit ended the run, and what ran then was let finish."""
+        return self._draining
 
     @property
     def ended(self) -> asyncio.Future[None]:
@@ -133,6 +149,24 @@ class Run:
     def children(self) -> frozenset[asyncio.Task[Any]]:
         """The tasks that the seams have started and that are not done."""
         return frozenset(self._children)
+
+    def conversation(self) -> list[JsonObject]:
+        """The messages so far in Chat Completions terms, without the instructions; of each call that has a result."""
+        chat = [message.to_chat() for message in self.messages]
+        for step in self.steps:
+            done = [call for call in step.calls if call.outcome is not None]
+            kept = {call.id for call in done}
+            calls = [raw for raw in step.message.get("tool_calls", ()) if raw["id"] in kept]
+            if calls or not step.calls:
+                chat.append(
+                    {"role": "assistant", "content": step.message["content"]} | ({"tool_calls": calls} if calls else {})
+                )
+            chat.extend(
+                {"role": "tool", "tool_call_id": call.id, "content": call.outcome.content}
+                for call in done
+                if call.outcome
+            )
+        return chat
 
     def emit(self, event: Event) -> None:
         """Tell every listener. Build events only when `sinks` is not empty."""
@@ -157,12 +191,16 @@ class Run:
             asyncio.CancelledError: the run is shut, or was while this waited. Never an `Exception`: frameworks turn
                 those into text for the model, or into retries.
         """
-        if not self._shut and not self._draining and (limit := over()) is not None:
-            self.drain(LimitError(limit))
-        if self._draining and not self._shut and not self._inside_tool():
+        if not self.admits(over) and not self._shut and not self._inside_tool():
             await asyncio.wait([self._ended])
         if self._shut or self._draining:
             raise asyncio.CancelledError(f"run {self.id} has ended")
+
+    def admits(self, over: Callable[[], str | None]) -> bool:
+        """Whether something new may start; where a limit forbids it, the run drains."""
+        if not self._shut and not self._draining and (limit := over()) is not None:
+            self.drain(LimitError(limit))
+        return not self._shut and not self._draining
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a task that ends with the run."""
@@ -214,7 +252,9 @@ class Run:
             lambda run: f"max_tool_calls: {run.limits.max_tool_calls}",
         )
 
-    def count(self, *, requests: int = 0, tool_calls: int = 0, usage: Usage | None = None) -> None:
+    def count(
+        self, *, requests: int = 0, tool_calls: int = 0, usage: Usage | None = None, cost: float | None = None
+    ) -> None:
         """Count against this run and those above it."""
         run: Run | None = self
         while run is not None:
@@ -222,6 +262,8 @@ class Run:
             run.tool_calls += tool_calls
             if usage is not None:
                 run.usage = run.usage + usage
+            if cost is not None:
+                run.cost = (run.cost or 0.0) + cost
             run = run.parent
 
     def begin_request(self, step: int | None, attempt: int, body: bytes) -> float:
@@ -232,6 +274,12 @@ class Run:
         if self.sinks and step is not None:
             self.emit(ModelCallStarted(self.id, now, step, attempt, len(body)))
         return now
+
+    def waited(self) -> None:
+        """Note the time since something was put off, if anything was."""
+        if self.waits_since is not None:
+            self.waiting_time.append((self.waits_since, self.trace.now()))
+            self.waits_since = None
 
     def draft(self, step: int | None, attempt: int, received: bytes, sent: bytes) -> ExchangeDraft | None:
         """A place for the bodies of an exchange; None unless they are kept."""
@@ -267,6 +315,9 @@ class Run:
         return self._first(
             lambda run: run.limits.max_tokens is not None and (run.usage.total_tokens or 0) >= run.limits.max_tokens,
             lambda run: f"max_tokens: {run.limits.max_tokens}",
+        ) or self._first(
+            lambda run: run.limits.max_cost is not None and (run.cost or 0.0) >= run.limits.max_cost,
+            lambda run: f"max_cost: {run.limits.max_cost:g}",
         )
 
     def _first(self, is_over: Callable[[Run], bool], name: Callable[[Run], str]) -> str | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from unified_agents.errors import BackendError, ErrorRecord, LimitError, RunError, native_name
+from unified_agents.errors import BackendError, ErrorRecord, LimitError, ModelError, RunError, native_name
 from unified_agents.events import RunEnded, RunStarted
 from unified_agents.messages import Message
 from unified_agents.run.context import Cancelled, Interval, Run, current_call, current_run
 from unified_agents.run.result import Exchange, RunResult, RunStatus, Timing
+from unified_agents.tracing import spans
 
 logger = logging.getLogger("unified_agents.run")
 
@@ -19,17 +21,29 @@ _PATIENCE = 5.0
 """Seconds that a cancelled task gets to end, before it is cancelled once more."""
 
 
-async def drive(
-    run: Run,
-    native: Callable[[], Coroutine[Any, Any, str | None]],
-    translate: Callable[[Exception], RunError | None],
-) -> RunResult:
+@dataclass(slots=True, frozen=True)
+class Loop:
+    """What a run carries out.
+
+    Attributes:
+        start: Starts the native loop; its result is the final answer.
+        translate: Which of our errors a foreign one is.
+        last_answer: Asks the model once more, without tools, after a limit.
+        parse: Makes a value of the final answer; None for free text.
+    """
+
+    start: Callable[[], Coroutine[Any, Any, str | None]]
+    translate: Callable[[Exception], RunError | None]
+    last_answer: Callable[[], Coroutine[Any, Any, str | None]]
+    parse: Callable[[str], Any] | None = None
+
+
+async def drive(run: Run, loop: Loop) -> RunResult:
     """Carry out a run, to its end.
 
     Args:
         run: A new run.
-        native: Starts the native loop.
-        translate: Which of our errors a foreign one is.
+        loop: What to carry out.
 
     Returns:
         The result, whatever its status.
@@ -41,7 +55,7 @@ async def drive(
     if run.sinks:
         run.emit(RunStarted(run.id, run.trace.now(), run.backend, run.handling))
     logger.info("run started", extra={"run_id": run.id})
-    task = asyncio.create_task(_native(run, native), name=f"unified-agents run {run.id}")
+    task = asyncio.create_task(_native(run, loop.start), name=f"unified-agents run {run.id}")
     clock = asyncio.get_running_loop().call_later(
         run.limits.timeout, run.end, LimitError(f"the run met its limit timeout: {run.limits.timeout:g} seconds")
     )
@@ -54,7 +68,13 @@ async def drive(
     finally:
         clock.cancel()
     cancelled = await _settle(run, task) or cancelled
-    result = _finish(run, task, translate)
+    output = _outcome(run, task, loop.translate)
+    if run.drained and run.limits.on_limit == "answer" and cancelled is None:
+        try:
+            output = await _last_answer(run, loop)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    result = _finish(run, output, loop.parse)
     if cancelled is not None:
         raise cancelled
     if isinstance(run.cause, RunError) and result.status == "failed":
@@ -111,8 +131,21 @@ async def _stop(run: Run, tasks: Iterable[asyncio.Task[Any]]) -> None:
         run.abandoned.append(ErrorRecord(kind="backend", type="BackendError", message=message))
 
 
-def _finish(run: Run, task: asyncio.Task[str | None], translate: Callable[[Exception], RunError | None]) -> RunResult:
-    output = _outcome(run, task, translate)
+async def _last_answer(run: Run, loop: Loop) -> str | None:
+    left = max(run.limits.timeout - run.trace.now(), 0.001)
+    try:
+        async with asyncio.timeout(left):
+            return await loop.last_answer()
+    except TimeoutError:
+        run.errors.append(
+            ErrorRecord(kind="timeout", type="ModelTimeoutError", message="no time left for a last answer")
+        )
+    except ModelError as error:
+        run.errors.append(error.record())
+    return None
+
+
+def _finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> RunResult:
     status = _status(run)
     for name in run.native_threads.values():
         run.abandon("of the framework", name)
@@ -125,8 +158,9 @@ def _finish(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
     elif run.cause is not None:
         run.errors.append(ErrorRecord(kind="cancelled", type="CancelledError", message=str(run.cause)))
     kind = run.errors[-1].kind if run.cause is not None else None
+    run.root.span.attributes.update(_usage(run))
     run.root.close(kind, str(run.cause or ""))
-    result = _result(run, status, output if status == "completed" else None)
+    result = _result(run, status, output, parse(output) if parse and output and status == "completed" else None)
     logger.info("run ended: %s", status, extra={"run_id": run.id})
     if run.sinks:
         run.emit(RunEnded(run.id, run.trace.now(), result))
@@ -195,7 +229,12 @@ def _status(run: Run) -> RunStatus:
     return "cancelled" if isinstance(run.cause, Cancelled) else "failed"
 
 
-def _result(run: Run, status: RunStatus, output: str | None) -> RunResult:
+def _usage(run: Run) -> dict[str, spans.AttributeValue]:
+    counts = {spans.INPUT_TOKENS: run.usage.input_tokens, spans.OUTPUT_TOKENS: run.usage.output_tokens}
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunResult:
     span = run.root.span
     return RunResult.model_construct(
         run_id=run.id,
@@ -226,6 +265,8 @@ def _result(run: Run, status: RunStatus, output: str | None) -> RunResult:
             for draft in run.exchanges
         ),
         pending=(),
+        cost=run.cost,
+        value=value,
     )
 
 
@@ -234,14 +275,7 @@ def _text(raw: bytes) -> str:
 
 
 def _conversation(run: Run, output: str | None) -> tuple[Message, ...]:
-    messages = list(run.messages)
-    for step in run.steps:
-        messages.append(Message.from_chat(step.message))
-        messages.extend(
-            Message.model_construct(role="tool", content=call.outcome.content, tool_call_id=call.id)
-            for call in step.calls
-            if call.outcome is not None
-        )
+    messages = [Message.from_chat(message) for message in run.conversation()]
     if output and not (run.steps and not run.steps[-1].calls):
         messages.append(Message(role="assistant", content=output))
     return tuple(messages)

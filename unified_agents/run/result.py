@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from unified_agents.errors import ErrorRecord
 from unified_agents.messages import JsonObject, Message, Usage
@@ -29,6 +29,7 @@ class ToolCallRecord(_Frozen):
         ok: Whether the tool ran and returned.
         reached: Whether the call came to the tool runner at all. A framework that drops a call leaves it False.
         received: What the tool's function was called with; None when it was never called.
+        coerced: What a `lenient` tool took in another JSON type than the model wrote, a line for each argument.
         content: What the model was told; None when nothing was, or when the framework decided under `native`.
         error: Why it is not ok; None when it is, or when nobody can tell.
         seconds: How long the tool ran.
@@ -42,6 +43,7 @@ class ToolCallRecord(_Frozen):
     ok: bool
     reached: bool
     received: JsonObject | None = None
+    coerced: tuple[str, ...] = ()
     content: str | None = None
     error: ErrorRecord | None = None
     seconds: float = 0.0
@@ -76,7 +78,7 @@ class Timing(_Frozen):
         total: From start to end.
         model: From the request sent upstream to its last byte received.
         tool: Inside tools.
-        waiting: Between attempts.
+        waiting: Between attempts; and of tools, for their turn or for another call's result.
         overhead: `total` without the union of the other three: what framework and library cost.
     """
 
@@ -109,6 +111,8 @@ class RunResult(_Frozen):
         trace: The span tree, from `invoke_agent` down.
         exchanges: Bodies as they stood on the wire; empty unless the run was told to record them.
         pending: Calls that wait for a decision; empty.
+        cost: What all answers cost, in the unit of the model's `price`; None without a price.
+        value: The final answer as a value of the agent's `output_type`; None without one.
     """
 
     run_id: str
@@ -128,8 +132,11 @@ class RunResult(_Frozen):
     trace: Span
     exchanges: tuple[Exchange, ...] = ()
     pending: tuple[ToolCallRecord, ...] = ()
+    cost: float | None = None
+    value: Any = None
 
     def to_dict(self) -> dict[str, Any]:
         """The whole result as JSON values."""
-        fields = self.model_dump(mode="json", exclude={"trace"})
-        return fields | {"trace": self.trace.to_dict()}
+        fields = self.model_dump(mode="json", exclude={"trace", "value"})
+        value = TypeAdapter(Any).dump_python(self.value, mode="json")
+        return fields | {"trace": self.trace.to_dict(), "value": value}

@@ -14,7 +14,9 @@ while an adapter grows. Every test talks to a scripted model on a real socket, t
 
 import pytest
 
-_PARTS = "base fixtures answers arguments endings events failures lifetime limits native requests results"
+_PARTS = (
+    "base fixtures answers arguments endings events failures lifetime limits native pitfalls react requests results"
+)
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS.split()))
 
 from unified_agents.testing.answers import AnswerContract, ToolCallContract  # noqa: E402  # after the registration
@@ -25,6 +27,8 @@ from unified_agents.testing.failures import FailureContract, LateFailureContract
 from unified_agents.testing.lifetime import LifetimeContract  # noqa: E402
 from unified_agents.testing.limits import LimitContract  # noqa: E402
 from unified_agents.testing.native import NativeAnswerContract, NativeToolContract  # noqa: E402
+from unified_agents.testing.pitfalls import PitfallContract, RunnerContract  # noqa: E402
+from unified_agents.testing.react import ReactContract, VariantContract  # noqa: E402
 from unified_agents.testing.requests import OfferContract, RequestContract  # noqa: E402
 from unified_agents.testing.results import ToolResultContract  # noqa: E402
 
@@ -43,10 +47,14 @@ __all__ = [
     "NativeAnswerContract",
     "NativeToolContract",
     "OfferContract",
+    "PitfallContract",
+    "ReactContract",
     "RefusalContract",
     "RequestContract",
+    "RunnerContract",
     "ToolCallContract",
     "ToolResultContract",
+    "VariantContract",
 ]
 
 
@@ -68,5 +76,8 @@ class BackendContract(
     LifetimeContract,
     NativeAnswerContract,
     NativeToolContract,
+    VariantContract,
+    PitfallContract,
+    RunnerContract,
 ):
-    """All of the contract."""
+    """All of the contract. A backend that names the variant `react` takes `ReactContract` too."""

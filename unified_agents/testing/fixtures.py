@@ -188,6 +188,7 @@ class Bench:
         instructions: str | None = None,
         limits: Limits | None = None,
         cut_after_the_end: bool = False,
+        **options: Any,
     ) -> Stage:
         """An agent of the backend, over a script that is served on a real socket.
 
@@ -205,12 +206,13 @@ class Bench:
             instructions: The system text.
             limits: Bounds of each run.
             cut_after_the_end: Whether the connection breaks right after the end of each streamed answer.
+            options: Further arguments of `create_agent`.
         """
         script = Script.model_validate({"answers": answers, "tool_call_deltas": deltas, "repeat_last": repeat_last})
         url = self.server.add(_CutAfterTheEnd(script) if cut_after_the_end else script, api_key=api_key)
         asked = ModelParameters.model_validate({"stream": stream} | dict(parameters or {}))
         model = ModelConfig(name=MODEL_NAME, base_url=url, api_key_env=api_key_env, timeout=timeout, parameters=asked)
-        return Stage(self.agent(model, tools, handling, instructions, limits), url, self.server)
+        return Stage(self.agent(model, tools, handling, instructions, limits, **options), url, self.server)
 
     def agent(
         self,
@@ -219,10 +221,17 @@ class Bench:
         handling: Handling = "unified",
         instructions: str | None = None,
         limits: Limits | None = None,
+        **options: Any,
     ) -> Agent:
         """An agent of the backend, which is closed at the end."""
         agent = create_agent(
-            backend=self.backend, model=model, tools=tools, handling=handling, instructions=instructions, limits=limits
+            backend=self.backend,
+            model=model,
+            tools=tools,
+            handling=handling,
+            instructions=instructions,
+            limits=limits,
+            **options,
         )
         self.agents.append(agent)
         return agent

@@ -68,6 +68,13 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert stage.told() == [text]
         assert result.tool_calls[0].content == text
 
+    async def test_a_result_that_is_too_long(self, bench: Bench) -> None:
+        """It is cut to the tool's own bound, and a mark says so."""
+        tools = [_giving("é" * 50, is_async=True, longest=10)]
+        stage = bench.stage(calls(call("give")), say("Done."), tools=tools)
+        await stage.completes()
+        assert stage.told() == ["é" * 10 + "\n[cut: the result has 50 characters, and these were the first 10]"]
+
     async def test_a_result_that_cannot_be_shown(self, bench: Bench) -> None:
         """A result without a JSON form is a failure of the tool, told to the model."""
         stage = bench.stage(calls(call("give")), say("Done."), tools=[_giving(b"bytes", is_async=True)])
@@ -154,14 +161,14 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert list(stage.sent[0]["tools"][0]["function"]["parameters"]["properties"]) == ["x"]
 
 
-def _giving(value: object, *, is_async: bool) -> Tool:
+def _giving(value: object, *, is_async: bool, longest: int | None = None) -> Tool:
     def give_sync() -> Any:
         return value
 
     async def give_async() -> Any:
         return value
 
-    return tool(give_async if is_async else give_sync, name="give")
+    return tool(give_async if is_async else give_sync, name="give", max_result_chars=longest)
 
 
 def _raising(error: BaseException, *, is_async: bool) -> Tool:

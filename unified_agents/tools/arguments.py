@@ -87,8 +87,8 @@ class FunctionArguments:
 
     def _second_try(self, given: JsonObject, error: ValidationError) -> Any:
         """Pydantic's strict mode refuses `1.0` for an integer, JSON Schema does not."""
-        if any(_is_whole(fault["input"]) for fault in error.errors(include_url=False, include_context=False)):
-            given = _whole_numbers(given)
+        if any(is_whole(fault["input"]) for fault in error.errors(include_url=False, include_context=False)):
+            given = whole_numbers(given)
             try:
                 return self._validate(json.dumps(given), strict=True)
             except ValidationError as second:
@@ -190,16 +190,18 @@ def _finite(text: str) -> float:
 _CAREFUL = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite)
 
 
-def _is_whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
+    """Whether it is a float such as `1.0`."""
     return isinstance(value, float) and value.is_integer()
 
 
-def _whole_numbers(value: Any) -> Any:
+def whole_numbers(value: Any) -> Any:
+    """A copy in which floats such as `1.0` are integers."""
     if isinstance(value, dict):
-        return {name: _whole_numbers(item) for name, item in value.items()}
+        return {name: whole_numbers(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_whole_numbers(item) for item in value]
-    return int(value) if _is_whole(value) else value
+        return [whole_numbers(item) for item in value]
+    return int(value) if is_whole(value) else value
 
 
 def _checked_schema(parameters: object, tool: str) -> JsonObject:

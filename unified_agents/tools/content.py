@@ -12,11 +12,60 @@ import orjson
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from unified_agents import wording
 from unified_agents.errors import ToolFailedError, native_name
+from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _INT64 = range(-(2**63), 2**64)
 _DEEPEST = 200
+_PARTS = (TextPart, ImagePart, FilePart)
+
+LARGEST_PART = 20_000_000
+"""Bytes of an image or a file that may be sent; of a larger one the model is told what it is."""
+
+
+def to_content(value: object, longest: int | None) -> tuple[str, tuple[Part, ...]]:
+    """A tool's result as text, and as content parts where it has images or files.
+
+    Args:
+        value: What the tool returned. Parts stand alone or in a list, beside whatever has a text; within anything
+            else they are told as text.
+        longest: Characters of text to keep, each part's counted by itself; more is cut, with a mark that says so. None
+            keeps all.
+
+    Returns:
+        The text, in which images and files are described; and the parts, empty where text says it all.
+
+    Raises:
+        ToolFailedError: the value, or something within it, has no JSON form.
+    """
+    items = _items(value)
+    if items is None:
+        return _cut(to_text(value), longest), ()
+    parts = tuple(_part(item, longest) for item in items)
+    text = "\n".join(part.as_text() for part in parts)
+    return _cut(text, longest), () if all(isinstance(part, TextPart) for part in parts) else parts
+
+
+def _items(value: object) -> Sequence[object] | None:
+    if isinstance(value, _PARTS):
+        return [value]
+    if isinstance(value, list | tuple) and any(isinstance(item, _PARTS) for item in value):
+        return value
+    return None
+
+
+def _part(item: object, longest: int | None) -> Part:
+    if isinstance(item, ImagePart | FilePart) and item.size <= LARGEST_PART:
+        return item
+    return TextPart.model_construct(text=_cut(item.as_text() if isinstance(item, _PARTS) else to_text(item), longest))
+
+
+def _cut(text: str, longest: int | None) -> str:
+    if longest is None or len(text) <= longest:
+        return text
+    return text[:longest] + wording.cut_result(len(text), longest)
 
 
 def to_text(value: object) -> str:
@@ -24,13 +73,15 @@ def to_text(value: object) -> str:
 
     None is `null`. Pydantic models, dataclasses, enums, dates, sets (sorted by their JSON), decimals and paths have
     their usual JSON form; NaN and infinities are `null`; keys that are no strings become strings. Half a surrogate
-    pair in a string becomes U+FFFD, because it cannot be sent.
+    pair in a string becomes U+FFFD, because it cannot be sent. Images and files are told by what they are.
 
     Raises:
         ToolFailedError: the value, or something within it, has no JSON form; the message names the type.
     """
     if isinstance(value, str):
         return _encodable(str.__str__(value))
+    if (parts := _items(value)) is not None:
+        return to_content(parts, None)[0]
     try:
         return _dump(value).decode()
     except (TypeError, ValueError, RecursionError, PydanticSerializationError) as error:
@@ -69,6 +120,8 @@ def _plain(value: object) -> Any:
     """One step towards what orjson knows."""
     if isinstance(value, bytes | bytearray | memoryview | Iterator):
         raise TypeError(f"{type(value).__name__} is not JSON")
+    if isinstance(value, _PARTS):
+        return value.as_text()
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Set):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, overload
+from typing import Any, get_args, overload
+
+from pydantic import BaseModel
 
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.arguments import Arguments, FunctionArguments, SchemaArguments
+from unified_agents.tools.coercion import Accepted, Coercion, Lenient
+from unified_agents.tools.deferred import DeferredArguments
+from unified_agents.tools.foreign import find_converter
+from unified_agents.tools.models import ModelArguments, taking_model
+from unified_agents.tools.options import PLAIN, Isolation, RunOptions, run_options
 from unified_agents.tools.schema import Docs, read_docstring
 from unified_agents.tools.signature import ToolContext, is_async, plain_function, read_signature
 
@@ -16,6 +26,8 @@ __all__ = ["DEFAULT_TIMEOUT", "Tool", "ToolContext", "as_tool", "tool"]
 
 DEFAULT_TIMEOUT = 60.0
 """Seconds that a tool may take when nothing else is said."""
+DEFAULT_RESULT_CHARS = 100_000
+"""Characters of a result that the model is told when nothing else is said."""
 
 
 class Tool:
@@ -28,28 +40,105 @@ class Tool:
         name: Any text that is not empty; what a provider does not accept is renamed on the wire.
         description: What the model is told of it.
         parameters: JSON Schema of the arguments: an object, draft 2020-12 where `$schema` says nothing else. It may
-            refer to itself only: nothing is ever fetched. `format` is checked where the draft says so (up to 7).
+            refer to itself only: nothing is ever fetched. `format` is checked where the draft says so (up to 7). A
+            function that gives the schema is called when it is first needed, and what is wrong with it is raised then.
         handler: Function or coroutine function. It gets the arguments as keywords, whatever their names, as the JSON
             values that the model gave; and the `ToolContext` in each parameter with that annotation.
         timeout: Seconds that a call may take; None leaves only the run's own clock.
+        max_result_chars: Characters of its result that the model is told. What is longer is cut, and a mark at its
+            end says so; None tells all.
+        coercion: `strict` refuses an argument in the wrong JSON type; `lenient` takes "5" for an integer, and says so
+            in the trace and in the call's record.
+        idempotent: Whether running a call twice does no more than running it once. Only such a tool is tried again:
+            when it raises `Transient` or `RateLimited`, and once after a timeout.
+        exclusive: The name of a resource that only one tool at a time may use in this process, first come first
+            served; the turn ends with the call, also when the call is given up.
+        isolate: `process` runs each call in a new process, which is killed at the timeout and with the run. It needs
+            a function that can be imported by its name; its result is told as text. POSIX systems only.
 
     Raises:
         ToolDefinitionError: something does not fit; the message says what to change.
     """
 
-    __slots__ = ("_arguments", "_description", "_docs", "_handler", "_is_async", "_name", "_parameters", "_timeout")
+    __slots__ = (
+        "_arguments",
+        "_description",
+        "_docs",
+        "_handler",
+        "_is_async",
+        "_lenient",
+        "_max_result_chars",
+        "_name",
+        "_options",
+        "_parameters",
+        "_timeout",
+    )
 
     def __init__(
         self,
         *,
         name: str,
         description: str = "",
-        parameters: Mapping[str, Any],
+        parameters: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
         handler: Callable[..., Any],
         timeout: float | None = DEFAULT_TIMEOUT,
+        max_result_chars: int | None = DEFAULT_RESULT_CHARS,
+        coercion: Coercion = "strict",
+        idempotent: bool = False,
+        exclusive: str | None = None,
+        isolate: Isolation | None = None,
     ) -> None:
         self._fill(name, description, handler, timeout)
-        self._arguments: Arguments = SchemaArguments(name, parameters, handler)
+        self._max_result_chars = _bound(name, max_result_chars)
+        self._arguments: Arguments = (
+            DeferredArguments(name, parameters, handler)
+            if callable(parameters)
+            else SchemaArguments(name, parameters, handler)
+        )
+        self._set_coercion(coercion)
+        self._options = run_options(name, handler, idempotent, exclusive, isolate)
+
+    @classmethod
+    def from_model(
+        cls,
+        model: type[BaseModel],
+        handler: Callable[..., Any],
+        *,
+        name: str,
+        description: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        max_result_chars: int | None = DEFAULT_RESULT_CHARS,
+        coercion: Coercion = "strict",
+        idempotent: bool = False,
+        exclusive: str | None = None,
+        unpack: bool = False,
+    ) -> Tool:
+        """A tool whose arguments are the fields of a pydantic model.
+
+        Args:
+            model: Validates the arguments; its JSON Schema is what the model is told.
+            handler: Function or coroutine function that gets the validated model, and the `ToolContext` in each other
+                parameter with that annotation.
+            name: As for `Tool`.
+            description: What the model is told; None takes the handler's docstring, else the model's.
+            timeout: As for `Tool`.
+            max_result_chars: As for `Tool`.
+            coercion: As for `Tool`.
+            idempotent: As for `Tool`.
+            exclusive: As for `Tool`.
+            unpack: The handler gets the fields as keywords, as the JSON values that were given, instead of the model.
+
+        Raises:
+            ToolDefinitionError: something does not fit; the message says what to change.
+        """
+        self = cls.__new__(cls)
+        self._fill(name, description, handler, timeout)
+        self._max_result_chars = _bound(name, max_result_chars)
+        self._arguments = ModelArguments(name, model, handler)
+        self._handler = handler if unpack else taking_model(name, model, handler)
+        self._set_coercion(coercion)
+        self._options = run_options(name, handler, idempotent, exclusive, None)
+        return self
 
     @classmethod
     def _from_function(
@@ -58,6 +147,7 @@ class Tool:
         self = cls.__new__(cls)
         self._fill(name, description, handler, timeout)
         self._arguments = FunctionArguments(name, read_signature(handler, name))
+        self._set_coercion("strict")
         return self
 
     def _fill(self, name: str, description: str | None, handler: Callable[..., Any], timeout: float | None) -> None:
@@ -73,6 +163,8 @@ class Tool:
         self._description = description
         self._handler = handler
         self._timeout = timeout
+        self._max_result_chars = DEFAULT_RESULT_CHARS
+        self._options = PLAIN
         self._is_async = is_async(handler)
         self._docs: Docs | None = None
         self._parameters: JsonObject | None = None
@@ -100,6 +192,21 @@ class Tool:
         return self._timeout
 
     @property
+    def max_result_chars(self) -> int | None:
+        """Characters of its result that the model is told; None tells all."""
+        return self._max_result_chars
+
+    @property
+    def coercion(self) -> Coercion:
+        """What becomes of an argument in the wrong JSON type."""
+        return "strict" if self._lenient is None else "lenient"
+
+    @property
+    def options(self) -> RunOptions:
+        """What the runner may do with it: try it again, give it a resource alone, run it in a process."""
+        return self._options
+
+    @property
     def handler(self) -> Callable[..., Any]:
         """The function itself."""
         return self._handler
@@ -111,14 +218,15 @@ class Tool:
 
     @property
     def is_schema_only(self) -> bool:
-        """Whether it was made from a JSON Schema, so that its handler's signature says nothing of the arguments."""
-        return isinstance(self._arguments, SchemaArguments)
+        """Whether it was made from a schema or a model, and its handler's signature says nothing of the arguments."""
+        return not isinstance(self._arguments, FunctionArguments)
 
     def validate(self, arguments: str) -> dict[str, Any]:
         """The keyword arguments for the handler.
 
-        A function's types are built (models, enums, dates, …) and its defaults filled in; nothing is coerced, but a
-        number such as `1.0` is an integer, as in JSON Schema. A schema tool gets the JSON values as they are.
+        A function's types are built (models, enums, dates, …) and its defaults filled in; nothing is coerced under
+        `strict`, but a number such as `1.0` is an integer, as in JSON Schema. A schema tool gets the JSON values as
+        they are.
 
         Args:
             arguments: JSON text as the model wrote it. Empty text is `{}`.
@@ -128,11 +236,29 @@ class Tool:
                 fault.
             ToolFailedError: a validator of the tool's own types broke down.
         """
-        return self._arguments.validate(arguments)
+        return self._arguments.validate(arguments) if self._lenient is None else self.accept(arguments).arguments
+
+    def accept(self, arguments: str) -> Accepted:
+        """`validate`, with what was coerced; raises as it does."""
+        if self._lenient is None:
+            return Accepted(self._arguments.validate(arguments))
+        return self._lenient.accept(arguments)
 
     def arguments_for(self, arguments: Mapping[str, Any], context: ToolContext) -> dict[str, Any]:
         """Validated arguments, with the context in each parameter that asks for it."""
         return {**arguments, **dict.fromkeys(self._arguments.context, context)}
+
+    def renamed(self, name: str) -> Tool:
+        """The same tool under another name.
+
+        Raises:
+            ToolDefinitionError: the name is empty.
+        """
+        if not name:
+            raise ToolDefinitionError(f"tool {self._name!r}: its new name is empty")
+        other = copy.copy(self)
+        other._name = name
+        return other
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the handler, past all checks."""
@@ -140,6 +266,12 @@ class Tool:
 
     def __repr__(self) -> str:
         return f"Tool({self._name!r})"
+
+    def _set_coercion(self, coercion: Coercion) -> None:
+        if coercion not in get_args(Coercion):
+            raise ToolDefinitionError(f"tool {self._name!r}: coercion must be strict or lenient, not {coercion!r:.80}")
+        is_lenient = coercion == "lenient"
+        self._lenient = Lenient(self._name, self._arguments, lambda: self.parameters) if is_lenient else None
 
     def _read_docs(self) -> Docs:
         if self._docs is None:
@@ -155,12 +287,25 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
+    max_result_chars: int | None = DEFAULT_RESULT_CHARS,
+    coercion: Coercion = "strict",
+    idempotent: bool = False,
+    exclusive: str | None = None,
+    isolate: Isolation | None = None,
 ) -> Tool: ...
 
 
 @overload
 def tool(
-    *, name: str | None = None, description: str | None = None, timeout: float | None = DEFAULT_TIMEOUT
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    timeout: float | None = DEFAULT_TIMEOUT,
+    max_result_chars: int | None = DEFAULT_RESULT_CHARS,
+    coercion: Coercion = "strict",
+    idempotent: bool = False,
+    exclusive: str | None = None,
+    isolate: Isolation | None = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -171,47 +316,72 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
+    max_result_chars: int | None = DEFAULT_RESULT_CHARS,
+    coercion: Coercion = "strict",
+    idempotent: bool = False,
+    exclusive: str | None = None,
+    isolate: Isolation | None = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of a typed function, sync or async: `@tool` or `@tool(name=…, description=…, timeout=…)`.
 
     The annotations become the JSON Schema, the docstring (Google's, NumPy's or Sphinx' style) the descriptions. What
     `functools.partial` has bound by keyword is hidden from the model.
 
+    A tool, a retriever or a query engine of a framework whose adapter is installed is taken too:
+    `tool(retriever, name=…, description=…)`.
+
     Args:
         function: The function; None when options are given first.
         name: The tool's name; the function's own by default.
         description: What the model is told; the docstring by default.
         timeout: Seconds that a call may take; None leaves only the run's own clock.
+        max_result_chars: Characters of its result that the model is told; None tells all.
+        coercion: `strict` refuses an argument in the wrong JSON type; `lenient` takes "5" for an integer, and says so.
+        idempotent: Whether running a call twice does no more than running it once; see `Tool`.
+        exclusive: The name of a resource that only one tool at a time may use; see `Tool`.
+        isolate: `process` runs each call in a new process, which is killed at the timeout; see `Tool`.
 
     Raises:
         ToolDefinitionError: the signature cannot be offered to a model; the message says what to change.
     """
-    if function is not None:
-        return _make(function, name, description, timeout)
-    return lambda function: _make(function, name, description, timeout)
+
+    def make(function: Callable[..., Any]) -> Tool:
+        made = _make(function, name, description, timeout)
+        made._max_result_chars = _bound(made.name, max_result_chars)
+        made._set_coercion(coercion)
+        made._options = run_options(made.name, made.handler, idempotent, exclusive, isolate)
+        return made
+
+    return make if function is None else make(function)
 
 
 def as_tool(value: object) -> Tool:
-    """A tool as it is, or a plain typed function as a tool.
+    """A tool as it is; or a plain typed function, or what a framework's adapter can convert, as a tool.
 
     Raises:
-        ToolDefinitionError: it is neither, or its signature cannot be offered to a model.
+        ToolDefinitionError: it is none of these, or cannot be offered to a model.
     """
     if isinstance(value, Tool):
         return value
+    return _make(value, refusal="is no tool: give a Tool or a typed function, or a tool of an installed framework")
+
+
+def _make(
+    value: object,
+    name: str | None = None,
+    description: str | None = None,
+    timeout: float | None = DEFAULT_TIMEOUT,
+    refusal: str = "is no function: decorate a typed function",
+) -> Tool:
+    if isinstance(value, Tool):
+        raise ToolDefinitionError(f"{value!r} is a tool already: give its handler, or leave the decorator out")
+    if not (inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, functools.partial)):
+        converter = find_converter(value)
+        if converter is not None:
+            return converter(value, name=name, description=description, timeout=timeout)
     if not callable(value):
-        raise ToolDefinitionError(f"{value!r:.80} is no tool: give a Tool or a typed function")
-    return tool(value)
-
-
-def _make(function: Callable[..., Any], name: str | None, description: str | None, timeout: float | None) -> Tool:
-    if isinstance(function, Tool):
-        raise ToolDefinitionError(f"{function!r} is a tool already: give its handler, or leave the decorator out")
-    if not callable(function):
-        raise ToolDefinitionError(f"{function!r:.80} is no function: decorate a typed function")
-    if name is None:
-        name = _own_name(function)
-    return Tool._from_function(function, name, description, timeout)
+        raise ToolDefinitionError(f"{value!r:.80} {refusal}")
+    return Tool._from_function(value, name or _own_name(value), description, timeout)
 
 
 def _own_name(function: Callable[..., Any]) -> str:
@@ -223,3 +393,11 @@ def _own_name(function: Callable[..., Any]) -> str:
 
 def _is_seconds(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _bound(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ToolDefinitionError(f"tool {name!r}: max_result_chars must be above 0, or None, not {value!r:.80}")
+    return value

@@ -120,8 +120,12 @@ def _lines(faults: Iterable[Fault]) -> Iterator[str]:
     for path, given, rule in faults:
         rules.setdefault((path, given), []).append(rule)
     for (path, given), texts in rules.items():
-        place = "".join(map(_step, path)).removeprefix(".")
-        yield f"{place or 'arguments'}: {given}, {_either(texts)}"
+        yield f"{place(path)}: {given}, {_either(texts)}"
+
+
+def place(path: Path) -> str:
+    """A path as it is told to the model, such as `items[0].name`."""
+    return "".join(map(_step, path)).removeprefix(".") or "arguments"
 
 
 def _step(part: str | int) -> str:

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import logging
-import threading
-from collections.abc import Callable
-from contextvars import copy_context
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from unified_agents import wording
+from unified_agents.config import ToolPolicy
 from unified_agents.errors import (
     BackendError,
     InvalidInputError,
     ToolCallError,
     ToolFailedError,
-    ToolTimeoutError,
     UnsupportedCapabilityError,
-    native_name,
 )
-from unified_agents.events import ToolCallCompleted, ToolCallFailed, ToolCallStarted
-from unified_agents.messages import JsonObject
+from unified_agents.events import (
+    ToolCallCompleted,
+    ToolCallFailed,
+    ToolCallProgress,
+    ToolCallRetried,
+    ToolCallStarted,
+)
 from unified_agents.run.calls import Call, Step, ToolOutcome
 from unified_agents.run.context import Run, RunningCall, current_call, current_run
-from unified_agents.run.threads import DaemonThreads
-from unified_agents.tools.content import to_text
+from unified_agents.tools import calls_between
+from unified_agents.tools.coercion import Accepted
+from unified_agents.tools.content import to_content, to_text
 from unified_agents.tools.definition import Tool, ToolContext
+from unified_agents.tools.execution import attempt
+from unified_agents.tools.parts import Part
+from unified_agents.tools.retries import given_up, wait_before_next
+from unified_agents.tools.turns import Turn
 from unified_agents.tracing import spans
 from unified_agents.tracing.live import OpenSpan
 
 logger = logging.getLogger("unified_agents.tools")
 
-_threads = DaemonThreads()
+_DEFAULT_POLICY = ToolPolicy()
 
 
 async def run_call(call_id: str) -> ToolOutcome:
@@ -72,102 +78,183 @@ async def run_step(step: Step) -> list[ToolOutcome]:
     return await asyncio.gather(*(_claim(run, call) for call in step.calls))
 
 
+def start_calls(run: Run, step: Step, given_ids: Sequence[str]) -> None:
+    """Start all calls of a step at once, before anybody claims them: they may refer to each other.
+
+    So a framework that carries out one call at a time, or waits for the first before it claims the second, never makes
+    one wait for a call that is not started.
+
+    Args:
+        run: The run.
+        step: The calls.
+        given_ids: The id of each as the provider gave it.
+    """
+    calls_between.link(step, given_ids)
+    for call in step.calls:
+        if not run.admits(run.room_for_tool_call):
+            return
+        _start(run, call)
+
+
 async def _claim(run: Run, call: Call) -> ToolOutcome:
-    if call.task is not None:
-        return await asyncio.shield(call.task)
     call.reached = True
+    if call.task is not None:
+        return await _started(run, call.task)
     await run.admit(run.room_for_tool_call)
+    return await _start(run, call)
+
+
+async def _started(run: Run, task: asyncio.Task[ToolOutcome]) -> ToolOutcome:
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if task.cancelled() and run.drained and not run.shut:
+            await asyncio.wait([run.ended])  # it waited for a call that never started; others may still finish
+        raise
+
+
+def _start(run: Run, call: Call) -> asyncio.Task[ToolOutcome]:
     run.count(tool_calls=1)
     call.task = run.spawn(_carry_out(run, call))
-    return await call.task
+    return call.task
 
 
 async def _carry_out(run: Run, call: Call) -> ToolOutcome:
     span = _open(run, call)
-    token = current_call.set(RunningCall(run, call, span))
+    running = RunningCall(run, call, span)
+    token = current_call.set(running)
     start = run.trace.now()
     error: ToolCallError | None = None
     try:
-        content = await _result(run, call, span)
+        content, parts = await _result(running)
     except ToolCallError as failure:
-        error, content = failure, str(failure)
+        error, content, parts = failure, str(failure), ()
     except BaseException:
         span.close("cancelled")
         raise
     finally:
         current_call.reset(token)
-        end = run.trace.now()
-        run.tool_time.append((start, end))
-        call.seconds = end - start
-    call.outcome = ToolOutcome(content, error is not None)
+        _note_time(run, call, start)
+    call.outcome = ToolOutcome(content, error is not None, parts)
     _close(run, call, span, error, content)
     return call.outcome
 
 
-async def _result(run: Run, call: Call, span: OpenSpan) -> str:
+async def _result(running: RunningCall) -> tuple[str, tuple[Part, ...]]:
+    run, call = running.run, running.call
     if call.problem is not None:
         raise call.problem
     tool = call.tool
     if tool is None:
         raise BackendError(f"tool {call.name!r} was claimed and does not exist")
+    text = call.arguments
+    if call.references:
+        with _waiting(run, call):
+            text = await calls_between.resolved(call)
+    accepted = _accepted(tool, text)
+    call.received, call.coerced = accepted.arguments, tuple(map(str, accepted.coerced))
+    if accepted.coerced:
+        running.span.event("coerced", paths=tuple(coerced.place for coerced in accepted.coerced))
+    value = await _value(running, tool, text)
     try:
-        call.received = tool.validate(call.arguments)
-    except InvalidInputError as error:
-        text = wording.invalid_arguments(tool.name, error.problems)
-        raise InvalidInputError(text, problems=error.problems) from error
-    context = ToolContext(run_id=run.id, call_id=call.id, step=call.step, tool=tool.name)
-    value = await _bounded(run, call, tool, tool.arguments_for(call.received, context), span)
-    try:
-        return to_text(value)
+        if call.is_referred_to:
+            call.whole = to_text(value)
+        return to_content(value, tool.max_result_chars)
     except ToolFailedError as error:
         raise ToolFailedError(wording.unusable_result(tool.name, str(error))) from error
 
 
-async def _bounded(run: Run, call: Call, tool: Tool, arguments: JsonObject, span: OpenSpan) -> Any:
-    attached = _attach(span)
+def _accepted(tool: Tool, text: str) -> Accepted:
     try:
-        async with asyncio.timeout(tool.timeout) as clock:
-            if tool.is_async:
-                return await tool.handler(**arguments)
-            value = await _in_thread(run, call, functools.partial(tool.handler, **arguments))
-            return await value if inspect.isawaitable(value) else value
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if run.shut or (task is not None and task.cancelling()):
-            raise
-        raise _failed(tool, error) from error  # something inside the tool was cancelled, not the tool
-    except TimeoutError as error:
-        if clock.expired() and tool.timeout is not None:
-            raise ToolTimeoutError(wording.tool_timed_out(tool.name, tool.timeout)) from error
-        raise _failed(tool, error) from error
-    except Exception as error:
-        raise _failed(tool, error) from error
-    finally:
-        attached()
+        return tool.accept(text)
+    except InvalidInputError as error:
+        told = wording.invalid_arguments(tool.name, error.problems)
+        raise InvalidInputError(told, problems=error.problems) from error
 
 
-def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
-    return ToolFailedError(wording.tool_failed(tool.name, error), native_type=native_name(error))
-
-
-async def _in_thread(run: Run, call: Call, function: Callable[[], Any]) -> Any:
-    thread: list[str] = []
-
-    def work() -> Any:
-        thread.append(threading.current_thread().name)
+async def _value(running: RunningCall, tool: Tool, text: str) -> Any:
+    """What the tool returns, after as many attempts as it may have."""
+    run, call = running.run, running.call
+    context = call_context(run, call, tool)
+    arguments, tried = call.received or {}, 0
+    while True:
+        tried += 1
         try:
-            return function()
-        except StopIteration as error:
-            raise RuntimeError("the tool raised StopIteration") from error  # a future cannot carry it
+            return await _in_turn(running, tool, tool.arguments_for(arguments, context), text)
+        except ToolCallError as error:
+            policy = run.tool_policy or _DEFAULT_POLICY
+            wait = wait_before_next(policy, error, tried) if tool.options.idempotent and not run.drained else None
+            if wait is None:
+                raise (error if tried == 1 else given_up(tool, error, tried)) from error.__cause__
+            _notice_retry(running, error, tried, wait)
+        with _waiting(run, call):
+            await asyncio.sleep(wait)
+        arguments = tool.validate(text)  # anew: the handler may have changed them
 
-    future = _threads.submit(copy_context().run, work)
+
+async def _in_turn(running: RunningCall, tool: Tool, arguments: dict[str, Any], text: str) -> Any:
+    run, call = running.run, running.call
+    if run.slots.locked():
+        with _waiting(run, call):
+            await run.slots.acquire()
+    else:
+        await run.slots.acquire()
     try:
-        return await asyncio.wrap_future(future)
-    except asyncio.CancelledError:
-        if future.running():
-            _threads.abandon()
-            run.abandon(call.name, thread[0])
-        raise
+        if tool.options.exclusive is None:
+            return await attempt(running, tool, arguments, text)
+        turn = Turn(tool.options.exclusive)
+        with _waiting(run, call):
+            await turn.take()
+        try:
+            return await attempt(running, tool, arguments, text)
+        finally:
+            turn.give_back()
+    finally:
+        run.slots.release()
+
+
+@contextmanager
+def _waiting(run: Run, call: Call) -> Iterator[None]:
+    start = run.trace.now()
+    try:
+        yield
+    finally:
+        pause = (start, run.trace.now())
+        run.waiting_time.append(pause)
+        call.pauses = [*(call.pauses or ()), pause]
+
+
+def _note_time(run: Run, call: Call, start: float) -> None:
+    """Note how long the tool ran; what it waited between is no tool time."""
+    for pause, going_on in call.pauses or ():
+        run.tool_time.append((start, pause))
+        call.seconds += pause - start
+        start = going_on
+    end = run.trace.now()
+    run.tool_time.append((start, end))
+    call.seconds += end - start
+
+
+def _notice_retry(running: RunningCall, error: ToolCallError, tried: int, wait: float) -> None:
+    run, call = running.run, running.call
+    running.span.event("retry", attempt=tried, reason=error.kind)
+    logger.info("tool call: retry after %s", error.kind, extra={"run_id": run.id, "call_id": call.id})
+    if run.sinks:
+        now = run.trace.now()
+        run.emit(ToolCallRetried(run.id, now, call.step, call.index, call.id, call.name, tried, error.record(), wait))
+
+
+def call_context(run: Run, call: Call, tool: Tool) -> ToolContext:
+    """What a tool's function may know of its call; progress that it reports becomes an event."""
+
+    def tell(progress: float, total: float | None, message: str) -> None:
+        if run.sinks and call.outcome is None and not run.shut:
+            now = run.trace.now()
+            run.emit_threadsafe(
+                ToolCallProgress(run.id, now, call.step, call.index, call.id, call.name, progress, total, message)
+            )
+
+    return ToolContext(run_id=run.id, call_id=call.id, step=call.step, tool=tool.name, on_progress=tell)
 
 
 def _open(run: Run, call: Call) -> OpenSpan:
@@ -200,20 +287,6 @@ def _close(run: Run, call: Call, span: OpenSpan, error: ToolCallError | None, co
         run.emit(
             ToolCallFailed(run.id, now, call.step, call.index, call.id, call.name, call.error, content, call.seconds)
         )
-
-
-def _attach(span: OpenSpan) -> Callable[[], None]:
-    context = span.context()
-    if context is None:
-        return _nothing
-    from opentelemetry import context as otel  # noqa: PLC0415  # loaded already when there is a provider
-
-    token = otel.attach(context)
-    return lambda: otel.detach(token)
-
-
-def _nothing() -> None:
-    return None
 
 
 def refuse_sync() -> NoReturn:

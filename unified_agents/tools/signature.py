@@ -8,7 +8,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, NoReturn, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -31,12 +31,25 @@ class ToolContext:
         call_id: The call's id, unique within the run.
         step: The model call that asked for it, from 0.
         tool: The tool's own name.
+        on_progress: Who is told of progress; None when nobody listens.
     """
 
     run_id: str
     call_id: str
     step: int
     tool: str
+    on_progress: Callable[[float, float | None, str], None] | None = field(default=None, repr=False, compare=False)
+
+    def report_progress(self, progress: float, total: float | None = None, message: str = "") -> None:
+        """Tell how far the call has come, from whatever thread: a `ToolCallProgress` event, or MCP's notification.
+
+        Args:
+            progress: How much is done; each report of a call should say more than the one before.
+            total: How much there is to do, in the same unit; None when that is not known.
+            message: What is being done.
+        """
+        if self.on_progress is not None:
+            self.on_progress(progress, total, message)
 
 
 @dataclass(slots=True, frozen=True)

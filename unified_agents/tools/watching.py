@@ -16,6 +16,7 @@ from unified_agents.run.calls import Call, ToolOutcome
 from unified_agents.run.context import Run, RunningCall, current_call, current_run
 from unified_agents.tools.content import to_text
 from unified_agents.tools.definition import Tool, ToolContext
+from unified_agents.tools.runner import call_context
 from unified_agents.tracing import spans
 from unified_agents.tracing.live import OpenSpan
 
@@ -77,7 +78,7 @@ class _Visit:
     def __init__(self, run: Run, tool: Tool, arguments: Mapping[str, Any], hidden: tuple[str, ...]) -> None:
         self._run = run
         self._call = _match(run, tool, arguments)
-        context = ToolContext(run_id=run.id, call_id=self._call.id, step=self._call.step, tool=tool.name)
+        context = call_context(run, self._call, tool)
         self.arguments = {**arguments, **dict.fromkeys(hidden, context)}
         self._call.reached = True
         self._call.received = dict(arguments)

@@ -11,7 +11,7 @@ import orjson
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
 
-NO_USAGE = Usage()
+NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class RawCall:
     arguments: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Answer:
     """One answer of a model.
 
@@ -68,13 +68,15 @@ def _from_body(body: Any, raw: bytes) -> Answer:
         choice = body["choices"][0]
         message = choice["message"]
         calls = [
-            RawCall(call.get("id") or "", call["function"]["name"], _arguments(call["function"].get("arguments")))
+            RawCall(
+                _id(call.get("id")), _string(call["function"]["name"]), _arguments(call["function"].get("arguments"))
+            )
             for call in message.get("tool_calls") or ()
         ]
         return Answer(
-            text=message.get("content") or message.get("refusal"),
+            text=_content(message.get("content")) or _content(message.get("refusal")),
             calls=calls,
-            finish_reason=choice.get("finish_reason"),
+            finish_reason=_reason(choice.get("finish_reason")),
             usage=_usage(body.get("usage")),
             body=body,
             raw=raw,
@@ -83,6 +85,28 @@ def _from_body(body: Any, raw: bytes) -> Answer:
         raise BadResponseError("the answer has no choices") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise BadResponseError(f"the answer is not a Chat Completions answer: {_glimpse(raw)}") from error
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("must be a string")
+    return value
+
+
+def _id(value: Any) -> str:
+    # Some servers number their calls.
+    return str(value) if isinstance(value, int) else _string(value or "")
+
+
+def _reason(value: Any) -> str | None:
+    return None if value is None else _string(value)
+
+
+def _content(value: Any) -> str | None:
+    # Some servers give text in parts.
+    if isinstance(value, list):
+        return "".join(_string(part["text"]) for part in value if part.get("type") == "text")
+    return None if value is None else _string(value)
 
 
 def _arguments(value: Any) -> str:
@@ -109,7 +133,7 @@ def _glimpse(raw: bytes) -> str:
     return repr(text) if text else "nothing"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class StreamReader:
     """Puts a streamed answer together while its bytes come in, however they are cut.
 
@@ -157,9 +181,9 @@ class StreamReader:
         Raises:
             BadResponseError: the stream ended before its finish, or had no choices.
         """
-        if self._rest.strip().startswith(b"data:"):
-            self.feed(b"\n")
-        raw = self.raw
+        raw, last, self._rest = self.raw, self._rest.strip(), b""
+        if last.startswith(b"data:"):
+            self._event(last[5:].strip())
         if self._head is None:
             return parse_answer(raw)  # a server that ignores `stream` answers with one body
         if not self._choices:
@@ -196,34 +220,34 @@ class StreamReader:
             return None
         self._choices = True
         choice = chunk["choices"][0]
-        self._finish_reason = choice.get("finish_reason") or self._finish_reason
+        self._finish_reason = _reason(choice.get("finish_reason")) or self._finish_reason
         delta = choice.get("delta") or {}
         for call in delta.get("tool_calls") or ():
             self._take_call(call)
-        text = delta.get("content")
+        text = _content(delta.get("content"))
         if text is None:
             return None
         self._has_text = True
         self._text.append(text)
         self.first_delta = self.first_delta or bool(text)
-        return str(text)
+        return text
 
     def _take_call(self, call: JsonObject) -> None:
         self.first_delta = True
         function = call.get("function") or {}
         index = call.get("index")
-        if index is None:
+        if not isinstance(index, int):
             # Some servers number nothing: an id or a name begins a call, the rest goes on with the last one.
             begins = bool(call.get("id") or function.get("name")) or not self._calls
             index = len(self._calls) if begins else max(self._calls)
         known = self._calls.get(index)
         if known is None:
             self._calls[index] = RawCall(
-                call.get("id") or "", function.get("name") or "", _arguments(function.get("arguments"))
+                _id(call.get("id")), _string(function.get("name") or ""), _arguments(function.get("arguments"))
             )
             return
-        known.id = known.id or call.get("id") or ""
-        known.name = known.name or function.get("name") or ""
+        known.id = known.id or _id(call.get("id"))
+        known.name = known.name or _string(function.get("name") or "")
         known.arguments += _arguments(function.get("arguments"))
 
     def _whole(self, text: str | None, calls: list[RawCall]) -> JsonObject:

@@ -62,23 +62,25 @@ class WireTransport(httpx.AsyncBaseTransport):
 
     async def _unified(self, run: Run, body: bytes) -> httpx.Response:
         received = orjson.loads(body)
-        composer = self._wire.composer
+        composer, protocol = self._wire.target.composer, self._wire.protocol
+        messages = in_call_order(run, received["messages"])
         answer, step = await self._wire.ask(
             run,
-            in_call_order(run, received["messages"]),
+            messages if protocol is None else protocol.own_turns(messages, run.steps),
             received=body,
             extra=composer.extra_of(received),
             added_tools=composer.added_tools(received),
         )
+        text = None if protocol is None else protocol.canonical(answer, step, hidden=run.offer is not None)
         if received.get("stream"):
             usage = bool((received.get("stream_options") or {}).get("include_usage"))
-            content = b"".join(stream_of(_for_framework(answer, step), usage))
+            content = b"".join(stream_of(_for_framework(answer, step, run, text), usage))
             kind = "text/event-stream"
         else:
-            content = _whole(answer, step)
+            content = _whole(answer, step, run, text)
             kind = "application/json"
         if run.record_exchanges:
-            run.exchanges[-1].returned = self._wire.kept(content)
+            run.exchanges[-1].returned = self._wire.target.kept(content)
         return httpx.Response(200, headers={"Content-Type": kind}, content=content)
 
 
@@ -87,25 +89,26 @@ def _inside_tool(run: Run) -> bool:
     return running is not None and running.run is run
 
 
-def _whole(answer: Answer, step: Step) -> bytes:
-    untouched = answer.time_to_first_token is None and not answer.raw.lstrip().startswith(b"data:")
+def _whole(answer: Answer, step: Step, run: Run, text: str | None) -> bytes:
+    untouched = text is None and answer.time_to_first_token is None and not answer.raw.lstrip().startswith(b"data:")
     if untouched and not answer.calls:
         return answer.raw
-    return orjson.dumps(_for_framework(answer, step))
+    return orjson.dumps(_for_framework(answer, step, run, text))
 
 
-def _for_framework(answer: Answer, step: Step) -> JsonObject:
-    # Calls that a framework would choke on become calls of the reserved tool, which the runner answers.
+def _for_framework(answer: Answer, step: Step, run: Run, text: str | None) -> JsonObject:
+    # Calls that a framework would choke on become calls of the reserved tool, which the runner answers. Where the
+    # offer is chosen for each run, the framework knows no other tool: the runner carries calls out by their ids.
     choice = answer.body["choices"][0]
-    message = dict(choice["message"])
+    message = dict(choice["message"]) | ({} if text is None else {"content": text})
     if step.calls:
         message["tool_calls"] = [
             {
                 "id": call.id,
                 "type": "function",
                 "function": {
-                    "name": INVALID_CALL_TOOL if call.problem else call.wire_name,
-                    "arguments": "{}" if call.problem or not call.arguments.strip() else call.arguments,
+                    "name": INVALID_CALL_TOOL if call.problem or run.offer else call.wire_name,
+                    "arguments": "{}" if call.problem or run.offer or not call.arguments.strip() else call.arguments,
                 },
             }
             for call in step.calls

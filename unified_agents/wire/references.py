@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, TypeGuard
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
+from unified_agents import wording
 from unified_agents.config import parse_config
 
 RESULT = "$result"
@@ -56,7 +57,7 @@ class Turn:
         messages = request.get("messages")
         if not _are_objects(messages):
             raise BadRequestShapeError("'messages' must be a list of objects")
-        users = [place for place, message in enumerate(messages) if message.get("role") == "user"]
+        users = [place for place, message in enumerate(messages) if _begins_turn(message)]
         rest = messages[users[-1] + 1 :] if users else messages
         if not all(_are_objects(message.get("tool_calls") or []) for message in rest):
             raise BadRequestShapeError("'tool_calls' must be a list of objects")
@@ -83,6 +84,50 @@ class Turn:
         if answer is None:
             raise MissingValueError(f"no tool message answers call {index} of step {step}")
         return _text(answer.get("content"))
+
+
+@dataclass(slots=True, frozen=True)
+class TextTurn(Turn):
+    """The same in the ReAct protocol, where results come as user messages.
+
+    Attributes:
+        firsts: For each answer of the script, the assistant message that holds its first call: each has one call.
+    """
+
+    firsts: Sequence[int] = ()
+
+    @classmethod
+    def in_text(cls, request: Mapping[str, Any], firsts: Sequence[int]) -> TextTurn:
+        """The turn that a request asks to go on with; see `Turn.of`.
+
+        Raises:
+            BadRequestShapeError: see `Turn.of`.
+        """
+        messages = request.get("messages")
+        if not _are_objects(messages):
+            raise BadRequestShapeError("'messages' must be a list of objects")
+        users = [place for place, message in enumerate(messages) if _begins_turn(message) and not _observed(message)]
+        rest = messages[users[-1] + 1 :] if users else messages
+        return cls(len(users), sum(message.get("role") == "assistant" for message in rest), rest, firsts)
+
+    def result(self, step: int, index: int) -> str:
+        """The text of the observation that answers call `index` of the script's answer `step`.
+
+        Raises:
+            MissingValueError: there is none.
+        """
+        places = [place for place, message in enumerate(self.messages) if message.get("role") == "assistant"]
+        number = self.firsts[step] + index if step < len(self.firsts) else len(places)
+        if number >= len(places):
+            raise MissingValueError(f"the turn has no call {index} of step {step}")
+        follows = self.messages[places[number] + 1 : places[number] + 2]
+        if not follows or not _observed(follows[0]):
+            raise MissingValueError(f"no observation answers call {index} of step {step}")
+        return wording.observed(_text(follows[0].get("content")))
+
+
+def _observed(message: Mapping[str, Any]) -> bool:
+    return message.get("role") == "user" and _text(message.get("content")).startswith(wording.OBSERVATION)
 
 
 def _are_objects(value: object) -> TypeGuard[Sequence[Mapping[str, Any]]]:
@@ -138,7 +183,7 @@ def compile_value(value: JsonValue) -> Fill | None:
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, hide_input_in_errors=True)
 
 
 class _Result(_Part):
@@ -289,3 +334,8 @@ def point(value: JsonValue, pointer: str) -> JsonValue:
         else:
             raise MissingValueError(f"has no value at {pointer}")
     return value
+
+
+def _begins_turn(message: Mapping[str, Any]) -> bool:
+    # What the wire itself adds, to have an answer mended, belongs to the turn that it is in.
+    return message.get("role") == "user" and not wording.is_note(message.get("content"))

@@ -12,6 +12,7 @@ from unified_agents.run.context import ExchangeDraft, Run, current_call
 from unified_agents.tracing.live import OpenSpan
 from unified_agents.wire.chat import Answer, StreamReader, parse_answer
 from unified_agents.wire.exchange import Wire, describe
+from unified_agents.wire.text_protocol import FinalText, TextProtocol
 from unified_agents.wire.upstream import CHAT_PATH, Response
 
 _HOP = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection", "keep-alive"})
@@ -52,7 +53,7 @@ class Relayed:
             await asyncio.wait([self._task])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Request:
     path: str
     body: bytes
@@ -60,7 +61,7 @@ class _Request:
     key: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Watched:
     """One request that is relayed, as the run sees it."""
 
@@ -73,6 +74,7 @@ class _Watched:
     start: float = 0.0
     first: float | None = None
     seen: bool = False
+    final: FinalText | None = None
 
 
 async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Mapping[str, str]) -> Relayed:
@@ -123,7 +125,9 @@ def _watch(wire: Wire, run: Run, body: bytes) -> _Watched:
         step, attempt, parent = run.steps_started - again, 1 + run.failed_attempts if again else 1, run.root
         run.steps_started = step + 1
         run.retries += again
-    return _Watched(run, step, attempt, body, wire.open_span(run, parent), run.draft(step, attempt, body, body))
+    draft = run.draft(step, attempt, body, body)
+    final = FinalText() if wire.protocol is not None else None
+    return _Watched(run, step, attempt, body, wire.open_span(run, parent), draft, final=final)
 
 
 async def _pump(wire: Wire, relayed: Relayed, request: _Request, watched: _Watched | None) -> None:
@@ -131,7 +135,7 @@ async def _pump(wire: Wire, relayed: Relayed, request: _Request, watched: _Watch
     if watched is not None:
         watched.start = watched.run.begin_request(watched.step, watched.attempt, request.body)
     try:
-        async with wire.upstream.post(request.path, request.body, request.headers, request.key) as response:
+        async with wire.target.upstream.post(request.path, request.body, request.headers, request.key) as response:
             relayed.head.set_result((response.status, _kept(response.headers)))
             async for chunk in response.chunks():
                 _see(watched, reader, chunk)
@@ -170,7 +174,7 @@ def _see(watched: _Watched | None, reader: StreamReader, chunk: bytes) -> None:
         watched.first = run.trace.now() - watched.start
         run.first_token(watched.first)
     if run.sinks:
-        for text in filter(None, texts):
+        for text in filter(None, texts if watched.final is None else map(watched.final.feed, texts)):
             run.emit(TextDelta(run.id, run.trace.now(), watched.step, watched.attempt, text))
 
 
@@ -191,7 +195,7 @@ def _failed(wire: Wire, watched: _Watched, raw: bytes, error: ModelError | None)
     run = watched.run
     run.model_time.append((watched.start, run.trace.now()))
     if watched.draft is not None:
-        watched.draft.answered = watched.draft.returned = wire.kept(raw)
+        watched.draft.answered = watched.draft.returned = wire.target.kept(raw)
     if watched.step is None:
         return
     run.failed_request, run.failed_attempts = watched.body, watched.attempt
@@ -210,7 +214,7 @@ def _seen(wire: Wire, watched: _Watched, reader: StreamReader, response: Respons
         watched.draft.status = response.status
     try:
         if response.status >= 300:
-            raise wire.failure(response.status, response.headers, raw)
+            raise wire.target.failure(response.status, response.headers, raw)
         answer = _answer(reader, raw)
     except ModelError as error:
         _failed(wire, watched, raw, error)
@@ -220,15 +224,28 @@ def _seen(wire: Wire, watched: _Watched, reader: StreamReader, response: Respons
     now = run.trace.now()
     answer.time_to_first_token = watched.first
     run.model_time.append((watched.start, now))
-    run.count(usage=answer.usage)
+    run.count(usage=answer.usage, cost=wire.target.cost(answer.usage))
     if watched.draft is not None:
-        watched.draft.answered = watched.draft.returned = wire.kept(raw)
+        watched.draft.answered = watched.draft.returned = wire.target.kept(raw)
     describe(watched.span, answer)
     watched.span.close()
     if watched.step is not None:
         run.failed_request, run.last_model_error = None, None
+        if wire.protocol is not None:
+            _understand(wire.protocol, watched, reader, answer)
         wire.register(run, answer)
         _tell(watched, answer, now)
+
+
+def _understand(protocol: TextProtocol, watched: _Watched, reader: StreamReader, answer: Answer) -> None:
+    """For the record only: what the framework makes of the text is its own affair."""
+    run, step = watched.run, watched.step
+    said = protocol.read(answer) is None and not answer.calls
+    if not said or not reader.first_delta or watched.final is None or step is None:
+        return
+    rest = watched.final.rest(answer.text or "")
+    if rest and run.sinks:
+        run.emit(TextDelta(run.id, run.trace.now(), step, watched.attempt, rest))
 
 
 def _answer(reader: StreamReader, raw: bytes) -> Answer:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from unified_agents import wording
+from unified_agents.wire.react import has_mark
 from unified_agents.wire.references import to_json
 
 Ending: TypeAlias = Literal["complete", "disconnect", "truncate", "stall"]
@@ -30,6 +32,7 @@ class Reply:
         headers: Further headers.
         chunks: The body: one piece when it is whole, one for each event when it is streamed.
         delay: Seconds to wait before the first byte.
+        pause: Seconds to wait before each further chunk.
         ending: What follows the chunks. `complete`: the regular end. `disconnect`: there is no byte at all.
             `truncate`: the connection is closed although more was promised. `stall`: headers are sent, and no more.
     """
@@ -39,10 +42,11 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     chunks: tuple[bytes, ...] = ()
     delay: float = 0.0
+    pause: float = 0.0
     ending: Ending = "complete"
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """A tool call as it is sent."""
 
@@ -55,7 +59,7 @@ class Call:
         return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Choice:
     """What the model says."""
 
@@ -72,7 +76,17 @@ class Choice:
         return Choice(self.text, (*self.calls[:-1], broken), "length")
 
 
-@dataclass(slots=True, frozen=True)
+def in_text(choice: Choice) -> Choice:
+    """An answer as ReAct text; a text that has a mark of the protocol stays as it is."""
+    if choice.calls:
+        text = wording.react_turn(choice.text or "", [(call.name, call.arguments) for call in choice.calls])
+    else:
+        text = choice.text or ""
+        text = text if not text or has_mark(text) else wording.react_answer("", text)
+    return Choice(text, (), "stop" if choice.finish_reason == "tool_calls" else choice.finish_reason)
+
+
+@dataclass(slots=True, eq=False)
 class Rendered:
     """A choice as JSON.
 
@@ -112,7 +126,7 @@ def _deltas(choice: Choice, *, together: bool) -> list[dict[str, Any]]:
     return [first, *words, *({"tool_calls": group} for group in groups)]
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Envelope:
     """What stands around a choice."""
 

@@ -40,11 +40,16 @@ _OURS = frozenset(
 class Offer:
     """The tools of one agent as the model sees them: canonical schemas under names that providers take."""
 
-    def __init__(self, tools: Sequence[Tool]) -> None:
-        names = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
+    def __init__(self, tools: Sequence[Tool], names: Mapping[str, str] | None = None) -> None:
+        if names is None:
+            names = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
         self.tools = {names[tool.name]: tool for tool in tools}
         self.wire_names = names
         self._encoded: orjson.Fragment | None = None
+
+    def cut(self, tools: Sequence[Tool]) -> Offer:
+        """Some of the tools, under the same names."""
+        return Offer(tools, self.wire_names)
 
     def payload(self) -> orjson.Fragment | None:
         """The `tools` of a request, encoded once; None when there are none."""
@@ -90,6 +95,8 @@ class Composer:
         stream: bool,
         extra: JsonObject | None = None,
         added_tools: Sequence[JsonObject] = (),
+        without_tools: bool = False,
+        offer: Offer | None = None,
     ) -> bytes:
         """The body of a request.
 
@@ -99,15 +106,18 @@ class Composer:
             stream: Whether the model shall stream.
             extra: Fields that are the framework's own, such as `response_format`.
             added_tools: Tools that the framework added itself.
+            without_tools: Whether the model is offered none.
+            offer: What it is offered, where that is not all of the agent's tools.
         """
+        offer = offer or self._offer
         body: JsonObject = {"model": self._model, "messages": messages}
         body |= self._fixed
         if extra:
             body |= extra
-        tools: Any = self._offer.payload()
+        tools: Any = offer.payload()
         if added_tools:
-            tools = [*(function_tool(name, tool) for name, tool in self._offer.tools.items()), *added_tools]
-        if tools is not None:
+            tools = [*(function_tool(name, tool) for name, tool in offer.tools.items()), *added_tools]
+        if tools is not None and not without_tools:
             body["tools"] = tools
             if self._tool_choice is not None and (first or self._tool_choice in ("auto", "none")):
                 body["tool_choice"] = self._tool_choice
@@ -138,6 +148,14 @@ def _choice(choice: str | None, offer: Offer) -> Any:
     return {"type": "function", "function": {"name": offer.wire_names.get(choice, choice)}}
 
 
+def with_system_text(messages: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
+    """The conversation with a text at the end of its system message; in one of its own where there is none."""
+    first = messages[0] if messages else {}
+    if first.get("role") in ("system", "developer") and isinstance(first.get("content"), str):
+        return [{**first, "content": f"{first['content']}\n\n{text}"}, *messages[1:]]
+    return [{"role": "system", "content": text}, *messages]
+
+
 def in_call_order(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The conversation with each assistant turn as the model wrote it, and each turn's results in call order.
 
@@ -157,6 +175,17 @@ def in_call_order(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mappi
         ordered.append(message if step is None else step.message)
     ordered.extend(message for _, message in sorted(results, key=_index))
     return ordered
+
+
+def with_parts(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The conversation with the images and files that tools returned, in the place of their description."""
+    return [_with_parts(run.calls.get(message.get("tool_call_id", "")), message) for message in messages]
+
+
+def _with_parts(call: Call | None, message: Mapping[str, Any]) -> Mapping[str, Any]:
+    if call is None or call.outcome is None or not call.outcome.parts or message.get("role") != "tool":
+        return message
+    return {**message, "content": [part.to_chat() for part in call.outcome.parts]}
 
 
 def _index(result: tuple[int, Mapping[str, Any]]) -> int:

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
-from unified_agents.errors import ErrorKind, ModelError, RateLimitError, ServerError
+from unified_agents.config import ModelPolicy
+from unified_agents.errors import ModelError, RateLimitError, ServerError
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True, frozen=True)
-class RetryPolicy:
-    """When a failed request is sent again.
-
-    Attributes:
-        attempts: For each kind, how many requests in all; kinds that are absent are never tried again.
-        wait_initial: Seconds before the second attempt; doubles with each further one.
-        wait_max: Bound of that, in seconds.
-        jitter: Up to so many random seconds are added.
-        retry_after_max: A longer `Retry-After` than this many seconds is not waited for: the error stands.
-        longer_timeout: What the timeout of a second attempt is multiplied by, after a timeout.
-    """
-
-    attempts: dict[ErrorKind, int] = field(
-        default_factory=lambda: {"rate_limit": 4, "network": 4, "server": 4, "timeout": 2, "bad_response": 2}
-    )
-    wait_initial: float = 0.25
-    wait_max: float = 4.0
-    jitter: float = 0.25
-    retry_after_max: float = 60.0
-    longer_timeout: float = 2.0
-
-    def retries(self, error: ModelError, tried: int) -> bool:
-        """Whether to try again after `tried` attempts."""
-        asked = asked_wait(error)
-        return tried < self.attempts.get(error.kind, 1) and (asked is None or asked <= self.retry_after_max)
+def retries(policy: ModelPolicy, error: ModelError, tried: int) -> bool:
+    """Whether to try again after `tried` attempts."""
+    asked = asked_wait(error)
+    allowed = {str(kind): number for kind, number in policy.attempts.items()}.get(error.kind, 1)
+    return not error.final and tried < allowed and (asked is None or asked <= policy.retry_after_max)
 
 
 def asked_wait(error: ModelError) -> float | None:
@@ -45,7 +24,7 @@ def asked_wait(error: ModelError) -> float | None:
 
 
 async def again(
-    policy: RetryPolicy,
+    policy: ModelPolicy,
     first: ModelError,
     attempt: Callable[[int], Awaitable[T]],
     noticed: Callable[[ModelError, int, float], None],
@@ -69,9 +48,9 @@ async def again(
     def error_of(state: tenacity.RetryCallState) -> BaseException | None:
         return state.outcome.exception() if state.outcome is not None else None
 
-    def retries(state: tenacity.RetryCallState) -> bool:
+    def is_retried(state: tenacity.RetryCallState) -> bool:
         error = error_of(state)
-        return isinstance(error, ModelError) and policy.retries(error, state.attempt_number)
+        return isinstance(error, ModelError) and retries(policy, error, state.attempt_number)
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = error_of(state)
@@ -92,5 +71,5 @@ async def again(
             raise first
         return await attempt(number)
 
-    retrying = tenacity.AsyncRetrying(retry=retries, wait=wait, before_sleep=before_sleep, reraise=True)
+    retrying = tenacity.AsyncRetrying(retry=is_retried, wait=wait, before_sleep=before_sleep, reraise=True)
     return await retrying(next_attempt)

@@ -2,6 +2,7 @@
 
     tool_call_deltas: separate    # or `together`: when streamed, all calls of an answer come in one delta
     repeat_last: false            # true: the last answer comes for ever, a model that never stops
+    protocol: tools               # or `react`: the same answers as ReAct text, one call a turn
     answers:                      # one for each model call of a turn
       - tool_calls:
           - {name: add, arguments: {a: 1, b: {"$result": {step: 0, index: 1, path: /rows/0/name}}}}
@@ -23,7 +24,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from unified_agents.wire.references import BadRequestShapeError, MissingValueError, Slot, Turn, to_json
+from unified_agents.wire.references import BadRequestShapeError, MissingValueError, Slot, TextTurn, Turn, to_json
 from unified_agents.wire.replies import (
     HTML_TYPE,
     JSON_TYPE,
@@ -35,6 +36,7 @@ from unified_agents.wire.replies import (
     Reply,
     cut,
     error_reply,
+    in_text,
     render,
 )
 from unified_agents.wire.script_format import Answer, Fault, FaultEntry, Script, ScriptedCall, ScriptedUsage
@@ -68,6 +70,15 @@ class _Place:
         return Choice(self.text.text(turn) if self.text else None, calls, finish_reason)
 
 
+def one_call_a_turn(answer: Answer) -> list[Answer]:
+    """An answer as the turns that it takes where each has one call at most."""
+    calls = answer.tool_calls
+    if len(calls) < 2:
+        return [answer]
+    rest = [answer.model_copy(update={"tool_calls": (call,), "text": None}) for call in calls[1:]]
+    return [answer.model_copy(update={"tool_calls": calls[:1]}), *rest]
+
+
 class ScriptedModel:
     """Answers requests from a script, in this process.
 
@@ -80,13 +91,16 @@ class ScriptedModel:
 
     def __init__(self, script: Script) -> None:
         self.script = script
+        self._in_text = script.protocol == "react"
         self._places: list[_Place] = []
+        self._firsts: list[int] = []
         self._faults: dict[int, list[FaultEntry]] = {}
         for entry in script.answers:
             if isinstance(entry, FaultEntry):
                 self._faults.setdefault(len(self._places), []).append(entry)
             else:
-                self._places.append(_Place(entry))
+                self._firsts.append(len(self._places))
+                self._places.extend(map(_Place, one_call_a_turn(entry) if self._in_text else (entry,)))
         self._served: dict[str, dict[int, int]] = {}
         self._digest = hashlib.blake2b(to_json(script.model_dump()), digest_size=16).digest()
         self._static = lru_cache(maxsize=256)(self._render_static)
@@ -103,7 +117,7 @@ class ScriptedModel:
             that it refers to is missing there, or when the request is no Chat Completions request.
         """
         try:
-            turn = Turn.of(request)
+            turn = TextTurn.in_text(request, self._firsts) if self._in_text else Turn.of(request)
         except BadRequestShapeError as error:
             return error_reply(400, f"the request is wrong: {error}")
         stream = request.get("stream") is True
@@ -152,6 +166,7 @@ class ScriptedModel:
         return self._render(place.choice(turn), stream)
 
     def _render(self, choice: Choice, stream: bool) -> Rendered:
+        choice = in_text(choice) if self._in_text else choice
         return render(choice, stream=stream, together=self.script.tool_call_deltas == "together")
 
     def _render_static(self, place: _Place, number: int, step: int, stream: bool) -> Rendered:
@@ -171,7 +186,7 @@ class ScriptedModel:
             return reply
         if fault.truncate:
             reply = replace(reply, chunks=cut(reply.chunks), ending="truncate")
-        return replace(reply, delay=fault.delay)
+        return replace(reply, delay=fault.delay, pause=fault.pause)
 
     def _envelope(self, request: Mapping[str, Any], rendered: Rendered, usage: ScriptedUsage | None) -> Envelope:
         content = to_json([request["messages"], request.get("tools")])

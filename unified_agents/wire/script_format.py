@@ -99,7 +99,7 @@ class Answer(_Part):
 
 
 class Fault(_Part):
-    """What goes wrong: one of this closed list, or `delay`, or both.
+    """What goes wrong: one of this closed list, or `delay`, or `pause`, or all.
 
     Attributes:
         status: An HTTP status from 400 to 599, with an error body in OpenAI's shape.
@@ -115,6 +115,7 @@ class Fault(_Part):
         finish_reason_length: The answer that follows comes, its last call or else its text broken off in the middle,
             with `finish_reason: length`.
         delay: Seconds before the first byte; alone, the answer that follows comes then.
+        pause: Seconds between two pieces of the answer that follows; only where it is streamed.
     """
 
     status: int | None = Field(default=None, ge=400, le=599)
@@ -129,14 +130,15 @@ class Fault(_Part):
     empty_answer: bool = False
     finish_reason_length: bool = False
     delay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    pause: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Fault:
         kinds = [kind for kind in _KINDS if getattr(self, kind)]
         if len(kinds) > 1:
             raise ValueError(f"a fault is one thing, not {' and '.join(kinds)}: write one entry for each")
-        if not kinds and not self.delay:
-            raise ValueError(f"the fault is missing: one of {', '.join(_KINDS)}, delay")
+        if not kinds and not self.delay and not self.pause:
+            raise ValueError(f"the fault is missing: one of {', '.join(_KINDS)}, delay, pause")
         if self.status is None and (self.retry_after is not None or self.message is not None):
             raise ValueError("retry_after and message go with status")
         return self
@@ -164,11 +166,18 @@ class Script(_Part):
         answers: The answers of one turn in order, with faults before the answers that they hold up.
         tool_call_deltas: When streamed: `separate` sends one delta for each call, `together` one delta with all.
         repeat_last: Whether the last answer comes for ever. Else a request beyond the last answer is refused (400).
+        protocol: `tools`, or `react`: the answers come as ReAct text, one call a turn, and results are read from the
+            user messages that begin with `Observation:`. A text that has a mark of the protocol is sent as it is.
     """
 
     answers: tuple[Entry, ...]
     tool_call_deltas: Literal["separate", "together"] = "separate"
     repeat_last: bool = False
+    protocol: Literal["tools", "react"] = "tools"
+
+    def in_text(self) -> Script:
+        """The same script under the protocol `react`."""
+        return self.model_copy(update={"protocol": "react"})
 
     @model_validator(mode="after")
     def _has_answers(self) -> Script:

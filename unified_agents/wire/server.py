@@ -174,7 +174,9 @@ class ScriptServer:
             response.content_length = 2 * sum(map(len, reply.chunks)) + 1
         try:
             await response.prepare(request)
-            for chunk in reply.chunks:
+            for place, chunk in enumerate(reply.chunks):
+                if place and reply.pause and await self._closes_within(reply.pause):
+                    break
                 await response.write(chunk)
         except ConnectionError:
             return response  # the client has gone

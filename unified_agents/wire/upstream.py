@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,7 +11,8 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from unified_agents.errors import ModelTimeoutError, NetworkError, native_name
+from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, native_name
+from unified_agents.sessions import LoopSessions
 
 if TYPE_CHECKING:
     from unified_agents.wire.script import Reply
@@ -82,9 +82,7 @@ class HttpUpstream:
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._urls: dict[str, URL] = {}
-        self._sessions: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]
-        ] = weakref.WeakKeyDictionary()
+        self._sessions = LoopSessions(self._session)
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -96,7 +94,7 @@ class HttpUpstream:
         self, path: str, body: bytes, headers: Mapping[str, str], key: str
     ) -> AsyncIterator[Response]:  # a server keeps its own count
         """Send a request; see `Upstream.post`."""
-        session = await self._session()
+        session = await self._sessions.get()
         try:
             async with session.post(self._url(path), data=body, headers=headers, allow_redirects=False) as response:
                 yield _HttpResponse(response, self._network_error)
@@ -106,6 +104,8 @@ class HttpUpstream:
                     f"{self._base.host} did not answer in time", native_type=native_name(error)
                 ) from error
             raise
+        except ModelError:
+            raise  # translated already, where the body is read
         except (aiohttp.ClientError, ConnectionError) as error:
             raise self._network_error(error) from error
 
@@ -113,15 +113,8 @@ class HttpUpstream:
         """Nothing is kept for a conversation."""
 
     async def aclose(self) -> None:
-        """Close the sessions of the running loop, and those of loops that are closed."""
-        here = asyncio.get_running_loop()
-        for loop, (session, keeper) in list(self._sessions.items()):
-            if loop is here:
-                await keeper.aclose()
-            elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(keeper.aclose(), loop))
-            if session.closed or loop.is_closed():
-                self._sessions.pop(loop, None)
+        """Close the sessions of all loops."""
+        await self._sessions.aclose()
 
     def _url(self, path: str) -> URL:
         url = self._urls.get(path)
@@ -130,34 +123,19 @@ class HttpUpstream:
             self._urls[path] = url
         return url
 
-    async def _session(self) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
-        held = self._sessions.get(loop)
-        if held is None or held[0].closed:
-            session = aiohttp.ClientSession(
-                headers=self._headers,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=30.0),
-                connector=aiohttp.TCPConnector(limit=0),
-                auto_decompress=True,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-            keeper = _keep(session)
-            await anext(keeper)
-            held = self._sessions[loop] = (session, keeper)
-        return held[0]
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=30.0),
+            connector=aiohttp.TCPConnector(limit=0),
+            auto_decompress=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
 
     def _network_error(self, error: Exception) -> NetworkError:
         where = f"{self._base.scheme}://{self._base.host}:{self._base.port}"
         what = "cannot be reached" if isinstance(error, aiohttp.ClientConnectorError) else "broke the connection"
         return NetworkError(f"the model's server at {where} {what}: {error}", native_type=native_name(error))
-
-
-async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
-    # An event loop that ends closes its asynchronous generators, and so this session, if nobody did it before.
-    try:
-        yield
-    finally:
-        await session.close()
 
 
 class _HttpResponse:
@@ -227,7 +205,9 @@ class _LocalResponse:
         return b"".join([chunk async for chunk in self.chunks()])
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        for chunk in self._reply.chunks:
+        for place, chunk in enumerate(self._reply.chunks):
+            if place and self._reply.pause:
+                await asyncio.sleep(self._reply.pause)
             yield chunk
         if self._reply.ending == "truncate":
             raise NetworkError("the scripted model broke the connection in the middle of its answer")

@@ -12,6 +12,7 @@ from unified_agents_comparisons.report import wording
 from unified_agents_comparisons.report.summary import Summary, write
 
 REPORT = "report.md"
+MOST_TOOLS = 50
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&$@]|(?<=:)/(?=/)|(?<=www)\.|^[-+#=]|(?<=^\d)[.)](?=\s)|(?<=^\d\d)[.)](?=\s))")
 
 
@@ -22,7 +23,7 @@ def write_report(summary: Summary, folder: Path) -> Path:
 
 def render(summary: Summary) -> str:
     """The report's text. Every value in it is escaped, so that what a model wrote is shown and not obeyed."""
-    return _template().render(summary=summary, wording=wording)
+    return _template().render(summary=summary, wording=wording, most_tools=MOST_TOOLS)
 
 
 def escaped(value: object) -> str:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from unified_agents_comparisons.metrics import Group, PairedTest, groups, paired_tests
+from unified_agents_comparisons.fidelity import Fidelity, ToolFidelity, summed
+from unified_agents_comparisons.metrics import (
+    CategoryCount,
+    ControlCount,
+    Group,
+    PairedTest,
+    categories,
+    controls,
+    groups,
+    paired_tests,
+)
 from unified_agents_comparisons.outcomes import TaskOutcomes, phrase, task_outcomes
 from unified_agents_comparisons.records import Cell, Perturbation, model_label
 from unified_agents_comparisons.runner import Comparison
@@ -50,7 +61,7 @@ class Summary(_Frozen):
         digest: Hash of the suite with its tools and data.
         model: Which model answered.
         note: What an answer of this model proves.
-        perturb: The negative control; None in an ordinary comparison.
+        perturb: The negative controls; none in an ordinary comparison.
         ok: Whether every `unified` cell passed; under a negative control, whether every cell failed.
         out: The folder of the records, as it was given.
         tasks: How many tasks were run.
@@ -59,6 +70,9 @@ class Summary(_Frozen):
         cells: How many cells there are.
         versions: By backend, what its worker ran with.
         groups: The numbers of each backend under each handling.
+        categories: The same by the tasks' categories; empty when they have none.
+        controls: Of each negative control, how many cells failed; empty in an ordinary comparison.
+        schemas: What each backend made of the tools' schemas; of the first repeat, and of no negative control.
         tests: Pairs of these held against each other.
         outcomes: What came of each task everywhere.
         surprises: The cells because of which `ok` is false.
@@ -69,7 +83,7 @@ class Summary(_Frozen):
     digest: str
     model: str
     note: str
-    perturb: Perturbation | None
+    perturb: tuple[Perturbation, ...]
     ok: bool
     out: str
     tasks: int
@@ -78,6 +92,9 @@ class Summary(_Frozen):
     cells: int
     versions: dict[str, dict[str, str]]
     groups: tuple[Group, ...]
+    categories: tuple[CategoryCount, ...]
+    controls: tuple[ControlCount, ...]
+    schemas: tuple[Fidelity, ...]
     tests: tuple[PairedTest, ...]
     outcomes: tuple[TaskOutcomes, ...]
     surprises: tuple[Surprise, ...]
@@ -90,9 +107,10 @@ class Summary(_Frozen):
     @property
     def verdict(self) -> str:
         """What `ok` says, in words."""
-        if self.perturb is not None:
+        if self.perturb:
             wrong = f"{len(self.surprises)} of {self.cells} passed: this suite does not prove what it should"
-            return f"Negative control {self.perturb}: {'every cell failed, as it must' if self.ok else wrong}."
+            named = f"Negative control{'s'[: len(self.perturb) > 1]} {', '.join(self.perturb)}"
+            return f"{named}: {'every cell failed, as it must' if self.ok else wrong}."
         if not any(group.handling == "unified" for group in self.groups):
             return "Nothing was run under unified handling, so nothing is judged."
         failed = f"{len(self.surprises)} cells under unified handling did not pass."
@@ -118,6 +136,9 @@ def summarise(comparison: Comparison) -> Summary:
         cells=len(cells),
         versions={backend: dict(versions) for backend, versions in comparison.versions.items()},
         groups=groups(cells),
+        categories=categories(comparison.tasks, cells),
+        controls=controls(cells),
+        schemas=_schemas(cells),
         tests=paired_tests(cells),
         outcomes=task_outcomes(comparison.tasks, cells),
         surprises=surprises,
@@ -137,6 +158,14 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+def _schemas(cells: Sequence[Cell]) -> tuple[Fidelity, ...]:
+    found: dict[tuple[str, str], list[ToolFidelity]] = {}
+    for cell in sorted(cells, key=lambda one: (one.backend, one.handling != "unified", one.task)):
+        if cell.schemas and cell.repeat == 0 and cell.perturb is None:
+            found.setdefault((cell.backend, cell.handling), []).extend(cell.schemas)
+    return tuple(summed(backend, handling, tools) for (backend, handling), tools in found.items())
+
+
 def _decides(cell: Cell) -> bool:
     if cell.perturb is not None:
         return cell.passed
@@ -144,7 +173,8 @@ def _decides(cell: Cell) -> bool:
 
 
 def _surprise(cell: Cell) -> Surprise:
-    what = "passed, though it was made wrong on purpose" if cell.passed else phrase(cell)
+    wrong = f"passed, though it was made wrong on purpose ({cell.perturb})"
+    what = wrong if cell.passed else phrase(cell)
     return Surprise(
         task=cell.task,
         backend=cell.backend,

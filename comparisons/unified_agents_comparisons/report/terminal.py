@@ -10,6 +10,7 @@ from unified_agents_comparisons.report import wording
 from unified_agents_comparisons.report.summary import Summary
 
 MOST_REASONS = 3
+MOST_SHOWN = 40
 
 
 def show(summary: Summary, console: Console) -> None:
@@ -17,7 +18,10 @@ def show(summary: Summary, console: Console) -> None:
     console.print(_table(summary))
     _say(console, f"Model: {summary.model}; {summary.note}.", "dim")
     _say(console, "Times are medians of the cells that passed.", "dim")
-    if summary.perturb is None:
+    for table in (_categories(summary), _controls(summary), _schemas(summary)):
+        if table.row_count:
+            console.print(table)
+    if not summary.perturb:
         _show_differences(summary, console)
     _show_surprises(summary, console)
     for backend, versions in summary.versions.items():
@@ -28,7 +32,7 @@ def show(summary: Summary, console: Console) -> None:
 
 def _table(summary: Summary) -> Table:
     title = f"{summary.suite}: {summary.tasks} tasks, {summary.cells} cells"
-    table = Table(title=title if summary.perturb is None else f"{title}, negative control {summary.perturb}")
+    table = Table(title=f"{title}, negative controls" if summary.perturb else title)
     for name in ("backend", "handling"):
         table.add_column(name)
     for name in ("passed", "total, ms", "overhead, ms", "requests", "tokens"):
@@ -47,16 +51,51 @@ def _table(summary: Summary) -> Table:
     return table
 
 
+def _categories(summary: Summary) -> Table:
+    sides = [f"{group.backend}, {group.handling}" for group in summary.groups]
+    table = Table("category", title="Passed by category")
+    for side in sides:
+        table.add_column(side, justify="right")
+    for name in dict.fromkeys(count.category for count in summary.categories):
+        found = {
+            f"{count.backend}, {count.handling}": f"{count.passed}/{count.total}"
+            for count in summary.categories
+            if count.category == name
+        }
+        table.add_row(Text(name), *(found.get(side, "") for side in sides))
+    return table
+
+
+def _controls(summary: Summary) -> Table:
+    table = Table("negative control", title="Failed, as they must")
+    table.add_column("failed", justify="right")
+    for count in summary.controls:
+        good = count.failed == count.total
+        table.add_row(count.control, Text(f"{count.failed}/{count.total}", style="green" if good else "red"))
+    return table
+
+
+def _schemas(summary: Summary) -> Table:
+    table = Table("backend", "handling", title="Tool schemas as they reached the model")
+    for name in ("arrived whole", "keywords", "lost", "added"):
+        table.add_column(name, justify="right")
+    for one in summary.schemas:
+        counts = (f"{one.keywords:,}", f"{sum(one.lost.values()):,}", f"{sum(one.added.values()):,}")
+        table.add_row(Text(one.backend), one.handling, f"{one.whole}/{one.tools}", *counts)
+    return table
+
+
 def _show_differences(summary: Summary, console: Console) -> None:
     _say(console, "\nWhere they differ", "bold")
     if not summary.differing:
         _say(console, "Nowhere: each task had the same outcome on every backend under every handling.")
-    for task in summary.differing:
+    for task in summary.differing[:MOST_SHOWN]:
         console.print(Text.assemble((task.task, "bold cyan"), f"  {task.description}"), soft_wrap=True)
         for what, outcomes in task.by_what():
             _say(console, f"  {wording.sides(outcomes)}: {what}")
         if task.differs_native:
             _say(console, f"  {task.differs_native}", "dim")
+    _say_more(console, len(summary.differing))
     console.print()
 
 
@@ -65,11 +104,17 @@ def _show_surprises(summary: Summary, console: Console) -> None:
         return
     title = "Negative controls that passed" if summary.perturb else "What did not pass under unified handling"
     _say(console, title, "bold red")
-    for cell in summary.surprises:
+    for cell in summary.surprises[:MOST_SHOWN]:
         _say(console, f"  {cell.task}, {cell.backend}, {cell.handling}, repeat {cell.repeat + 1}: {cell.what}")
         for reason in cell.reasons[:MOST_REASONS]:
             _say(console, f"    {reason}")
+    _say_more(console, len(summary.surprises))
     console.print()
+
+
+def _say_more(console: Console, count: int) -> None:
+    if count > MOST_SHOWN:
+        _say(console, f"  and {count - MOST_SHOWN} more: see the report")
 
 
 def _say(console: Console, line: str, style: str = "") -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from unified_agents.messages import Usage
+from unified_agents_comparisons.fidelity import ToolFidelity
 from unified_agents_comparisons.metrics import PairedTest, Side
 from unified_agents_comparisons.outcomes import Outcome
 from unified_agents_comparisons.statistics import Interval
+
+MOST_PATHS = 12
 
 
 def milliseconds(interval: Interval | None) -> str:
@@ -49,6 +54,20 @@ def sides(outcomes: list[Outcome]) -> str:
     )
 
 
+def counts(found: Mapping[str, int]) -> str:
+    """Numbers by name: `12 (default 9, enum 3)`; `0` for none."""
+    if not found:
+        return "0"
+    named = ", ".join(f"{name} {number:,}" for name, number in found.items())
+    return f"{sum(found.values()):,} ({named})"
+
+
+def changes(tool: ToolFidelity) -> str:
+    """What was done to a tool: `lost parameters/properties[city]/enum; added parameters/title`."""
+    parts = [f"{verb} {_listed(paths)}" for verb, paths in (("lost", tool.lost), ("added", tool.added)) if paths]
+    return "; ".join(parts)
+
+
 def verdict(test: PairedTest) -> str:
     """What a test shows, in words."""
     if not test.shown:
@@ -57,6 +76,11 @@ def verdict(test: PairedTest) -> str:
     if test.metric == "passed":
         return f"{side(test.left)}: {abs(test.difference):.0%} {direction} of the tasks passed".replace("%", " %")
     return f"{side(test.left)}: {_ms(abs(test.difference))} ms {direction} overhead"
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - MOST_PATHS} more" if len(paths) > MOST_PATHS else ""
+    return ", ".join(paths[:MOST_PATHS]) + more
 
 
 def _ms(seconds: float) -> str:

@@ -32,6 +32,7 @@ from unified_agents.wire.exchange import Wire
 from unified_agents.wire.request import Offer
 from unified_agents.wire.script import Script, ScriptedModel
 from unified_agents.wire.server import ScriptServer
+from unified_agents.wire.target import Target
 from unified_agents.wire.upstream import LocalUpstream
 from unified_agents_langchain.model import chat_model
 
@@ -121,7 +122,8 @@ class TestModel:
     def test_its_own_retries_and_clock_are_settings_of_these_names(
         self, handling: Handling, retries: int | None, clock: float | None
     ) -> None:
-        wire = Wire(ModelConfig(name="m"), LocalUpstream(ScriptedModel(script({"text": "x"}))), Offer(()))
+        upstream = LocalUpstream(ScriptedModel(script({"text": "x"})))
+        wire = Wire([Target(ModelConfig(name="m"), upstream, Offer(()), None)], Offer(()))
         model = chat_model(AgentSpec("a", None, (), ModelClient(wire), handling))
         assert (model.max_retries, model.stream_chunk_timeout) == (retries, clock)
 

@@ -118,8 +118,8 @@ class TestTheToolHook:
         assert sorted(seen) == ["id-0", "id-1", "id-2"]
         assert [call.content for call in result.tool_calls] == ["id-0", "id-1", "id-2"]
 
-    async def test_forty_calls_of_one_answer_run_at_the_same_time(self, run: Run) -> None:
-        together = asyncio.Barrier(40)
+    async def test_thirty_calls_of_one_answer_run_at_the_same_time(self, run: Run) -> None:
+        together = asyncio.Barrier(30)
 
         @tool
         async def meet(number: int) -> int:
@@ -127,9 +127,9 @@ class TestTheToolHook:
                 await together.wait()
             return number
 
-        calls = {"tool_calls": [{"name": "meet", "arguments": {"number": number}} for number in range(40)]}
+        calls = {"tool_calls": [{"name": "meet", "arguments": {"number": number}} for number in range(30)]}
         result = await run(calls, {"text": "done"}, tools=[meet])
-        assert [call.content for call in result.tool_calls] == [str(number) for number in range(40)]
+        assert [call.content for call in result.tool_calls] == [str(number) for number in range(30)]
 
     async def test_natively_four_calls_run_at_the_same_time(self, run: Run) -> None:
         running, most = 0, 0

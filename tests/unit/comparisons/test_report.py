@@ -80,12 +80,18 @@ def test_the_verdict_is_of_unified_alone(summary: Summarise, make_cell: MakeCell
 
 def test_a_negative_control_must_fail_everywhere(summary: Summarise, make_cell: MakeCell) -> None:
     control = {"perturb": "wrong-oracle"}
+    plan = {"perturb": ["wrong-oracle"]}
     failing = [make_cell(task, passed=False, **control) for task in ("one", "two")]
-    assert summary(*failing, **control).ok
-    passing = summary(failing[0], make_cell("two", handling="native", **control), **control)
+    assert summary(*failing, **plan).ok
+    passing = summary(failing[0], make_cell("two", handling="native", **control), **plan)
     assert not passing.ok
     for text in (shown(passing), render(passing)):
-        assert "two, b, native, repeat 1: passed, though it was made wrong on purpose" in text
+        assert "two, b, native, repeat 1: passed, though it was made wrong on purpose (wrong-oracle)" in text.replace(
+            "\\", ""
+        )
+    for text in (shown(passing), render(passing).replace("\\", "")):
+        assert "1/2" in next(line for line in text.splitlines() if "wrong-oracle" in line and "1/2" in line)
+    assert [(count.control, count.failed, count.total) for count in passing.controls] == [("wrong-oracle", 1, 2)]
 
 
 def test_what_a_model_wrote_is_shown_and_not_obeyed(summary: Summarise, make_cell: MakeCell) -> None:

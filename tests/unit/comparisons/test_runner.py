@@ -94,7 +94,7 @@ async def test_a_comparison_that_was_stopped_goes_on_where_it_was(
     [
         ({"backends": ("a",)}, "another set of backends or versions"),
         ({"model": {"name": "m", "base_url": "http://127.0.0.1:9/v1"}}, "another model"),
-        ({"perturb": "wrong-oracle"}, "another negative control"),
+        ({"perturb": ["wrong-oracle"]}, "another negative control"),
         ({"timeout": 3.0}, "another timeout"),
     ],
 )
@@ -170,8 +170,11 @@ def assert_no_worker_left(out: Path) -> None:
     ("changes", "message"),
     [
         ({"tasks": "none-*"}, "no task matches"),
-        ({"perturb": "altered-result"}, "has a tool's result to alter"),
-        ({"perturb": "wrong-oracle", "model": {"name": "m", "base_url": "http://127.0.0.1:9/v1"}}, "leave --model out"),
+        ({"perturb": ["altered-result"]}, "takes the control altered-result; it has wrong-oracle"),
+        (
+            {"perturb": ["wrong-oracle"], "model": {"name": "m", "base_url": "http://127.0.0.1:9/v1"}},
+            "leave --model out",
+        ),
         ({"model": {"provider": "script", "name": "/no/such.yaml"}}, "/no/such.yaml"),
         ({"model": {"name": "m", "api_key_env": "NO_SUCH_KEY_IS_SET"}}, "NO_SUCH_KEY_IS_SET"),
     ],

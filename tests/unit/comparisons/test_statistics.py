@@ -51,6 +51,15 @@ def test_without_differences_nothing_is_shown() -> None:
     assert signed_rank([0.0, 0.0]) == 1.0
 
 
+def test_beyond_200_pairs_the_approximation_goes_on_where_the_exact_test_ends() -> None:
+    def p(count: int) -> float:
+        return signed_rank([float(number if number % 5 < 3 else -number) for number in range(1, count + 1)])
+
+    assert p(200) > p(205) > p(300) > 0
+    assert p(205) == pytest.approx(p(200), rel=0.2)
+    assert signed_rank([float(sign * number) for number in range(1, 301) for sign in (1, -1)]) == 1.0
+
+
 def test_many_pairs_stay_finite() -> None:
     p = signed_rank([float(number) for number in range(1, 201)])
     assert 0 < p < 1e-50

@@ -237,11 +237,16 @@ async def test_a_worker_ends_with_the_comparison_that_started_it(start: Callable
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(line(start()) + line(Job(task="wait", handling="native", repeat=0)))
-    async with asyncio.timeout(30):
-        assert json.loads(await process.stdout.readline())["type"] == "ready"
-        assert await asyncio.to_thread(waiting.read_text) == "waiting"
-        process.stdin.close()
-        await process.wait()
+    try:
+        async with asyncio.timeout(60):
+            assert json.loads(await process.stdout.readline())["type"] == "ready"
+            assert await asyncio.to_thread(waiting.read_text) == "waiting"
+            process.stdin.close()
+            await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+        os.close(os.open(waiting, os.O_RDWR | os.O_NONBLOCK))  # ends a reader that still waits for a writer
 
 
 async def test_another_interpreter_runs_the_worker(start: Callable[..., Start], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from unified_agents.config import ModelPolicy
 from unified_agents.errors import (
     AuthenticationError,
     BadRequestError,
@@ -14,12 +15,12 @@ from unified_agents.errors import (
     RateLimitError,
     ServerError,
 )
-from unified_agents.wire.retry import RetryPolicy, again
+from unified_agents.wire.retry import again
 
-QUICK = RetryPolicy(wait_initial=0.001, wait_max=0.004, jitter=0.001)
+QUICK = ModelPolicy(wait_initial=0.001, wait_max=0.004, jitter=0.001)
 
 
-async def attempts_until_it_stands(error: ModelError, policy: RetryPolicy = QUICK) -> tuple[int, list[float]]:
+async def attempts_until_it_stands(error: ModelError, policy: ModelPolicy = QUICK) -> tuple[int, list[float]]:
     tried, waits = 1, []
 
     async def attempt(number: int) -> str:
@@ -81,6 +82,6 @@ async def test_what_is_no_model_error_goes_through() -> None:
 
 
 def test_the_default_ends_in_under_eight_seconds() -> None:
-    policy = RetryPolicy()
+    policy = ModelPolicy()
     most = sum(min(policy.wait_max, policy.wait_initial * 2**n) + policy.jitter for n in range(3))
     assert most < 8

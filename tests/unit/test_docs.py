@@ -1,4 +1,4 @@
-"""Every code block of the README does what it says."""
+"""Every code block of the README and of the docs does what it says."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,20 +15,22 @@ import yaml
 from unified_agents.config import AgentConfig, load_config, parse_config
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+BLOCKS = [(page.name, kind, body) for page in PAGES for kind, body in BLOCK.findall(page.read_text())]
 
 
-def blocks(language: str) -> list[str]:
-    return [body for kind, body in BLOCKS if kind == language]
+def blocks(language: str) -> list[Any]:
+    found = [(page, body) for page, kind, body in BLOCKS if kind == language]
+    return [pytest.param(body, id=f"{page}-{number}") for number, (page, body) in enumerate(found)]
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    assert {kind for kind, _ in BLOCKS} == {"", "python", "yaml"}
+    assert {kind for _, kind, _ in BLOCKS} == {"", "python", "yaml"}
     assert len(blocks("python")) >= 5
 
 
-@pytest.mark.parametrize("code", blocks("python"), ids=range(len(blocks("python"))))
+@pytest.mark.parametrize("code", blocks("python"))
 def test_a_python_block_runs(code: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
@@ -37,18 +40,20 @@ def test_a_python_block_runs(code: str) -> None:
         assert "15 % of the population of Tokyo is 2100000.0 people." in done.stdout
 
 
-@pytest.mark.parametrize("code", blocks("yaml"), ids=range(len(blocks("yaml"))))
+@pytest.mark.parametrize("code", blocks("yaml"))
 def test_a_yaml_block_is_a_config(code: str) -> None:
-    assert parse_config(AgentConfig, yaml.safe_load(code), "README").backend
+    values = yaml.safe_load(code)
+    needs = {"model": "openai:gpt-5-mini"} | values if isinstance(values, dict) and "model" not in values else values
+    assert parse_config(AgentConfig, needs, "the page").backend
 
 
 def test_the_example_file_is_the_one_in_the_readme() -> None:
-    assert (ROOT / "examples/agent.yaml").read_text() in blocks("yaml")
+    assert (ROOT / "examples/agent.yaml").read_text() in [body for page, _, body in BLOCKS if page == "README.md"]
     assert load_config(ROOT / "examples/agent.yaml").backend == "custom"
 
 
 def commands() -> list[str]:
-    return [line for block in blocks("") for line in block.splitlines()]
+    return [line for _, kind, block in BLOCKS if not kind for line in block.splitlines()]
 
 
 def test_every_command_exists() -> None:
@@ -63,7 +68,13 @@ def test_every_command_exists() -> None:
             assert program == "unified-agents"
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("unified-agents") and " compare " not in c])
+LASTING = (" compare ", " serve ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [line for line in commands() if line.startswith("unified-agents") and not any(w in line for w in LASTING)],
+)
 def test_a_command_of_ours_runs(command: str) -> None:
     script = Path(sys.executable).parent / "unified-agents"
     done = subprocess.run(
@@ -74,5 +85,8 @@ def test_a_command_of_ours_runs(command: str) -> None:
 
 
 def test_links_and_folders_exist() -> None:
-    for path in re.findall(r"`((?:adapters|comparisons|tests|examples|unified_agents)(?:/[\w./]+)?)`", TEXT):
-        assert (ROOT / path).exists(), path
+    for page in PAGES:
+        for path in re.findall(
+            r"`((?:adapters|comparisons|docs|tests|examples|unified_agents)(?:/[\w./]+)?)`", page.read_text()
+        ):
+            assert (ROOT / path).exists(), f"{page.name}: {path}"

@@ -1,0 +1,103 @@
+"""Ours, and the bare loop: each gives a function that does one run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import httpx
+
+from benchmarks.bare_loop import BareLoop
+from benchmarks.measure import Work
+from unified_agents import Limits, ModelConfig, ModelParameters, Tool, create_agent, tool
+from unified_agents.agent import ComposedAgent
+from unified_agents.events import Event
+
+INSTRUCTIONS = "Answer with figures from the tools."
+TASK = "What is the sum?"
+MANY = Limits(max_steps=1000, max_model_calls=1000, max_tool_calls=1000)
+
+
+@tool
+async def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def declared(defined: Tool) -> dict[str, object]:
+    """A tool as it stands in a request."""
+    function = {"name": defined.name, "description": defined.description, "parameters": defined.parameters}
+    return {"type": "function", "function": function}
+
+
+@asynccontextmanager
+async def bare(url: str, *, stream: bool = False, connections: int = 100) -> AsyncIterator[Work]:
+    """The bare httpx loop.
+
+    Args:
+        url: Where the model is.
+        stream: Whether the model's answers are streamed.
+        connections: At most so many; 100 is httpx's default. Its pool slows down with their number.
+    """
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=20)
+    async with httpx.AsyncClient(limits=limits, timeout=60.0) as client:
+        loop = BareLoop(client, url, [declared(add)], {"add": lambda a, b: a + b}, stream)
+
+        async def run() -> str | None:
+            return await loop.run(INSTRUCTIONS, TASK)
+
+        yield run
+
+
+@asynccontextmanager
+async def ours(
+    url: str, *, backend: str = "custom", stream: bool = False, tool: Tool = add, listen: bool = False
+) -> AsyncIterator[Work]:
+    """An agent of ours with all that it has: validation, limits, timeouts, its own task, spans.
+
+    Args:
+        url: Where the model is.
+        backend: What runs the loop.
+        stream: Whether the model's answers are streamed, to the framework too.
+        tool: The only tool.
+        listen: Whether somebody takes every event.
+    """
+    model = ModelConfig(name="m", base_url=url, parameters=ModelParameters(stream=stream))
+    agent = create_agent(backend=backend, model=model, tools=[tool], instructions=INSTRUCTIONS, limits=MANY)
+
+    async def run() -> str | None:
+        return (await agent.run(TASK)).output
+
+    async def run_with_listener() -> str | None:
+        # `stream` is the public way to events, and makes the model stream; here the answers are to come whole.
+        assert isinstance(agent, ComposedAgent)
+        seen: list[Event] = []
+        started = agent._new_run(TASK, None, None, False)
+        started.sinks.append(seen.append)
+        result = await agent._drive(started)
+        assert seen
+        return result.output
+
+    try:
+        yield run_with_listener if listen else run
+    finally:
+        await agent.aclose()
+
+
+@asynccontextmanager
+async def carrier(url: str) -> AsyncIterator[Work]:
+    """Sends the very bodies of a run over our transport and reads the answers: what no loop can do without."""
+    agent = create_agent(model=ModelConfig(name="m", base_url=url), tools=[add], instructions=INSTRUCTIONS, limits=MANY)
+    bodies = [exchange.sent for exchange in (await agent.run(TASK, record_exchanges=True)).exchanges]
+    await agent.aclose()
+    headers = {"Content-Type": "application/json"}
+    async with aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar()) as session:
+
+        async def run() -> str | None:
+            for body in bodies:
+                async with session.post(f"{url}/chat/completions", data=body.encode()) as response:
+                    answer = await response.read()
+            return "done" if b'"done"' in answer else None
+
+        yield run

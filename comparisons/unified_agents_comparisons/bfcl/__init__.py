@@ -1,0 +1,1 @@
+"""The Berkeley Function Calling Leaderboard's single-turn entries as a suite."""

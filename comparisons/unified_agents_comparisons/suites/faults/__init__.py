@@ -1,0 +1,1 @@
+"""The suite `faults`: a short task that everything goes wrong in."""

@@ -1,0 +1,390 @@
+"""OpenAPI documents on every backend: their schemas on the wire, and their calls at a real server."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import os
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from unified_agents import (
+    ModelConfig,
+    OpenApiConfig,
+    Script,
+    ScriptedModel,
+    Tool,
+    ToolDefinitionError,
+    backend_info,
+    backend_names,
+    compare_schemas,
+    create_agent,
+    load_openapi,
+)
+from unified_agents.run.result import RunResult
+
+BACKENDS = [name for name in backend_names() if backend_info(name).installed]
+CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")
+needs_corpora = pytest.mark.skipif(CORPORA is None, reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora")
+DOCUMENTS = {"petstore.openapi.yaml": 19, "discord.openapi.json": 242}
+
+
+def corpus(name: str) -> Path:
+    return Path(CORPORA or "") / "openapi" / name
+
+
+def script(*answers: Any) -> ScriptedModel:
+    return ScriptedModel(Script.model_validate({"answers": answers}))
+
+
+def call(name: str, /, **arguments: Any) -> dict[str, Any]:
+    return {"tool_calls": [{"name": name, "arguments": arguments}]}
+
+
+@needs_corpora
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("document", DOCUMENTS)
+async def test_every_operation_reaches_the_model_with_every_keyword(document: str, backend: str) -> None:
+    tools = load_openapi(OpenApiConfig(openapi=corpus(document)))
+    assert len(tools) == DOCUMENTS[document]
+    agent = create_agent(backend=backend, model=script({"text": "ok"}), tools=tools)
+    try:
+        result = await agent.run("Go.", record_exchanges=True)
+    finally:
+        await agent.aclose()
+    sent = {tool["function"]["name"]: tool["function"] for tool in json.loads(result.exchanges[0].sent)["tools"]}
+    assert sent.keys() == {tool.name for tool in tools}
+    for tool in tools:
+        assert sent[tool.name]["description"] == tool.description
+        assert compare_schemas(tool.parameters, sent[tool.name]["parameters"]) == ()
+
+
+SHEDDABLE = {"title", "xml", "externalDocs", "example", "nullable", "description"}
+
+
+def keywords(schema: Any, root: Any, path: str = "", seen: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Each keyword with its place, references followed; read without any of our code."""
+    if not isinstance(schema, dict):
+        return
+    if "$ref" in schema:
+        if schema["$ref"] in seen:
+            return
+        target: Any = root
+        for part in schema["$ref"].split("/")[1:]:
+            target = target[part.replace("~1", "/").replace("~0", "~")]
+        yield from keywords(target, root, path, (*seen, schema["$ref"]))
+    for key, value in schema.items():
+        if key in ("properties", "patternProperties"):
+            for name, item in value.items():
+                yield from keywords(item, root, f"{path}/{name}", seen)
+        elif key in ("allOf", "anyOf", "oneOf", "prefixItems"):
+            for index, item in enumerate(value):
+                yield from keywords(item, root, f"{path}/{key}{index}", seen)
+        elif key in ("items", "additionalProperties", "not", "contentSchema") and isinstance(value, dict):
+            yield from keywords(value, root, f"{path}/{key}", seen)
+        elif key not in SHEDDABLE and key not in ("$ref", "$defs") and not key.startswith("x-"):
+            yield path, key
+
+
+def lost(tool: Tool, item: Any, operation: Any, root: Any) -> list[tuple[str, str]]:
+    schema = tool.parameters
+    found = []
+    for parameter in [*item.get("parameters", []), *operation.get("parameters", [])]:
+        there = set(keywords(schema["properties"][parameter["name"]], schema))
+        found += [place for place in keywords(parameter["schema"], root) if place not in there]
+    body = operation.get("requestBody")
+    while body and "$ref" in body:
+        body = root["components"]["requestBodies"][body["$ref"].rpartition("/")[2]]
+    if body:
+        content = body["content"]
+        kind = next(name for name in ("application/json", "multipart/form-data", *content) if name in content)
+        there = set(keywords(schema["properties"]["body"], schema))
+        found += [place for place in keywords(content[kind]["schema"], root) if place not in there]
+    return found
+
+
+@needs_corpora
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_canonical_schema_has_every_keyword_of_the_document(document: str) -> None:
+    import yaml
+
+    root = yaml.load(corpus(document).read_bytes(), yaml.CSafeLoader)
+    tools = {tool.name: tool for tool in load_openapi(OpenApiConfig(openapi=corpus(document)))}
+    checked = 0
+    for item in root["paths"].values():
+        for operation in (value for value in item.values() if isinstance(value, dict) and "responses" in value):
+            assert lost(tools[operation["operationId"]], item, operation, root) == []
+            checked += 1
+    assert checked == DOCUMENTS[document]
+
+
+def test_the_check_of_keywords_can_fail() -> None:
+    whole = {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"type": "string"}}}
+    assert ("/a", "type") in set(keywords(whole, whole))
+    assert ("/a", "pattern") not in set(keywords(whole, whole))
+
+
+PETS = {
+    "openapi": "3.0.3",
+    "servers": [{"url": "https://pets.example/v1"}],
+    "paths": {
+        "/pets/{id}": {
+            "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}],
+            "get": {
+                "operationId": "getPet",
+                "summary": "Find a pet.",
+                "parameters": [
+                    {"name": "fields", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}}
+                ],
+                "security": [{"key": []}],
+            },
+            "put": {
+                "operationId": "savePet",
+                "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+            },
+        }
+    },
+    "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}},
+}
+
+
+class PetStore:
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, str | None, str]] = []
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        key = request.headers.get("X-Key")
+        self.seen.append((request.method, request.path_qs, key, await request.text()))
+        if request.path.endswith("/404"):
+            return web.json_response({"message": f"no pet 404 for {key}"}, status=404)
+        return web.json_response({"id": int(request.path.rpartition("/")[2]), "key": key})
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[PetStore]:
+    running = PetStore()
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", running.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    running.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    yield running
+    await runner.cleanup()
+
+
+async def run(backend: str, tools: Any, *answers: Any) -> RunResult:
+    agent = create_agent(backend=backend, model=script(*answers), tools=tools)
+    try:
+        return await agent.run("Go.", record_exchanges=True)
+    finally:
+        await agent.aclose()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_an_agent_calls_a_real_server(
+    backend: str, store: PetStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PET_KEY", "very-s3cret")
+    file = tmp_path / "pets.json"
+    file.write_text(json.dumps(PETS))
+    config = OpenApiConfig.model_validate(
+        {"openapi": file, "base_url": store.url, "allow_private": True, "auth": {"key": {"env": "PET_KEY"}}}
+    )
+    result = await run(
+        backend,
+        [config],
+        call("getPet", id=7, fields=["name", "a b"]),
+        call("savePet", id=7, body={"name": "Rex"}),
+        call("getPet", id=404),
+        call("getPet", id=0),
+        {"text": "done"},
+    )
+    assert store.seen == [
+        ("GET", "/v1/pets/7?fields=name&fields=a%20b", "very-s3cret", ""),
+        ("PUT", "/v1/pets/7", None, '{"name":"Rex"}'),
+        ("GET", "/v1/pets/404", "very-s3cret", ""),
+    ]
+    contents = [record.content for record in result.tool_calls]
+    assert contents[:2] == ['{"id":7,"key":"***"}', '{"id":7,"key":null}']
+    assert "HTTP 404 Not Found: no pet 404 for ***" in (contents[2] or "")
+    assert "id: 0 given, must be at least 1" in (contents[3] or "")
+    assert [record.error.kind if record.error else None for record in result.tool_calls] == [
+        None,
+        None,
+        "tool_error",
+        "invalid_input",
+    ]
+    assert "very-s3cret" not in result.model_dump_json()
+    assert "very-s3cret" not in repr(config)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_loopback_is_refused_by_default(backend: str, store: PetStore, tmp_path: Path) -> None:
+    file = tmp_path / "pets.json"
+    port = store.url.split(":")[2].split("/")[0]
+    file.write_text(json.dumps(PETS | {"servers": [{"url": f"http://0x7f.1:{port}"}]}))  # a name, not an address
+    result = await run(
+        backend, load_openapi(OpenApiConfig(openapi=file)), call("savePet", id=7, body={}), {"text": "x"}
+    )
+    assert "is not a public address: calls to it need allow_private: true" in (result.tool_calls[0].content or "")
+    assert store.seen == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_config_file_names_a_document_beside_it(backend: str, tmp_path: Path) -> None:
+    (tmp_path / "pets.json").write_text(json.dumps(PETS))
+    (tmp_path / "answers.yaml").write_text("answers: [{text: ok}]")
+    (tmp_path / "agent.yaml").write_text(
+        f"backend: {backend}\nmodel: script:answers.yaml\ntools: [{{openapi: pets.json, include: ['get*']}}]\n"
+    )
+    result = create_agent(tmp_path / "agent.yaml").run_sync("Go.", record_exchanges=True)
+    offered = json.loads(result.exchanges[0].sent)["tools"]
+    assert [tool["function"]["name"] for tool in offered] == ["getPet"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_schema_that_is_none_is_named_before_anything_is_sent(backend: str, tmp_path: Path) -> None:
+    bad = copy.deepcopy(PETS)
+    bad["paths"]["/pets/{id}"]["parameters"][0]["schema"] = {"type": "strnig"}  # type: ignore[index]
+    file = tmp_path / "pets.json"
+    file.write_text(json.dumps(bad))
+    (tool, _) = load_openapi(OpenApiConfig(openapi=file))
+    agent = create_agent(backend=backend, model=script({"text": "ok"}), tools=[tool])
+    with pytest.raises(ToolDefinitionError, match="tool 'getPet': parameters are no valid JSON Schema"):
+        agent.run_sync("Go.")
+
+
+def thousand() -> dict[str, Any]:
+    """The shipped document, repeated under new prefixes up to 1,000 operations."""
+    document: dict[str, Any] = json.loads(corpus("discord.openapi.json").read_bytes())
+    paths: dict[str, Any] = {}
+    left = 1_000
+    for round_ in range(5):
+        for path, item in document["paths"].items():
+            kept: dict[str, Any] = {}
+            for key, value in item.items():
+                if key == "parameters":
+                    kept[key] = value
+                elif left:
+                    kept[key] = {**value, "operationId": f"v{round_}_{value['operationId']}"}
+                    left -= 1
+            paths[f"/v{round_}{path}"] = kept
+    return {**document, "paths": paths}
+
+
+@needs_corpora
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".json", ".yaml"])
+def test_a_thousand_operations_are_a_catalogue_in_less_than_two_seconds(tmp_path: Path, suffix: str) -> None:
+    import yaml
+
+    file = tmp_path / f"large{suffix}"
+    document = thousand()
+
+    class Dumper(yaml.CSafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    text = json.dumps(document, indent=2) if suffix == ".json" else yaml.dump(document, Dumper=Dumper)
+    file.write_text(text)
+    start, clock = time.process_time(), time.perf_counter()
+    tools = load_openapi(OpenApiConfig(openapi=file))
+    seconds, waited = time.process_time() - start, time.perf_counter() - clock
+    print(f"{len(text) / 1e6:.1f} MB of {suffix}: {len(tools)} tools in {seconds:.2f} s of CPU, {waited:.2f} s in all")
+    assert len(tools) == 1_000
+    assert seconds < 2.0
+
+
+PYTHON = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
+
+
+def model_of(tool: Tool) -> Any:
+    from pydantic import Field, create_model
+
+    schema = tool.parameters
+    fields: dict[str, Any] = {}
+    for index, (name, stated) in enumerate(schema["properties"].items()):
+        kind = stated.get("type")
+        given = ... if name in schema.get("required", ()) else None
+        python = PYTHON.get(kind, Any) if isinstance(kind, str) else Any
+        fields[f"f{index}"] = (python, Field(given, alias=name, description=stated.get("description")))
+    return create_model(tool.name, **fields)
+
+
+def own_langchain(tools: list[Tool]) -> object:
+    from langchain.agents import create_agent as create
+    from langchain_core.tools import StructuredTool
+    from langchain_openai import ChatOpenAI
+
+    async def work(**_: Any) -> str:
+        return "done"
+
+    model = ChatOpenAI(model="m", base_url="http://127.0.0.1:9/v1", api_key="k")  # type: ignore[arg-type]
+    native = [
+        StructuredTool(name=tool.name, description=tool.description, args_schema=model_of(tool), coroutine=work)
+        for tool in tools
+    ]
+    return create(model, native, system_prompt="Be brief.")
+
+
+def own_llamaindex(tools: list[Tool]) -> object:
+    from llama_index.core.agent.workflow import FunctionAgent
+    from llama_index.core.tools import FunctionTool
+    from llama_index.llms.openai_like import OpenAILike
+
+    async def work(**_: Any) -> str:
+        return "done"
+
+    llm = OpenAILike(model="m", api_base="http://127.0.0.1:9/v1", api_key="k", is_function_calling_model=True)
+    native = [
+        FunctionTool.from_defaults(
+            async_fn=work, name=tool.name, description=tool.description, fn_schema=model_of(tool)
+        )
+        for tool in tools
+    ]
+    return FunctionAgent(tools=native, llm=llm, system_prompt="Be brief.")  # type: ignore[arg-type]
+
+
+@needs_corpora
+@pytest.mark.slow
+def test_an_agent_with_twenty_tools_is_built_faster_than_the_framework_builds_its_own() -> None:
+    own: dict[str, Callable[[list[Tool]], object]] = {"langchain": own_langchain, "llamaindex": own_llamaindex}
+    own = {name: build for name, build in own.items() if name in BACKENDS}
+    if not own:
+        pytest.skip("no framework is installed")
+    config = OpenApiConfig(openapi=corpus("discord.openapi.json"))
+    model = ModelConfig(name="m", base_url="http://127.0.0.1:9/v1")
+
+    def ours(backend: str) -> Callable[[list[Tool]], object]:
+        return lambda tools: create_agent(backend=backend, model=model, tools=tools, instructions="Be brief.").native
+
+    contenders = {f"own {name}": build for name, build in own.items()}
+    contenders |= {f"ours {name}": ours(name) for name in ["custom", *own]}
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    ready = load_openapi(config)[40:60]
+    [tool.parameters for tool in ready]  # the framework is given them ready, and we are not
+    for round_ in range(9):
+        for name, build in contenders.items():
+            tools = ready if name.startswith("own") else load_openapi(config)[40:60]
+            gc.collect()
+            start = time.process_time()
+            kept = build(tools)
+            if round_ >= 2:  # the first ones load the framework
+                times[name].append(time.process_time() - start)
+            del kept
+    middle = {name: statistics.median(values) for name, values in times.items()}
+    ratios = {name: middle[f"ours {name}"] / middle[f"own {name}"] for name in own}
+    ratios["custom"] = max(middle["ours custom"] / middle[f"own {name}"] for name in own)
+    print({name: f"{value * 1000:.1f} ms" for name, value in middle.items()}, ratios)
+    assert ratios.pop("custom") <= 0.25
+    assert all(ratio <= 0.8 for ratio in ratios.values()), ratios

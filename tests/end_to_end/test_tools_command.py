@@ -1,0 +1,196 @@
+"""`unified-agents tools check`, and the corpora through it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from unified_agents import Tool, backend_info, backend_names, check_tools, load_catalogue
+from unified_agents.cli.commands import app
+
+BACKENDS = [name for name in backend_names() if backend_info(name).installed]
+CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")
+NOTHING = {"lost": 0, "added": 0, "changed": 0, "refused": 0}
+needs_corpora = pytest.mark.skipif(CORPORA is None, reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora")
+
+MODULE = '''\
+from typing import Annotated, Literal
+from pydantic import Field
+from unified_agents import Tool, tool
+
+@tool
+def book(seats: Annotated[int, Field(ge=1, le=9)], row: Literal["a", "b"] = "a") -> str:
+    """Book seats.
+
+    Args:
+        seats: How many.
+    """
+    return "booked"
+
+orders = [Tool(name="orders.find", parameters={"properties": {"id": {"pattern": "^[A-Z]"}}}, handler=lambda id="": id)]
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder that the command is called in."""
+    (tmp_path / "shop_tools.py").write_text(MODULE)
+    (tmp_path / "catalogue.yaml").write_text("tools: [{python: shop_tools}, {python: 'shop_tools:orders', prefix: x.}]")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    sys.modules.pop("shop_tools", None)
+
+
+def check(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["tools", "check", *arguments], env={"COLUMNS": "200"})
+
+
+def test_what_reaches_the_model_is_shown_keyword_by_keyword(folder: Path) -> None:
+    done = check("catalogue.yaml")
+    assert done.exit_code == 0, done.stderr
+    for backend in BACKENDS:
+        assert backend in done.stdout
+    assert "x.orders.find on " in done.stdout
+    assert "(on the wire x_orders_find)" in done.stdout
+    assert "/properties/id/pattern" in done.stdout
+    assert '"^[A-Z]"' in done.stdout
+    assert "the translation does not carry this keyword" in done.stdout
+
+
+def test_as_json(folder: Path) -> None:
+    done = check("catalogue.yaml", "--json", "--handling", "unified")
+    report = json.loads(done.stdout)
+    assert [stack["backend"] for stack in report["stacks"]] == BACKENDS
+    assert all(stack == stack | NOTHING for stack in report["stacks"])
+    assert {row["tool"] for row in report["tools"]} == {"book", "x.orders.find"}
+    assert report["beyond_threshold"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--handling", "unified", "--fail-on", "changed"), 0),
+        (("--handling", "both", "--fail-on", "lost"), 0),
+        (("--handling", "native", "--fail-on", "none"), 0),
+        (("--handling", "native", "--fail-on", "lost", "--backends", "custom"), 0),
+        (("--handling", "native", "--fail-on", "lost"), 1),
+    ],
+)
+def test_the_exit_code_follows_the_threshold(folder: Path, arguments: tuple[str, ...], code: int) -> None:
+    assert check("shop_tools", *arguments).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("no_such_file.yaml",), "cannot be read"),
+        (("no_such_module",), "importing no_such_module failed"),
+        (("shop_tools:boook",), "did you mean 'book'"),
+        (("shop_tools", "--backends", "custm"), "custm"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = check(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def mcp_tools() -> list[Tool]:
+    """The tools of all servers, with the server's name before each."""
+    tools = []
+    for file in sorted((Path(CORPORA or "") / "mcp").glob("*.json")):
+        for item in json.loads(file.read_text())["tools"]:
+            tools.append(
+                Tool(
+                    name=f"{file.stem}.{item['name']}",
+                    description=item.get("description") or "",
+                    parameters=item["inputSchema"],
+                    handler=lambda **_: None,
+                )
+            )
+    return tools
+
+
+def as_schema(value: Any) -> Any:
+    """BFCL's words for types as JSON Schema's, at every depth."""
+    words = {"dict": "object", "float": "number", "tuple": "array"}
+    if isinstance(value, list):
+        return [as_schema(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {key: as_schema(item) for key, item in value.items() if key != "optional" or isinstance(item, dict)}
+    if isinstance(plain.get("type"), str):
+        plain["type"] = words.get(plain["type"], plain["type"])
+        if plain["type"] == "any":
+            del plain["type"]
+    return plain
+
+
+def bfcl_tools() -> list[Tool]:
+    """Every function document, each once."""
+    documents: dict[str, dict[str, Any]] = {}
+    for file in sorted((Path(CORPORA or "") / "bfcl").glob("*.jsonl.gz")):
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            for entry in map(json.loads, lines):
+                functions = entry.get("function") or []
+                for document in [functions] if isinstance(functions, dict) else functions:
+                    documents[json.dumps(document, sort_keys=True)] = document
+    return [
+        Tool(
+            name=f"{document['name']}.{number}",
+            description=document["description"],
+            parameters=as_schema(document["parameters"]),
+            handler=lambda **_: None,
+        )
+        for number, document in enumerate(documents.values())
+    ]
+
+
+@needs_corpora
+async def test_the_112_mcp_tools_reach_every_stack_whole(record_property: Any) -> None:
+    tools = mcp_tools()
+    assert len(tools) == 112
+    report = await check_tools(tools)
+    for backend in BACKENDS:
+        assert report.counts(backend, "unified") == NOTHING
+    record_property("mcp_native", {backend: report.counts(backend, "native") for backend in BACKENDS})
+    print({backend: report.counts(backend, "native") for backend in BACKENDS})
+    assert any(report.counts(backend, "native")["lost"] for backend in BACKENDS)  # the check can see a loss
+
+
+@needs_corpora
+@pytest.mark.slow
+async def test_all_functions_of_bfcl_reach_every_stack_whole(record_property: Any) -> None:
+    tools = bfcl_tools()
+    assert len(tools) > 1_600
+    report = await check_tools(tools, handlings=["unified"])
+    assert len(report.tools) == len(tools) * len(BACKENDS)
+    for backend in BACKENDS:
+        assert report.counts(backend, "unified") == NOTHING
+    record_property("bfcl_functions", len(tools))
+    print(len(tools), sum(row.keywords for row in report.tools) // len(BACKENDS))
+
+
+@needs_corpora
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "operations"), [("petstore.openapi.yaml", 19), ("discord.openapi.json", 242)])
+async def test_every_openapi_operation_reaches_every_stack_whole(file: str, operations: int, tmp_path: Path) -> None:
+    place = tmp_path / "catalogue.yaml"
+    source = {"file": str(Path(CORPORA or "") / "openapi" / file), "base_url": "https://api.example.com"}
+    place.write_text(json.dumps({"tools": [{"openapi": source}]}))
+    with load_catalogue(place) as catalogue:
+        assert len(catalogue.tools) == operations
+        report = await check_tools(catalogue.tools, handlings=["unified"])
+    for backend in BACKENDS:
+        assert report.counts(backend, "unified") == NOTHING

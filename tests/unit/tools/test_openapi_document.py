@@ -1,0 +1,182 @@
+"""OpenAPI documents: reading them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unified_agents import ConfigError, OpenApiConfig, Tool, ToolDefinitionError, load_openapi
+
+GET = {"responses": {"200": {"description": "ok"}}}
+
+
+def document(paths: Any, **more: Any) -> dict[str, Any]:
+    return {"openapi": "3.1.0", "servers": [{"url": "https://api.example.com/v1"}], "paths": paths, **more}
+
+
+def load(tmp_path: Path, content: Any, suffix: str = ".json", **options: Any) -> list[Tool]:
+    path = tmp_path / f"api{suffix}"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return load_openapi(OpenApiConfig(openapi=path, **options))
+
+
+def names(tools: list[Tool]) -> list[str]:
+    return [tool.name for tool in tools]
+
+
+YAML = """
+openapi: 3.0.3
+servers: [{url: 'https://{region}.example.com', variables: {region: {default: eu}}}]
+paths:
+  /things:
+    get:
+      operationId: list
+      summary: All things.
+      description: In order.
+      parameters:
+        - {name: country, in: query, schema: {type: string, enum: [no, se, 12:30, 2020-01-01]}}
+      responses:
+        200: {description: ok}
+    post: &post
+      deprecated: true
+      responses: {200: {description: ok}}
+  /things/{id}/parts:
+    put: *post
+"""
+
+
+class TestReading:
+    def test_yaml_has_the_values_of_json_only(self, tmp_path: Path) -> None:
+        tools = load(tmp_path, YAML, ".yaml")
+        assert tools[0].parameters["properties"]["country"]["enum"] == ["no", "se", "12:30", "2020-01-01"]
+
+    def test_each_operation_is_a_tool_named_by_its_id_or_by_method_and_path(self, tmp_path: Path) -> None:
+        tools = load(tmp_path, YAML, ".yaml")
+        assert names(tools) == ["list", "post_things", "put_things_id_parts"]
+        assert tools[0].description == "All things.\n\nIn order."
+        assert tools[1].description == "Deprecated."
+        assert tools[2].parameters["required"] == ["id"]  # no parameter is declared for the slot, and it is there
+
+    def test_json_is_yaml_too(self, tmp_path: Path) -> None:
+        assert names(load(tmp_path, document({"/a": {"get": GET}}), ".yaml")) == ["get_a"]
+
+    def test_ids_given_twice_are_told_apart(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        same = GET | {"operationId": "same"}
+        tools = load(tmp_path, document({"/a": {"get": same}, "/b/{x}": {"get": same}}))
+        assert names(tools) == ["same", "get_b_x"]
+        assert "two operations have the id 'same'" in caplog.text
+
+    def test_reading_methods_of_http_that_may_be_repeated_makes_idempotent_tools(self, tmp_path: Path) -> None:
+        tools = load(tmp_path, document({"/a": {"get": GET, "post": GET, "delete": GET}}))
+        assert {tool.name: tool.options.idempotent for tool in tools} == {
+            "get_a": True,
+            "post_a": False,
+            "delete_a": True,
+        }
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "broken JSON": ('{"openapi": ', "not valid JSON"),
+    "a list": ([1], "must be an OpenAPI document, not list"),
+    "no version": ({"paths": {}}, "must be an OpenAPI 3.0 or 3.1 document, found none"),
+    "Swagger": ({"swagger": "2.0"}, r"found version '2.0': convert it first"),
+    "another dialect": (document({}, jsonSchemaDialect="http://json-schema.org/draft-07/schema#"), "jsonSchemaDialect"),
+    "no server": (document({}, servers=[]), "names no server: give base_url"),
+    "relative server": (document({}, servers=[{"url": "/v1"}]), "no http or https URL: give base_url"),
+    "file server": (document({}, servers=[{"url": "file:///etc"}]), "no http or https URL"),
+    "password in the server": (document({}, servers=[{"url": "https://me:pw@a.example"}]), "use auth instead"),
+    "remote reference": (
+        document({"/a": {"get": {"requestBody": {"$ref": "https://evil.example/x.json#/a"}}}}),
+        "is another document, which is never fetched: put it into this file",
+    ),
+    "file reference": (document({"/a": {"$ref": "../secret.yaml"}}), "is another document, which is never fetched"),
+    "lost reference": (document({"/a": {"$ref": "#/paths/~1b"}}), "leads nowhere: '~1b' is not there"),
+    "anchor": (document({"/a": {"$ref": "#here"}}), "must be a path, such as"),
+    "path that is no object": (document({"/a": 3}), "/a must be an object, not int"),
+    "circle of paths": (document({"/a": {"$ref": "#/paths/~1a"}}), "leads back to itself"),
+}
+
+
+class TestRefusing:
+    @pytest.mark.parametrize("case", REFUSED)
+    def test_what_cannot_be_used_is_refused_with_the_file_and_the_reason(self, tmp_path: Path, case: str) -> None:
+        content, reason = REFUSED[case]
+        with pytest.raises(ConfigError, match=reason) as caught:
+            load(tmp_path, content)
+        assert str(tmp_path / "api.json") in str(caught.value)
+
+    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="cannot be read: No such file"):
+            load_openapi(OpenApiConfig(openapi=tmp_path / "none.json"))
+
+    def test_a_document_is_a_file(self) -> None:
+        with pytest.raises(ValueError, match="documents are not fetched; download it"):
+            OpenApiConfig.model_validate({"openapi": "https://example.com/openapi.json"})
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("a: [1", "line 2, column 1: not valid YAML"),
+            ("a: 1\na: 2", "line 2, column 1: not valid YAML: the key 'a' is given twice"),
+            ("a: &a [*a]", r"the alias \*a stands before or within what it means"),
+            ("a: 1\n---\nb: 2", "more than one document"),
+            ("[" * 5000, "nested too deeply"),
+            (
+                "\n".join(["a0: &a0 [1]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10))]),
+                "write them out",
+            ),
+        ],
+        ids=["broken", "key twice", "endless", "two documents", "deep", "bomb"],
+    )
+    def test_yaml_that_cannot_be_used(self, tmp_path: Path, text: str, reason: str) -> None:
+        with pytest.raises(ConfigError, match=reason):
+            load(tmp_path, text, ".yaml")
+
+    def test_what_only_looks_like_a_reference_is_none(self, tmp_path: Path) -> None:
+        body = {
+            "type": "object",
+            "properties": {"$ref": {"type": "string"}, "example": {"type": "integer"}},
+            "example": {"$ref": "https://elsewhere.example/"},
+        }
+        content = {"application/json": {"schema": body}}
+        (tool,) = load(tmp_path, document({"/a": {"post": {**GET, "requestBody": {"content": content}}}}))
+        assert tool.parameters["properties"]["body"]["properties"]["$ref"] == {"type": "string"}
+        assert tool.parameters["properties"]["body"]["properties"]["example"] == {"type": "integer"}
+
+    def test_a_schema_that_is_none_is_refused_when_it_is_needed_and_harms_no_other_tool(self, tmp_path: Path) -> None:
+        bad = {**GET, "parameters": [{"name": "q", "in": "query", "schema": {"type": "strnig"}}]}
+        tools = load(tmp_path, document({"/a": {"get": bad}, "/b": {"get": GET}}))
+        assert tools[1].parameters == {"type": "object", "properties": {}, "additionalProperties": False}
+        with pytest.raises(ToolDefinitionError, match="tool 'get_a': parameters are no valid JSON Schema"):
+            tools[0].parameters  # noqa: B018
+
+    @pytest.mark.parametrize(
+        "parameter",
+        [{"in": "query"}, {"name": "q", "in": "body"}, {"name": "q", "in": "query", "schema": 3}],
+        ids=["no name", "no place", "no schema"],
+    )
+    def test_a_parameter_that_is_none_is_refused_with_the_tool_s_name(self, tmp_path: Path, parameter: Any) -> None:
+        (tool,) = load(tmp_path, document({"/a": {"get": {**GET, "parameters": [parameter]}}}))
+        with pytest.raises(ToolDefinitionError, match="tool 'get_a': "):
+            tool.parameters  # noqa: B018
+
+
+class TestSize:
+    def test_a_thousand_operations_of_three_megabytes_are_tools_in_less_than_two_seconds(self, tmp_path: Path) -> None:
+        large = {
+            "type": "object",
+            "properties": {f"p{n}": {"type": "string", "description": "x" * 100} for n in range(15)},
+        }
+        body = {"requestBody": {"content": {"application/json": {"schema": large}}}}
+        path = tmp_path / "large.json"
+        path.write_text(json.dumps(document({f"/v{n}/a": {"post": {**GET, **body}} for n in range(1_000)}), indent=1))
+        assert path.stat().st_size > 3_000_000
+        start = time.process_time()
+        tools = load_openapi(OpenApiConfig(openapi=path))
+        assert time.process_time() - start < 2.0
+        assert len(tools) == 1_000
+        assert len(tools[999].parameters["properties"]["body"]["properties"]) == 15

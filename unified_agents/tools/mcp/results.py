@@ -1,0 +1,96 @@
+"""From an MCP result to what the model reads. Importing this loads the `mcp` package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from mcp_types import (
+    AudioContent,
+    BlobResourceContents,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    TextContent,
+)
+from pydantic import ValidationError
+
+from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
+
+
+class Redaction:
+    """Puts `[NAME]` in the place of each secret.
+
+    Args:
+        secrets: Value to the name of its environment variable.
+    """
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        pairs = {value: f"[{name}]" for value, name in secrets.items()}
+        escaped = {json.dumps(value)[1:-1]: shown for value, shown in pairs.items()}
+        self._pairs = sorted((pairs | escaped).items(), key=lambda pair: -len(pair[0]))
+
+    def __call__(self, text: str) -> str:
+        """The text without secrets."""
+        for value, shown in self._pairs:
+            text = text.replace(value, shown)
+        return text
+
+
+def result_value(result: CallToolResult, redact: Redaction) -> str | Part | list[Part]:
+    """What a tool's handler returns: text where there is nothing else, else parts.
+
+    Several texts are joined by line breaks. Structured content stands in for content that is missing.
+    """
+    parts = [_part(block, redact) for block in result.content]
+    if not parts:
+        return redact(_structured(result))
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    if len(texts) == len(parts):
+        return "\n".join(texts)
+    return parts if len(parts) > 1 else parts[0]
+
+
+def error_text(result: CallToolResult) -> str:
+    """What an error result says."""
+    texts = [block.text for block in result.content if isinstance(block, TextContent)]
+    return "\n".join(texts).strip() or _structured(result) or "the tool failed and gave no reason"
+
+
+def _structured(result: CallToolResult) -> str:
+    if result.structured_content is None:
+        return ""
+    return json.dumps(result.structured_content, ensure_ascii=False, separators=(",", ":"))
+
+
+def _part(block: ContentBlock, redact: Redaction) -> Part:
+    if isinstance(block, TextContent):
+        return TextPart(text=redact(block.text))
+    if isinstance(block, ImageContent):
+        return _data(block.data, block.mime_type, "image")
+    if isinstance(block, AudioContent):
+        return _data(block.data, block.mime_type, "audio")
+    if isinstance(block, EmbeddedResource):
+        resource = block.resource
+        if isinstance(resource, BlobResourceContents):
+            return _data(resource.blob, resource.mime_type or "application/octet-stream", _file_name(resource.uri))
+        return TextPart(text=redact(f"[resource {resource.uri}]\n{resource.text}"))
+    about = ", ".join(text for text in (block.mime_type, block.description) if text)
+    return TextPart(text=redact(f"[link to resource {block.name}: {block.uri}{f' ({about})' if about else ''}]"))
+
+
+def _data(data: str, mime_type: str, name: str) -> Part:
+    try:
+        if mime_type.startswith("image/"):
+            return ImagePart(data=data, mime_type=mime_type)
+        return FilePart(data=data, mime_type=mime_type.partition(";")[0].strip(), name=name)
+    except ValidationError:
+        return TextPart(text=f"[{name} {mime_type:.80}: the server's data is not valid base64, or has no MIME type]")
+
+
+def _file_name(uri: Any) -> str:
+    return PurePosixPath(unquote(urlsplit(str(uri)).path)).name or "resource"

@@ -1,0 +1,231 @@
+"""Our tools behind the `mcp` SDK's server. Importing this loads the `mcp` package."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import json
+import logging
+import re
+import socket
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
+from typing import Any, cast
+from urllib.parse import quote
+
+import uvicorn
+from mcp import MCPError
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp_types import (
+    INVALID_PARAMS,
+    BlobResourceContents,
+    CallToolRequestParams,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+)
+from mcp_types import Tool as ListedTool
+
+from unified_agents import wording
+from unified_agents.errors import ConfigError, InvalidInputError, ToolFailedError
+from unified_agents.run.threads import DaemonThreads
+from unified_agents.tools.content import to_content
+from unified_agents.tools.definition import Tool, ToolContext
+from unified_agents.tools.mcp.standard_input import standard_input
+from unified_agents.tools.names import provider_names
+from unified_agents.tools.parts import ImagePart, Part, TextPart
+
+logger = logging.getLogger("unified_agents.tools.mcp")
+
+_LEGAL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_HOST = "127.0.0.1"
+_PATH = "/mcp"
+_GOODBYE = 2
+
+_threads = DaemonThreads(name="unified-agents-mcp-tool")
+
+_Report = tuple[float, float | None, str]
+
+
+def make_server(tools: Sequence[Tool], name: str) -> Server[Any]:
+    """An MCP server that offers these tools; see `serve`.
+
+    Raises:
+        ConfigError: two tools have the same name.
+    """
+    offered = _offered(tools)
+    listed = ListToolsResult(
+        tools=[
+            ListedTool(name=shown, description=tool.description or None, input_schema=tool.parameters)
+            for shown, tool in offered.items()
+        ]
+    )
+
+    async def on_list(context: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
+        return listed
+
+    async def on_call(context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+        tool = offered.get(params.name)
+        if tool is None:
+            raise MCPError(INVALID_PARAMS, wording.unknown_tool(params.name, list(offered)))
+        return await _Served(context, tool, params.arguments or {}).result()
+
+    return Server(name, on_list_tools=on_list, on_call_tool=on_call)
+
+
+async def serve_stdio(server: Server[Any], ready: Callable[[str], None]) -> None:
+    """Serve the client that started this process, until it hangs up."""
+    with standard_input() as lines:
+        async with stdio_server(stdin=cast("Any", lines)) as (read, write):  # it only iterates over them
+            ready("stdio")
+            await server.run(read, write, server.create_initialization_options())
+
+
+async def serve_http(server: Server[Any], port: int, ready: Callable[[str], None]) -> None:
+    """Serve on the loopback interface, until cancelled or interrupted.
+
+    Raises:
+        ConfigError: the port is taken.
+    """
+    with _listening(port) as listener:
+        app = server.streamable_http_app(streamable_http_path=_PATH, host=_HOST)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_GOODBYE
+        )
+        http = _Http(config, lambda: ready(f"http://{_HOST}:{listener.getsockname()[1]}{_PATH}"))
+        serving = asyncio.create_task(http.serve(sockets=[listener]), name="unified-agents MCP server")
+        try:
+            await asyncio.shield(serving)
+        finally:
+            http.should_exit = True
+            await asyncio.wait([serving])
+
+
+class _Http(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _listening(port: int) -> socket.socket:
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"cannot listen on {_HOST}:{port}: {error.strerror}; give another --port") from error
+    return listener
+
+
+def _offered(tools: Sequence[Tool]) -> dict[str, Tool]:
+    """The tools under names that MCP takes: their own, or mapped ones."""
+    legal = {tool.name for tool in tools if _LEGAL.fullmatch(tool.name)}
+    mapped = provider_names([tool.name for tool in tools if tool.name not in legal], taken=legal)
+    names = [mapped.get(tool.name, tool.name) for tool in tools]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"two tools have the name {twice!r}: rename one, or give its source a prefix")
+    return dict(zip(names, tools, strict=True))
+
+
+class _Served:
+    """One call, from start to end."""
+
+    def __init__(self, context: ServerRequestContext[Any], tool: Tool, arguments: Mapping[str, Any]) -> None:
+        self._context = context
+        self._tool = tool
+        self._arguments = arguments
+        self._loop = asyncio.get_running_loop()
+        self._reports: asyncio.Queue[_Report | None] = asyncio.Queue()
+
+    async def result(self) -> CallToolResult:
+        """What the client gets."""
+        try:
+            arguments = self._tool.validate(json.dumps(self._arguments))
+        except InvalidInputError as error:
+            return _error(wording.invalid_arguments(self._tool.name, error.problems))
+        except ToolFailedError as error:
+            return _error(wording.tool_failed(self._tool.name, error))
+        telling = asyncio.create_task(self._tell())
+        try:
+            return await self._run(arguments)
+        finally:
+            self._reports.put_nowait(None)
+            await asyncio.wait([telling])
+            if telling.done() and not telling.cancelled() and (failure := telling.exception()):
+                logger.info("progress of %s was not told: %s", self._tool.name, failure)
+
+    async def _run(self, arguments: dict[str, Any]) -> CallToolResult:
+        name = self._tool.name
+        try:
+            async with asyncio.timeout(self._tool.timeout) as clock:
+                value = await self._called(arguments)
+        except TimeoutError as error:
+            if clock.expired() and self._tool.timeout is not None:
+                return _error(wording.tool_timed_out(name, self._tool.timeout))
+            return _error(wording.tool_failed(name, error))
+        except ToolFailedError as error:
+            return _error(str(error))
+        except Exception as error:  # whatever a tool raises is told to the client
+            return _error(wording.tool_failed(name, error))
+        try:
+            text, parts = to_content(value, self._tool.max_result_chars)
+        except ToolFailedError as error:
+            return _error(wording.unusable_result(name, str(error)))
+        return CallToolResult(content=[_block(part) for part in parts] or [TextContent(text=text)])
+
+    async def _called(self, arguments: dict[str, Any]) -> Any:
+        context = ToolContext(
+            run_id=uuid.uuid4().hex,
+            call_id=str(self._context.request_id),
+            step=0,
+            tool=self._tool.name,
+            on_progress=self._report,
+        )
+        call = functools.partial(self._tool.handler, **self._tool.arguments_for(arguments, context))
+        if self._tool.is_async:
+            return await call()
+        future = _threads.submit(copy_context().run, call)
+        try:
+            value = await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if future.running():
+                _threads.abandon()
+            raise
+        return await value if inspect.isawaitable(value) else value
+
+    def _report(self, progress: float, total: float | None, message: str) -> None:
+        self._loop.call_soon_threadsafe(self._reports.put_nowait, (progress, total, message))
+
+    async def _tell(self) -> None:
+        while (report := await self._reports.get()) is not None:
+            progress, total, message = report
+            await self._context.session.report_progress(progress, total, message or None)
+
+
+def _error(text: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=text)], is_error=True)
+
+
+def _block(part: Part) -> ContentBlock:
+    if isinstance(part, TextPart):
+        return TextContent(text=part.text)
+    if isinstance(part, ImagePart):
+        return ImageContent(data=part.data, mime_type=part.mime_type)
+    resource = BlobResourceContents(uri=f"file:///{quote(part.name)}", mime_type=part.mime_type, blob=part.data)
+    return EmbeddedResource(resource=resource)

@@ -1,0 +1,81 @@
+"""Where calls may go: which hosts, and which addresses."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Set
+
+from aiohttp import ThreadedResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from unified_agents.errors import ToolFailedError
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class PrivateAddressError(OSError):
+    """A name stands for an address that is not public."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address, v4 or v6, is one of the public internet. What is no address is not."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
+        if inner is None and parsed in _NAT64:
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        if inner is not None and not is_public(str(inner)):
+            return False
+    return parsed.is_global and not parsed.is_multicast
+
+
+def check_target(url: URL, hosts: Set[str], allow_private: bool) -> None:
+    """See that a call may go to a URL. The addresses of a name are looked at later, by `PublicResolver`.
+
+    Raises:
+        ToolFailedError: it may not; the message says which key of the config to change.
+    """
+    host = (url.host or "").lower()
+    if url.scheme not in {"http", "https"} or not host:
+        raise ToolFailedError(f"calls go to http and https only, not to {url.scheme or 'a place without a scheme'}")
+    if host not in hosts:
+        raise ToolFailedError(f"calls to {host} are not allowed: add it to allow_hosts")
+    if not allow_private and _is_private_name(host):
+        raise ToolFailedError(f"{host} is not a public address: calls to it need allow_private: true")
+
+
+def _is_private_name(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    is_number = ":" in host or host.replace(".", "").isdigit()  # what the HTTP client takes for an address
+    return is_number and not is_public(host)
+
+
+class PublicResolver(AbstractResolver):
+    """Looks names up, and refuses those that stand for an address which is not public."""
+
+    def __init__(self) -> None:
+        self._inner = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a name.
+
+        Raises:
+            PrivateAddressError: one of them is not public.
+        """
+        found = await self._inner.resolve(host, port, family)
+        for result in found:
+            if not is_public(result["host"]):
+                raise PrivateAddressError(f"{host} is not a public address: calls to it need allow_private: true")
+        return found
+
+    async def close(self) -> None:
+        """Nothing is held."""
+        await self._inner.close()

@@ -1,0 +1,127 @@
+"""What stands before a server, for all runs of an agent together: how many requests at once, and whether any at all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from unified_agents.config import ModelPolicy
+from unified_agents.errors import ModelError, NetworkError, RateLimitError, ServerError
+
+
+class RateGate:
+    """Lets requests through at the pace that the server bears; learnt from its 429s, as TCP learns from lost packets.
+
+    Unbounded until the first 429. Then the number of requests under way is halved, once for all requests that had
+    been sent before, and grows by one for each round of successes. A `Retry-After` holds back every request.
+
+    Args:
+        clock: Seconds, for tests.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._window = float("inf")
+        self._under_way = 0
+        self._held_until = 0.0
+        self._cut_at = float("-inf")
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def window(self) -> float:
+        """How many requests may be under way at once."""
+        return self._window
+
+    async def enter(self) -> float:
+        """Wait for a place; returns the time at which it was given, to be handed back to `leave`."""
+        await self._until_allowed()
+        while self._under_way >= self._window:
+            place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(place)
+            try:
+                await place
+            except asyncio.CancelledError:
+                with suppress(ValueError):
+                    self._waiting.remove(place)
+                self._wake()
+                raise
+        self._under_way += 1
+        return self._clock()
+
+    async def _until_allowed(self) -> None:
+        held = self._held_until - self._clock()
+        if held > 0:
+            await asyncio.sleep(held)
+            await self._until_allowed()  # it may have been put off meanwhile
+
+    def leave(self, entered: float, error: BaseException | None) -> None:
+        """Give the place back, and learn from how the request ended."""
+        self._under_way -= 1
+        if isinstance(error, RateLimitError):
+            self._slow_down(entered, error)
+        elif error is None and self._window < float("inf"):
+            self._window += 1 / self._window
+        self._wake()
+
+    def _slow_down(self, entered: float, error: RateLimitError) -> None:
+        now = self._clock()
+        if error.retry_after is not None:
+            self._held_until = max(self._held_until, now + error.retry_after)
+        if entered >= self._cut_at:
+            self._window = max(1.0, min(self._window, self._under_way + 1) / 2)
+            self._cut_at = now
+
+    def _wake(self) -> None:
+        free = self._window - self._under_way
+        while self._waiting and free >= 1:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                free -= 1
+
+
+class Breaker:
+    """Stops asking a server that is dead, and asks it again from time to time.
+
+    Args:
+        policy: How many failures in a row open it, and for how long.
+        clock: Seconds, for tests.
+    """
+
+    def __init__(self, policy: ModelPolicy, clock: Callable[[], float] = time.monotonic) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._failures = 0
+        self._open_until = 0.0
+        self._last: ModelError | None = None
+
+    def check(self) -> None:
+        """Let a request through, or refuse it at once.
+
+        Raises:
+            ModelError: the circuit is open; of the last failure's class, and not to be tried again.
+        """
+        if self._last is None or self._failures < self._policy.breaker_failures:
+            return
+        left = self._open_until - self._clock()
+        if left <= 0:
+            self._open_until = self._clock() + self._policy.breaker_seconds  # one request finds out, the others wait
+            return
+        refusal = type(self._last)(
+            f"not asked: the last {self._failures} requests failed ({self._last}); it is tried again in {left:.1f} s"
+        )
+        refusal.final = True
+        raise refusal
+
+    def note(self, error: BaseException | None) -> None:
+        """Learn from how a request ended."""
+        if error is None:
+            self._failures, self._last = 0, None
+        elif isinstance(error, ServerError | NetworkError) and not error.final:
+            self._failures += 1
+            self._last = error
+            if self._failures >= self._policy.breaker_failures:
+                self._open_until = self._clock() + self._policy.breaker_seconds
