@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -73,7 +73,13 @@ class Agent(Protocol):
         """The framework's own object. Its shape is the framework's and may change with it."""
 
     async def run(
-        self, task: Task, *, run_id: str | None = None, limits: Limits | None = None, record_exchanges: bool = False
+        self,
+        task: Task,
+        *,
+        run_id: str | None = None,
+        limits: Limits | None = None,
+        record_exchanges: bool = False,
+        on_event: Callable[[Event], None] | None = None,
     ) -> RunResult:
         """Run one task to its end.
 
@@ -82,6 +88,7 @@ class Agent(Protocol):
             run_id: A name for the run; None takes a new unique one.
             limits: Bounds of this run; None takes the agent's own.
             record_exchanges: Whether `result.exchanges` keeps the bodies of all requests and answers.
+            on_event: Called with each event as it happens, on the run's event loop; must not block.
 
         Returns:
             The outcome. A run that meets a limit raises nothing: its `status` is "limit".
@@ -92,7 +99,13 @@ class Agent(Protocol):
         """
 
     def run_sync(
-        self, task: Task, *, run_id: str | None = None, limits: Limits | None = None, record_exchanges: bool = False
+        self,
+        task: Task,
+        *,
+        run_id: str | None = None,
+        limits: Limits | None = None,
+        record_exchanges: bool = False,
+        on_event: Callable[[Event], None] | None = None,
     ) -> RunResult:
         """`run`, for code that is not asynchronous. Also works where an event loop is running, and blocks it."""
 
@@ -299,17 +312,32 @@ class ComposedAgent:
         return self._agent.native
 
     async def run(
-        self, task: Task, *, run_id: str | None = None, limits: Limits | None = None, record_exchanges: bool = False
+        self,
+        task: Task,
+        *,
+        run_id: str | None = None,
+        limits: Limits | None = None,
+        record_exchanges: bool = False,
+        on_event: Callable[[Event], None] | None = None,
     ) -> RunResult:
         """Run one task to its end; see `Agent.run`."""
-        return await self._drive(self._new_run(task, run_id, limits, record_exchanges))
+        run = self._new_run(task, run_id, limits, record_exchanges)
+        if on_event is not None:
+            run.sinks.append(on_event)
+        return await self._drive(run)
 
     def run_sync(
-        self, task: Task, *, run_id: str | None = None, limits: Limits | None = None, record_exchanges: bool = False
+        self,
+        task: Task,
+        *,
+        run_id: str | None = None,
+        limits: Limits | None = None,
+        record_exchanges: bool = False,
+        on_event: Callable[[Event], None] | None = None,
     ) -> RunResult:
         """`run`, for code that is not asynchronous; see `Agent.run_sync`."""
         return run_in_background(
-            lambda: self.run(task, run_id=run_id, limits=limits, record_exchanges=record_exchanges)
+            lambda: self.run(task, run_id=run_id, limits=limits, record_exchanges=record_exchanges, on_event=on_event)
         )
 
     @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unified_agents.errors import ConfigError
+from unified_agents.spelling import closest
 
 Handling = Literal["unified", "native"]
 Variant = Literal["tool_calling", "react"]
@@ -429,6 +429,6 @@ def _fault(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
         field = getattr(owner, "model_fields", {}).get(part)
         owner = field.annotation if field else None
     known = list(getattr(owner, "model_fields", ()))
-    close = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
+    close = closest(str(fault["loc"][-1]), known)
     hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}" if known else "remove it"
     return f"{path}: unknown key; {hint}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from unified_agents.run.result import RunResult
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Event:
     """What every event has.
 
@@ -34,7 +34,7 @@ class Event:
         return {"type": self.type} | {name: _plain(value) for name, value in fields.items()}
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class RunStarted(Event):
     """The run begins."""
 
@@ -43,7 +43,7 @@ class RunStarted(Event):
     handling: str
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ModelCallStarted(Event):
     """A request goes to the model. `attempt` counts from 1; a retry has the same step."""
 
@@ -53,7 +53,7 @@ class ModelCallStarted(Event):
     request_bytes: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class TextDelta(Event):
     """A piece of the answer's text, while it streams."""
 
@@ -63,7 +63,7 @@ class TextDelta(Event):
     text: str
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class AttemptDiscarded(Event):
     """An attempt failed after it may have streamed text: forget its deltas. `wait` is seconds until the next one."""
 
@@ -74,7 +74,7 @@ class AttemptDiscarded(Event):
     wait: float
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ModelCallCompleted(Event):
     """The model answered. `time_to_first_token` is seconds, None when the answer was not streamed."""
 
@@ -88,7 +88,7 @@ class ModelCallCompleted(Event):
     time_to_first_token: float | None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ModelCallFailed(Event):
     """The model call failed for good."""
 
@@ -98,7 +98,7 @@ class ModelCallFailed(Event):
     error: ErrorRecord
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ToolCallStarted(Event):
     """A tool call begins. `arguments` is the JSON text as the model wrote it."""
 
@@ -110,7 +110,7 @@ class ToolCallStarted(Event):
     arguments: str
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ToolCallProgress(Event):
     """A tool tells how far it has come: so much of `total`, which is None when that is not known."""
 
@@ -124,7 +124,7 @@ class ToolCallProgress(Event):
     message: str
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ToolCallRetried(Event):
     """An attempt of an idempotent tool failed, and another follows. `wait` is seconds until then."""
 
@@ -138,7 +138,7 @@ class ToolCallRetried(Event):
     wait: float
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ToolCallCompleted(Event):
     """A tool call ended well. `content` is what the model reads."""
 
@@ -151,7 +151,7 @@ class ToolCallCompleted(Event):
     seconds: float
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ToolCallFailed(Event):
     """A tool call gave no result. `content` is what the model is told instead; None when the framework decides."""
 
@@ -165,7 +165,7 @@ class ToolCallFailed(Event):
     seconds: float
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class RunEnded(Event):
     """The run is over; always the last event."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
+import asyncio
 import importlib
+import threading
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
 from unified_agents.errors import ConfigError
+from unified_agents.spelling import closest
 
 
 def import_named(reference: str, what: str) -> Any:
@@ -25,7 +28,7 @@ def import_named(reference: str, what: str) -> Any:
         raise ConfigError(f"{what} {reference!r}: write module:name, such as my_package.tools:search")
     found = import_module(module, f"{what} {reference!r}")
     if not hasattr(found, name):
-        close = difflib.get_close_matches(name, [key for key in vars(found) if not key.startswith("_")], n=1)
+        close = closest(name, [key for key in vars(found) if not key.startswith("_")])
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ConfigError(f"{what} {reference!r}: module {module} has no {name!r}{hint}")
     return getattr(found, name)
@@ -41,3 +44,28 @@ def import_module(name: str, where: str) -> ModuleType:
         return importlib.import_module(name)
     except Exception as error:
         raise ConfigError(f"{where}: importing {name} failed: {type(error).__name__}: {error}") from error
+
+
+async def import_off_loop(name: str) -> ModuleType:
+    """A module of ours that is slow to import, imported in a thread while the event loop goes on."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[ModuleType] = loop.create_future()
+
+    def settle(outcome: ModuleType | Exception) -> None:
+        if done.cancelled():
+            return
+        if isinstance(outcome, Exception):
+            done.set_exception(outcome)
+        else:
+            done.set_result(outcome)
+
+    def work() -> None:
+        try:
+            outcome: ModuleType | Exception = importlib.import_module(name)
+        except Exception as error:
+            outcome = error
+        with suppress(RuntimeError):  # nobody waits any more where the loop is closed
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=work, name=f"import {name}", daemon=True).start()
+    return await done

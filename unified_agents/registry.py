@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, e
 from typing import TYPE_CHECKING
 
 from unified_agents.errors import BackendBrokenError, BackendNotInstalledError, ConfigError, UnknownBackendError
+from unified_agents.spelling import closest
 
 if TYPE_CHECKING:
     from unified_agents.backend import Backend
@@ -109,7 +109,7 @@ def _found(name: str, path: tuple[str, ...]) -> EntryPoint:
     entries = entry_points(group=GROUP, name=name)
     if not entries:
         known = backend_names()
-        close = difflib.get_close_matches(name, known, n=1)
+        close = closest(name, known)
         hint = f"did you mean {close[0]!r}?" if close else f"known backends: {', '.join(known)}"
         raise UnknownBackendError(f"unknown backend {name!r}: {hint}")
     if len({entry.value for entry in entries}) > 1:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from unified_agents.spelling import closest
 
 _LONGEST = 2_000
 _FORM = "Your answer does not have the form that was asked for."
@@ -35,7 +36,7 @@ def unknown_tool(name: str, offered: Sequence[str]) -> str:
     """There is no such tool."""
     if not offered:
         return _cut(f"Error: there is no tool {name!r}; no tools are available. Answer without one.")
-    close = difflib.get_close_matches(name, offered, n=3, cutoff=0.5)
+    close = closest(name, offered, most=3, cutoff=0.5)
     hint = f"The closest names: {', '.join(close)}." if close else f"Available tools: {', '.join(offered)}."
     return _cut(f"Error: there is no tool {name!r}. {hint}")
 

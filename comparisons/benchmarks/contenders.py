@@ -11,7 +11,6 @@ import httpx
 from benchmarks.bare_loop import BareLoop
 from benchmarks.measure import Work
 from unified_agents import Limits, ModelConfig, ModelParameters, Tool, create_agent, tool
-from unified_agents.agent import ComposedAgent
 from unified_agents.events import Event
 
 INSTRUCTIONS = "Answer with figures from the tools."
@@ -70,12 +69,8 @@ async def ours(
         return (await agent.run(TASK)).output
 
     async def run_with_listener() -> str | None:
-        # `stream` is the public way to events, and makes the model stream; here the answers are to come whole.
-        assert isinstance(agent, ComposedAgent)
         seen: list[Event] = []
-        started = agent._new_run(TASK, None, None, False)
-        started.sinks.append(seen.append)
-        result = await agent._drive(started)
+        result = await agent.run(TASK, on_event=seen.append)
         assert seen
         return result.output
 

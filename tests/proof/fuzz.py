@@ -46,6 +46,31 @@ EVENT = {"id": "i", "choices": [{"index": 0, "delta": _MESSAGE, "finish_reason":
 _OTHERS = (None, "", "x", "{}", [], {}, [None], [{}], {"a": 1}, 0, -1, 1.5, True, False, 10**30, [[]], "\u0000", ["x"])
 
 
+GIVEN = {"name": "a", "rows": [1, "?"], "a": "?", "b": {"a": [1, "?"], "c": {"d": "?"}}}
+_ODD = (
+    "1e999",
+    "-1e400",
+    "NaN",
+    "1" * 400,
+    '"\\ud800"',
+    '{"a":1,"a":2}',
+    "null",
+    "-0",
+    "1.0",
+    '"é"',
+    "?",
+    "1e5",
+    '"":1',
+)
+
+
+def written(value: Any, data: bytes) -> str:
+    """The JSON text of a bent value, with odd pieces, valid and not, in the places that are marked for them."""
+    choices = iter(data)
+    pieces = json.dumps(bent(value, choices)).split('"?"')
+    return pieces[0] + "".join(_ODD[next(choices, 6) % len(_ODD)] + piece for piece in pieces[1:])
+
+
 def bent(value: Any, choices: Iterator[int]) -> Any:
     """A JSON value in which some parts are replaced or left out, as the bytes choose; without bytes it stays whole."""
     choice = next(choices, 0)
@@ -80,9 +105,10 @@ def react(data: bytes) -> None:
 
 
 def arguments(data: bytes) -> None:
-    """Arguments are an object, or the documented error."""
+    """Arguments are an object, or the documented error: of any text, or of JSON of any shape."""
+    text = written(GIVEN, data[1:]) if data[:1] == b"!" else data.decode("utf-8", "surrogateescape")
     with contextlib.suppress(InvalidInputError):
-        assert isinstance(parse_object(data.decode("utf-8", "surrogateescape"), "tool"), dict)
+        assert isinstance(parse_object(text, "tool"), dict)
 
 
 def stream(data: bytes) -> None:
@@ -109,7 +135,7 @@ def answer(data: bytes) -> None:
 
 def structured(data: bytes) -> None:
     """A final answer that must have a form."""
-    text = data.decode("utf-8", "replace")
+    text = written(GIVEN, data[1:]) if data[:1] == b"!" else data.decode("utf-8", "replace")
     for form in (BY_SCHEMA, BY_TYPE):
         try:
             assert isinstance(form.parse(text), dict)

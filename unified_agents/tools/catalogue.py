@@ -11,7 +11,6 @@ An entry is a tool, a typed function, `module:name`, or a source of many tools:
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from unified_agents.config import ToolSource, load_tools, parse_config
 from unified_agents.errors import ConfigError
 from unified_agents.importing import import_module, import_named
 from unified_agents.run.background import run_in_background
+from unified_agents.spelling import closest
 from unified_agents.tools.definition import Tool, as_tool
 
 
@@ -220,7 +220,7 @@ def _closest(pattern: str, tools: Sequence[Tool]) -> str:
     names = [tool.name for tool in tools]
     if not names:
         return "it has none"
-    close = difflib.get_close_matches(pattern.strip("*?"), names, n=_CLOSEST, cutoff=0.3)
+    close = closest(pattern.strip("*?"), names, most=_CLOSEST, cutoff=0.3)
     return f"it has {', '.join(close or names[:_CLOSEST])}" + (", …" if len(names) > _CLOSEST else "")
 
 

@@ -30,7 +30,7 @@ _OPENING = re.compile(r"\s*+(?:```[a-zA-Z]*+[ \t]*+(?:\r?\n\s*+|(?=[{\[])))?")
 _FENCE = re.compile(r"```[a-zA-Z]*\s*\Z")
 _CLOSING = re.compile(r"\s*```\s*\Z")
 _NAME = re.compile(r"[\s`*\"'<(]*+([^\s`*\"'(){}\[\]<>,;:]++)")
-_BROKEN_CALL = re.compile(r"""\{\s*+["'](?:action|tool|tool_name)["']\s*+:\s*+["']([^"'\n]{1,64})["']""")
+_BROKEN_CALL = re.compile(r"""\{\s*+["'](?:action|tool|tool_name)["']\s*+:\s*+["']\s*+([^"'\s][^"'\n]{0,63})["']""")
 
 _NO_ACTION = frozenset({"none", "n/a", "na", "null", "nothing", "-", "no action"})
 _NO_INPUT = frozenset({"", "none", "n/a", "na", "-", "no input", "nothing"})
@@ -206,7 +206,7 @@ def _broken(text: str, start: int, line: int) -> _Found | None:
     if match is None:
         return None
     end = _region_end(text, start)
-    return _Found(line, end, (Action(match.group(1), _clean(text[start:end])),))
+    return _Found(line, end, (Action(match.group(1).strip(), _clean(text[start:end])),))
 
 
 def _calls(value: Value, depth: int = 0) -> Iterator[tuple[str, str | None]]:
@@ -256,9 +256,9 @@ def _after_action(text: str, mark: re.Match[str]) -> tuple[_Found | None, int]:
         if said in _FINAL_NAMES:
             return _Found(mark.start(), len(text), answer=_answer_after(text, end)), len(text)
         match = None if said in _NO_ACTION else _NAME.match(line)
-        if match is None:
+        name = match.group(1).rstrip(".") if match is not None else ""
+        if not name:
             return None, _after_input(text, end)
-        name = match.group(1).rstrip(".")
     arguments, end = _input(text, begin, end)
     return _Found(mark.start(), end, (Action(name, arguments),)), end
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from unified_agents.config import parse_config, read_yaml
 from unified_agents.errors import ConfigError
+from unified_agents.spelling import closest
 from unified_agents.wire.references import compile_value
 
 _KINDS = (
@@ -36,7 +36,7 @@ class _Part(BaseModel):
         """An unknown key is named together with the closest known one, at any depth of a file."""
         for key in values if isinstance(values, Mapping) else ():
             if key not in cls.model_fields:
-                close = difflib.get_close_matches(str(key), cls.model_fields, n=1)
+                close = closest(str(key), cls.model_fields)
                 hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(cls.model_fields)}"
                 raise ValueError(f"unknown key {key!r}; {hint}")
         return values

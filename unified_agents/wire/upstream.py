@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
-import aiohttp
 import orjson
-from yarl import URL
 
-from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, native_name
-from unified_agents.sessions import LoopSessions
+from unified_agents.errors import NetworkError
+from unified_agents.importing import import_off_loop
 
 if TYPE_CHECKING:
+    from unified_agents.wire.http import HttpClient
     from unified_agents.wire.script import Reply
 
 CHAT_PATH = "chat/completions"
@@ -71,89 +71,49 @@ class Upstream(Protocol):
 class HttpUpstream:
     """A server over HTTP. Sessions are kept per event loop and end with it.
 
+    The HTTP client is imported at the first request, off the event loop: it takes a tenth of a second, once.
+
     Args:
         base_url: With its `/v1` or the like; a query string is kept.
         api_key: Sent as a bearer token; None sends none.
     """
 
     def __init__(self, base_url: str, api_key: str | None) -> None:
-        self._base = URL(base_url)
-        self._headers = {"Content-Type": "application/json", "User-Agent": "unified-agents"}
-        if api_key is not None:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        self._urls: dict[str, URL] = {}
-        self._sessions = LoopSessions(self._session)
+        self._base_url = base_url
+        self._api_key = api_key
+        self._client: HttpClient | None = None
 
     @property
     def address(self) -> tuple[str, int] | None:
         """Host and port."""
-        return self._base.host or "", self._base.port or 0
+        parts = urlsplit(self._base_url)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+    def post(
+        self, path: str, body: bytes, headers: Mapping[str, str], key: str
+    ) -> AbstractAsyncContextManager[Response]:
+        """Send a request; see `Upstream.post`."""
+        if self._client is None:
+            return self._first_post(path, body, headers, key)
+        return self._client.post(path, body, headers, key)
 
     @asynccontextmanager
-    async def post(
+    async def _first_post(
         self, path: str, body: bytes, headers: Mapping[str, str], key: str
-    ) -> AsyncIterator[Response]:  # a server keeps its own count
-        """Send a request; see `Upstream.post`."""
-        session = await self._sessions.get()
-        try:
-            async with session.post(self._url(path), data=body, headers=headers, allow_redirects=False) as response:
-                yield _HttpResponse(response, self._network_error)
-        except TimeoutError as error:
-            if isinstance(error, aiohttp.ServerTimeoutError):
-                raise ModelTimeoutError(
-                    f"{self._base.host} did not answer in time", native_type=native_name(error)
-                ) from error
-            raise
-        except ModelError:
-            raise  # translated already, where the body is read
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise self._network_error(error) from error
+    ) -> AsyncIterator[Response]:
+        module = await import_off_loop("unified_agents.wire.http")
+        if self._client is None:
+            self._client = module.HttpClient(self._base_url, self._api_key)
+        async with self._client.post(path, body, headers, key) as response:
+            yield response
 
     def forget(self, key: str) -> None:
         """Nothing is kept for a conversation."""
 
     async def aclose(self) -> None:
         """Close the sessions of all loops."""
-        await self._sessions.aclose()
-
-    def _url(self, path: str) -> URL:
-        url = self._urls.get(path)
-        if url is None:
-            url = self._base.with_path(f"{self._base.path.rstrip('/')}/{path}", keep_query=True)
-            self._urls[path] = url
-        return url
-
-    def _session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            headers=self._headers,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=30.0),
-            connector=aiohttp.TCPConnector(limit=0),
-            auto_decompress=True,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-
-    def _network_error(self, error: Exception) -> NetworkError:
-        where = f"{self._base.scheme}://{self._base.host}:{self._base.port}"
-        what = "cannot be reached" if isinstance(error, aiohttp.ClientConnectorError) else "broke the connection"
-        return NetworkError(f"the model's server at {where} {what}: {error}", native_type=native_name(error))
-
-
-class _HttpResponse:
-    __slots__ = ("_response", "_translate", "headers", "read", "status")
-
-    def __init__(self, response: aiohttp.ClientResponse, translate: Callable[[Exception], NetworkError]) -> None:
-        self._response = response
-        self._translate = translate
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self.read = response.read
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise self._translate(error) from error
+        if self._client is not None:
+            await self._client.aclose()
 
 
 class ReplyingModel(Protocol):

@@ -22,7 +22,7 @@ from unified_agents import (
     Transient,
     load_openapi,
 )
-from unified_agents.tools.openapi import open_openapi
+from unified_agents.tools.openapi.source import open_openapi
 
 SECRET = "k3y/with+odd=signs"
 Make = Callable[..., Tool]

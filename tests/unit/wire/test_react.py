@@ -179,7 +179,17 @@ def test_forms_of_an_answer(text: str, answer: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " \n", "Thought: I wonder.", "Final Answer:", "Action:", "Action: none", "Action Input: {}", "Thought:"],
+    [
+        "",
+        " \n",
+        "Thought: I wonder.",
+        "Final Answer:",
+        "Action:",
+        "Action: none",
+        "Action: .",
+        "Action Input: {}",
+        "Thought:",
+    ],
 )
 def test_what_cannot_be_read(text: str) -> None:
     with pytest.raises(ReactParseError):

@@ -1,6 +1,22 @@
 """OpenAPI documents as tools: one tool for each operation."""
 
-from unified_agents.tools.openapi.config import OpenApiConfig, OpenApiKey
-from unified_agents.tools.openapi.source import OpenApiSource, load_openapi, open_openapi
+from __future__ import annotations
 
-__all__ = ["OpenApiConfig", "OpenApiKey", "OpenApiSource", "load_openapi", "open_openapi"]
+from typing import TYPE_CHECKING
+
+from unified_agents.tools.openapi.config import OpenApiConfig, OpenApiKey
+
+if TYPE_CHECKING:
+    from unified_agents.tools.definition import Tool
+
+__all__ = ["OpenApiConfig", "OpenApiKey", "load_openapi"]
+
+
+def load_openapi(config: OpenApiConfig) -> list[Tool]:
+    """The tools of a document, for who does not need to close their connections before the event loop ends.
+
+    Raises:
+        ConfigError: the file is no OpenAPI 3.0 or 3.1 document, or refers to another one; a secret is missing; or its
+            server is none that calls may go to.
+    """
+    return list(config.open().tools)

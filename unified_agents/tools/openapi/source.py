@@ -42,15 +42,6 @@ class OpenApiSource:
         await self._client.aclose()
 
 
-def load_openapi(config: OpenApiConfig) -> list[Tool]:
-    """The tools of a document, for who does not need to close their connections before the event loop ends.
-
-    Raises:
-        ConfigError: see `open_openapi`.
-    """
-    return list(open_openapi(config).tools)
-
-
 def open_openapi(config: OpenApiConfig) -> OpenApiSource:
     """Read a document, and make a tool of each of its operations.
 
