@@ -134,6 +134,18 @@ class ModelPrice(_Config):
     output: float = Field(ge=0)
 
 
+class FaultShare(_Config):
+    """Faults that are put in front of a model on purpose, to see what becomes of them.
+
+    Attributes:
+        share: The share of its answers that is spoilt.
+        seed: Decides which, together with the run's id.
+    """
+
+    share: float = Field(default=0.2, ge=0, le=1)
+    seed: int = 0
+
+
 class ModelConfig(_Config):
     """Which model answers, and where.
 
@@ -153,6 +165,7 @@ class ModelConfig(_Config):
         fallback: Models to ask in turn where this one fails for good.
         tool_result_parts: Whether the server takes images and files in tool messages. Many do not, OpenAI's own Chat
             Completions among them; then the model is told what each is, as text.
+        faults: Faults to put in front of a server, for tests of how they are handled; None for none.
     """
 
     provider: Provider = "openai"
@@ -167,6 +180,7 @@ class ModelConfig(_Config):
     price: ModelPrice | None = None
     fallback: tuple[ModelConfig, ...] = ()
     tool_result_parts: bool = False
+    faults: FaultShare | None = None
 
     @field_validator("fallback", mode="before")
     @classmethod
