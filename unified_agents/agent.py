@@ -210,14 +210,18 @@ def _upstream(model: ModelConfig, local: ReplyingModel | None, variant: Variant)
         from unified_agents.wire.script import Script, ScriptedModel  # noqa: PLC0415  # only who has a script pays for it
 
         script = Script.load(model.name)
-        return LocalUpstream(ScriptedModel(script.in_text() if variant == "react" else script)), None
+        scripted = ScriptedModel(script.in_text() if variant == "react" else script)
+        return _with_faults(model, LocalUpstream(scripted)), None
     key = model.api_key()
-    server = HttpUpstream(model.url, key)
+    return _with_faults(model, HttpUpstream(model.url, key)), key
+
+
+def _with_faults(model: ModelConfig, upstream: Upstream) -> Upstream:
     if model.faults is None:
-        return server, key
+        return upstream
     from unified_agents.wire.faults import FaultyUpstream  # noqa: PLC0415  # only who wants faults pays for them
 
-    return FaultyUpstream(server, share=model.faults.share, seed=model.faults.seed), key
+    return FaultyUpstream(upstream, share=model.faults.share, seed=model.faults.seed)
 
 
 def _selector(selector: Selector | SelectConfig | None) -> Selector | None:

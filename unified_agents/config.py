@@ -165,7 +165,7 @@ class ModelConfig(_Config):
         fallback: Models to ask in turn where this one fails for good.
         tool_result_parts: Whether the server takes images and files in tool messages. Many do not, OpenAI's own Chat
             Completions among them; then the model is told what each is, as text.
-        faults: Faults to put in front of a server, for tests of how they are handled; None for none.
+        faults: Faults to put in front of a server or a script file, to see how they are handled; None for none.
     """
 
     provider: Provider = "openai"

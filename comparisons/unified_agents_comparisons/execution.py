@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 
 from unified_agents.agent import create_agent
-from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
+from unified_agents.config import FaultShare, Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.errors import (
     ConfigError,
     ErrorRecord,
@@ -73,7 +73,8 @@ class Bench:
         blank = self.start.blank_cell(job, self.suite.suite.name, self.versions)
         folder = self.start.scratch / blank.key.file_name
         tools = self.tools_of(task)
-        outcome = await _attempt(self, task, tools, job.handling, _model(self.start, task, job.perturb), folder=folder)
+        model = _model(self, task, job.perturb)
+        outcome = await _attempt(self, task, tools, job.handling, model, folder=folder)
         cell = _filled(blank, outcome, {tool.name: tool for tool in tools})
         await self.keep(cell, outcome.result)
         return cell
@@ -123,7 +124,7 @@ async def _attempt(
     await asyncio.to_thread(folder.mkdir)
     token = bench.scratch.set(folder) if bench.scratch else None
     try:
-        result, error = await _run(bench, task, tools, handling, model)
+        result, error = await _run(bench, task, tools, handling, model, run_id=folder.name)
         files = await asyncio.to_thread(_read, folder, tuple(task.expect.files))
     finally:
         if bench.scratch and token:
@@ -137,7 +138,13 @@ async def _attempt(
 
 
 async def _run(
-    bench: Bench, task: Task, tools: Sequence[Tool], handling: Handling, model: ModelConfig | ScriptedModel
+    bench: Bench,
+    task: Task,
+    tools: Sequence[Tool],
+    handling: Handling,
+    model: ModelConfig | ScriptedModel,
+    *,
+    run_id: str,
 ) -> tuple[RunResult | None, ErrorRecord | None]:
     limits = Limits(timeout=bench.start.timeout, **({"max_steps": task.max_steps} if task.max_steps else {}))
     parameters = model.parameters if isinstance(model, ModelConfig) else ModelParameters()
@@ -151,7 +158,7 @@ async def _run(
         handling=handling,
     )
     try:
-        result = await agent.run(task.question, record_exchanges=True)
+        result = await agent.run(task.question, run_id=run_id, record_exchanges=True)
         return result, (result.errors[-1] if result.errors and result.status != "completed" else None)
     except RunError as error:
         return error.result, error.record()
@@ -164,9 +171,11 @@ async def _run(
         await agent.aclose()
 
 
-def _model(start: Start, task: Task, perturbation: Perturbation | None) -> ModelConfig | ScriptedModel:
-    if start.model.provider != "oracle":
-        return start.model
+def _model(bench: Bench, task: Task, perturbation: Perturbation | None) -> ModelConfig | ScriptedModel:
+    model, faults = bench.start.model, bench.suite.suite.faults
+    if model.provider != "oracle":
+        share = FaultShare(share=faults.share, seed=faults.seed) if faults is not None else None
+        return model.model_copy(update={"faults": share})
     if task.oracle is None:
         raise ConfigError(f"task {task.id} has no oracle: give --model provider:name, or leave it out with --tasks")
     return scripted_model(task, task.oracle, perturbation)

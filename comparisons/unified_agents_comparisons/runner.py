@@ -122,7 +122,7 @@ async def compare(
     applied = _applied(plan, suite)
     tasks = tuple(task for task, perturbations in applied if perturbations)
     _check_model(plan.model, tasks)
-    keys = list(_with_faults(suite, _order(plan, applied)))
+    keys = list(_with_faults(plan, suite, _order(plan, applied)))
     keep = plan.details or ("all" if len(keys) <= MANY_CELLS and suite.suite.faults is None else "failed")
     _prepare(plan.out)
     with CellFile.open(plan.out) as file, tempfile.TemporaryDirectory(prefix="unified-agents-") as scratch:
@@ -211,10 +211,10 @@ async def _all_of(work: Sequence[Coroutine[None, None, None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _with_faults(suite: LoadedSuite, keys: Iterable[CellKey]) -> Iterator[CellKey]:
+def _with_faults(plan: Plan, suite: LoadedSuite, keys: Iterable[CellKey]) -> Iterator[CellKey]:
     settings = suite.suite.faults
     for key in keys:
-        if settings is None or key.perturb is not None:
+        if settings is None or key.perturb is not None or plan.model.provider != "oracle":
             yield key
             continue
         for case in settings.cases(suite.task(key.task).oracle or {}, key.handling):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from unified_agents_comparisons.faults.matrix import FaultRow, matrix
 from unified_agents_comparisons.fidelity import Fidelity, ToolFidelity, summed
 from unified_agents_comparisons.metrics import (
     CategoryCount,
@@ -74,7 +75,8 @@ class Summary(_Frozen):
         controls: Of each negative control, how many cells failed; empty in an ordinary comparison.
         schemas: What each backend made of the tools' schemas; of the first repeat, and of no negative control.
         tests: Pairs of these held against each other.
-        outcomes: What came of each task everywhere.
+        outcomes: What came of each task everywhere; empty where there are faults.
+        faults: What came of each fault everywhere; empty without any.
         surprises: The cells because of which `ok` is false.
     """
 
@@ -97,6 +99,7 @@ class Summary(_Frozen):
     schemas: tuple[Fidelity, ...]
     tests: tuple[PairedTest, ...]
     outcomes: tuple[TaskOutcomes, ...]
+    faults: tuple[FaultRow, ...] = ()
     surprises: tuple[Surprise, ...]
 
     @property
@@ -121,6 +124,7 @@ def summarise(comparison: Comparison) -> Summary:
     """The summary of a comparison."""
     plan, cells = comparison.plan, comparison.cells
     surprises = tuple(_surprise(cell) for cell in cells if _decides(cell))
+    faults = matrix(cells)
     return Summary(
         suite=comparison.suite.suite.name,
         description=comparison.suite.suite.description,
@@ -139,8 +143,9 @@ def summarise(comparison: Comparison) -> Summary:
         categories=categories(comparison.tasks, cells),
         controls=controls(cells),
         schemas=_schemas(cells),
-        tests=paired_tests(cells),
-        outcomes=task_outcomes(comparison.tasks, cells),
+        tests=() if faults else paired_tests(cells),
+        outcomes=() if faults else task_outcomes(comparison.tasks, cells),
+        faults=faults,
         surprises=surprises,
     )
 
@@ -175,6 +180,8 @@ def _decides(cell: Cell) -> bool:
 def _surprise(cell: Cell) -> Surprise:
     wrong = f"passed, though it was made wrong on purpose ({cell.perturb})"
     what = wrong if cell.passed else phrase(cell)
+    if cell.fault is not None:
+        what = f"{cell.fault}: {cell.verdict or what}"
     return Surprise(
         task=cell.task,
         backend=cell.backend,

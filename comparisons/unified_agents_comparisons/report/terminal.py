@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from unified_agents_comparisons.faults.matrix import FaultOutcome
+from unified_agents_comparisons.faults.verdict import GOOD
 from unified_agents_comparisons.report import wording
 from unified_agents_comparisons.report.summary import Summary
 
@@ -21,7 +23,9 @@ def show(summary: Summary, console: Console) -> None:
     for table in (_categories(summary), _controls(summary), _schemas(summary)):
         if table.row_count:
             console.print(table)
-    if not summary.perturb:
+    if summary.faults:
+        console.print(_faults(summary))
+    elif not summary.perturb:
         _show_differences(summary, console)
     _show_surprises(summary, console)
     for backend, versions in summary.versions.items():
@@ -73,6 +77,23 @@ def _controls(summary: Summary) -> Table:
         good = count.failed == count.total
         table.add_row(count.control, Text(f"{count.failed}/{count.total}", style="green" if good else "red"))
     return table
+
+
+def _faults(summary: Summary) -> Table:
+    sides = [(group.backend, group.handling) for group in summary.groups]
+    table = Table(title="What each fault came to, and the requests that the run made")
+    table.add_column("fault", no_wrap=True, min_width=max(len(row.kind) for row in summary.faults))
+    for backend, handling in sides:
+        table.add_column(f"{backend}, {handling}")
+    for row in summary.faults:
+        found = [row.of(backend, handling) for backend, handling in sides]
+        table.add_row(Text(row.kind), *(_fault(one) if one else "" for one in found))
+    return table
+
+
+def _fault(outcome: FaultOutcome) -> Text:
+    good = outcome.verdicts.keys() <= GOOD
+    return Text(f"{outcome.what} ({wording.span(outcome.requests)})", style="green" if good else "red")
 
 
 def _schemas(summary: Summary) -> Table:

@@ -68,6 +68,11 @@ def changes(tool: ToolFidelity) -> str:
     return "; ".join(parts)
 
 
+def span(numbers: Sequence[int]) -> str:
+    """Numbers from the least to the most: `3 to 7`; `3` where there is only one."""
+    return f"{min(numbers)} to {max(numbers)}" if len(numbers) > 1 else str(numbers[0])
+
+
 def verdict(test: PairedTest) -> str:
     """What a test shows, in words."""
     if not test.shown:

@@ -1,0 +1,49 @@
+"""What a fault came to: one word for each cell of the matrix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from unified_agents.errors import ErrorRecord
+from unified_agents.run.result import RunStatus
+from unified_agents_comparisons.records import CallSummary, Verdict
+
+GOOD: frozenset[Verdict] = frozenset({"recovered", "failed clearly"})
+"""What may happen under `unified`."""
+
+
+def verdict(
+    status: RunStatus,
+    output: str | None,
+    error: ErrorRecord | None,
+    *,
+    hung: bool,
+    right: bool,
+    calls: Iterable[CallSummary],
+) -> Verdict:
+    """What a run with a fault came to.
+
+    Args:
+        status: How the run ended.
+        output: Its answer.
+        error: What ended it.
+        hung: Whether it was ended from outside, when its patience was over.
+        right: Whether the answer is the expected one.
+        calls: Every call that the model asked for.
+    """
+    if hung:
+        return "hung"
+    if status != "completed":
+        return "failed clearly" if error is not None else "failed silently"
+    if not (output or "").strip():
+        return "failed silently"
+    misled = any(call.received is not None and (call.fault or not _is_object(call.arguments)) for call in calls)
+    return "recovered" if right and not misled else "wrong result"
+
+
+def _is_object(arguments: str) -> bool:
+    try:
+        return isinstance(json.loads(arguments or "{}"), dict)
+    except ValueError:
+        return False
