@@ -27,7 +27,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 INSTALLED = [name for name in backend_names() if backend_info(name).installed]
 RUNS = 500
-SHARE = 0.2
+SHARE = 0.25
+"""Of the answers of a script, each of which takes one request more when it is faulty: a fifth of all requests."""
 SEED = 20_261_122
 POLICY = ModelPolicy(wait_initial=0.01, wait_max=0.05, jitter=0.02, breaker_failures=100_000)
 FAULTS: tuple[dict[str, Any], ...] = (
@@ -93,9 +94,9 @@ class Crowd:
         return self._models[number].reply(request, key)
 
 
-def left_behind() -> tuple[set[str], int, set[str]]:
+def left_behind() -> tuple[set[threading.Thread], int, set[str]]:
     """Threads, sockets, and what lies in the folder for temporary files."""
-    threads = {one.name for one in threading.enumerate()}
+    threads = set(threading.enumerate())
     gc.collect()
     folder = Path("/proc/self/fd")
     links = [os.readlink(one) for one in folder.iterdir() if one.is_symlink()] if folder.is_dir() else []
@@ -154,8 +155,8 @@ async def test_all_end_none_is_lost_and_none_doubled(backend: str) -> None:
 
 def test_a_fifth_of_the_requests_is_faulty() -> None:
     plans = [plan(number) for number in range(RUNS)]
-    faults, steps = sum(one.faults for one in plans), RUNS * (STEPS + 1)
-    assert 0.18 < faults / steps < 0.22
+    faults, requests = sum(one.faults for one in plans), sum(one.requests for one in plans)
+    assert 0.18 < faults / requests < 0.22  # three standard deviations of the draw
     assert {str(entry.get("fault")) for one in plans for entry in one.entries} >= {str(fault) for fault in FAULTS}
 
 
