@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from unified_agents.composed import ComposedAgent
 from unified_agents.config import (
@@ -18,6 +18,7 @@ from unified_agents.config import (
     ToolPolicy,
     Variant,
     load_config,
+    parse_config,
 )
 from unified_agents.errors import ConfigError
 from unified_agents.events import AnyEvent, Event
@@ -115,7 +116,7 @@ def create_agent(
     model: str | ModelConfig | ReplyingModel | None = None,
     instructions: str | None = None,
     tools: Sequence[ToolLike] | None = None,
-    limits: Limits | None = None,
+    limits: Limits | Mapping[str, Any] | None = None,
     handling: Handling | None = None,
     name: str | None = None,
     model_parameters: ModelParameters | None = None,
@@ -152,6 +153,10 @@ def create_agent(
             that is broken, and a bad tool.
         UnsupportedCapabilityError: the backend cannot do what is asked.
     """
+    if handling not in (None, "unified", "native"):
+        raise ConfigError(f"handling {handling!r}: write 'unified' or 'native'")
+    if isinstance(limits, Mapping):
+        limits = parse_config(Limits, limits, "limits")
     base = config if isinstance(config, AgentConfig) else load_config(config) if config is not None else None
     local = None if model is None or isinstance(model, str | ModelConfig) else model
     settings = _model_config(model, base)

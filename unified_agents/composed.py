@@ -66,8 +66,8 @@ class ComposedAgent:
         tools = catalogue.tools
         _check(adapter.capabilities, backend, handling, tools, model.parameters)
         _check_variant(variant, variants_of(adapter), backend, model.parameters, tool_references)
-        if limits.max_cost is not None and model.price is None:
-            raise ConfigError("limits.max_cost needs model.price: what a million input and output tokens cost")
+        self._unpriced = [config.name for config, _, _ in servers if config.price is None]
+        self._check_cost(limits)
         if output_type is not None and handling == "native":
             raise UnsupportedCapabilityError("output_type needs `handling: unified`: native only watches")
         if selector is not None and handling == "native":
@@ -185,6 +185,11 @@ class ComposedAgent:
         if self._offer is not None:
             self._offer.payload()  # made once; a schema that is wrong is told here, before a framework can hide it
         outer = current_call.get()
+        if outer is not None and outer.run.shut:
+            raise UnifiedAgentsError("the run that this one would belong to has ended")
+        bounds = _bounded(limits or self.limits, outer.run if outer else None)
+        self._check_cost(bounds)
+        messages = task_messages(task)
         trace = LiveTrace()
         model = self._wire.model
         attributes: dict[str, spans.AttributeValue] = {
@@ -197,8 +202,9 @@ class ComposedAgent:
             id=run_id or uuid.uuid4().hex,
             backend=self.backend,
             handling=self.handling,
-            limits=_bounded(limits or self.limits, outer.run if outer else None),
-            messages=task_messages(task),
+            limits=bounds,
+            messages=messages,
+            given_ids=frozenset(call.id for message in messages for call in message.tool_calls),
             trace=trace,
             root=trace.open(f"invoke_agent {self.name}", attributes, None),
             parent=outer.run if outer else None,
@@ -208,6 +214,8 @@ class ComposedAgent:
 
     async def _drive(self, run: Run) -> RunResult:
         done = self._runs[run] = asyncio.get_running_loop().create_future()
+        if run.parent is not None:
+            run.parent.kids.add(run)
         stream = self._wire.model.parameters.stream
         asks = run.handling == "native" and run.streaming if stream is None else stream
         try:
@@ -222,9 +230,18 @@ class ComposedAgent:
             )
         finally:
             del self._runs[run]
+            if run.parent is not None:
+                run.parent.kids.discard(run)
             done.set_result(None)
             for upstream in self._upstreams:
                 upstream.forget(run.id)
+
+    def _check_cost(self, limits: Limits) -> None:
+        if limits.max_cost is not None and self._unpriced:
+            raise ConfigError(
+                f"limits.max_cost needs a price of model {', '.join(self._unpriced)}: "
+                "model.price, what a million input and output tokens cost"
+            )
 
     async def _last_answer(self, run: Run) -> str | None:
         system = [] if self._instructions is None else [{"role": "system", "content": self._instructions}]

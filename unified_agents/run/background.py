@@ -7,9 +7,11 @@ import atexit
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from unified_agents.errors import UnsupportedCapabilityError
+from unified_agents.run.threads import current
 
 T = TypeVar("T")
 
@@ -32,7 +34,8 @@ def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         )
     future = asyncio.run_coroutine_threadsafe(work(), loop)
     try:
-        return future.result()
+        with nullcontext() if current.pool is None else current.pool.lent():
+            return future.result()
     except KeyboardInterrupt:
         future.cancel()
         _wait(future.exception)

@@ -12,12 +12,20 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unified_agents.config import Limits, ToolPolicy
-from unified_agents.errors import ErrorRecord, LimitError, ModelError, RunError, ToolFailedError
+from unified_agents.errors import (
+    BackendError,
+    ErrorRecord,
+    LimitError,
+    ModelError,
+    RunError,
+    ToolFailedError,
+)
 from unified_agents.events import Event, ModelCallStarted
 from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.run.calls import Call, Step
@@ -76,6 +84,8 @@ class Run:
         trace: Its live trace.
         root: The open `invoke_agent` span.
         parent: The run whose tool started this one; its limits and its end hold here too.
+        given_ids: Ids of the calls in the conversation that it was given.
+        kids: The runs that its tools have started and that are not done.
         record_exchanges: Whether bodies are kept.
         tool_policy: What is done about an idempotent tool that fails for now.
         offer: What the model is offered, where that was chosen for this run; None offers all of the agent's tools.
@@ -92,6 +102,8 @@ class Run:
     record_exchanges: bool = False
     tool_policy: ToolPolicy | None = None
 
+    given_ids: frozenset[str] = frozenset()
+    kids: set[Run] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
     errors: list[ErrorRecord] = field(default_factory=list)
@@ -169,9 +181,15 @@ class Run:
         return chat
 
     def emit(self, event: Event) -> None:
-        """Tell every listener. Build events only when `sinks` is not empty."""
+        """Tell every listener. Build events only when `sinks` is not empty. A listener that raises ends the run."""
         for sink in self.sinks:
-            sink(event)
+            try:
+                sink(event)
+            except Exception as error:
+                logger.exception("an event listener raised", extra={"run_id": self.id})
+                failure = BackendError(f"an event listener raised {type(error).__name__}: {error}")
+                failure.__cause__ = error
+                self.end(failure)
 
     def emit_threadsafe(self, event: Event) -> None:
         """Tell every listener, from whatever thread this is."""
@@ -217,6 +235,9 @@ class Run:
         self.cause = self.cause or cause
         for child in self._children:
             child.cancel()
+        for kid in self.kids:
+            with suppress(RuntimeError):  # its loop may be closed already
+                kid.ended.get_loop().call_soon_threadsafe(kid.end, Cancelled("the outer run has ended"))
         if not self._ended.done():
             self._ended.set_result(None)
 

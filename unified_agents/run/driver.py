@@ -136,12 +136,12 @@ async def _last_answer(run: Run, loop: Loop) -> str | None:
     try:
         async with asyncio.timeout(left):
             return await loop.last_answer()
+    except ModelError as error:
+        run.errors.append(error.record())
     except TimeoutError:
         run.errors.append(
             ErrorRecord(kind="timeout", type="ModelTimeoutError", message="no time left for a last answer")
         )
-    except ModelError as error:
-        run.errors.append(error.record())
     return None
 
 

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _Job = tuple["Future[Any]", Callable[[], Any]]
+
+
+class _Current(threading.local):
+    pool: DaemonThreads | None = None
+
+
+current = _Current()
+"""The pool that the running thread belongs to; None for all other threads."""
 
 
 class DaemonThreads(Executor):
@@ -49,6 +58,16 @@ class DaemonThreads(Executor):
             self._max_threads += 1
             self._assign()
 
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """While a thread waits for work that may need threads itself, another may run in its place."""
+        self.abandon()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._max_threads -= 1
+
     def _assign(self) -> None:
         if not self._backlog:
             return
@@ -62,6 +81,7 @@ class DaemonThreads(Executor):
         self._backlog -= 1
 
     def _work(self) -> None:
+        current.pool = self
         while True:
             future, job = self._jobs.get()
             if future.set_running_or_notify_cancel():

@@ -191,5 +191,5 @@ class _Boasting:
 @contextmanager
 def _everything_declared(backend: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unified_agents.agent.load_backend", lambda name: _Boasting(load_backend(name), backend))
+        patch.setattr("unified_agents.composed.load_backend", lambda name: _Boasting(load_backend(name), backend))
         yield

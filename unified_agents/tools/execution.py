@@ -69,7 +69,7 @@ async def attempt(running: RunningCall, tool: Tool, arguments: JsonObject, text:
         raise _failed(tool, error) from error
     except ToolFailedError:
         raise  # the handler has said itself what the model shall read
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(tool, error) from error
     finally:
         attached()
@@ -135,8 +135,9 @@ async def _in_thread(run: Run, call: Call, function: Callable[[], Any]) -> Any:
         thread.append(threading.current_thread().name)
         try:
             return function()
-        except StopIteration as error:
-            raise RuntimeError("the tool raised StopIteration") from error  # a future cannot carry it
+        except (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+            # A future cannot carry the first, and the others would end the event loop.
+            raise RuntimeError(f"the tool raised {type(error).__name__}") from error
 
     future = _threads.submit(copy_context().run, work)
     try:

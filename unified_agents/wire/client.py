@@ -92,8 +92,11 @@ class ModelClient:
             async with asyncio.timeout(self.timeout):
                 relayed = await relay(self._wire, current_run.get(), CHAT_PATH, body, {})
                 status, headers = relayed.head.result()
-                async for chunk in relayed.chunks(None):
-                    reader.feed(chunk)
+                try:
+                    async for chunk in relayed.chunks(None):
+                        reader.feed(chunk)
+                finally:
+                    await relayed.aclose()
         except TimeoutError as error:
             raise ModelTimeoutError(f"the model did not answer within {self.timeout:g} seconds") from error
         if status >= 300:

@@ -166,9 +166,10 @@ class Wire:
         return _ModelCall(run, index, b"", messages, stream, self.open_span(run, run.root), self.target)
 
     def _call(self, run: Run, step: int, index: int, raw: RawCall) -> Call:
-        call_id = raw.id
-        while not call_id or call_id in run.calls:
-            call_id = f"call_{step}_{index}" if call_id != f"call_{step}_{index}" else f"{call_id}_{run.id}"
+        call_id, tried = raw.id, 0
+        while not call_id or call_id in run.calls or call_id in run.given_ids:
+            call_id = f"call_{step}_{index}" + (f"_{tried}" if tried else "")
+            tried += 1
         offer = run.offer or self.offer
         tool = offer.tools.get(raw.name)
         name = tool.name if tool is not None else raw.name
@@ -313,18 +314,20 @@ class Wire:
     async def _attempt(self, call: _ModelCall) -> Answer:
         run, target = call.run, call.target
         call.attempt += 1
-        if call.attempt > 1:
-            if not call.without_tools and (limit := run.room_for_request()) is not None:
-                run.drain(LimitError(limit))
-                raise asyncio.CancelledError(limit)
-            run.retries += 1
+        run.waits_since = run.trace.now() if run.waits_since is None else run.waits_since
         begun = await target.begin()
         run.waited()
-        start = run.begin_request(call.step, call.attempt, call.sent)
-        draft = run.draft(call.step, call.attempt, call.received or call.sent, call.sent)
+        start = run.trace.now()
         failure: BaseException | None = None
         call.final = FinalText() if self.protocol is not None else None
         try:
+            # Asked again: others that count against the same limits may have come first.
+            if not call.without_tools and (limit := run.room_for_request()) is not None:
+                run.drain(LimitError(limit))
+                raise asyncio.CancelledError(limit)
+            run.retries += call.attempt > 1
+            start = run.begin_request(call.step, call.attempt, call.sent)
+            draft = run.draft(call.step, call.attempt, call.received or call.sent, call.sent)
             answer = await target.post(call.sent, run.id, call.patience, _listener(call, start), draft)
         except BaseException as error:
             failure = error
@@ -333,6 +336,8 @@ class Wire:
             target.ended(begun, failure)
             run.model_time.append((start, run.trace.now()))
         run.count(usage=answer.usage, cost=target.cost(answer.usage))
+        if not answer.text and not answer.calls:
+            raise BadResponseError("the model's answer is empty: it has no text and no tool call")
         if self.protocol is not None:
             _understand(self.protocol, call, answer)
         if run.sinks:

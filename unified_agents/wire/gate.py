@@ -9,7 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from unified_agents.config import ModelPolicy
-from unified_agents.errors import ModelError, NetworkError, RateLimitError, ServerError
+from unified_agents.errors import (
+    AuthenticationError,
+    BadRequestError,
+    BadResponseError,
+    ModelError,
+    NetworkError,
+    RateLimitError,
+    ServerError,
+)
 
 
 class RateGate:
@@ -35,10 +43,15 @@ class RateGate:
         """How many requests may be under way at once."""
         return self._window
 
+    @property
+    def held(self) -> float:
+        """For how many seconds every request is held back."""
+        return max(0.0, self._held_until - self._clock())
+
     async def enter(self) -> float:
         """Wait for a place; returns the time at which it was given, to be handed back to `leave`."""
         await self._until_allowed()
-        while self._under_way >= self._window:
+        while self._under_way + 1 > self._window:
             place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(place)
             try:
@@ -48,6 +61,7 @@ class RateGate:
                     self._waiting.remove(place)
                 self._wake()
                 raise
+            await self._until_allowed()
         self._under_way += 1
         return self._clock()
 
@@ -120,6 +134,9 @@ class Breaker:
         """Learn from how a request ended."""
         if error is None:
             self._failures, self._last = 0, None
+        elif isinstance(error, BadRequestError | RateLimitError | AuthenticationError | BadResponseError):
+            if not error.final:
+                self._failures, self._last = 0, None  # it answers
         elif isinstance(error, ServerError | NetworkError) and not error.final:
             self._failures += 1
             self._last = error

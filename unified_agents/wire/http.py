@@ -72,7 +72,9 @@ class HttpClient:
     def _network_error(self, error: Exception) -> NetworkError:
         where = f"{self._base.scheme}://{self._base.host}:{self._base.port}"
         what = "cannot be reached" if isinstance(error, aiohttp.ClientConnectorError) else "broke the connection"
-        return NetworkError(f"the model's server at {where} {what}: {error}", native_type=native_name(error))
+        # The client puts the whole URL, with its query, into the text of this one.
+        text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+        return NetworkError(f"the model's server at {where} {what}: {text}", native_type=native_name(error))
 
 
 class _HttpResponse:

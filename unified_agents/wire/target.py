@@ -7,12 +7,17 @@ import weakref
 from collections.abc import Callable, Mapping
 
 from unified_agents.config import ModelConfig
-from unified_agents.errors import BadResponseError, ModelError, ModelTimeoutError, NetworkError
+from unified_agents.errors import (
+    ModelError,
+    ModelTimeoutError,
+    NetworkError,
+    RateLimitError,
+)
 from unified_agents.messages import Usage
 from unified_agents.run.context import ExchangeDraft
 from unified_agents.tracing import spans
 from unified_agents.wire.chat import Answer, StreamReader, parse_answer
-from unified_agents.wire.failures import error_for_status
+from unified_agents.wire.failures import error_for_status, redact
 from unified_agents.wire.gate import Breaker, RateGate
 from unified_agents.wire.request import Composer, Offer
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
@@ -63,6 +68,11 @@ class Target:
             ModelError: the server is known to be dead.
         """
         self._breaker.check()
+        held = self.gate.held
+        if held > self.model.policy.retry_after_max:
+            refusal = RateLimitError(f"not asked: the model's server asked to wait for {held:.0f} seconds more")
+            refusal.final = True
+            raise refusal
         return await self.gate.enter()
 
     def ended(self, begun: float, error: BaseException | None) -> None:
@@ -99,8 +109,9 @@ class Target:
             if isinstance(error, ModelTimeoutError):
                 raise
             raise ModelTimeoutError(f"the model did not answer within {total:g} seconds") from error
-        if not answer.text and not answer.calls:
-            raise BadResponseError("the model's answer is empty: it has no text and no tool call")
+        except ModelError as error:
+            error.args = (redact(str(error), self._secret),)  # a server may echo the key anywhere
+            raise
         return answer
 
     def cost(self, usage: Usage) -> float | None:
@@ -116,7 +127,9 @@ class Target:
 
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
         """The error that an answer of status 300 and more means."""
-        return error_for_status(status, headers, raw, key_variable=self.model.key_variable, secret=self._secret)
+        return error_for_status(
+            status, headers, self.kept(raw), key_variable=self.model.key_variable, secret=self._secret
+        )
 
     async def _whole(self, response: Response, draft: ExchangeDraft | None) -> Answer:
         raw = await response.read()
@@ -124,7 +137,7 @@ class Target:
             draft.answered = draft.returned = self.kept(raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
-        return parse_answer(raw)
+        return parse_answer(self.kept(raw))
 
     async def _streamed(
         self, response: Response, timeout: float, on_piece: OnPiece, draft: ExchangeDraft | None
@@ -140,6 +153,8 @@ class Target:
                     first = on_piece(texts, reader.first_delta)
                     patience = self.model.token_timeout * timeout
                     clock.reschedule(loop.time() + patience)
+                    if reader.done:
+                        break  # a server may leave the connection open
         except TimeoutError as error:
             if clock.expired():
                 raise ModelTimeoutError(f"the model went silent for {patience:g} seconds in its answer") from error

@@ -101,9 +101,11 @@ def test_a_success_between_and_other_errors_keep_it_closed() -> None:
     broken(breaker, 2)
     breaker.note(None)
     broken(breaker, 2)
-    breaker.note(BadRequestError("x"))
+    breaker.note(BadRequestError("x"))  # the server answers
+    broken(breaker, 2)
     breaker.note(RateLimitError("x"))
     breaker.check()
+    broken(breaker, 2)
     breaker.note(NetworkError("x"))
     with pytest.raises(NetworkError):
         breaker.check()
