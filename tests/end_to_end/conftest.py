@@ -1,0 +1,21 @@
+"""What all end-to-end tests share."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> Iterator[None]:
+    """A shell that starts this in the background has interrupts ignored, and every program started here inherits that."""
+    before = signal.getsignal(signal.SIGINT)
+    mends = before is signal.SIG_IGN and threading.current_thread() is threading.main_thread()
+    if mends:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    if mends:
+        signal.signal(signal.SIGINT, before)
