@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="session")
 def interruptible() -> Iterator[None]:
-    """A shell that starts this in the background has interrupts ignored, and every program started here inherits that."""
+    """A shell that starts this in the background ignores interrupts, and every program started here inherits that."""
     before = signal.getsignal(signal.SIGINT)
     mends = before is signal.SIG_IGN and threading.current_thread() is threading.main_thread()
     if mends:
