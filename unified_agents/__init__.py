@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from unified_agents.registry import BackendInfo, backend_info, backend_names
     from unified_agents.run.result import Exchange, RunResult, Timing, ToolCallRecord
     from unified_agents.tools.catalogue import Catalogue, OpenSource, ToolLike, load_catalogue, open_catalogue
-    from unified_agents.tools.checking import FidelityReport, ToolFidelity, check_tools
+    from unified_agents.tools.checking import FidelityReport, StrictFidelity, ToolFidelity, check_tools
     from unified_agents.tools.definition import Tool, ToolContext, tool
     from unified_agents.tools.fidelity import SchemaChange, compare_schemas
     from unified_agents.tools.formats import (
@@ -159,7 +159,7 @@ _HOMES = {
     "registry": ("BackendInfo", "backend_info", "backend_names"),
     "run.result": ("Exchange", "RunResult", "Timing", "ToolCallRecord"),
     "tools.catalogue": ("Catalogue", "OpenSource", "ToolLike", "load_catalogue", "open_catalogue"),
-    "tools.checking": ("FidelityReport", "ToolFidelity", "check_tools"),
+    "tools.checking": ("FidelityReport", "StrictFidelity", "ToolFidelity", "check_tools"),
     "tools.definition": ("Tool", "ToolContext", "tool"),
     "tools.fidelity": ("SchemaChange", "compare_schemas"),
     "tools.formats": (
@@ -282,6 +282,7 @@ __all__ = [  # noqa: RUF022  # in the order of their homes
     "load_catalogue",
     "open_catalogue",
     "FidelityReport",
+    "StrictFidelity",
     "ToolFidelity",
     "check_tools",
     "SchemaChange",

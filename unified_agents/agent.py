@@ -22,6 +22,7 @@ from unified_agents.config import (
 )
 from unified_agents.errors import ConfigError
 from unified_agents.events import AnyEvent, Event
+from unified_agents.given import check_agent_arguments
 from unified_agents.importing import import_named
 from unified_agents.messages import Task
 from unified_agents.run.result import RunResult
@@ -82,7 +83,8 @@ class Agent(Protocol):
 
         Raises:
             RunError: the run failed; `kind` says how, and `result` holds what there is, with its trace.
-            ConfigError: the task is empty, or no conversation.
+            ConfigError: the task has no messages or is no conversation, or an argument is of a wrong type.
+            InvalidInputError: the task or the instructions hold what cannot be sent, such as half a surrogate pair.
         """
 
     def run_sync(
@@ -101,8 +103,8 @@ class Agent(Protocol):
     ) -> AbstractAsyncContextManager[EventStream]:
         """Run one task and follow its events: `async with agent.stream(…) as events: async for event in events`.
 
-        The model's answers are streamed. Leaving the block early cancels the run. A run that fails raises its error
-        from the iteration, after `RunEnded`.
+        The model's answers are streamed. Leaving the block early cancels the run; `events.result` then says so. A run
+        that fails raises its error from the iteration, after `RunEnded`. Arguments and errors are those of `run`.
         """
 
     async def aclose(self) -> None:
@@ -153,8 +155,23 @@ def create_agent(
             that is broken, and a bad tool.
         UnsupportedCapabilityError: the backend cannot do what is asked.
     """
-    if handling not in (None, "unified", "native"):
-        raise ConfigError(f"handling {handling!r}: write 'unified' or 'native'")
+    check_agent_arguments(
+        {
+            "config": config,
+            "backend": backend,
+            "model": model,
+            "instructions": instructions,
+            "tools": tools,
+            "limits": limits,
+            "handling": handling,
+            "name": name,
+            "model_parameters": model_parameters,
+            "selector": selector,
+            "tool_policy": tool_policy,
+            "tool_references": tool_references,
+            "variant": variant,
+        }
+    )
     if isinstance(limits, Mapping):
         limits = parse_config(Limits, limits, "limits")
     base = config if isinstance(config, AgentConfig) else load_config(config) if config is not None else None
@@ -166,7 +183,7 @@ def create_agent(
     catalogue = open_catalogue(tools if tools is not None else values.tools)
     try:
         return ComposedAgent(
-            backend=backend or values.backend,
+            backend=backend if backend is not None else values.backend,
             model=settings,
             servers=_servers(settings, local, variant or values.variant),
             instructions=instructions if instructions is not None else values.instructions,

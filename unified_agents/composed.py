@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, NoReturn
 
 from unified_agents import wording
 from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, Capability, ModelClient, variants_of
@@ -20,7 +20,8 @@ from unified_agents.config import (
 )
 from unified_agents.errors import ConfigError, UnifiedAgentsError, UnsupportedCapabilityError
 from unified_agents.events import AnyEvent, Event, RunEnded
-from unified_agents.messages import Task, task_messages
+from unified_agents.given import check_run_arguments
+from unified_agents.messages import Task, check_text, task_messages
 from unified_agents.registry import load_backend
 from unified_agents.run.background import run_in_background
 from unified_agents.run.context import Cancelled, Run, current_call
@@ -122,7 +123,7 @@ class ComposedAgent:
         on_event: Callable[[Event], None] | None = None,
     ) -> RunResult:
         """Run one task to its end; see `Agent.run`."""
-        run = self._new_run(task, run_id, limits, record_exchanges)
+        run = self._new_run(task, run_id, limits, record_exchanges, on_event)
         if on_event is not None:
             run.sinks.append(on_event)
         return await self._drive(run)
@@ -141,24 +142,18 @@ class ComposedAgent:
             lambda: self.run(task, run_id=run_id, limits=limits, record_exchanges=record_exchanges, on_event=on_event)
         )
 
-    @asynccontextmanager
-    async def stream(
+    def stream(
         self, task: Task, *, run_id: str | None = None, limits: Limits | None = None, record_exchanges: bool = False
-    ) -> AsyncIterator[EventStream]:
+    ) -> AbstractAsyncContextManager[EventStream]:
         """Run one task and follow its events; see `Agent.stream`."""
-        run = self._new_run(task, run_id, limits, record_exchanges)
-        run.streaming = True
-        events = _Events()
-        run.sinks.append(events.put)
-        driving = asyncio.create_task(self._drive(run), name=f"unified-agents stream {run.id}")
-        events.follow(driving)
-        try:
-            yield events
-        finally:
-            driving.cancel()
-            await asyncio.wait([driving])
-            if not driving.cancelled():
-                driving.exception()  # told by the iteration, or given up with it
+
+        def start(events: _Events) -> tuple[Run, asyncio.Task[RunResult]]:
+            run = self._new_run(task, run_id, limits, record_exchanges)
+            run.streaming = True
+            run.sinks.append(events.put)
+            return run, asyncio.create_task(self._drive(run), name=f"unified-agents stream {run.id}")
+
+        return _Stream(start)
 
     async def aclose(self) -> None:
         """End the runs that are under way, and close all connections; see `Agent.aclose`."""
@@ -179,9 +174,19 @@ class ComposedAgent:
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
-    def _new_run(self, task: Task, run_id: str | None, limits: Limits | None, record_exchanges: bool) -> Run:
+    def _new_run(
+        self,
+        task: Task,
+        run_id: str | None,
+        limits: Limits | None,
+        record_exchanges: bool,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Run:
         if self._closed:
             raise UnifiedAgentsError("the agent is closed: create a new one")
+        check_run_arguments(run_id, limits, on_event)
+        if self._instructions is not None:
+            check_text(self._instructions, "the instructions")
         if self._offer is not None:
             self._offer.payload()  # made once; a schema that is wrong is told here, before a framework can hide it
         outer = current_call.get()
@@ -308,6 +313,34 @@ def _bounded(limits: Limits, parent: Run | None) -> Limits:
     return limits.model_copy(update={"timeout": min(limits.timeout, left)})
 
 
+class _Stream(AbstractAsyncContextManager["EventStream"]):
+    """A run that starts when it is entered, and has ended when it is left."""
+
+    def __init__(self, start: Callable[[_Events], tuple[Run, asyncio.Task[RunResult]]]) -> None:
+        self._start = start
+
+    async def __aenter__(self) -> EventStream:
+        self._events = _Events()
+        self._run, self._driving = self._start(self._events)
+        self._events.follow(self._driving)
+        return self._events
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._events.has_begun:
+            self._driving.cancel()
+        else:  # a task that is cancelled before its first step would end without a word
+            self._run.end(Cancelled("the caller left the stream"))
+        await asyncio.wait([self._driving])
+        if not self._driving.cancelled():
+            self._driving.exception()  # told by the iteration, or given up with it
+
+    def __aiter__(self) -> NoReturn:
+        raise UnifiedAgentsError(
+            "a stream is entered before it is followed: "
+            "async with agent.stream(…) as events: async for event in events: …"
+        )
+
+
 class _Events:
     """The events of one run, from whoever makes them to whoever follows."""
 
@@ -315,8 +348,12 @@ class _Events:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._driving: asyncio.Task[RunResult] | None = None
         self.result: RunResult | None = None
+        self.has_begun = False
 
     def put(self, event: Event) -> None:
+        self.has_begun = True
+        if isinstance(event, RunEnded):
+            self.result = event.result
         self._queue.put_nowait(event)
 
     def follow(self, driving: asyncio.Task[RunResult]) -> None:
@@ -325,8 +362,6 @@ class _Events:
 
     async def __aiter__(self) -> AsyncIterator[AnyEvent]:
         while (event := await self._queue.get()) is not None:
-            if isinstance(event, RunEnded):
-                self.result = event.result
             yield event  # type: ignore[misc]  # the seams make no other events
         self._queue.put_nowait(None)  # so that whoever asks again is told that this is the end
         if self._driving is not None and not self._driving.cancelled() and (error := self._driving.exception()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -16,17 +16,35 @@ from unified_agents.spelling import closest
 Handling = Literal["unified", "native"]
 Variant = Literal["tool_calling", "react"]
 Provider = Literal["openai", "script", "oracle"]
+ResultParts = Literal["tool", "user", False]
 RetriedKind = Literal["rate_limit", "network", "server", "timeout", "bad_response"]
+
+if TYPE_CHECKING:  # pydantic gives its metaclass no public name
+    from pydantic._internal._model_construction import ModelMetaclass as _Meta
+else:
+    _Meta = type(BaseModel)
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
 
 
-class _Config(BaseModel):
+class _OneLine(_Meta):
+    """Lets `Limits(…)` and the like raise what `parse_config` raises. Values within a model stay pydantic's own."""
+
+    def __call__(self, *args: Any, **values: Any) -> Any:
+        try:
+            return super().__call__(*args, **values)
+        except ValidationError as error:
+            raise ConfigError(f"{self.__name__}: {_faults(self, error)}") from error
+
+
+class Settings(BaseModel, metaclass=_OneLine):
+    """Settings. What does not fit is a `ConfigError` with a line that says what, and names the closest known key."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
 
-class Limits(_Config):
+class Limits(Settings):
     """Bounds of a run, held on every backend because they stand on the seams.
 
     Attributes:
@@ -51,7 +69,7 @@ class Limits(_Config):
     on_limit: Literal["stop", "answer"] = "stop"
 
 
-class ModelParameters(_Config):
+class ModelParameters(Settings):
     """What is asked of the model, meaning the same on every backend. What is None is not sent.
 
     Attributes:
@@ -76,7 +94,7 @@ class ModelParameters(_Config):
 _ATTEMPTS: dict[RetriedKind, int] = {"rate_limit": 4, "network": 4, "server": 4, "timeout": 2, "bad_response": 2}
 
 
-class ModelPolicy(_Config):
+class ModelPolicy(Settings):
     """What is done about a model that fails; under `handling: unified`.
 
     Attributes:
@@ -102,7 +120,7 @@ class ModelPolicy(_Config):
     breaker_seconds: float = Field(default=5.0, ge=0)
 
 
-class ToolPolicy(_Config):
+class ToolPolicy(Settings):
     """What is done about an idempotent tool that fails for now; under `handling: unified`.
 
     Attributes:
@@ -122,7 +140,7 @@ class ToolPolicy(_Config):
     retry_after_max: float = Field(default=60.0, ge=0)
 
 
-class ModelPrice(_Config):
+class ModelPrice(Settings):
     """What a model costs, in the unit that you count in, for a million tokens.
 
     Attributes:
@@ -134,7 +152,7 @@ class ModelPrice(_Config):
     output: float = Field(ge=0)
 
 
-class FaultShare(_Config):
+class FaultShare(Settings):
     """Faults that are put in front of a model on purpose, to see what becomes of them.
 
     Attributes:
@@ -146,7 +164,7 @@ class FaultShare(_Config):
     seed: int = 0
 
 
-class ModelConfig(_Config):
+class ModelConfig(Settings):
     """Which model answers, and where.
 
     Attributes:
@@ -163,8 +181,10 @@ class ModelConfig(_Config):
         policy: What is done when it fails.
         price: What it costs; None where nobody needs to know.
         fallback: Models to ask in turn where this one fails for good.
-        tool_result_parts: Whether the server takes images and files in tool messages. Many do not, OpenAI's own Chat
-            Completions among them; then the model is told what each is, as text.
+        tool_result_parts: How images and files that tools return reach the model. `user`: in a user message after the
+            step's tool messages, which is where OpenAI's Chat Completions take them; for models that see. `tool`: in
+            the tool message itself, for servers that take parts there; `true` means the same. `false`, the default:
+            the model is told what each is, as text, because a server of a model that does not see refuses the rest.
         faults: Faults to put in front of a server or a script file, to see how they are handled; None for none.
     """
 
@@ -179,8 +199,13 @@ class ModelConfig(_Config):
     policy: ModelPolicy = Field(default_factory=ModelPolicy)
     price: ModelPrice | None = None
     fallback: tuple[ModelConfig, ...] = ()
-    tool_result_parts: bool = False
+    tool_result_parts: ResultParts = False
     faults: FaultShare | None = None
+
+    @field_validator("tool_result_parts", mode="before")
+    @classmethod
+    def _in_tool_messages(cls, value: object) -> object:
+        return "tool" if value is True else value
 
     @field_validator("fallback", mode="before")
     @classmethod
@@ -237,7 +262,7 @@ class ModelConfig(_Config):
         return key
 
 
-class ToolSource(_Config):
+class ToolSource(Settings):
     """A source of many tools, which are all offered unless they are filtered.
 
     Attributes:
@@ -284,7 +309,7 @@ class ToolSource(_Config):
         return self.model_copy(update=changed)
 
 
-class SelectConfig(_Config):
+class SelectConfig(Settings):
     """How the tools that a model is offered are chosen from a large catalogue, by the run's task.
 
     Attributes:
@@ -306,7 +331,7 @@ def _tool_entries(values: object) -> object:
     )
 
 
-class CatalogueConfig(_Config):
+class CatalogueConfig(Settings):
     """The keys of a catalogue's own file.
 
     Attributes:
@@ -318,7 +343,7 @@ class CatalogueConfig(_Config):
     _entries = field_validator("tools", mode="before")(_tool_entries)
 
 
-class AgentConfig(_Config):
+class AgentConfig(Settings):
     """The keys of an agent's config file, the same as the arguments of `create_agent`.
 
     Attributes:
@@ -394,9 +419,12 @@ def read_yaml(path: Path) -> Any:
     """The values of a YAML (or JSON) file.
 
     Raises:
-        ConfigError: the file cannot be read, or is no YAML; the message has line and column.
+        ConfigError: the file cannot be read, is no YAML, or has a key twice in one mapping; the message has line and
+            column.
     """
     import yaml  # noqa: PLC0415  # only who has a file pays for it
+
+    from unified_agents.yaml_loader import parse_yaml  # noqa: PLC0415
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -405,7 +433,7 @@ def read_yaml(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text") from error
     try:
-        return yaml.safe_load(text)
+        return parse_yaml(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -430,8 +458,11 @@ def parse_config(model: type[ConfigT], values: object, where: str) -> ConfigT:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults = "; ".join(_fault(model, fault) for fault in error.errors(include_url=False, include_input=False))
-        raise ConfigError(f"{where}: {faults}") from error
+        raise ConfigError(f"{where}: {_faults(model, error)}") from error
+
+
+def _faults(model: Any, error: ValidationError) -> str:
+    return "; ".join(_fault(model, fault) for fault in error.errors(include_url=False, include_input=False))
 
 
 def _fault(model: type[BaseModel], fault: Mapping[str, Any]) -> str:

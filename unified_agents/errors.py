@@ -31,9 +31,12 @@ What a framework or a client raises is translated once, in the adapter or on the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from unified_agents.spelling import encodable
 
 if TYPE_CHECKING:
     from unified_agents.run.result import RunResult
@@ -138,7 +141,7 @@ class RunError(UnifiedAgentsError):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, native_type: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(encodable(message))  # it may quote what a tool or a model said
         self.native_type = native_type
         self.result: RunResult | None = None
 
@@ -237,7 +240,7 @@ class ToolTimeoutError(ToolCallError, TimeoutError):
 
 
 class InvalidInputError(ToolCallError, ValueError):
-    """The arguments do not fit the tool's schema.
+    """The arguments do not fit the tool's schema; or a run was given a task or instructions that cannot be sent.
 
     Attributes:
         problems: One line for each thing that is wrong: path, what was given, what is allowed.
@@ -278,3 +281,16 @@ def native_name(error: BaseException) -> str:
     """The error's class as `module.Class`, for `native_type`."""
     cls = type(error)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def error_chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those behind it, from the outermost: its cause, or the context in which it was raised.
+
+    A context that was suppressed (`raise … from None`) ends the chain, and so does an error that was there before.
+    """
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)

@@ -12,6 +12,9 @@ from typing import Any
 from unified_agents.errors import ConfigError
 from unified_agents.spelling import closest
 
+_imported_off_loop: dict[str, ModuleType] = {}
+"""Unlike in `sys.modules`, no module stands here that another thread is still importing."""
+
 
 def import_named(reference: str, what: str) -> Any:
     """What `module:name` stands for.
@@ -47,7 +50,9 @@ def import_module(name: str, where: str) -> ModuleType:
 
 
 async def import_off_loop(name: str) -> ModuleType:
-    """A module of ours that is slow to import, imported in a thread while the event loop goes on."""
+    """A module of ours that is slow to import, imported in a thread, once, while the event loop goes on."""
+    if name in _imported_off_loop:
+        return _imported_off_loop[name]
     loop = asyncio.get_running_loop()
     done: asyncio.Future[ModuleType] = loop.create_future()
 
@@ -61,7 +66,7 @@ async def import_off_loop(name: str) -> ModuleType:
 
     def work() -> None:
         try:
-            outcome: ModuleType | Exception = importlib.import_module(name)
+            outcome: ModuleType | Exception = _imported_off_loop.setdefault(name, importlib.import_module(name))
         except Exception as error:
             outcome = error
         with suppress(RuntimeError):  # nobody waits any more where the loop is closed

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from unified_agents.errors import ConfigError
+from unified_agents.errors import ConfigError, InvalidInputError
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 JsonObject: TypeAlias = dict[str, Any]
@@ -123,11 +124,55 @@ def task_messages(task: Task) -> tuple[Message, ...]:
     """The conversation that a task stands for.
 
     Raises:
-        ConfigError: the task is empty, or holds something that is no Chat Completions message.
+        ConfigError: the task has no messages, or holds something that is no Chat Completions message.
+        InvalidInputError: it holds what cannot be sent, such as half a surrogate pair.
     """
     if isinstance(task, str):
+        check_text(task, "the task")
         return (Message(role="user", content=task),)
-    messages = tuple(item if isinstance(item, Message) else Message.from_chat(item) for item in task)
+    if isinstance(task, bytes | Mapping | BaseModel) or not isinstance(task, Iterable):
+        raise ConfigError(f"the task: give a text, or a list of messages, not {task!r:.80}")
+    messages = tuple(_message(item, number) for number, item in enumerate(task, 1))
     if not messages:
         raise ConfigError("the task has no messages: give a text, or at least one message")
     return messages
+
+
+def check_text(text: str, what: str) -> None:
+    """See that a text can be sent.
+
+    Args:
+        text: The text.
+        what: What it is, for the message.
+
+    Raises:
+        InvalidInputError: it holds half a surrogate pair, which no encoding has a place for.
+    """
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"{what} cannot be sent: character {error.start} is half a surrogate pair, {text[error.start]!a};"
+            ' replace it, with text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")'
+        ) from error
+
+
+def _message(item: object, number: int) -> Message:
+    if isinstance(item, Message):
+        message = item
+    elif isinstance(item, Mapping):
+        message = Message.from_chat(item)
+    else:
+        raise ConfigError(
+            f"message {number} of the task: give a Message, or a dict with role and content, not {item!r:.80}"
+        )
+    if isinstance(message.content, str):
+        check_text(message.content, f"message {number} of the task")
+    if not isinstance(message.content, str) or message.tool_calls or message.name or message.tool_call_id:
+        try:
+            orjson.dumps(message.to_chat())
+        except TypeError as error:
+            raise InvalidInputError(f"message {number} of the task cannot be sent as JSON: {error}") from error
+    return message

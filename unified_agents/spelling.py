@@ -1,4 +1,4 @@
-"""The closest known word to one that is not known."""
+"""Words and texts: the closest known word to one that is not known, and text that can be sent."""
 
 from __future__ import annotations
 
@@ -17,3 +17,14 @@ def closest(word: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0
     import difflib  # noqa: PLC0415  # only who mistypes pays for it
 
     return difflib.get_close_matches(word, list(known), n=most, cutoff=cutoff)
+
+
+def encodable(text: str) -> str:
+    """A text as it can be sent: half a surrogate pair becomes U+FFFD, and two halves that fit become one character."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -14,12 +14,16 @@ _CUT = "Your answer was cut off at the token limit. Answer again, more briefly."
 _NOW = "No more tool calls are possible: "
 _ONE_ACTION = "(Only your first action was carried out."
 _UNREADABLE = "Your turn could not be read: "
+_ATTACHED = "Images and files in the result of tool "
 OBSERVATION = "Observation:"
 """What a tool's result begins with, as a user message of the text protocol."""
 
 
 def is_note(content: object) -> bool:
-    """Whether a user message is one that we add ourselves to have an answer mended or given."""
+    """Whether a user message is one that we add ourselves: to have an answer mended or given, or to show results."""
+    if isinstance(content, list):
+        text = content[0].get("text") if content and isinstance(content[0], Mapping) else None
+        return isinstance(text, str) and text.startswith(_ATTACHED)
     return isinstance(content, str) and content.startswith((_FORM, _CUT, _NOW, _UNREADABLE))
 
 
@@ -55,6 +59,14 @@ def unusable_result(tool: str, reason: str) -> str:
 def tool_timed_out(tool: str, seconds: float) -> str:
     """The tool did not end in time."""
     return f"Error in tool {tool!r}: it did not finish within {seconds:g} seconds and was stopped."
+
+
+def turn_not_given(tool: str, resource: str, seconds: float) -> str:
+    """The tool needs a resource that a call holds which was given up and does not end."""
+    return (
+        f"Error: tool {tool!r} could not start: it waited {seconds:g} seconds for {resource!r}, which an earlier call"
+        " uses that was stopped and does not end."
+    )
 
 
 def tool_gave_up(tool: str, error: BaseException, attempts: int) -> str:
@@ -171,6 +183,12 @@ def react_instructions(tools: Sequence[tuple[str, str, Mapping[str, Any]]]) -> s
     )
 
 
+def is_observation(message: Mapping[str, Any]) -> bool:
+    """Whether a message is a tool's result, as the text protocol writes it."""
+    content = message.get("content")
+    return message.get("role") == "user" and isinstance(content, str) and content.startswith(OBSERVATION)
+
+
 def observation(content: str) -> str:
     """A tool's result, as the text protocol writes it."""
     return f"{OBSERVATION} {content}"
@@ -213,6 +231,11 @@ def observed(text: str) -> str:
 def cut_result(length: int, kept: int) -> str:
     """The tool's result was too long; stands after what was kept of it."""
     return f"\n[cut: the result has {length:,} characters, and these were the first {kept:,}]"
+
+
+def attached_result(tool: str, call_id: str) -> str:
+    """What a tool returned stands in a user message; before the parts of each call."""
+    return f"{_ATTACHED}{tool!r} (call {call_id}), in their order:"
 
 
 def foreign_tool_error(tool: str, text: str) -> str:

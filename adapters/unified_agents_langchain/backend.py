@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from langchain.agents import create_agent
@@ -30,7 +31,7 @@ class LangChainBackend:
     capabilities = frozenset(Capability)
 
     def build(self, spec: AgentSpec) -> NativeAgent:
-        """Make LangChain's agent.
+        """Make LangChain's agent. Under `unified` its graph is left to the first run; see `LangChainAgent`.
 
         Raises:
             UnsupportedCapabilityError: under `native`, LangChain does not take one of the tools.
@@ -50,33 +51,56 @@ class Given:
 
 
 class LangChainAgent:
-    """LangChain's agent, ready to run. Its compiled graph keeps no state, so it serves many runs at once."""
+    """LangChain's agent, ready to run. Its compiled graph keeps no state, so it serves many runs at once.
+
+    The model client and the tools are made with it, and refuse there what they do not take. Under `unified` the graph
+    over them is compiled once, by the first run or by `native`, whichever is first: some milliseconds, on any thread.
+    Nothing that the user gives can fail there. Under `native` it is compiled with the agent, since LangChain looks
+    into the user's functions then.
+    """
 
     def __init__(self, spec: AgentSpec) -> None:
         self._config: RunnableConfig = {"run_name": spec.name}
         if spec.handling == "unified":
             self._config["recursion_limit"] = _NO_STEP_LIMIT
-        self._graph: Any = create_agent(  # a generic of four types that the caller has no use for
-            chat_model(spec),
-            translate_tools(spec),
-            system_prompt=spec.instructions,
-            middleware=_middleware(spec),
-            context_schema=Given,
-        )
+        self._spec = spec
+        self._model = chat_model(spec)
+        self._tools = translate_tools(spec)
+        self._compiling = Lock()
+        self._compiled: Any = None  # a generic of four types that the caller has no use for
+        if spec.handling == "native":
+            self._compiled = self._compile()
 
     @property
     def native(self) -> object:
         """LangChain's compiled graph."""
-        return self._graph
+        return self._graph()
+
+    def _graph(self) -> Any:
+        if self._compiled is None:
+            with self._compiling:
+                if self._compiled is None:
+                    self._compiled = self._compile()
+        return self._compiled
+
+    def _compile(self) -> Any:
+        return create_agent(
+            self._model,
+            self._tools,
+            system_prompt=self._spec.instructions,
+            middleware=_middleware(self._spec),
+            context_schema=Given,
+        )
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the graph to its end."""
         state: dict[str, Any] = {"messages": [to_langchain(message) for message in messages]}
         context = Given(len(messages))
+        graph = self._graph()
         if not stream:
-            return _text(await self._graph.ainvoke(state, self._config, context=context))
+            return _text(await graph.ainvoke(state, self._config, context=context))
         modes = ["messages", "values"]  # the first makes it stream, the second gives the end
-        async with aclosing(self._graph.astream(state, self._config, context=context, stream_mode=modes)) as parts:
+        async with aclosing(graph.astream(state, self._config, context=context, stream_mode=modes)) as parts:
             async for mode, part in parts:
                 if mode == "values":
                     state = part

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
 
 import httpx
 import openai
@@ -21,10 +20,10 @@ from unified_agents.errors import (
     RateLimitError,
     RunError,
     ServerError,
+    error_chain,
     native_name,
 )
 
-_LONGEST_CHAIN = 20
 _LONGEST_MESSAGE = 1000
 _REQUEST_TIMEOUT = 408
 
@@ -90,7 +89,7 @@ def translate(error: Exception) -> RunError | None:
         None when nothing in the chain is LangChain's, LangGraph's or the client's.
     """
     general: RunError | None = None
-    for link in _chain(error):
+    for link in error_chain(error):
         known = _known(link)
         if known is None:
             continue
@@ -100,15 +99,6 @@ def translate(error: Exception) -> RunError | None:
             return translated
         general = general or translated
     return general
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    for _ in range(_LONGEST_CHAIN):
-        if link is None:
-            return
-        yield link
-        link = link.__cause__ or link.__context__
 
 
 def _known(error: BaseException) -> type[RunError] | None:

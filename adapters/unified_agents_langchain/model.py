@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from unified_agents.backend import AgentSpec
 from unified_agents.errors import UnsupportedCapabilityError
+from unified_agents_langchain.tools import ClaimingTool
 
 _UNIFIED: dict[str, Any] = {
     "max_retries": 0,
@@ -28,6 +33,25 @@ class WiredChatOpenAI(ChatOpenAI):
         _refuse()
 
 
+class UnifiedChatOpenAI(WiredChatOpenAI):
+    """`ChatOpenAI` that spends nothing on what the wire writes itself.
+
+    Messages and tools go out as an extra body, as they are: the client would walk through all of them otherwise.
+    """
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+        """Bind tools; those of ours have their declaration ready."""
+        ready = [tool.declaration if isinstance(tool, ClaimingTool) else tool for tool in tools]
+        return super().bind_tools(ready, **kwargs)
+
+    def _get_request_payload(
+        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
+        body = {name: payload.pop(name) for name in ("messages", "tools") if name in payload}
+        return payload | {"messages": [], "extra_body": {**(payload.get("extra_body") or {}), **body}}
+
+
 def _refuse() -> NoReturn:
     raise UnsupportedCapabilityError(
         "a synchronous model call would go past unified-agents; use `agent.run_sync(…)`, or the asynchronous call"
@@ -41,8 +65,9 @@ def chat_model(spec: AgentSpec) -> ChatOpenAI:
     wire's. Under `native` the parameters of the model's config are handed on, and all else is LangChain's default.
     """
     model = spec.model
-    settings = _UNIFIED if spec.handling == "unified" else _sampling(spec)
-    return WiredChatOpenAI(
+    is_unified = spec.handling == "unified"
+    settings = _UNIFIED if is_unified else _sampling(spec)
+    return (UnifiedChatOpenAI if is_unified else WiredChatOpenAI)(
         model=_name(spec),
         base_url=model.base_url,
         api_key=SecretStr(model.api_key),

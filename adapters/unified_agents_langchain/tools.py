@@ -8,7 +8,7 @@ from typing import Any
 from langchain_core.messages import ToolCall, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import PrivateAttr
+from pydantic import BaseModel, PrivateAttr
 from pydantic.errors import PydanticUserError
 
 from unified_agents.backend import AgentSpec, BoundTool
@@ -21,6 +21,10 @@ _PASSTHROUGH: JsonObject = {"type": "object", "properties": {}}
 _call_id: ContextVar[str | None] = ContextVar("unified_agents_langchain_call_id", default=None)
 
 
+class _NoParameters(BaseModel):
+    """What LangGraph reads the parameters from that it shall inject."""
+
+
 class ClaimingTool(BaseTool):
     """A tool that carries out the model's call by its id, through LangChain's own tool path.
 
@@ -29,10 +33,22 @@ class ClaimingTool(BaseTool):
     """
 
     _bound: BoundTool = PrivateAttr()
+    _declaration: JsonObject = PrivateAttr()
 
     def __init__(self, bound: BoundTool) -> None:
         super().__init__(name=bound.name, description=bound.description, args_schema=_PASSTHROUGH)
         self._bound = bound
+        function = {"name": bound.name, "description": bound.description, "parameters": _PASSTHROUGH}
+        self._declaration = {"type": "function", "function": function}
+
+    @property
+    def declaration(self) -> JsonObject:
+        """What LangChain's model client writes of it; the wire puts the canonical schema there."""
+        return self._declaration
+
+    def get_input_schema(self, config: RunnableConfig | None = None) -> type[BaseModel]:
+        """No parameters, so nothing for LangGraph to inject."""
+        return _NoParameters
 
     async def ainvoke(
         self, input: str | dict[str, Any] | ToolCall, config: RunnableConfig | None = None, **kwargs: Any

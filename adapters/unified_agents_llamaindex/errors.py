@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Iterator
 
 import httpx
 import openai
@@ -22,6 +21,7 @@ from unified_agents.errors import (
     RateLimitError,
     RunError,
     ServerError,
+    error_chain,
     native_name,
 )
 
@@ -63,7 +63,7 @@ _LONGEST = 500
 
 def translate(error: Exception) -> RunError | None:
     """Which of our errors this one is, or one behind it: the wire's own first, then a model's, then the framework's."""
-    known = [(seen, ours) for seen in _chain(error) if (ours := _class_of(seen)) is not None]
+    known = [(seen, ours) for seen in error_chain(error) if (ours := _class_of(seen)) is not None]
     if not known:
         return None
     seen, ours = min(known, key=_rank)
@@ -79,15 +79,6 @@ def reason(error: Exception) -> str:
     if isinstance(error, pydantic.ValidationError):
         return "; ".join(problem["msg"] for problem in error.errors())
     return _line(error)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
 def _rank(known: tuple[BaseException, type[RunError]]) -> int:

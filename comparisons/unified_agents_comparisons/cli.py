@@ -2,80 +2,103 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
+from unified_agents.cli.endings import USAGE, tell
+from unified_agents.config import Variant
+
+Suite: TypeAlias = Annotated[str, typer.Argument(help="quickstart, faults, bfcl, or the path of a suite's file.")]
+Controls: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(help="With --perturb: which negative controls, with commas between. Default: all of the suite."),
+]
+Backends: TypeAlias = Annotated[
+    str | None, typer.Option(help="Names with commas between. Default: all that are installed and have the variant.")
+]
+HandlingNames: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="unified, native, or both with a comma between. Default: both, where a backend has both; "
+        "for bfcl and for the variant react unified."
+    ),
+]
+Loop: TypeAlias = Annotated[Variant, typer.Option(help="The loop: tool calling, or react, which is plain text.")]
+Model: TypeAlias = Annotated[
+    str, typer.Option(help="provider:name; `oracle:` answers by each task's own script, without a network.")
+]
+BaseUrl: TypeAlias = Annotated[str | None, typer.Option(help="Another server that speaks Chat Completions.")]
+KeyVariable: TypeAlias = Annotated[str | None, typer.Option(help="The environment variable that holds the key.")]
+Tasks: TypeAlias = Annotated[str, typer.Option(help="A shell pattern of task ids, such as 'parallel-*'.")]
+Repeats: TypeAlias = Annotated[int, typer.Option(help="How often each cell is run.", min=1)]
+Out: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder of the records; one that exists is gone on with, and all that it holds is reported. "
+        "Default: a new one here."
+    ),
+]
+Seed: TypeAlias = Annotated[int, typer.Option(help="Decides the order of the cells.")]
+Timeout: TypeAlias = Annotated[float, typer.Option(help="Seconds of wall clock for one run.", min=0.001)]
+Pythons: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="BACKEND=PATH: the interpreter of that backend's worker. May be repeated.")
+]
+Perturb: TypeAlias = Annotated[
+    bool, typer.Option("--perturb", help="Negative controls: answers made wrong. Succeeds when every cell fails.")
+]
+Details: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Which cells leave their exchanges: all, failed or none. Default: all; beyond 1,000, failed."),
+]
+Data: TypeAlias = Annotated[
+    Path | None, typer.Option(help="bfcl: the folder of the data. Default: that of bfcl-eval, fetched by pip.")
+]
+Categories: TypeAlias = Annotated[
+    str | None, typer.Option(help="bfcl: names with commas between, such as simple,parallel. Default: all nine.")
+]
+Limit: TypeAlias = Annotated[int | None, typer.Option(help="bfcl: entries of each category at most.", min=1)]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
 
 def compare_command(
-    suite: Annotated[str, typer.Argument(help="quickstart, bfcl, or the path of a suite's file.")],
-    controls: Annotated[
-        str | None,
-        typer.Argument(help="With --perturb: which negative controls, with commas between. Default: all of the suite."),
-    ] = None,
+    suite: Suite,
+    controls: Controls = None,
     *,
-    backends: Annotated[
-        str | None, typer.Option(help="Names with commas between. Default: all that are installed.")
-    ] = None,
-    handling: Annotated[
-        str | None,
-        typer.Option(help="unified, native, or both with a comma between. Default: both; for bfcl unified."),
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="provider:name; `oracle:` answers by each task's own script, without a network.")
-    ] = "oracle:",
-    base_url: Annotated[str | None, typer.Option(help="Another server that speaks Chat Completions.")] = None,
-    api_key_env: Annotated[str | None, typer.Option(help="The environment variable that holds the key.")] = None,
-    tasks: Annotated[str, typer.Option(help="A shell pattern of task ids, such as 'parallel-*'.")] = "*",
-    repeats: Annotated[int, typer.Option(help="How often each cell is run.", min=1)] = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The folder of the records; one that exists is gone on with. Default: a new one here."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Decides the order of the cells.")] = 0,
-    timeout: Annotated[float, typer.Option(help="Seconds of wall clock for one run.", min=0.001)] = 60.0,
-    python: Annotated[
-        list[str] | None, typer.Option(help="BACKEND=PATH: the interpreter of that backend's worker. May be repeated.")
-    ] = None,
-    perturb: Annotated[
-        bool,
-        typer.Option("--perturb", help="Negative controls: answers made wrong. Succeeds when every cell fails."),
-    ] = False,
-    details: Annotated[
-        str | None,
-        typer.Option(
-            help="Which cells leave their exchanges: all, failed or none. Default: all; beyond 1,000, failed."
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="bfcl: the folder of the data. Default: that of bfcl-eval, fetched by pip.")
-    ] = None,
-    categories: Annotated[
-        str | None, typer.Option(help="bfcl: names with commas between, such as simple,parallel. Default: all nine.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="bfcl: entries of each category at most.", min=1)] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
+    backends: Backends = None,
+    handling: HandlingNames = None,
+    variant: Loop = "tool_calling",
+    model: Model = "oracle:",
+    base_url: BaseUrl = None,
+    api_key_env: KeyVariable = None,
+    tasks: Tasks = "*",
+    repeats: Repeats = 1,
+    out: Out = None,
+    seed: Seed = 0,
+    timeout: Timeout = 60.0,
+    python: Pythons = None,
+    perturb: Perturb = False,
+    details: Details = None,
+    data: Data = None,
+    categories: Categories = None,
+    limit: Limit = None,
+    json: Json = False,
 ) -> None:
     """Run a suite's tasks on every backend, and show where they differ.
 
     Negative controls: `unified-agents compare SUITE --perturb`, or only some: `… --perturb wrong-oracle`.
 
-    Exit code 0: every cell under unified handling passed; 1: one did not; 2: something does not fit; 130: interrupted.
+    Exit codes: 0 every cell under unified handling passed, or with --perturb every cell failed, as it must; 1 one did
+    not; 2 wrong usage or configuration; 130 interrupted.
     """
-    try:
-        from unified_agents_comparisons.command import run_command  # noqa: PLC0415  # costs 0.4 s: not at every start
-    except ModuleNotFoundError as error:
-        if error.name not in ("jinja2", "rich"):
-            raise
-        sys.stderr.write("unified-agents: comparisons need more; run: pip install 'unified-agents[comparisons]'\n")
-        raise typer.Exit(2) from error
     options = {
         "suite": suite,
         "backends": backends,
         "pythons": python or (),
         "handlings": handling,
+        "variant": variant,
         "model": model,
         "base_url": base_url,
         "api_key_env": api_key_env,
@@ -91,4 +114,16 @@ def compare_command(
         "categories": categories,
         "limit": limit,
     }
-    raise typer.Exit(run_command(options, as_json=json))
+    raise typer.Exit(_loaded(as_json=json)(options, as_json=json))
+
+
+def _loaded(*, as_json: bool) -> Callable[..., int]:
+    try:
+        from unified_agents_comparisons.command import run_command  # noqa: PLC0415  # costs 0.4 s: not at every start
+    except ModuleNotFoundError as error:
+        if error.name not in ("jinja2", "rich"):
+            raise
+        message = "comparisons need more; run: pip install 'unified-agents[comparisons]'"
+        tell("usage", type(error).__name__, message, as_json=as_json)
+        raise typer.Exit(USAGE) from error
+    return run_command

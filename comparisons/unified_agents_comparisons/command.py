@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from unified_agents.cli.endings import COMPLETED, FAILED, INTERRUPTED, USAGE, interrupted, tell_of
 from unified_agents.config import ModelConfig, parse_config
 from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, backend_names
@@ -23,15 +24,13 @@ from unified_agents_comparisons.report.terminal import show
 from unified_agents_comparisons.runner import Plan, compare
 from unified_agents_comparisons.suite import LoadedSuite, load_suite
 
-PASSED, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-
 
 def run_command(options: Mapping[str, Any], *, as_json: bool) -> int:
     """Run a comparison and print its report.
 
     Args:
         options: The options of `compare_command`, as texts and numbers.
-        as_json: Whether standard output gets the summary as JSON and nothing else.
+        as_json: Whether standard output gets the summary, or the error, as JSON and nothing else.
 
     Returns:
         The exit code: 0 when every `unified` cell passed, or every cell of a negative control failed; 1 when not; 2
@@ -42,22 +41,22 @@ def run_command(options: Mapping[str, Any], *, as_json: bool) -> int:
         try:
             summary = _run(plan, Console(stderr=True))
         except KeyboardInterrupt:
-            _say(f"interrupted; go on with --out {plan.out}")
+            interrupted(f"; go on with --out {plan.out}", as_json=as_json)
             return INTERRUPTED
     except ConfigError as error:
-        _say(str(error))
+        tell_of(error, as_json=as_json)
         return USAGE
     if as_json:
         sys.stdout.write(summary.model_dump_json(indent=2) + "\n")
     else:
         show(summary, Console())
     print(f"report: {plan.out / REPORT}", file=sys.stderr if as_json else sys.stdout)
-    return PASSED if summary.ok else FAILED
+    return COMPLETED if summary.ok else FAILED
 
 
 def _run(plan: Plan, console: Console) -> Summary:
-    with progress(plan, console) as on_cell:
-        summary = summarise(asyncio.run(compare(plan, on_cell=on_cell)))
+    with progress(plan, console) as tell:
+        summary = summarise(asyncio.run(compare(plan, on_cell=tell.cell, on_note=tell.note)))
     write_summary(summary, plan.out)
     write_report(summary, plan.out)
     return summary
@@ -76,6 +75,7 @@ def _plan(options: Mapping[str, Any]) -> Plan:
     changes = {
         "suite": suite.source,
         "backends": names,
+        "named": [name for name in ("backends", "handlings") if options[name] is not None],
         "handlings": suite.suite.handlings if options["handlings"] is None else _names(options["handlings"]),
         "model": _model(options["model"], options["base_url"], options["api_key_env"]),
         "out": options["out"] or _new_folder(suite.suite.name),
@@ -136,7 +136,3 @@ def _model(text: str, base_url: str | None, api_key_env: str | None) -> ModelCon
 
 def _new_folder(name: str) -> Path:
     return Path(f"comparison-{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"unified-agents: {' '.join(text.split())}\n")

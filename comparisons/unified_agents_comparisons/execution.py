@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,15 +51,15 @@ class Bench:
     scratch: ContextVar[Path] | None
     versions: dict[str, str]
 
-    async def warm_up(self) -> None:
+    async def warm_up(self, handlings: Iterable[Handling]) -> None:
         """Run the first task once under each handling, by its oracle, so that no cell pays for imports.
 
         Raises:
             ConfigError: the backend cannot be used at all.
         """
         task = self.suite.suite.tasks[0]
-        for handling in self.start.handlings if task.oracle is not None else ():
-            model = scripted_model(task, task.oracle or {}, None)
+        for handling in handlings if task.oracle is not None else ():
+            model = scripted_model(task, task.oracle or {}, None, self.start.variant)
             folder = self.start.scratch / f"warm-up.{handling}"
             await _attempt(self, task, self.tools_of(task), handling, model, folder=folder)
 
@@ -156,6 +156,7 @@ async def _run(
         tools=tools,
         limits=limits,
         handling=handling,
+        variant=bench.start.variant,
     )
     try:
         result = await agent.run(task.question, run_id=run_id, record_exchanges=True)
@@ -178,7 +179,7 @@ def _model(bench: Bench, task: Task, perturbation: Perturbation | None) -> Model
         return model.model_copy(update={"faults": share})
     if task.oracle is None:
         raise ConfigError(f"task {task.id} has no oracle: give --model provider:name, or leave it out with --tasks")
-    return scripted_model(task, task.oracle, perturbation)
+    return scripted_model(task, task.oracle, perturbation, bench.start.variant)
 
 
 def _filled(blank: Cell, outcome: _Outcome, tools: Mapping[str, Tool]) -> Cell:
@@ -189,7 +190,9 @@ def _filled(blank: Cell, outcome: _Outcome, tools: Mapping[str, Tool]) -> Cell:
     calls = summarised(result, tools)
     told = ("status", "output", "requests", "retries", "usage", "request_bytes", "seconds", "time_to_first_token")
     taken = {name: getattr(result, name) for name in told}
-    schemas = schema_fidelity(list(tools.values()), result.exchanges[0].sent) if result.exchanges else ()
+    # In the text protocol the tools stand in the system text: there is no schema to hold theirs against.
+    sent = result.exchanges[0].sent if result.exchanges and blank.variant == "tool_calling" else None
+    schemas = schema_fidelity(list(tools.values()), sent) if sent is not None else ()
     made = {"error": outcome.error, "tool_calls": calls, "schemas": schemas, "trace_shape": result.trace.shape()}
     return blank.model_copy(update=scored | taken | made)
 

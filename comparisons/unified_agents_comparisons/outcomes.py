@@ -46,7 +46,7 @@ class TaskOutcomes(_Frozen):
     Attributes:
         task: Its id.
         description: What it shows.
-        differs_native: What the suite says of it under `native`; None where it says nothing.
+        differs_native: What the suite says of it under `native`, with tool calling; None where it says nothing.
         outcomes: One for each backend and handling.
         differs: Whether something else happened on another backend, or under the other handling.
     """
@@ -88,10 +88,11 @@ def phrase(cell: Cell) -> str:
 
 def _task_outcomes(task: Task, sides: Mapping[tuple[str, Handling], Sequence[Cell]]) -> TaskOutcomes:
     outcomes = tuple(_outcome(backend, handling, cells) for (backend, handling), cells in sides.items())
+    calls_tools = all(cell.variant == "tool_calling" for cells in sides.values() for cell in cells)
     return TaskOutcomes(
         task=task.id,
         description=task.description,
-        differs_native=task.differs_native,
+        differs_native=task.differs_native if calls_tools else None,
         outcomes=outcomes,
         differs=len({outcome.what for outcome in outcomes}) > 1,
     )

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from unified_agents import wording
+from unified_agents.config import Variant
 from unified_agents.messages import JsonObject
 from unified_agents.wire.script import Reply, Script, ScriptedModel
 from unified_agents_comparisons.bfcl.mutations import Mutation, mutated
@@ -45,24 +47,29 @@ def has_results(task: Task) -> bool:
 
 
 class AlteredResults(ScriptedModel):
-    """A scripted model that reads another value than the tool gave: each leaf of the last tool message is changed."""
+    """A scripted model that reads another value than the tool gave: each leaf of the last result is changed."""
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
         """The script's answer to the altered request."""
         return super().reply(_altered_request(request), key)
 
 
-def scripted_model(task: Task, oracle: JsonObject, perturbation: Perturbation | None) -> ScriptedModel:
-    """The model that answers by a task's oracle, under a negative control that applies to it or none."""
+def scripted_model(
+    task: Task, oracle: JsonObject, perturbation: Perturbation | None, variant: Variant = "tool_calling"
+) -> ScriptedModel:
+    """The model that answers by a task's oracle, as text for `react`, under a negative control that applies or none."""
+    script = Script.model_validate(_perturbed(task, oracle, perturbation))
+    model = AlteredResults if perturbation == "altered-result" else ScriptedModel
+    return model(script.in_text() if variant == "react" else script)
+
+
+def _perturbed(task: Task, oracle: JsonObject, perturbation: Perturbation | None) -> JsonObject:
     match perturbation:
-        case None:
-            return ScriptedModel(Script.model_validate(oracle))
+        case None | "altered-result":
+            return oracle
         case "wrong-oracle":
-            return ScriptedModel(Script.model_validate(wrong_oracle(task, oracle)))
-        case "altered-result":
-            return AlteredResults(Script.model_validate(oracle))
-    script = oracle_script(_mutated(task)[perturbation], (tool.name for tool in task.schema_tools))
-    return ScriptedModel(Script.model_validate(script))
+            return wrong_oracle(task, oracle)
+    return oracle_script(_mutated(task)[perturbation], (tool.name for tool in task.schema_tools))
 
 
 def altered(value: Any) -> Any:
@@ -86,10 +93,24 @@ def _mutated(task: Task) -> dict[Mutation, tuple[Asked, ...]]:
 
 def _altered_request(request: Mapping[str, Any]) -> dict[str, Any]:
     messages = list(request["messages"])
-    last = next((at for at in range(len(messages) - 1, -1, -1) if messages[at]["role"] == "tool"), None)
+    last = next((at for at in range(len(messages) - 1, -1, -1) if _is_result(messages[at])), None)
     if last is not None:
-        messages[last] = {**messages[last], "content": _altered_text(messages[last]["content"])}
+        messages[last] = {**messages[last], "content": _altered_content(messages[last]["content"])}
     return {**request, "messages": messages}
+
+
+def _is_result(message: Mapping[str, Any]) -> bool:
+    return message["role"] == "tool" or (message["role"] == "user" and _is_observation(message["content"]))
+
+
+def _is_observation(content: Any) -> bool:
+    return isinstance(content, str) and content.startswith(wording.OBSERVATION)
+
+
+def _altered_content(content: Any) -> str:
+    if _is_observation(content):
+        return wording.observation(_altered_text(wording.observed(content)))
+    return _altered_text(content)
 
 
 def _altered_text(content: Any) -> str:

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from unified_agents_comparisons.records import Cell
-from unified_agents_comparisons.runner import OnCell, Plan
+from unified_agents_comparisons.runner import OnCell, OnNote, Plan
+
+
+class Told(NamedTuple):
+    """Whom a comparison tells: of each cell as it ends, and of what the user should know."""
+
+    cell: OnCell
+    note: OnNote
 
 
 @contextmanager
-def progress(plan: Plan, console: Console) -> Iterator[OnCell]:
-    """Tell of the cells as they end: a bar on a terminal, else one plain line for each."""
+def progress(plan: Plan, console: Console) -> Iterator[Told]:
+    """Tell of the cells as they end: a bar on a terminal, else one plain line for each; and of notes in lines."""
+
+    def say(line: str) -> None:
+        console.print(Text(line), soft_wrap=True)
+
     starting = f"starting workers: {', '.join(plan.backends)}"
     if not console.is_terminal:
-        console.print(Text(starting), soft_wrap=True)
-        yield lambda cell, ended, total: console.print(Text(f"[{ended}/{total}] {_told(cell)}"), soft_wrap=True)
+        say(starting)
+        yield Told(lambda cell, ended, total: say(f"[{ended}/{total}] {_told(cell)}"), say)
         return
     columns = (
         BarColumn(),
@@ -29,10 +41,13 @@ def progress(plan: Plan, console: Console) -> Iterator[OnCell]:
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(starting, total=None)
-        yield lambda cell, ended, total: bar.update(task, completed=ended, total=total, description=_told(cell))
+        yield Told(
+            lambda cell, ended, total: bar.update(task, completed=ended, total=total, description=_told(cell)), say
+        )
 
 
 def _told(cell: Cell) -> str:
     result = "passed" if cell.passed else f"{cell.status}, not passed" if cell.status == "completed" else cell.status
     seconds = "" if cell.seconds is None else f" {cell.seconds.total:.3f} s"
-    return f"{cell.task} {cell.backend} {cell.handling}: {result}{seconds}"
+    variant = "" if cell.variant == "tool_calling" else f" {cell.variant}"
+    return f"{cell.task} {cell.backend} {cell.handling}{variant}: {result}{seconds}"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from unified_agents.config import Handling, ModelConfig
+from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents_comparisons.records import Cell, Keep, Perturbation, model_label
 
 LINE_LIMIT = 64 * 1024 * 1024
@@ -37,6 +37,7 @@ class Start(_Message):
         digest: The suite's digest; a worker that reads another suite refuses.
         model: Which model answers.
         handlings: Those to warm up.
+        variant: The loop within the backend.
         scratch: A folder of its own for the cells' scratch folders.
         details: Where the cells' exchanges and traces go.
         keep: Of which cells.
@@ -49,6 +50,7 @@ class Start(_Message):
     digest: str
     model: ModelConfig
     handlings: tuple[Handling, ...]
+    variant: Variant = "tool_calling"
     scratch: Path
     details: Path
     keep: Keep = "all"
@@ -60,6 +62,7 @@ class Start(_Message):
             suite=suite,
             task=job.task,
             backend=self.backend,
+            variant=self.variant,
             handling=job.handling,
             repeat=job.repeat,
             perturb=job.perturb,
@@ -73,10 +76,18 @@ class Start(_Message):
 
 
 class Ready(_Message):
-    """From a worker: everything is loaded and warm. `versions` are of python, unified-agents and the distributions."""
+    """From a worker: everything is loaded, and warm as far as the backend can do what is asked.
+
+    Attributes:
+        versions: Of python, unified-agents and the distributions.
+        handlings: Those that the backend has.
+        variants: Its loops.
+    """
 
     type: Literal["ready"] = "ready"
     versions: dict[str, str]
+    handlings: tuple[Handling, ...] = ("unified", "native")
+    variants: tuple[Variant, ...] = ("tool_calling",)
 
 
 class Refused(_Message):

@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import BinaryIO, Literal, NamedTuple, Self
 from urllib.parse import quote
 
+import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from unified_agents.config import Handling, ModelConfig
+from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents.errors import ConfigError, ErrorRecord
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.run.result import RunStatus, Timing
@@ -37,7 +38,17 @@ class _Frozen(BaseModel):
 
 
 class CellKey(NamedTuple):
-    """Which cell of a comparison: `repeat` counts from 0, `perturb` is its negative control, `fault` its fault."""
+    """Which cell of a comparison.
+
+    Attributes:
+        task: The task's id.
+        backend: The backend.
+        handling: The handling.
+        repeat: From 0.
+        perturb: Its negative control; None for none.
+        fault: Its fault; None for none.
+        variant: The loop within the backend.
+    """
 
     task: str
     backend: str
@@ -45,11 +56,14 @@ class CellKey(NamedTuple):
     repeat: int
     perturb: Perturbation | None = None
     fault: str | None = None
+    variant: Variant = "tool_calling"
 
     @property
     def file_name(self) -> str:
         """The name of the cell's file in the folder of details."""
-        parts = [self.task, self.backend, self.handling, str(self.repeat), *filter(None, (self.perturb, self.fault))]
+        variant = None if self.variant == "tool_calling" else self.variant
+        rest = filter(None, (self.perturb, self.fault, variant))
+        parts = [self.task, self.backend, self.handling, str(self.repeat), *rest]
         return quote(f"{'.'.join(parts)}.json", safe="")
 
 
@@ -119,7 +133,7 @@ class Cell(_Frozen):
     suite: str
     task: str
     backend: str
-    variant: str = "tool_calling"
+    variant: Variant = "tool_calling"
     handling: Handling
     fault: str | None = None
     verdict: Verdict | None = None
@@ -148,7 +162,7 @@ class Cell(_Frozen):
     @property
     def key(self) -> CellKey:
         """Which cell this is."""
-        return CellKey(self.task, self.backend, self.handling, self.repeat, self.perturb, self.fault)
+        return CellKey(self.task, self.backend, self.handling, self.repeat, self.perturb, self.fault, self.variant)
 
 
 @dataclass(slots=True)
@@ -157,25 +171,27 @@ class CellFile:
 
     Attributes:
         cells: What the file held when it was opened.
+        torn: Whether its last line was torn: it is dropped, and its cell runs again.
     """
 
     cells: tuple[Cell, ...]
+    torn: bool
     _file: BinaryIO
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open the folder's file, without the torn last line of a process that was killed.
+        """Open the folder's file, without the torn last line that a killed process or a full disk leaves behind.
 
         Raises:
-            ConfigError: a line before the last is no cell.
+            ConfigError: a line is no cell, and not the last one torn; the file is left as it is.
         """
         path = folder / CELLS
-        whole = path.read_bytes() if path.exists() else b""
-        whole = whole[: whole.rfind(b"\n") + 1]
+        found = path.read_bytes() if path.exists() else b""
+        whole = _untorn(found)
         cells = tuple(_parse(whole.splitlines(), path))
-        if path.exists():
+        if len(whole) < len(found):
             os.truncate(path, len(whole))
-        return cls(cells, path.open("ab"))
+        return cls(cells, len(whole) < len(found), path.open("ab"))
 
     def append(self, cell: Cell) -> None:
         """Write one cell."""
@@ -189,6 +205,17 @@ class CellFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _untorn(found: bytes) -> bytes:
+    """What was found without a last line that has no end, or an end and no whole JSON before it."""
+    whole = found[: found.rfind(b"\n") + 1]
+    last = whole[whole.rfind(b"\n", 0, -1) + 1 :]
+    try:
+        orjson.loads(last)
+    except orjson.JSONDecodeError:
+        return whole[: len(whole) - len(last)]
+    return whole
 
 
 def _parse(lines: Iterable[bytes], path: Path) -> Iterable[Cell]:

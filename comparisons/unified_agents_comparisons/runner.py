@@ -14,9 +14,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from unified_agents.config import Handling, ModelConfig
+from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents.errors import ConfigError
 from unified_agents.wire.script import Script
+from unified_agents_comparisons.abilities import Abilities, Named, abilities, judged
 from unified_agents_comparisons.perturb import controls
 from unified_agents_comparisons.protocol import Job, Start
 from unified_agents_comparisons.records import DETAILS, Cell, CellFile, CellKey, Keep, Perturbation
@@ -32,6 +33,9 @@ LOGS = "workers"
 OnCell = Callable[[Cell, int, int], None]
 """Called with each cell as it ends, how many have ended, and how many there are."""
 
+OnNote = Callable[[str], None]
+"""Called with what the user should know before the first cell: what is left out, what is run again."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +48,8 @@ class Plan(_Frozen):
         suite: A shipped suite's name, or the path of a suite's file.
         backends: The backends, each in a worker process of its own.
         handlings: The handlings.
+        variant: The loop within the backends.
+        named: What of these was asked for by name: what a backend lacks of it is an error, and not left out.
         model: Which model answers; the provider `oracle` takes each task's own script.
         tasks: A shell pattern of task ids.
         repeats: How often each cell is run.
@@ -59,6 +65,8 @@ class Plan(_Frozen):
     suite: str
     backends: tuple[str, ...] = Field(min_length=1)
     handlings: tuple[Handling, ...] = Field(default=("unified", "native"), min_length=1)
+    variant: Variant = "tool_calling"
+    named: frozenset[Named] = frozenset()
     model: ModelConfig = ModelConfig(provider="oracle", name="oracle")
     tasks: str = "*"
     repeats: int = Field(default=1, ge=1)
@@ -76,6 +84,7 @@ class _Identity(_Frozen):
 
     suite: str
     digest: str
+    variant: Variant = "tool_calling"
     model: ModelConfig
     timeout: float
     perturb: tuple[Perturbation, ...]
@@ -90,9 +99,11 @@ class Comparison:
     Attributes:
         plan: What was asked for.
         suite: The suite.
-        tasks: The tasks that were run, in the suite's order; under negative controls, those that one applies to.
-        cells: The cells of this plan, in the order in which they ran.
+        tasks: The tasks that the cells are of, in the suite's order.
+        cells: All cells that the folder holds, those of earlier sittings too, in the order in which they ran.
         versions: By backend, what its worker ran with.
+        left_out: What was not run because a backend lacks it; a line each.
+        beyond: How many of the cells the plan did not ask for: an earlier sitting did.
     """
 
     plan: Plan
@@ -100,35 +111,52 @@ class Comparison:
     tasks: tuple[Task, ...]
     cells: tuple[Cell, ...]
     versions: Mapping[str, Mapping[str, str]]
+    left_out: tuple[str, ...] = ()
+    beyond: int = 0
+
+
+def _ignore(_: str) -> None:
+    """Nobody wants to know."""
 
 
 async def compare(
-    plan: Plan, *, on_cell: OnCell, command: Callable[[str | None], tuple[str, ...]] = worker_command
+    plan: Plan,
+    *,
+    on_cell: OnCell,
+    on_note: OnNote = _ignore,
+    command: Callable[[str | None], tuple[str, ...]] = worker_command,
 ) -> Comparison:
     """Run a comparison, one cell at a time, and record each as it ends.
 
-    A folder that already holds cells of the same comparison is gone on with: only what is missing is run. When the
-    caller cancels, the workers are ended and what has been recorded stays.
+    A folder that already holds cells of the same comparison is gone on with: only what is missing is run, and what
+    it holds is told together, also where this plan asks for less. When the caller cancels, the workers are ended and
+    what has been recorded stays.
 
     Args:
         plan: What to compare.
         on_cell: Told of each cell that was run now, not of those that an earlier sitting ran.
+        on_note: Told before the first cell what is left out, and what is run again.
         command: What starts a worker, from the interpreter that the plan gives or None.
 
     Raises:
-        ConfigError: a suite, a backend or the folder does not fit; nothing was run.
+        ConfigError: a suite, a backend or the folder does not fit, or a backend lacks what the plan names; nothing
+            was run.
     """
     suite = await asyncio.to_thread(load_suite, plan.suite)
     applied = _applied(plan, suite)
-    tasks = tuple(task for task, perturbations in applied if perturbations)
-    _check_model(plan.model, tasks)
+    _check_model(plan.model, [task for task, perturbations in applied if perturbations])
     keys = list(_with_faults(plan, suite, _order(plan, applied)))
     keep = plan.details or ("all" if len(keys) <= MANY_CELLS and suite.suite.faults is None else "failed")
     _prepare(plan.out)
     with CellFile.open(plan.out) as file, tempfile.TemporaryDirectory(prefix="unified-agents-") as scratch:
         async with _workers(plan, suite, Path(scratch), command, keep) as workers:
-            versions = {name: dict(worker.versions) for name, worker in workers.items()}
+            able = _abilities(plan, workers)
+            await asyncio.gather(*(worker.close() for name, worker in workers.items() if name not in able.sides))
+            versions = {name: dict(workers[name].versions) for name in able.sides}
             _claim(plan, suite, versions)
+            for note in _notes(able, file):
+                on_note(note)
+            keys = [key for key in keys if able.has(key.backend, key.handling)]
             known = {cell.key: cell for cell in file.cells}
             left = [key for key in keys if key not in known]
             ended = itertools.count(len(keys) - len(left) + 1)
@@ -141,9 +169,21 @@ async def compare(
                     on_cell(cell, next(ended), len(keys))
 
             await _all_of([run(some) for some in _sequences(left, suite)])
-    chosen = set(keys)
-    cells = tuple(cell for key, cell in known.items() if key in chosen)
-    return Comparison(plan, suite, tasks, cells, versions)
+    held = {key.task for key in known}
+    tasks = tuple(task for task in suite.suite.tasks if task.id in held)
+    beyond = len(known) - len(keys)
+    return Comparison(plan, suite, tasks, tuple(known.values()), versions, tuple(able.left_out), beyond)
+
+
+def _abilities(plan: Plan, workers: Mapping[str, Worker]) -> Abilities:
+    ready = {name: worker.ready for name, worker in workers.items() if worker.ready is not None}
+    return abilities(ready, plan.handlings, plan.variant, plan.named)
+
+
+def _notes(able: Abilities, file: CellFile) -> Iterator[str]:
+    yield from (f"left out: {what}" for what in able.left_out)
+    if file.torn:
+        yield "the last line of the cells was torn: it is dropped, and its cell is run again"
 
 
 _Applied = tuple[tuple[Task, tuple[Perturbation | None, ...]], ...]
@@ -170,7 +210,7 @@ def _job(key: CellKey) -> Job:
     return Job(task=key.task, handling=key.handling, repeat=key.repeat, perturb=key.perturb, fault=key.fault)
 
 
-def _check_model(model: ModelConfig, tasks: tuple[Task, ...]) -> None:
+def _check_model(model: ModelConfig, tasks: Sequence[Task]) -> None:
     if model.provider == "openai":
         model.api_key()
     if model.provider == "script":
@@ -183,11 +223,11 @@ def _check_model(model: ModelConfig, tasks: tuple[Task, ...]) -> None:
 def _order(plan: Plan, applied: _Applied) -> Iterator[CellKey]:
     for repeat in range(plan.repeats):
         keys = [
-            CellKey(task.id, backend, handling, repeat, perturbation)
+            CellKey(task.id, backend, handling, repeat, perturbation, variant=plan.variant)
             for task, perturbations in applied
             for perturbation in perturbations
             for backend in plan.backends
-            for handling in plan.handlings
+            for handling in judged(plan.handlings, plan.variant, plan.named)
         ]
         random.Random(f"{plan.seed}:{repeat}").shuffle(keys)  # noqa: S311  # an order, not a secret
         yield from keys
@@ -263,7 +303,8 @@ def _start(plan: Plan, suite: LoadedSuite, backend: str, scratch: Path, keep: Ke
         suite=suite.source,
         digest=suite.digest,
         model=plan.model,
-        handlings=plan.handlings,
+        handlings=judged(plan.handlings, plan.variant, plan.named),
+        variant=plan.variant,
         scratch=scratch,
         details=plan.out.resolve() / DETAILS,
         keep=keep,
@@ -280,6 +321,7 @@ def _claim(plan: Plan, suite: LoadedSuite, versions: dict[str, dict[str, str]]) 
     identity = _Identity(
         suite=suite.suite.name,
         digest=suite.digest,
+        variant=plan.variant,
         model=plan.model,
         timeout=plan.timeout,
         perturb=plan.perturb,

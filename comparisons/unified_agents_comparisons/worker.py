@@ -17,8 +17,10 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from unified_agents.backend import Backend, Capability, variants_of
+from unified_agents.config import Handling
 from unified_agents.errors import ConfigError, UnifiedAgentsError
-from unified_agents.registry import backend_info
+from unified_agents.registry import backend_info, load_backend
 from unified_agents_comparisons.protocol import Done, Job, Ready, Refused, Start, line, to_worker
 from unified_agents_comparisons.suite import LoadedSuite, load_suite
 
@@ -83,19 +85,28 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
         raise ConfigError(f"the suite {start.suite} is another one for {sys.executable}")
     _import_beside(suite)
     versions = framework_versions(start.backend)
+    ready = _ready(load_backend(start.backend), versions)
     # Heavy, and not needed to refuse.
     from unified_agents_comparisons.execution import load_bench  # noqa: PLC0415
     from unified_agents_comparisons.faults.bench import open_faults  # noqa: PLC0415
 
     bench = load_bench(start, suite, versions)
-    await bench.warm_up()
+    if start.variant in ready.variants:
+        await bench.warm_up(handling for handling in start.handlings if handling in ready.handlings)
     async with open_faults(bench) as run:
-        await send(Ready(versions=versions))
+        await send(ready)
         while True:
             job = _message(await lines.get())
             if not isinstance(job, Job):
                 raise ConfigError("a worker is started only once")
             await send(Done(cell=await run(job)))
+
+
+def _ready(backend: Backend, versions: dict[str, str]) -> Ready:
+    handlings: tuple[Handling, ...] = (
+        ("unified", "native") if Capability.NATIVE in backend.capabilities else ("unified",)
+    )
+    return Ready(versions=versions, handlings=handlings, variants=tuple(sorted(variants_of(backend))))
 
 
 def _import_beside(suite: LoadedSuite) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -51,7 +51,7 @@ class Worker:
         command: What starts the process.
         log: Where its standard error goes.
         grace: Seconds beyond the run's own timeout before the process is ended.
-        versions: What the worker runs with; empty until it is started.
+        ready: What the worker runs with, and what its backend can do; None until it is started.
     """
 
     start: Start
@@ -59,9 +59,14 @@ class Worker:
     command: Sequence[str]
     log: Path
     grace: float = GRACE
-    versions: Mapping[str, str] = field(default_factory=dict)
+    ready: Ready | None = None
     _process: Process | None = None
     _broken: str | None = None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What the worker runs with; empty until it is started."""
+        return self.ready.versions if self.ready is not None else {}
 
     async def open(self) -> None:
         """Start the process, and wait until everything is imported and warm.
@@ -70,7 +75,7 @@ class Worker:
             ConfigError: it refuses, or does not come up; the message says why.
         """
         try:
-            self.versions = await self._open()
+            self.ready = await self._open()
         except WorkerError as error:
             raise ConfigError(f"backend {self.start.backend!r}: {error}") from error
 
@@ -110,11 +115,11 @@ class Worker:
                 self._broken = f"the worker could not be started again: {error}"
                 raise WorkerError(self._broken) from error
 
-    async def _open(self) -> dict[str, str]:
+    async def _open(self) -> Ready:
         self._process = await self._spawn()
         answer = await self._ask(self.start, START_TIMEOUT)
         if isinstance(answer, Ready):
-            return answer.versions
+            return answer
         raise WorkerError(answer.message if isinstance(answer, Refused) else "the worker did not start as it should")
 
     async def _spawn(self) -> Process:
@@ -163,7 +168,7 @@ class Worker:
         return f"the worker died ({how}): {lines[-1]}" if lines else f"the worker died ({how}); see {self.log}"
 
     def _failed(self, job: Job, error: WorkerError) -> Cell:
-        blank = self.start.blank_cell(job, self.suite, dict(self.versions))
+        blank = self.start.blank_cell(job, self.suite, self.versions)
         record = ErrorRecord(kind=error.kind, type="BackendError", message=str(error))
         return blank.model_copy(update={"error": record, "reasons": (str(error),)})
 

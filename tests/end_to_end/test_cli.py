@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from unified_agents.registry import backend_names
+from unified_agents.backend import variants_of
+from unified_agents.registry import backend_names, load_backend
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).parent / "unified-agents"
@@ -126,6 +127,69 @@ def test_bad_input_is_one_clear_line(tmp_path: Path, text: str, words: list[str]
         assert word in line
 
 
+MISUSES = {
+    "run, no file": (("run", "nothing.yaml", "go"), "config", "nothing.yaml: cannot be read"),
+    "run, no backend": (("run", "examples/agent.yaml", "go", "--backend", "langchian"), "config", "did you mean"),
+    "run, no task": (("run", "examples/agent.yaml"), "usage", "Missing argument"),
+    "run, unknown option": (("run", "examples/agent.yaml", "go", "--limit", "3"), "usage", "No such option"),
+    "run, unknown variant": (("run", "examples/agent.yaml", "go", "--variant", "act"), "usage", "'react'"),
+    "compare, no suite": (("compare", "quikstart"), "config", "no suite 'quikstart'"),
+    "compare, bad number": (("compare", "quickstart", "--repeats", "0"), "usage", "repeats"),
+    "backends, unknown option": (("backends", "--all"), "usage", "No such option"),
+    "tools, no catalogue": (("tools", "check", "nowhere_at_all:x"), "config", "nowhere_at_all"),
+    "tools, bad backend": (("tools", "check", "examples.tools:population", "--backends", "x"), "config", "'x'"),
+    "no such command": (("walk",), "usage", "No such command"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "kind", "words"), MISUSES.values(), ids=MISUSES)
+def test_with_json_a_script_is_told_what_went_wrong(arguments: tuple[str, ...], kind: str, words: str) -> None:
+    done = call(*arguments, "--json")
+    assert done.returncode == 2
+    told = json.loads(done.stdout)
+    assert told.keys() == {"error"}
+    assert told["error"]["kind"] == kind
+    assert told["error"]["type"]
+    assert words in told["error"]["message"]
+    assert done.stderr == f"unified-agents: {told['error']['message']}\n"
+
+
+def test_without_json_wrong_usage_is_told_to_people_alone() -> None:
+    done = call("backends", "--all")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Usage:" in done.stderr
+    assert "No such option" in done.stderr
+
+
+def test_with_json_a_run_that_fails_is_still_a_result(tmp_path: Path) -> None:
+    path = agent_file(tmp_path, "model: script:answers.yaml")
+    (tmp_path / "answers.yaml").write_text("answers: [{fault: {status: 400, message: no such thing}, times: 9}]")
+    done = call("run", path, "go", "--json")
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert "error" not in result
+    assert (result["status"], result["errors"][-1]["kind"]) == ("failed", "bad_request")
+
+
+@pytest.mark.parametrize("backend", backend_names())
+def test_one_option_changes_the_loop(backend: str, tmp_path: Path) -> None:
+    path = agent_file(tmp_path, f"backend: {backend}\nmodel: script:answers.yaml\ntools: [examples.tools:population]")
+    action = 'Action: population\\nAction Input: {\\"city\\": \\"Oslo\\"}'
+    (tmp_path / "answers.yaml").write_text(f'answers: [{{text: "{action}"}}, {{text: "Final Answer: many"}}]')
+    done = call("run", path, "go", "--variant", "react", "--json")
+    printed = json.loads(done.stdout)
+    if "react" not in variants_of(load_backend(backend)):
+        assert done.returncode == 2
+        assert printed["error"]["kind"] == "unsupported"
+        assert f"backend '{backend}' has no variant 'react'" in printed["error"]["message"]
+        return
+    assert done.returncode == 0, done.stderr
+    assert (printed["output"], [call["name"] for call in printed["tool_calls"]]) == ("many", ["population"])
+    without = json.loads(call("run", path, "go", "--json").stdout)
+    assert without["output"].startswith("Action: population")
+    assert without["tool_calls"] == []
+
+
 def test_a_missing_file_is_one_clear_line() -> None:
     done = call("run", "nothing.yaml", "go")
     assert done.returncode == 2
@@ -178,20 +242,26 @@ def test_a_wrong_key_names_its_variable_and_not_its_value(tmp_path: Path, guarde
     assert "wrong-secret" not in line
 
 
-def test_an_interrupt_exits_with_130(tmp_path: Path, guarded_server: str) -> None:
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["plain", "json"])
+def test_an_interrupt_exits_with_130(options: tuple[str, ...], tmp_path: Path, guarded_server: str) -> None:
     path = agent_file(
         tmp_path, f"model: {{name: m, base_url: '{guarded_server}', api_key_env: MY_KEY}}\ntools: [waiting:tell]"
     )
     (tmp_path / "waiting.py").write_text("print('ready', flush=True)\ndef tell(x: int) -> int:\n    return x\n")
     environment = {**os.environ, "MY_KEY": "right-key", "PYTHONPATH": str(tmp_path)}
     process = subprocess.Popen(
-        [PROGRAM, "run", path, "go"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [PROGRAM, "run", path, "go", *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"  # its modules are loaded, and asyncio handles the signal
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    printed, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
+    assert [json.loads(line)["error"]["kind"] for line in printed.splitlines()] == ["cancelled"] * len(options)
     assert said.strip() == "unified-agents: interrupted"
 
 
@@ -217,6 +287,19 @@ def test_a_framework_that_is_not_installed_names_the_command(tmp_path: Path) -> 
     assert "pip install 'odd-backend[odd]'" in line
     listed = call("backends", PYTHONPATH=str(tmp_path), COLUMNS="200").stdout
     assert "pip install 'odd-backend[odd]'" in listed
+
+
+def test_a_backend_that_is_registered_twice_is_one_clear_line(tmp_path: Path) -> None:
+    backend_package(tmp_path, "")
+    other = tmp_path / "other_backend-1.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: other-backend\nVersion: 1.0\n")
+    (other / "entry_points.txt").write_text("[unified_agents.backends]\nodd = other_backend:Odd\n")
+    done = call("backends", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "registered more than once, by odd-backend, other-backend" in one_line(done)
+    told = json.loads(call("backends", "--json", PYTHONPATH=str(tmp_path)).stdout)
+    assert told["error"]["kind"] == "config"
 
 
 def test_a_framework_that_breaks_on_import_says_why(tmp_path: Path) -> None:

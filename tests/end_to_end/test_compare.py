@@ -94,13 +94,14 @@ def test_a_comparison_that_is_ended_leaves_no_process_and_goes_on(
     arguments = [str(waiting_suite), "--backends", "custom", "--handling", "native", "--out", str(out), "--json"]
     environment = os.environ | {"BEGUN": str(begun), "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [*COMMAND, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     worker = int(_when_there(begun))
     assert _is_alive(worker)
     process.send_signal(ending)
-    _, told = process.communicate(timeout=20)
+    printed, told = process.communicate(timeout=20)
     assert process.returncode == code
+    assert [json.loads(line)["error"]["kind"] for line in printed.splitlines()] == ["cancelled"] * (code == 130)
     assert ("go on with --out" in told) is (ending is signal.SIGINT)
     _until(lambda: not _is_alive(worker))
     kept = (out / "cells.jsonl").read_text().splitlines()

@@ -55,12 +55,13 @@ async def run_cases(
                 digest=suite.digest,
                 model=model,
                 handlings=(handling,),
+                variant=variant,
                 scratch=folder,
                 details=folder,
                 keep="none",
                 timeout=60,
             )
-            run = await stack.enter_async_context(open_faults(load_bench(start, suite, {}), variant))
+            run = await stack.enter_async_context(open_faults(load_bench(start, suite, {})))
             # One after the other: a framework that blocks the loop would use up the other's timeouts.
             found[backend] = {str(case): await run(job(case, handling)) for case in cases}
     return found

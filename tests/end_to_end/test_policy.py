@@ -249,6 +249,17 @@ async def test_a_server_that_refuses_the_field_gets_the_schema_in_words(backend:
     await agent.aclose()
 
 
+async def test_the_refusal_of_the_field_counts_also_after_a_retry(backend: str, server: ScriptServer) -> None:
+    busy = {"fault": {"status": 503, "retry_after": 0}}
+    refusal = {"fault": {"status": 400, "message": "unknown field response_format"}}
+    url = server.add(script(busy, refusal, GOOD))
+    agent = create_agent(backend=backend, model=model(url), output_type=Town)
+    result = await agent.run("q")
+    assert result.value == Town(name="Oslo", people=717_000)
+    assert ["response_format" in request.body for request in server.requests(url)] == [True, True, False]
+    await agent.aclose()
+
+
 def test_structured_output_needs_our_handling_and_a_schema() -> None:
     local = ScriptedModel(script(HELLO))
     with pytest.raises(UnsupportedCapabilityError, match="output_type"):

@@ -23,6 +23,7 @@ from llama_index.core.tools import QueryEngineTool, RetrieverTool
 
 from unified_agents import RunResult, Script, ScriptedModel, Tool, backend_names, create_agent, tool
 from unified_agents.registry import backend_info
+from unified_agents_comparisons.suite import load_suite
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 SIZE = 2048
@@ -126,6 +127,27 @@ def test_an_index_answers_on_every_backend(kind: str, backend: str, retrievals: 
     documents = found["documents"] if isinstance(found, dict) else found
     assert len(documents) == 2
     assert {"text", "metadata", "score"} == documents[0].keys()
+
+
+@pytest.mark.parametrize("kind", ["query engine", "LangChain retriever"])
+def test_the_quickstarts_own_task_is_solved_alike(kind: str, retrievals: dict[str, Retrieval]) -> None:
+    """The suite's task on a document, with an index in the place of its own tool."""
+    task = load_suite("quickstart").task("opening-hours")
+    search, parameter, first = retrievals[kind]
+    (asked,) = (task.oracle or {})["answers"][0]["tool_calls"]
+    words = asked["arguments"]["words"]
+    value = {"$result": {"step": 0, "index": 0, "path": f"{first}/text"}}
+    answers = [
+        {"tool_calls": [{"name": "search", "arguments": {parameter: words}}]},
+        {"text": {"$template": "The note says:\n{0}", "values": [value]}},
+    ]
+    script = Script.model_validate({"answers": answers})
+    outputs = {
+        create_agent(backend=backend, model=ScriptedModel(script), tools=[search]).run_sync(task.question).output
+        for backend in BACKENDS
+    }
+    assert outputs == {task.expect.output}
+    assert ask(BACKENDS[0], retrievals[kind], QUERY).output not in outputs  # another question has another answer
 
 
 @pytest.mark.parametrize("kind", ["query engine", "retriever"])

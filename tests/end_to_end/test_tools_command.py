@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,24 @@ def book(seats: Annotated[int, Field(ge=1, le=9)], row: Literal["a", "b"] = "a")
     return "booked"
 
 orders = [Tool(name="orders.find", parameters={"properties": {"id": {"pattern": "^[A-Z]"}}}, handler=lambda id="": id)]
+'''
+
+STRICT = '''
+
+@tool
+def note(text: Annotated[str, Field(max_length=9)]) -> str:
+    """Take a note."""
+    return text
+
+@tool
+def whole(text: str) -> str:
+    """Take all of it."""
+    return text
+
+@tool
+def wide(number: Literal[tuple(range(1001))]) -> str:
+    """Take one of many."""
+    return str(number)
 '''
 
 
@@ -88,6 +107,64 @@ def test_as_json(folder: Path) -> None:
 )
 def test_the_exit_code_follows_the_threshold(folder: Path, arguments: tuple[str, ...], code: int) -> None:
     assert check("shop_tools", *arguments).exit_code == code
+
+
+def strictly(folder: Path, *arguments: str) -> Result:
+    (folder / "shop_tools.py").write_text(MODULE + STRICT)
+    return check("shop_tools", "--backends", "custom", "--handling", "unified", *arguments)
+
+
+def test_what_the_strict_form_cannot_carry_is_shown_for_each_tool(folder: Path) -> None:
+    done = strictly(folder, "--strict")
+    wire, _, told = done.stdout.partition("strict form")
+    assert re.search(r"openai\W+4\W+2\W+1\W", told)
+    assert wire.count("strict") == 0
+    assert "/parameters/properties/row/default" in told
+    assert "not taken; null stands for an argument that is left out" in told
+    assert "/parameters/properties/text/maxLength" in told
+    assert "wide in strict form: refused: its enums have more than 1000 values" in told
+    assert "whole in strict form" not in told
+
+
+def test_the_strict_form_as_json(folder: Path) -> None:
+    report = json.loads(strictly(folder, "--strict", "--json").stdout)
+    assert {row["tool"]: (row["losses"], row["refused"]) for row in report["strict"]} == {
+        "book": (
+            [
+                {
+                    "path": "/properties/row",
+                    "keyword": "default",
+                    "why": "not taken; null stands for an argument that is left out",
+                }
+            ],
+            None,
+        ),
+        "note": ([{"path": "/properties/text", "keyword": "maxLength", "why": "not taken"}], None),
+        "whole": ([], None),
+        "wide": ([], "its enums have more than 1000 values"),
+    }
+    assert report["beyond_threshold"] == [{"tool": name, "format": "strict"} for name in ("book", "note", "wide")]
+    assert all(stack == stack | NOTHING for stack in report["stacks"])
+
+
+def test_the_strict_form_is_neither_shown_nor_counted_unless_it_is_asked_for(folder: Path) -> None:
+    done = strictly(folder)
+    assert (done.exit_code, "strict" in done.stdout) == (0, False)
+    assert json.loads(strictly(folder, "--json").stdout)["strict"] is None
+
+
+@pytest.mark.parametrize(("threshold", "code"), [("lost", 1), ("added", 1), ("changed", 1), ("none", 0)])
+def test_what_the_strict_form_cannot_carry_counts_as_lost(folder: Path, threshold: str, code: int) -> None:
+    assert strictly(folder, "--strict", "--fail-on", threshold).exit_code == code
+
+
+def test_tools_that_the_strict_form_carries_are_within_every_threshold(folder: Path) -> None:
+    (folder / "shop_tools.py").write_text(MODULE + STRICT)
+    done = check(
+        "shop_tools:whole", "--backends", "custom", "--handling", "unified", "--strict", "--fail-on", "changed"
+    )
+    assert done.exit_code == 0
+    assert re.search(r"openai\W+1\W+0\W+0\W", done.stdout)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from unified_agents import (
     ConfigError,
     Limits,
     ModelConfig,
+    ModelParameters,
     ModelPolicy,
     RateLimitError,
     Script,
@@ -160,4 +161,27 @@ async def test_a_key_that_a_server_echoes_is_in_no_error(backend: str, monkeypat
         assert "s3cret" not in str(caught.value)
         assert caught.value.result is not None
         assert "s3cret" not in str(caught.value.result.to_dict())
+        await agent.aclose()
+
+
+@pytest.mark.parametrize("handling", ["unified", "native"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_key_in_an_answer_is_in_no_result(
+    backend: str, handling: Any, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECHOED_KEY", "s3cret-s3cret")
+    async with ScriptServer() as server:
+        url = server.add(Script.model_validate({"answers": [{"text": "it is s3cret-s3cret, and no more"}]}))
+        config = ModelConfig(
+            name="m", base_url=url, api_key_env="ECHOED_KEY", parameters=ModelParameters(stream=stream or None)
+        )
+        agent = create_agent(backend=backend, model=config, handling=handling)
+        events: list[str] = []
+        result = await agent.run("q", record_exchanges=True, on_event=lambda event: events.append(repr(event)))
+        assert "it is" in (result.output or "")
+        assert "and no more" in (result.output or "")
+        if handling == "unified":  # natively the answer goes to the framework as it is
+            assert result.output == "it is ***, and no more"
+            assert "s3cret" not in str(result.to_dict()) + "".join(events)
+        assert "s3cret" not in str(result.to_dict()["exchanges"])
         await agent.aclose()

@@ -18,7 +18,8 @@ from rich.table import Table
 
 from unified_agents.agent import create_agent
 from unified_agents.cli import tools
-from unified_agents.cli.endings import FAILED, INTERRUPTED, LIMIT, USAGE, say, stop
+from unified_agents.cli.endings import FAILED, INTERRUPTED, LIMIT, USAGE, interrupted, say, stop
+from unified_agents.config import Variant
 from unified_agents.errors import RunError, UnifiedAgentsError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.run.result import RunResult
@@ -26,7 +27,10 @@ from unified_agents.run.result import RunResult
 # An application decides what its log shows: here, what went wrong is the one line that it prints.
 logging.getLogger("unified_agents").addHandler(logging.NullHandler())
 
-_EXIT_CODES = "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was met, 130 interrupted."
+_EXIT_CODES = (
+    "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was met, 130 interrupted. "
+    "With --json, standard output has one object: the result, or what went wrong under the key `error`."
+)
 
 app = typer.Typer(
     name="unified-agents",
@@ -56,8 +60,12 @@ def _root(
 def run(
     file: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
     task: Annotated[str, typer.Argument(help="What to ask.")],
+    *,
     backend: Annotated[str | None, typer.Option(help="Run on this backend instead of the file's.")] = None,
     model: Annotated[str | None, typer.Option(help="Ask this model instead, as provider:name.")] = None,
+    variant: Annotated[
+        Variant | None, typer.Option(help="Run this loop instead: tool calling, or react, which is plain text.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Run one task with the agent of a YAML file, and print its answer.
@@ -65,7 +73,7 @@ def run(
     Tools named in the file as module:name are looked up on the Python path and in the current folder.
     """
     sys.path.insert(0, str(Path.cwd()))
-    result = _awaited(_run(file, task, backend, model), as_json=as_json)
+    result = _awaited(_run(file, task, backend, model, variant), as_json=as_json)
     if as_json:
         sys.stdout.write(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
     elif result.output is not None:
@@ -75,8 +83,8 @@ def run(
         raise typer.Exit(LIMIT)
 
 
-async def _run(file: Path, task: str, backend: str | None, model: str | None) -> RunResult:
-    agent = create_agent(file, backend=backend, model=model)
+async def _run(file: Path, task: str, backend: str | None, model: str | None, variant: Variant | None) -> RunResult:
+    agent = create_agent(file, backend=backend, model=model, variant=variant)
     try:
         return await agent.run(task)
     finally:
@@ -88,7 +96,10 @@ def backends(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
 ) -> None:
     """List the backends: which are ready, in which version, and how to install the others."""
-    infos = [backend_info(name) for name in backend_names()]
+    try:
+        infos = [backend_info(name) for name in backend_names()]
+    except UnifiedAgentsError as error:
+        stop(error, USAGE, as_json=as_json)
     if as_json:
         rows = [
             {
@@ -121,11 +132,11 @@ def _awaited(work: Coroutine[Any, Any, RunResult], *, as_json: bool) -> RunResul
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
-        say("interrupted")
+        interrupted(as_json=as_json)
         raise typer.Exit(INTERRUPTED) from None
     except RunError as error:
         if as_json and error.result is not None:
             sys.stdout.write(json.dumps(error.result.to_dict(), ensure_ascii=False) + "\n")
-        stop(error, FAILED)
+        stop(error, FAILED, as_json=as_json and error.result is None)
     except UnifiedAgentsError as error:
-        stop(error, USAGE)
+        stop(error, USAGE, as_json=as_json)

@@ -18,7 +18,7 @@ from unified_agents.cli.endings import FAILED, USAGE, say, stop
 from unified_agents.config import Handling
 from unified_agents.errors import UnifiedAgentsError
 from unified_agents.tools.catalogue import Catalogue, load_catalogue
-from unified_agents.tools.checking import FidelityReport, Threshold, ToolFidelity, check_tools
+from unified_agents.tools.checking import FidelityReport, StrictFidelity, Threshold, ToolFidelity, check_tools
 from unified_agents.tools.fidelity import SchemaChange
 
 _SHOWN = 60
@@ -33,6 +33,7 @@ CatalogueName = Annotated[
 @app.command()
 def check(
     catalogue: CatalogueName,
+    *,
     backends: Annotated[
         str | None, typer.Option(help="Backends to check, separated by commas; all installed ones by default.")
     ] = None,
@@ -46,6 +47,12 @@ def check(
             "Held against unified, and against native when that alone is checked."
         ),
     ] = "lost",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Show, too, what OpenAI's strict form cannot carry of each tool; it then counts as lost."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Show what of each tool reaches the model on each stack, keyword by keyword, from the real wire.
@@ -54,12 +61,15 @@ def check(
     """
     handlings: tuple[Handling, ...] = ("unified", "native") if handling == "both" else (handling,)
     names = [name.strip() for name in backends.split(",") if name.strip()] if backends else None
-    with _opened(catalogue) as found:
+    with _opened(catalogue, as_json=as_json) as found:
         try:
-            report = asyncio.run(check_tools(found.tools, backends=names, handlings=handlings))
+            report = asyncio.run(check_tools(found.tools, backends=names, handlings=handlings, strict=strict))
         except UnifiedAgentsError as error:
-            stop(error, USAGE)
-    worse = [row for row in report.tools if row.handling == handlings[0] and row.is_worse_than(fail_on)]
+            stop(error, USAGE, as_json=as_json)
+    worse: list[ToolFidelity | StrictFidelity] = [
+        *(row for row in report.tools if row.handling == handlings[0] and row.is_worse_than(fail_on)),
+        *(row for row in report.strict or () if row.is_worse_than(fail_on)),
+    ]
     if as_json:
         sys.stdout.write(json.dumps(_as_json(report, worse), ensure_ascii=False) + "\n")
     else:
@@ -86,21 +96,26 @@ def serve(
             stop(error, USAGE)
 
 
-def _opened(place: str) -> Catalogue:
+def _opened(place: str, *, as_json: bool = False) -> Catalogue:
     sys.path.insert(0, str(Path.cwd()))
     try:
         return load_catalogue(place)
     except UnifiedAgentsError as error:
-        stop(error, USAGE)
+        stop(error, USAGE, as_json=as_json)
 
 
-def _as_json(report: FidelityReport, worse: Sequence[ToolFidelity]) -> dict[str, Any]:
+def _as_json(report: FidelityReport, worse: Sequence[ToolFidelity | StrictFidelity]) -> dict[str, Any]:
     stacks = [
         {"backend": backend, "handling": handling, **report.counts(backend, handling)}
         for backend, handling in report.stacks()
     ]
-    beyond = [{"tool": row.tool, "backend": row.backend, "handling": row.handling} for row in worse]
-    return report.model_dump(mode="json") | {"stacks": stacks, "beyond_threshold": beyond}
+    return report.model_dump(mode="json") | {"stacks": stacks, "beyond_threshold": list(map(_named, worse))}
+
+
+def _named(row: ToolFidelity | StrictFidelity) -> dict[str, str]:
+    if isinstance(row, StrictFidelity):
+        return {"tool": row.tool, "format": "strict"}
+    return {"tool": row.tool, "backend": row.backend, "handling": row.handling}
 
 
 def _print(report: FidelityReport) -> None:
@@ -115,6 +130,8 @@ def _print(report: FidelityReport) -> None:
         console.print(f"{stack}: not checked: {reason}", markup=False)
     for row in report.tools:
         _print_row(console, row)
+    if report.strict is not None:
+        _print_strict(console, report.strict)
 
 
 def _print_row(console: Console, row: ToolFidelity) -> None:
@@ -130,6 +147,22 @@ def _print_row(console: Console, row: ToolFidelity) -> None:
         for change in row.changes:
             table.add_row(*map(escape, _cells(change)))
         console.print(table)
+
+
+def _print_strict(console: Console, rows: Sequence[StrictFidelity]) -> None:
+    lost, refused = sum(len(row.losses) for row in rows), sum(row.refused is not None for row in rows)
+    summary = Table("strict form", "tools", "lost", "refused")
+    summary.add_row("openai", str(len(rows)), str(lost), str(refused))
+    console.print(summary)
+    for row in rows:
+        if row.refused is not None:
+            console.print(f"\n{row.tool} in strict form: refused: {row.refused}", markup=False)
+        if row.losses:
+            console.print(f"\n{row.tool} in strict form:", markup=False)
+            table = Table(*(Column(title, overflow="fold") for title in ("where", "why")), box=None, pad_edge=False)
+            for loss in row.losses:
+                table.add_row(escape(f"/parameters{loss.path}/{loss.keyword}"), escape(loss.why))
+            console.print(table)
 
 
 def _cells(change: SchemaChange) -> tuple[str, str, str, str, str]:

@@ -36,7 +36,7 @@ class Call:
         index: Its place among the calls of that step, from 0.
         id: The provider's id, or one of ours where that is missing or taken.
         name: The tool's own name; for an unknown tool what the model wrote.
-        wire_name: The name as the model wrote it.
+        wire_name: The name on the wire: the one that it is offered under; for an unknown tool what the model wrote.
         arguments: JSON text as the model wrote it.
         tool: What runs; None when there is no such tool.
         problem: Why it cannot run, where the wire knows already.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -164,21 +164,20 @@ class Run:
 
     def conversation(self) -> list[JsonObject]:
         """The messages so far in Chat Completions terms, without the instructions; of each call that has a result."""
-        chat = [message.to_chat() for message in self.messages]
+        return [*(message.to_chat() for message in self.messages), *self.turns()]
+
+    def turns(self) -> Iterator[JsonObject]:
+        """What the run has added to the messages that it was given."""
         for step in self.steps:
-            done = [call for call in step.calls if call.outcome is not None]
-            kept = {call.id for call in done}
+            done = [(call.id, call.outcome.content) for call in step.calls if call.outcome is not None]
+            kept = {call_id for call_id, _ in done}
             calls = [raw for raw in step.message.get("tool_calls", ()) if raw["id"] in kept]
-            if calls or not step.calls:
-                chat.append(
-                    {"role": "assistant", "content": step.message["content"]} | ({"tool_calls": calls} if calls else {})
-                )
-            chat.extend(
-                {"role": "tool", "tool_call_id": call.id, "content": call.outcome.content}
-                for call in done
-                if call.outcome
-            )
-        return chat
+            if calls:
+                yield {"role": "assistant", "content": step.message["content"], "tool_calls": calls}
+            elif not step.calls:
+                yield {"role": "assistant", "content": step.message["content"]}
+            for call_id, content in done:
+                yield {"role": "tool", "tool_call_id": call_id, "content": content}
 
     def emit(self, event: Event) -> None:
         """Tell every listener. Build events only when `sinks` is not empty. A listener that raises ends the run."""
@@ -258,20 +257,15 @@ class Run:
 
     def room_for_model_call(self) -> str | None:
         """Which limit forbids another step, or None."""
-        return self._over_requests() or self._first(
-            lambda run: run.steps_started >= run.limits.max_steps, lambda run: f"max_steps: {run.limits.max_steps}"
-        )
+        return _first_met(self, Run._requests_met) or _first_met(self, Run._steps_met)
 
     def room_for_request(self) -> str | None:
         """Which limit forbids another request to a model, or None."""
-        return self._over_requests()
+        return _first_met(self, Run._requests_met)
 
     def room_for_tool_call(self) -> str | None:
         """Which limit forbids another tool call, or None."""
-        return self._over_tokens() or self._first(
-            lambda run: run.tool_calls >= run.limits.max_tool_calls,
-            lambda run: f"max_tool_calls: {run.limits.max_tool_calls}",
-        )
+        return _first_met(self, Run._tool_calls_met)
 
     def count(
         self, *, requests: int = 0, tool_calls: int = 0, usage: Usage | None = None, cost: float | None = None
@@ -296,11 +290,10 @@ class Run:
             self.emit(ModelCallStarted(self.id, now, step, attempt, len(body)))
         return now
 
-    def waited(self) -> None:
-        """Note the time since something was put off, if anything was."""
-        if self.waits_since is not None:
-            self.waiting_time.append((self.waits_since, self.trace.now()))
-            self.waits_since = None
+    def waited(self, since: float) -> None:
+        """Note the time that something was put off: since it was, or since the moment given."""
+        self.waiting_time.append((since if self.waits_since is None else self.waits_since, self.trace.now()))
+        self.waits_since = None
 
     def draft(self, step: int | None, attempt: int, received: bytes, sent: bytes) -> ExchangeDraft | None:
         """A place for the bodies of an exchange; None unless they are kept."""
@@ -326,27 +319,25 @@ class Run:
         running = current_call.get()
         return running is not None and running.run is self
 
-    def _over_requests(self) -> str | None:
-        return self._over_tokens() or self._first(
-            lambda run: run.requests >= run.limits.max_model_calls,
-            lambda run: f"max_model_calls: {run.limits.max_model_calls}",
-        )
+    def _requests_met(self) -> str | None:
+        if self.requests >= self.limits.max_model_calls:
+            return f"max_model_calls: {self.limits.max_model_calls}"
+        return self._spent()
 
-    def _over_tokens(self) -> str | None:
-        return self._first(
-            lambda run: run.limits.max_tokens is not None and (run.usage.total_tokens or 0) >= run.limits.max_tokens,
-            lambda run: f"max_tokens: {run.limits.max_tokens}",
-        ) or self._first(
-            lambda run: run.limits.max_cost is not None and (run.cost or 0.0) >= run.limits.max_cost,
-            lambda run: f"max_cost: {run.limits.max_cost:g}",
-        )
+    def _steps_met(self) -> str | None:
+        return f"max_steps: {self.limits.max_steps}" if self.steps_started >= self.limits.max_steps else None
 
-    def _first(self, is_over: Callable[[Run], bool], name: Callable[[Run], str]) -> str | None:
-        run: Run | None = self
-        while run is not None:
-            if is_over(run):
-                return f"the run met its limit {name(run)}"
-            run = run.parent
+    def _tool_calls_met(self) -> str | None:
+        if self.tool_calls >= self.limits.max_tool_calls:
+            return f"max_tool_calls: {self.limits.max_tool_calls}"
+        return self._spent()
+
+    def _spent(self) -> str | None:
+        tokens, cost = self.limits.max_tokens, self.limits.max_cost
+        if tokens is not None and (self.usage.total_tokens or 0) >= tokens:
+            return f"max_tokens: {tokens}"
+        if cost is not None and (self.cost or 0.0) >= cost:
+            return f"max_cost: {cost:g}"
         return None
 
     def _child_done(self, task: asyncio.Task[Any]) -> None:
@@ -355,3 +346,13 @@ class Run:
             task.exception()  # retrieved by whoever awaits it; a cancelled waiter must not leave a warning
         if self._draining and not self._children:
             self.end(self.cause)
+
+
+def _first_met(run: Run, met: Callable[[Run], str | None]) -> str | None:
+    """The limit that a run, or one of those above it, has met."""
+    above: Run | None = run
+    while above is not None:
+        if (limit := met(above)) is not None:
+            return f"the run met its limit {limit}"
+        above = above.parent
+    return None

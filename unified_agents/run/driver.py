@@ -275,7 +275,7 @@ def _text(raw: bytes) -> str:
 
 
 def _conversation(run: Run, output: str | None) -> tuple[Message, ...]:
-    messages = [Message.from_chat(message) for message in run.conversation()]
+    messages = [*run.messages, *map(Message.from_chat, run.turns())]
     if output and not (run.steps and not run.steps[-1].calls):
         messages.append(Message(role="assistant", content=output))
     return tuple(messages)

@@ -1,21 +1,25 @@
 """Threads for synchronous tools.
 
 The standard library's pool is joined when the interpreter ends, so one hung tool would keep a program alive for ever.
-These threads are daemons, and one that is given up no longer counts against the bound.
+These threads are daemons, and one that is given up does not count against the bound while it runs on.
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from contextvars import copy_context
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_Job = tuple["Future[Any]", Callable[[], Any]]
+OnAbandoned: TypeAlias = Callable[[str, "Future[Any]"], None]
+"""Told of a call whose thread was given up: the thread's name, and a future that is done when it ends after all."""
 
 
 class _Current(threading.local):
@@ -24,6 +28,16 @@ class _Current(threading.local):
 
 current = _Current()
 """The pool that the running thread belongs to; None for all other threads."""
+
+
+class _Call(Future[Any]):
+    """The future of one call."""
+
+    is_over = False  # its function has ended, though nobody may have been told yet
+    is_abandoned = False
+
+
+_Job = tuple[_Call, Callable[[], Any]]
 
 
 class DaemonThreads(Executor):
@@ -40,28 +54,67 @@ class DaemonThreads(Executor):
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
+        self._numbers = itertools.count(1)
         self._idle = 0  # threads that wait and that no job is meant for yet
         self._backlog = 0  # jobs that no thread is meant for yet
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run a function in one of the threads."""
-        future: Future[T] = Future()
+        future = _Call()
         self._jobs.put((future, lambda: fn(*args, **kwargs)))
         with self._lock:
             self._backlog += 1
             self._assign()
         return future
 
-    def abandon(self) -> None:
-        """Give up one running thread: another may be started in its place."""
+    async def call(self, function: Callable[[], T], on_abandoned: OnAbandoned | None = None) -> T:
+        """Run a function in one of the threads, in the caller's context, and wait for it.
+
+        When the caller is cancelled, a function that has not begun never runs, and one that runs is abandoned.
+
+        Args:
+            function: What to run. A cancel that it raises comes through, and is none of the caller's task.
+            on_abandoned: Told when it is abandoned.
+
+        Raises:
+            RuntimeError: the function raised what no future can carry, or what would end the event loop.
+        """
+        name = ""
+
+        def work() -> T:
+            nonlocal name
+            name = threading.current_thread().name
+            return _contained(function)
+
+        future = self.submit(copy_context().run, work)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if self.abandon(future) and on_abandoned is not None:
+                on_abandoned(name or "that was just beginning", future)
+            raise
+
+    def abandon(self, future: Future[Any]) -> bool:
+        """Give up the thread that runs a call: until it ends after all, another may run in its place.
+
+        Returns:
+            Whether the call was running.
+        """
         with self._lock:
-            self._max_threads += 1
-            self._assign()
+            if not isinstance(future, _Call) or not future.running() or future.is_over:
+                return False
+            if not future.is_abandoned:
+                future.is_abandoned = True
+                self._max_threads += 1
+                self._assign()
+            return True
 
     @contextmanager
     def lent(self) -> Iterator[None]:
         """While a thread waits for work that may need threads itself, another may run in its place."""
-        self.abandon()
+        with self._lock:
+            self._max_threads += 1
+            self._assign()
         try:
             yield
         finally:
@@ -75,21 +128,47 @@ class DaemonThreads(Executor):
             self._idle -= 1
         elif self._threads < self._max_threads:
             self._threads += 1
-            threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+            threading.Thread(target=self._work, name=f"{self._name}-{next(self._numbers)}", daemon=True).start()
         else:
             return
         self._backlog -= 1
 
     def _work(self) -> None:
         current.pool = self
-        while True:
+        stays = True
+        while stays:
             future, job = self._jobs.get()
-            if future.set_running_or_notify_cancel():
+            value: Any = None
+            error: BaseException | None = None
+            runs = future.set_running_or_notify_cancel()
+            if runs:
                 try:
-                    future.set_result(job())
-                except BaseException as error:  # handed to whoever waits for the future
-                    future.set_exception(error)
-            del future, job
-            with self._lock:
-                self._idle += 1
-                self._assign()
+                    value = job()
+                except BaseException as raised:  # handed to whoever waits for the future
+                    error = raised
+            stays = self._ended(future)  # first, so that whoever gets the result finds this thread idle
+            if error is not None:
+                future.set_exception(error)
+            elif runs:
+                future.set_result(value)
+            del future, job, value, error
+
+    def _ended(self, call: _Call) -> bool:
+        """Note the end of a call; whether its thread stays."""
+        with self._lock:
+            call.is_over = True
+            self._max_threads -= call.is_abandoned
+            if self._threads > self._max_threads:  # another thread runs in this one's place
+                self._threads -= 1
+                return False
+            self._idle += 1
+            self._assign()
+            return True
+
+
+def _contained(function: Callable[[], T]) -> T:
+    try:
+        return function()
+    except (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+        # A future cannot carry the first, and the others would end the event loop.
+        raise RuntimeError(f"the tool raised {type(error).__name__}") from error

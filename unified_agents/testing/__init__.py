@@ -15,7 +15,8 @@ while an adapter grows. Every test talks to a scripted model on a real socket, t
 import pytest
 
 _PARTS = (
-    "base fixtures answers arguments endings events failures lifetime limits native pitfalls react requests results"
+    "base fixtures answers arguments endings events failures lifetime limits native pitfalls react requests results "
+    "words"
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS.split()))
 
@@ -31,6 +32,7 @@ from unified_agents.testing.pitfalls import PitfallContract, RunnerContract  # n
 from unified_agents.testing.react import ReactContract, VariantContract  # noqa: E402
 from unified_agents.testing.requests import OfferContract, RequestContract  # noqa: E402
 from unified_agents.testing.results import ToolResultContract  # noqa: E402
+from unified_agents.testing.words import OwnNameContract, UnsendableContract  # noqa: E402
 
 __all__ = [
     "AnswerContract",
@@ -47,6 +49,7 @@ __all__ = [
     "NativeAnswerContract",
     "NativeToolContract",
     "OfferContract",
+    "OwnNameContract",
     "PitfallContract",
     "ReactContract",
     "RefusalContract",
@@ -54,6 +57,7 @@ __all__ = [
     "RunnerContract",
     "ToolCallContract",
     "ToolResultContract",
+    "UnsendableContract",
     "VariantContract",
 ]
 
@@ -79,5 +83,7 @@ class BackendContract(
     VariantContract,
     PitfallContract,
     RunnerContract,
+    OwnNameContract,
+    UnsendableContract,
 ):
     """All of the contract. A backend that names the variant `react` takes `ReactContract` too."""

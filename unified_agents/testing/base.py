@@ -16,8 +16,8 @@ import pytest_asyncio
 
 from unified_agents.backend import AgentSpec, Backend, Capability, NativeAgent
 from unified_agents.config import Handling, Limits
-from unified_agents.errors import UnsupportedCapabilityError
-from unified_agents.registry import load_backend
+from unified_agents.errors import ConfigError, UnsupportedCapabilityError
+from unified_agents.registry import backend_info, load_backend
 from unified_agents.testing.fixtures import BOUND, Bench, ServerThread, add, call, calls, new_tasks, say
 from unified_agents.wire.server import ScriptServer
 
@@ -59,8 +59,14 @@ class Contract:
     backend: ClassVar[str]
 
     def __init_subclass__(cls, *, needs: tuple[Capability, ...] = (), **options: Any) -> None:
-        """Put the rules around each test of the class, which needs these capabilities."""
+        """Put the rules around each test of the class, which needs these capabilities.
+
+        Raises:
+            pytest.Collector.CollectError: the class names a backend that is unknown, or whose framework is missing.
+        """
         super().__init_subclass__(**options)
+        if "backend" in vars(cls):
+            _find(cls.backend)
         for name, test in list(vars(cls).items()):
             if name.startswith("test_") and inspect.isfunction(test):
                 setattr(cls, name, _ruled(test, frozenset(needs) | _needed.get(test, frozenset())))
@@ -81,6 +87,18 @@ class Contract:
         for agent in bench.agents:
             await agent.aclose()
         assert not new_tasks(before), "tasks are left when all agents are closed"
+
+
+def _find(backend: str) -> None:
+    """Tell once, and not by each test, that there is no such backend. Imports nothing of it."""
+    try:
+        info = backend_info(backend)
+    except ConfigError as error:
+        raise pytest.Collector.CollectError(f"the contract: {error}") from error
+    if info.missing:
+        raise pytest.Collector.CollectError(
+            f"the contract: backend {backend!r} is not installed: {', '.join(info.missing)} missing; run: {info.remedy}"
+        )
 
 
 async def _warm_up(backend: str, server: ScriptServer) -> None:

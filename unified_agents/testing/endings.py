@@ -11,10 +11,12 @@ import pytest
 
 from unified_agents.backend import Capability
 from unified_agents.config import Limits
-from unified_agents.events import ToolCallStarted
+from unified_agents.errors import BackendError
+from unified_agents.events import Event, ToolCallProgress, ToolCallStarted
 from unified_agents.run.result import RunResult
 from unified_agents.testing.base import Contract, either_way
 from unified_agents.testing.fixtures import Bench, Held, HeldThread, Stage, add, call, calls, fault, new_tasks, say
+from unified_agents.tools.definition import ToolContext, tool
 
 AT_ONCE = 3.0
 """Seconds in which a cancelled run must have ended."""
@@ -43,6 +45,27 @@ class EndingContract(Contract, needs=(Capability.TOOLS, Capability.PARALLEL_TOOL
         held.release.set()
         await running
         assert held.finished == 2
+        assert not new_tasks(before)
+
+    async def test_ended_by_a_fatal_error(self, bench: Bench) -> None:
+        """A listener that raises ends the run while two tools are in flight: both are cancelled, and `run` raises."""
+        held = Held()
+
+        async def tell(context: ToolContext) -> str:
+            await held.all_started.wait()
+            context.report_progress(1)
+            return "told"
+
+        def listen(event: Event) -> None:
+            if isinstance(event, ToolCallProgress):
+                raise RuntimeError("the listener is broken")
+
+        three = calls(call("hold", {"n": 1}), call("hold", {"n": 2}), call("tell", {}))
+        stage = bench.stage(three, say("Done."), tools=[held.tool, tool(tell)])
+        before = asyncio.all_tasks()
+        with pytest.raises(BackendError, match="the listener is broken"):
+            await stage.agent.run("Do it.", on_event=listen)
+        assert (held.started, held.cancelled) == (2, 2)
         assert not new_tasks(before)
 
     async def test_ended_by_closing_the_agent(self, bench: Bench) -> None:

@@ -12,9 +12,13 @@ import pytest
 from pydantic import BaseModel
 
 from unified_agents.backend import Capability
-from unified_agents.testing.base import Contract
-from unified_agents.testing.fixtures import Bench, Held, HeldThread, Stage, call, calls, say
+from unified_agents.config import ModelConfig, ModelParameters, ResultParts
+from unified_agents.messages import JsonObject
+from unified_agents.testing.base import Contract, either_way
+from unified_agents.testing.fixtures import MODEL_NAME, Bench, Held, HeldThread, Stage, call, calls, say
 from unified_agents.tools.definition import Tool, ToolContext, tool
+from unified_agents.tools.parts import FilePart, ImagePart
+from unified_agents.wire.script import Script
 
 tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
 
@@ -82,6 +86,41 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         [told] = stage.told()
         assert told.startswith("Error in tool 'give': its result cannot be shown:")
         assert [error.kind for error in result.errors] == ["tool_error"]
+
+    @either_way
+    async def test_images_in_a_user_message(self, bench: Bench, stream: bool) -> None:
+        """They follow the tool messages of their step, in call order, in each request; none is in the conversation."""
+        first = calls(call("map", {"of": "Oslo"}), call("size"), call("map", {"of": "Bonn"}))
+        stage = _seeing(bench, "user", first, calls(call("map", {"of": "Rome"})), say("{0}", (0, 1)), stream=stream)
+        result = await stage.completes()
+        assert result.output == "7"
+        oslo, size, bonn, rome = result.tool_calls
+        assert oslo.content == "Oslo\n[image image/png, 4 bytes]\n[file Oslo.bin, application/x-map, 2 bytes]"
+        once = ["user", "assistant", "tool", "tool", "tool", "user"]
+        twice = [*once, "assistant", "tool", "user"]
+        assert [[it["role"] for it in body["messages"]] for body in stage.sent] == [["user"], once, twice]
+        assert stage.told(1) == [oslo.content, size.content, bonn.content]
+        assert stage.told(2) == [oslo.content, size.content, bonn.content, rome.content]
+        shown = [*_attached(oslo.id, "Oslo"), *_attached(bonn.id, "Bonn")]
+        assert [body["messages"][5]["content"] for body in stage.sent[1:]] == [shown, shown]
+        assert stage.sent[2]["messages"][8]["content"] == _attached(rome.id, "Rome")
+        assert [message.role for message in result.messages].count("user") == 1
+        assert "base64" not in str(result.messages)
+
+    async def test_images_in_the_tool_message(self, bench: Bench) -> None:
+        """For a server that takes parts there, all of them stand in the tool message, and no user message follows."""
+        stage = _seeing(bench, "tool", calls(call("map", {"of": "Oslo"})), say("{0}", (0, 0)))
+        await stage.completes()
+        *_, message = stage.sent[1]["messages"]
+        assert message["role"] == "tool"
+        assert [part["type"] for part in message["content"]] == ["text", "image_url", "file"]
+
+    async def test_images_as_text(self, bench: Bench) -> None:
+        """For a model that does not see they are told as text, and nothing else goes out."""
+        stage = _seeing(bench, False, calls(call("map", {"of": "Oslo"})), say("Done."))
+        result = await stage.completes()
+        *_, message = stage.sent[1]["messages"]
+        assert (message["role"], message["content"]) == ("tool", result.tool_calls[0].content)
 
     @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
     @pytest.mark.parametrize(
@@ -169,6 +208,35 @@ def _giving(value: object, *, is_async: bool, longest: int | None = None) -> Too
         return value
 
     return tool(give_async if is_async else give_sync, name="give", max_result_chars=longest)
+
+
+@tool(name="map")
+async def _map(of: str) -> list[str | ImagePart | FilePart]:
+    await asyncio.sleep(0.02 if of == "Oslo" else 0)  # so that it ends after the calls that follow it
+    data = of.encode()
+    return [of, ImagePart.from_bytes(data), FilePart.from_bytes(data[:2], "application/x-map", f"{of}.bin")]
+
+
+@tool(name="size")
+async def _size() -> int:
+    return 7
+
+
+def _attached(call_id: str, city: str) -> list[JsonObject]:
+    """What a user message shows of a call of `map`: the image, and not the file, which user messages do not take."""
+    told = f"Images and files in the result of tool 'map' (call {call_id}), in their order:"
+    return [
+        {"type": "text", "text": told},
+        {"type": "image_url", "image_url": {"url": ImagePart.from_bytes(city.encode()).url}},
+    ]
+
+
+def _seeing(bench: Bench, parts: ResultParts, *answers: JsonObject, stream: bool = False) -> Stage:
+    """An agent with `map` and `size`, whose model's server takes images and files there."""
+    url = bench.server.add(Script.model_validate({"answers": answers}))
+    parameters = ModelParameters(stream=stream or None)
+    model = ModelConfig(name=MODEL_NAME, base_url=url, parameters=parameters, tool_result_parts=parts)
+    return Stage(bench.agent(model, [_map, _size]), url, bench.server)
 
 
 def _raising(error: BaseException, *, is_async: bool) -> Tool:

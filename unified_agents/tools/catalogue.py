@@ -180,7 +180,7 @@ def _read(entry: ToolLike, catalogue: Catalogue) -> tuple[str, Iterable[Tool]]:
     if isinstance(entry, ToolSource):
         origin, tools = _of_source(entry, catalogue)
         return origin, _filtered(entry, tools, origin)
-    if isinstance(entry, Openable) and not isinstance(entry, Tool):
+    if not isinstance(entry, Tool) and isinstance(entry, Openable):
         return _opened(entry, catalogue)
     return "the tools given in Python", [as_tool(entry)]
 

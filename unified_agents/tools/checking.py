@@ -18,6 +18,7 @@ from unified_agents.registry import backend_info, backend_names
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.fidelity import ChangeKind, SchemaChange, compare_function, keyword_count
 from unified_agents.tools.names import provider_names
+from unified_agents.tools.strict import Loss, strict_form
 from unified_agents.wire.script import Script, ScriptedModel
 
 Threshold: TypeAlias = Literal["lost", "added", "changed", "none"]
@@ -61,16 +62,36 @@ class ToolFidelity(_Frozen):
         return bool(counted) and (self.refused is not None or any(change.kind in counted for change in self.changes))
 
 
+class StrictFidelity(_Frozen):
+    """One tool in OpenAI's strict form, as `to_openai(tool, strict=True)` gives it.
+
+    Attributes:
+        tool: The tool's own name.
+        losses: What that form does not say of the tool's canonical schema; empty when all of it.
+        refused: Why the tool has no strict form at all; None when it has.
+    """
+
+    tool: str
+    losses: tuple[Loss, ...] = ()
+    refused: str | None = None
+
+    def is_worse_than(self, threshold: Threshold) -> bool:
+        """Whether something counts against a threshold. What a strict form does not say is lost."""
+        return threshold != "none" and (self.refused is not None or bool(self.losses))
+
+
 class FidelityReport(_Frozen):
     """All tools on all stacks.
 
     Attributes:
         tools: One entry for each tool, backend and handling.
         skipped: Stacks that were not checked, as `backend handling`, and why.
+        strict: One entry for each tool in OpenAI's strict form; None where that was not asked for.
     """
 
     tools: tuple[ToolFidelity, ...]
     skipped: Mapping[str, str] = {}
+    strict: tuple[StrictFidelity, ...] | None = None
 
     def counts(self, backend: str, handling: Handling) -> dict[str, int]:
         """How many keywords of one stack were lost, added and changed, and how many tools it refused."""
@@ -89,6 +110,7 @@ async def check_tools(
     *,
     backends: Iterable[str] | None = None,
     handlings: Sequence[Handling] = ("unified", "native"),
+    strict: bool = False,
 ) -> FidelityReport:
     """Send tools to a scripted model on each stack, and hold what arrives against their canonical schemas.
 
@@ -96,6 +118,8 @@ async def check_tools(
         tools: The tools.
         backends: Which backends; None takes those that are installed.
         handlings: Which ways of handling.
+        strict: Whether to tell, too, what OpenAI's strict form cannot carry of each tool. No agent of ours sends that
+            form, so this is read off the schemas and not off the wire.
 
     Raises:
         ConfigError: a backend is unknown or not installed, or two tools have one name.
@@ -110,7 +134,14 @@ async def check_tools(
                 rows.extend(await _stack(tools, names, backend, handling))
             except UnsupportedCapabilityError as error:
                 skipped[f"{backend} {handling}"] = str(error)
-    return FidelityReport(tools=tuple(rows), skipped=skipped)
+    return FidelityReport(
+        tools=tuple(rows), skipped=skipped, strict=tuple(map(_in_strict_form, tools)) if strict else None
+    )
+
+
+def _in_strict_form(tool: Tool) -> StrictFidelity:
+    form = strict_form(tool)
+    return StrictFidelity(tool=tool.name, losses=form.losses, refused=form.excess or None)
 
 
 async def _stack(

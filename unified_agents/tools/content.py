@@ -14,6 +14,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from unified_agents import wording
 from unified_agents.errors import ToolFailedError, native_name
+from unified_agents.spelling import encodable
 from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
@@ -79,7 +80,7 @@ def to_text(value: object) -> str:
         ToolFailedError: the value, or something within it, has no JSON form; the message names the type.
     """
     if isinstance(value, str):
-        return _encodable(str.__str__(value))
+        return encodable(str.__str__(value))
     if (parts := _items(value)) is not None:
         return to_content(parts, None)[0]
     try:
@@ -106,16 +107,6 @@ def _reason(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 
-def _encodable(text: str) -> str:
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def _plain(value: object) -> Any:
     """One step towards what orjson knows."""
     if isinstance(value, bytes | bytearray | memoryview | Iterator):
@@ -140,7 +131,7 @@ def _wide(value: object, depth: int) -> Any:
     if depth > _DEEPEST:
         raise ValueError("it is nested too deeply, or holds itself")
     if isinstance(value, str):
-        return _encodable(str.__str__(value))
+        return encodable(str.__str__(value))
     if isinstance(value, int):
         return value if value in _INT64 else orjson.Fragment(str(int(value)))
     if isinstance(value, Mapping):
@@ -157,4 +148,4 @@ def _wide(value: object, depth: int) -> Any:
 def _wide_key(key: object) -> Any:
     if isinstance(key, int) and key not in _INT64:
         return str(key)
-    return _encodable(str.__str__(key)) if isinstance(key, str) else key
+    return encodable(str.__str__(key)) if isinstance(key, str) else key

@@ -52,7 +52,8 @@ class Tool:
         idempotent: Whether running a call twice does no more than running it once. Only such a tool is tried again:
             when it raises `Transient` or `RateLimited`, and once after a timeout.
         exclusive: The name of a resource that only one tool at a time may use in this process, first come first
-            served; the turn ends with the call, also when the call is given up.
+            served. The turn ends with the call; where a synchronous tool is given up, not before its thread ends, and
+            the others wait for that no longer than their own `timeout`.
         isolate: `process` runs each call in a new process, which is killed at the timeout and with the run. It needs
             a function that can be imported by its name; its result is told as text. POSIX systems only.
 

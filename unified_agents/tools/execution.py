@@ -6,19 +6,18 @@ import asyncio
 import functools
 import inspect
 import logging
-import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import copy_context
+from concurrent.futures import Future
 from typing import Any
 
 from unified_agents import wording
 from unified_agents.errors import ToolFailedError, ToolTimeoutError, native_name
 from unified_agents.messages import JsonObject
-from unified_agents.run.calls import Call
-from unified_agents.run.context import Run, RunningCall
+from unified_agents.run.context import RunningCall
 from unified_agents.run.threads import DaemonThreads
 from unified_agents.tools.definition import Tool
+from unified_agents.tools.turns import Turn
 from unified_agents.tracing.live import OpenSpan
 
 logger = logging.getLogger("unified_agents.tools")
@@ -29,7 +28,7 @@ LONGEST_STEP = 0.5
 _threads = DaemonThreads()
 
 
-async def attempt(running: RunningCall, tool: Tool, arguments: JsonObject, text: str) -> Any:
+async def attempt(running: RunningCall, tool: Tool, arguments: JsonObject, text: str, turn: Turn | None = None) -> Any:
     """Run a tool once.
 
     Args:
@@ -37,6 +36,7 @@ async def attempt(running: RunningCall, tool: Tool, arguments: JsonObject, text:
         tool: What to run.
         arguments: For its handler, as keywords.
         text: The same as JSON text.
+        turn: What it holds meanwhile; a thread that is given up keeps it until it ends.
 
     Returns:
         What the handler returned.
@@ -47,6 +47,12 @@ async def attempt(running: RunningCall, tool: Tool, arguments: JsonObject, text:
         asyncio.CancelledError: the run has ended.
     """
     run, call = running.run, running.call
+
+    def abandoned(thread: str, ended: Future[Any]) -> None:
+        run.abandon(call.name, thread)
+        if turn is not None:
+            turn.keep_until(ended)
+
     attached = _attach(running.span)
     try:
         async with asyncio.timeout(tool.timeout) as clock:
@@ -56,7 +62,7 @@ async def attempt(running: RunningCall, tool: Tool, arguments: JsonObject, text:
                 return await in_process(run, call, tool, text)
             if tool.is_async:
                 return await _watched(tool.handler(**arguments), running)
-            value = await _in_thread(run, call, functools.partial(tool.handler, **arguments))
+            value = await _threads.call(functools.partial(tool.handler, **arguments), abandoned)
             return await _watched(value, running) if inspect.isawaitable(value) else value
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
@@ -126,27 +132,6 @@ class _Watched:
                 step = functools.partial(self._work.throw, error)
             else:
                 step = functools.partial(self._work.send, sent)
-
-
-async def _in_thread(run: Run, call: Call, function: Callable[[], Any]) -> Any:
-    thread: list[str] = []
-
-    def work() -> Any:
-        thread.append(threading.current_thread().name)
-        try:
-            return function()
-        except (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
-            # A future cannot carry the first, and the others would end the event loop.
-            raise RuntimeError(f"the tool raised {type(error).__name__}") from error
-
-    future = _threads.submit(copy_context().run, work)
-    try:
-        return await asyncio.wrap_future(future)
-    except asyncio.CancelledError:
-        if future.running():
-            _threads.abandon()
-            run.abandon(call.name, thread[0] if thread else "that was just beginning")
-        raise
 
 
 def _attach(span: OpenSpan) -> Callable[[], None]:

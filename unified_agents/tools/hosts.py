@@ -9,6 +9,12 @@ from urllib.parse import urlsplit
 
 from unified_agents.errors import ConfigError
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class PrivateAddressError(OSError):
+    """A name stands for an address that is not public."""
+
 
 def checked_url(url: str, *, allow_private: bool) -> str:
     """A URL that requests may go to, as far as its text tells.
@@ -32,13 +38,23 @@ def is_private(host: str) -> bool:
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
         return True
+    is_number = ":" in name or name.replace(".", "").isdigit()  # what HTTP clients take for an address
+    return is_number and not is_public(name)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address, v4 or v6, is one of the public internet. What is no address is not."""
     try:
-        address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(name.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return not address.is_global or address.is_multicast
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
+        if inner is None and parsed in _NAT64:
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner)) and (parsed.is_global or parsed.ipv4_mapped is not None)
+    return parsed.is_global and not parsed.is_multicast
 
 
 async def refuse_private(url: str, *, where: str) -> None:
@@ -55,14 +71,26 @@ async def refuse_private(url: str, *, where: str) -> None:
     """
     parts = urlsplit(url)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            parts.hostname, parts.port or None, type=socket.SOCK_STREAM
-        )
+        await public_addresses(parts.hostname or "", parts.port)
     except socket.gaierror:
         return
-    private = sorted({str(address[0]) for *_, address in found if is_private(str(address[0]))})
+    except PrivateAddressError as error:
+        raise ConfigError(f"{where}: {error}: set allow_private: true to allow it") from error
+
+
+async def public_addresses(host: str, port: int | None) -> list[str]:
+    """Look a name up.
+
+    Returns:
+        Its addresses, in the order in which to try them.
+
+    Raises:
+        PrivateAddressError: one of them is not public.
+        socket.gaierror: it cannot be looked up.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    private = sorted(address for address in addresses if not is_public(address))
     if private:
-        raise ConfigError(
-            f"{where}: {parts.hostname} stands for {private[0]}, this machine or a private network:"
-            " set allow_private: true to allow it"
-        )
+        raise PrivateAddressError(f"{host} stands for {private[0]}, this machine or a private network")
+    return addresses

@@ -9,6 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from unified_agents.messages import JsonObject
 
+USER_IMAGES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/webp", "image/gif"})
+"""The images that OpenAI's Chat Completions take in a user message."""
+USER_FILES = frozenset({"application/pdf"})
+"""The files that they take there."""
+
 _MIME_TYPE = r"^[a-zA-Z0-9.+-]+/[a-zA-Z0-9.+-]+$"
 
 
@@ -29,6 +34,10 @@ class TextPart(_Part):
     def to_chat(self) -> JsonObject:
         """This part as Chat Completions have it."""
         return {"type": "text", "text": self.text}
+
+    def to_user(self) -> JsonObject | None:
+        """This part as a user message takes it."""
+        return self.to_chat()
 
     def as_text(self) -> str:
         """What is told where only text is taken."""
@@ -78,6 +87,10 @@ class ImagePart(_Data):
         """This part as Chat Completions have it."""
         return {"type": "image_url", "image_url": {"url": self.url}}
 
+    def to_user(self) -> JsonObject | None:
+        """This part as a user message takes it; None where it takes no image of this type."""
+        return self.to_chat() if self.mime_type.lower() in USER_IMAGES else None
+
     def as_text(self) -> str:
         """What is told where only text is taken."""
         return f"[image {self.mime_type}, {_amount(self.size)}]"
@@ -103,6 +116,10 @@ class FilePart(_Data):
     def to_chat(self) -> JsonObject:
         """This part as Chat Completions have it."""
         return {"type": "file", "file": {"filename": self.name, "file_data": self.url}}
+
+    def to_user(self) -> JsonObject | None:
+        """This part as a user message takes it; None where it takes no file of this type."""
+        return self.to_chat() if self.mime_type.lower() in USER_FILES else None
 
     def as_text(self) -> str:
         """What is told where only text is taken."""

@@ -204,9 +204,10 @@ async def _in_turn(running: RunningCall, tool: Tool, arguments: dict[str, Any], 
             return await attempt(running, tool, arguments, text)
         turn = Turn(tool.options.exclusive)
         with _waiting(run, call):
-            await turn.take()
+            if not await turn.take(tool.timeout):
+                raise ToolFailedError(wording.turn_not_given(tool.name, turn.name, tool.timeout or 0.0))
         try:
-            return await attempt(running, tool, arguments, text)
+            return await attempt(running, tool, arguments, text, turn)
         finally:
             turn.give_back()
     finally:

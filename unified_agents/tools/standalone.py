@@ -8,7 +8,6 @@ import inspect
 import json
 import uuid
 from collections.abc import Mapping
-from contextvars import copy_context
 from typing import Any
 
 from unified_agents import wording
@@ -39,17 +38,8 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tupl
         ToolTimeoutError: it took longer than its `timeout`.
         ToolFailedError: it raised, or its result has no JSON form.
     """
-    try:
-        keywords = tool.validate(_text(tool, arguments))
-    except InvalidInputError as error:
-        text = wording.invalid_arguments(tool.name, error.problems)
-        raise InvalidInputError(text, problems=error.problems) from error
     context = ToolContext(run_id="", call_id=uuid.uuid4().hex, step=0, tool=tool.name)
-    value = await _bounded(tool, tool.arguments_for(keywords, context))
-    try:
-        return to_content(value, tool.max_result_chars)
-    except ToolFailedError as error:
-        raise ToolFailedError(wording.unusable_result(tool.name, str(error))) from error
+    return await carry_out(tool, _text(tool, arguments), context)
 
 
 def call_tool_sync(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple[Part, ...]]:
@@ -57,11 +47,28 @@ def call_tool_sync(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple
     return run_in_background(lambda: call_tool(tool, arguments))
 
 
+async def carry_out(tool: Tool, arguments: str, context: ToolContext) -> tuple[str, tuple[Part, ...]]:
+    """`call_tool`, with JSON text and a context of the caller's; raises as it does."""
+    try:
+        keywords = tool.validate(arguments)
+    except InvalidInputError as error:
+        raise _invalid(tool, error.problems) from error
+    value = await _bounded(tool, tool.arguments_for(keywords, context))
+    try:
+        return to_content(value, tool.max_result_chars)
+    except ToolFailedError as error:
+        raise ToolFailedError(wording.unusable_result(tool.name, str(error))) from error
+
+
 def _text(tool: Tool, arguments: Mapping[str, Any]) -> str:
     try:
         return json.dumps(dict(arguments))
     except (TypeError, ValueError) as error:
-        raise InvalidInputError("", problems=(f"arguments: must be JSON values: {error}",)) from error
+        raise _invalid(tool, (f"arguments: must be JSON values: {error}",)) from error
+
+
+def _invalid(tool: Tool, problems: tuple[str, ...]) -> InvalidInputError:
+    return InvalidInputError(wording.invalid_arguments(tool.name, problems), problems=problems)
 
 
 async def _bounded(tool: Tool, keywords: dict[str, Any]) -> Any:
@@ -69,30 +76,21 @@ async def _bounded(tool: Tool, keywords: dict[str, Any]) -> Any:
         async with asyncio.timeout(tool.timeout) as clock:
             if tool.is_async:
                 return await tool.handler(**keywords)
-            work = functools.partial(copy_context().run, _call, functools.partial(tool.handler, **keywords))
-            future = _threads.submit(work)
-            try:
-                value = await asyncio.wrap_future(future)
-            except asyncio.CancelledError:
-                if future.running():
-                    _threads.abandon()
-                raise
+            value = await _threads.call(functools.partial(tool.handler, **keywords))
             return await value if inspect.isawaitable(value) else value
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise _failed(tool, error) from error  # something inside the tool was cancelled, not the tool
     except TimeoutError as error:
         if clock.expired() and tool.timeout is not None:
             raise ToolTimeoutError(wording.tool_timed_out(tool.name, tool.timeout)) from error
         raise _failed(tool, error) from error
     except ToolFailedError:
         raise  # the handler has said itself what the model shall read
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(tool, error) from error
-
-
-def _call(function: functools.partial[Any]) -> Any:
-    try:
-        return function()
-    except StopIteration as error:
-        raise RuntimeError("the tool raised StopIteration") from error  # a future cannot carry it
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:

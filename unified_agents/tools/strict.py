@@ -63,11 +63,31 @@ class Loss:
     why: str
 
 
+@dataclass(slots=True, frozen=True)
+class StrictForm:
+    """A tool's schema in the strict form, with what became of it.
+
+    Attributes:
+        schema: The strict schema.
+        losses: What it does not say.
+        excess: Which of OpenAI's bounds it goes beyond; empty for none.
+    """
+
+    schema: JsonObject
+    losses: tuple[Loss, ...]
+    excess: str
+
+
+def strict_form(tool: Tool) -> StrictForm:
+    """A tool's schema in the strict form, whether OpenAI takes it or not."""
+    converted = _Conversion(tool.parameters)
+    return StrictForm(converted.schema, converted.losses, _excess(converted.schema))
+
+
 def strict_report(tool: Tool) -> list[Loss]:
     """What a tool's schema loses in the strict form; empty when nothing. The canonical schema still validates."""
-    converted = _Conversion(tool.parameters)
-    excess = _excess(converted.schema)
-    return [*converted.losses, *([Loss("", "$schema", excess)] if excess else [])]
+    form = strict_form(tool)
+    return [*form.losses, *([Loss("", "$schema", form.excess)] if form.excess else [])]
 
 
 def strict_schema(tool: Tool) -> JsonObject:
@@ -76,11 +96,10 @@ def strict_schema(tool: Tool) -> JsonObject:
     Raises:
         ToolDefinitionError: it is larger or deeper than OpenAI takes.
     """
-    schema = _Conversion(tool.parameters).schema
-    excess = _excess(schema)
-    if excess:
-        raise ToolDefinitionError(f"tool {tool.name!r} has no strict form: {excess}; leave `strict` out")
-    return schema
+    form = strict_form(tool)
+    if form.excess:
+        raise ToolDefinitionError(f"tool {tool.name!r} has no strict form: {form.excess}; leave `strict` out")
+    return form.schema
 
 
 class _Conversion:

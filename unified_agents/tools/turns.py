@@ -2,6 +2,8 @@
 
 A resource is known by its name in the whole process: over all runs, agents, event loops and threads. A tool that holds
 it may run an agent whose tools use it too: these take turns among themselves, within the turn of the tool.
+
+A turn lasts as long as its work: where a thread was given up and runs on, the others are not let in beside it.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 _resources: dict[str, Resource] = {}
 _holding: ContextVar[Mapping[str, Turn]] = ContextVar("unified_agents_turns", default=MappingProxyType({}))
@@ -21,23 +25,35 @@ _holding: ContextVar[Mapping[str, Turn]] = ContextVar("unified_agents_turns", de
 class Resource:
     """What one at a time may use. It may be asked for from several event loops."""
 
-    __slots__ = ("_lock", "_taken", "_waiting")
+    __slots__ = ("_lock", "_stuck", "_taken", "_waiting")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken = False
+        self._stuck = False  # whoever holds it was given up, and does not end
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def take(self) -> None:
-        """Wait until it is free, and take it."""
+    async def take(self, patience: float | None = None) -> bool:
+        """Wait until it is free, and take it.
+
+        Args:
+            patience: Seconds to wait at most for a holder who was given up; None waits for ever.
+
+        Returns:
+            Whether it was taken.
+        """
         with self._lock:
             if not self._taken:
                 self._taken = True
-                return
+                return True
             place = asyncio.get_running_loop().create_future()
             self._waiting.append(place)
         try:
-            await place
+            while not place.done():
+                await asyncio.wait([place], timeout=patience)
+                if not place.done() and self._stuck and self._left(place):
+                    return False
+            return True
         except asyncio.CancelledError:
             if not self._left(place):
                 self.give_back()  # it was handed over meanwhile
@@ -46,10 +62,15 @@ class Resource:
     def give_back(self) -> None:
         """Hand it to whoever has waited longest."""
         with self._lock:
+            self._stuck = False
             while self._waiting:
                 if _tell(self._waiting.popleft()):
                     return
             self._taken = False
+
+    def stick(self) -> None:
+        """Say that it is held by somebody who was given up: it is waited for with less patience."""
+        self._stuck = True
 
     def _left(self, place: asyncio.Future[None]) -> bool:
         with self._lock:
@@ -84,20 +105,36 @@ class Turn:
     _outer: Resource | None = None
     _inner: Resource = field(default_factory=Resource)
     _token: Token[Mapping[str, Turn]] | None = None
+    _work: Future[Any] | None = None
 
-    async def take(self) -> None:
-        """Wait for the turn."""
+    async def take(self, patience: float | None = None) -> bool:
+        """Wait for the turn; for `patience` and the outcome see `Resource.take`."""
         outer = _resource(self.name)
-        await outer.take()
+        if not await outer.take(patience):
+            return False
         self._outer = outer
         self._token = _holding.set({**_holding.get(), self.name: self})
+        return True
+
+    def keep_until(self, work: Future[Any]) -> None:
+        """Let the turn last until this work ends, which was given up and runs on."""
+        self._work = work
 
     def give_back(self) -> None:
-        """End the turn."""
-        outer, token, self._outer, self._token = self._outer, self._token, None, None
-        if outer is not None and token is not None:
-            _holding.reset(token)
-            outer.give_back()
+        """End the turn; at once, or with the work that it lasts for."""
+        outer, token, work, self._token = self._outer, self._token, self._work, None
+        if outer is None or token is None:
+            return
+        _holding.reset(token)
+        if work is None:
+            self._end(outer)
+        else:
+            outer.stick()
+            work.add_done_callback(lambda _: self._end(outer))
+
+    def _end(self, outer: Resource) -> None:
+        self._outer = None
+        outer.give_back()
 
     @property
     def inner(self) -> Resource | None:

@@ -31,12 +31,13 @@ from unified_agents.tracing import spans
 from unified_agents.tracing.live import OpenSpan
 from unified_agents.wire.chat import Answer, RawCall, assistant_message
 from unified_agents.wire.request import Offer, with_parts, with_system_text
-from unified_agents.wire.retry import again
+from unified_agents.wire.retry import again, retries
 from unified_agents.wire.structured import OutputFormat
 from unified_agents.wire.target import OnPiece, Target
 from unified_agents.wire.text_protocol import FinalText, TextProtocol
 
 if TYPE_CHECKING:
+    from unified_agents.tools.definition import Tool
     from unified_agents.tools.selection import Choice
 
 logger = logging.getLogger("unified_agents.wire")
@@ -171,10 +172,12 @@ class Wire:
             call_id = f"call_{step}_{index}" + (f"_{tried}" if tried else "")
             tried += 1
         offer = run.offer or self.offer
-        tool = offer.tools.get(raw.name)
+        tool, wire_name = offer.tools.get(raw.name), raw.name
+        if tool is None and run.handling == "unified" and (tool := offer.by_own_name(raw.name)) is not None:
+            wire_name = offer.wire_names[tool.name]
         name = tool.name if tool is not None else raw.name
-        problem = _problem(raw, name, offer) if run.handling == "unified" else None
-        return Call(step, index, call_id, name, raw.name, raw.arguments, tool, problem)
+        problem = _problem(raw, tool, name, offer) if run.handling == "unified" else None
+        return Call(step, index, call_id, name, wire_name, raw.arguments, tool, problem)
 
     async def _offer_for(self, run: Run, choice: Choice) -> Offer:
         try:
@@ -262,14 +265,20 @@ class Wire:
         call.patience = 1.0
         call.sent = self._compose(call)
         try:
-            return await self._attempt(call)
+            return await self._with_retries(call)
         except BadRequestError as error:
             if self.output is None or call.target.refuses_response_format or "response_format" not in str(error):
                 raise
             call.target.refuses_response_format = True  # from now on the form is asked for in words
             self._notice(call, error, 0.0, "retry")
             return await self._tried(call)
+
+    async def _with_retries(self, call: _ModelCall) -> Answer:
+        try:
+            return await self._attempt(call)
         except ModelError as first:
+            if not retries(call.target.model.policy, first, 1):
+                raise
             return await again(
                 call.target.model.policy,
                 first,
@@ -281,8 +290,8 @@ class Wire:
         extra, messages = call.extra, call.messages
         if self._references and not call.without_tools:
             messages = with_system_text(messages, wording.REFERENCES)
-        if call.target.model.tool_result_parts:
-            messages = with_parts(call.run, messages)
+        if place := call.target.model.tool_result_parts:
+            messages = with_parts(call.run, messages, place, in_text=self.protocol is not None)
         if self.protocol is not None:
             offer = None if call.without_tools else call.run.offer or self.offer
             messages = self.protocol.messages(messages, offer, notes=[self.output.as_text] if self.output else [])
@@ -314,10 +323,11 @@ class Wire:
     async def _attempt(self, call: _ModelCall) -> Answer:
         run, target = call.run, call.target
         call.attempt += 1
-        run.waits_since = run.trace.now() if run.waits_since is None else run.waits_since
-        begun = await target.begin()
-        run.waited()
         start = run.trace.now()
+        place = await target.begin()
+        if place.waited or run.waits_since is not None:
+            run.waited(start)
+            start = run.trace.now()
         failure: BaseException | None = None
         call.final = FinalText() if self.protocol is not None else None
         try:
@@ -333,7 +343,7 @@ class Wire:
             failure = error
             raise
         finally:
-            target.ended(begun, failure)
+            target.ended(place, failure)
             run.model_time.append((start, run.trace.now()))
         run.count(usage=answer.usage, cost=target.cost(answer.usage))
         if not answer.text and not answer.calls:
@@ -345,8 +355,8 @@ class Wire:
         return answer
 
 
-def _problem(raw: RawCall, name: str, offer: Offer) -> ToolCallError | None:
-    if raw.name not in offer.tools:
+def _problem(raw: RawCall, tool: Tool | None, name: str, offer: Offer) -> ToolCallError | None:
+    if tool is None:
         return ToolNotFoundError(wording.unknown_tool(raw.name, list(offer.tools)))
     try:
         parse_object(raw.arguments, name)

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from unified_agents.config import ModelPolicy
 from unified_agents.errors import (
@@ -18,6 +19,25 @@ from unified_agents.errors import (
     RateLimitError,
     ServerError,
 )
+
+
+@dataclass(slots=True, frozen=True)
+class Place:
+    """A request's place among those under way.
+
+    Attributes:
+        gate: What gave it.
+        since: When, by the gate's clock.
+        waited: Whether the request had to wait for it.
+    """
+
+    gate: RateGate
+    since: float
+    waited: bool
+
+    def leave(self, error: BaseException | None) -> None:
+        """Give the place back, and let the gate learn from how the request ended."""
+        self.gate.leave(self, error)
 
 
 class RateGate:
@@ -48,34 +68,36 @@ class RateGate:
         """For how many seconds every request is held back."""
         return max(0.0, self._held_until - self._clock())
 
-    async def enter(self) -> float:
-        """Wait for a place; returns the time at which it was given, to be handed back to `leave`."""
-        await self._until_allowed()
+    async def enter(self) -> Place:
+        """Wait for a place."""
+        waited = await self._until_allowed()
         while self._under_way + 1 > self._window:
-            place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(place)
+            waited = True
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
             try:
-                await place
+                await turn
             except asyncio.CancelledError:
                 with suppress(ValueError):
-                    self._waiting.remove(place)
+                    self._waiting.remove(turn)
                 self._wake()
                 raise
             await self._until_allowed()
         self._under_way += 1
-        return self._clock()
+        return Place(self, self._clock(), waited)
 
-    async def _until_allowed(self) -> None:
-        held = self._held_until - self._clock()
-        if held > 0:
-            await asyncio.sleep(held)
-            await self._until_allowed()  # it may have been put off meanwhile
+    async def _until_allowed(self) -> bool:
+        waited = False
+        while self._held_until > 0 and (held := self._held_until - self._clock()) > 0:
+            waited = True
+            await asyncio.sleep(held)  # meanwhile it may be put off further
+        return waited
 
-    def leave(self, entered: float, error: BaseException | None) -> None:
-        """Give the place back, and learn from how the request ended."""
+    def leave(self, place: Place, error: BaseException | None) -> None:
+        """Take a place back, and learn from how its request ended."""
         self._under_way -= 1
         if isinstance(error, RateLimitError):
-            self._slow_down(entered, error)
+            self._slow_down(place.since, error)
         elif error is None and self._window < float("inf"):
             self._window += 1 / self._window
         self._wake()
@@ -89,11 +111,13 @@ class RateGate:
             self._cut_at = now
 
     def _wake(self) -> None:
+        if not self._waiting:
+            return
         free = self._window - self._under_way
         while self._waiting and free >= 1:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
                 free -= 1
 
 

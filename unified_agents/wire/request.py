@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from unified_agents import wording
 from unified_agents.config import ModelConfig
 from unified_agents.messages import JsonObject
 from unified_agents.tools.names import provider_names
@@ -50,6 +51,10 @@ class Offer:
     def cut(self, tools: Sequence[Tool]) -> Offer:
         """Some of the tools, under the same names."""
         return Offer(tools, self.wire_names)
+
+    def by_own_name(self, name: str) -> Tool | None:
+        """The tool of this name, whatever name it has on the wire; None where there is none."""
+        return next((tool for tool in self.tools.values() if tool.name == name), None)
 
     def payload(self) -> orjson.Fragment | None:
         """The `tools` of a request, encoded once; None when there are none."""
@@ -177,15 +182,76 @@ def in_call_order(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mappi
     return ordered
 
 
-def with_parts(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The conversation with the images and files that tools returned, in the place of their description."""
-    return [_with_parts(run.calls.get(message.get("tool_call_id", "")), message) for message in messages]
+def with_parts(
+    run: Run, messages: Iterable[Mapping[str, Any]], place: Literal["tool", "user"], *, in_text: bool = False
+) -> list[Mapping[str, Any]]:
+    """The conversation, in call order, with the images and files that tools of this run returned.
+
+    Args:
+        run: The run.
+        messages: The conversation.
+        place: `tool` puts them into the tool messages, in the place of their description. `user` puts those that user
+            messages take into one after the last tool message of each step.
+        in_text: Whether the text protocol will write results as user messages, which then hold them.
+    """
+    if in_text:
+        return _in_observations(run, messages, place)
+    if place == "user":
+        return _after_results(run, messages)
+    shown = ((message, _shown(run, message)) for message in messages)
+    return [message if call is None else _holding(message, call, place) for message, call in shown]
 
 
-def _with_parts(call: Call | None, message: Mapping[str, Any]) -> Mapping[str, Any]:
-    if call is None or call.outcome is None or not call.outcome.parts or message.get("role") != "tool":
-        return message
-    return {**message, "content": [part.to_chat() for part in call.outcome.parts]}
+def _after_results(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    written: list[Mapping[str, Any]] = []
+    attached: list[JsonObject] = []
+    for message in messages:
+        if attached and message.get("role") != "tool":
+            written.append({"role": "user", "content": attached})
+            attached = []
+        written.append(message)
+        if (call := _shown(run, message)) is not None:
+            attached += _attached(call)
+    return [*written, {"role": "user", "content": attached}] if attached else written
+
+
+def _attached(call: Call) -> list[JsonObject]:
+    parts = call.outcome.parts if call.outcome is not None else ()
+    taken = [said for part in parts if part.type != "text" and (said := part.to_user()) is not None]
+    return [{"type": "text", "text": wording.attached_result(call.wire_name, call.id)}, *taken] if taken else []
+
+
+def _in_observations(
+    run: Run, messages: Iterable[Mapping[str, Any]], place: Literal["tool", "user"]
+) -> list[Mapping[str, Any]]:
+    """With each observation, which frameworks write without its call's id, as a tool message that holds its parts."""
+    written: list[Mapping[str, Any]] = []
+    asked: Call | None = None
+    for message in messages:
+        call = asked if wording.is_observation(message) else _shown(run, message)
+        written.append(message if call is None else _holding(message, call, place))
+        step = _step_of(run, message)
+        asked = step.calls[0] if step is not None and _has_parts(step.calls[0]) else None
+    return written
+
+
+def _shown(run: Run, message: Mapping[str, Any]) -> Call | None:
+    """The call that a tool message answers, where it has more to show than text."""
+    call = run.calls.get(message.get("tool_call_id", "")) if message.get("role") == "tool" else None
+    return call if call is not None and _has_parts(call) else None
+
+
+def _has_parts(call: Call) -> bool:
+    return call.outcome is not None and bool(call.outcome.parts)
+
+
+def _holding(message: Mapping[str, Any], call: Call, place: Literal["tool", "user"]) -> JsonObject:
+    parts = call.outcome.parts if call.outcome is not None else ()
+    content = [
+        part.to_chat() if place == "tool" else part.to_user() or {"type": "text", "text": part.as_text()}
+        for part in parts
+    ]
+    return {**message, "role": "tool", "tool_call_id": call.id, "content": content}
 
 
 def _index(result: tuple[int, Mapping[str, Any]]) -> int:

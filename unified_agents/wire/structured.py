@@ -38,14 +38,16 @@ class OutputFormat:
             try:
                 self._validator = jsonschema_rs.validator_for(self.schema)
             except (jsonschema_rs.ValidationError, ValueError) as error:
-                raise ConfigError(f"output_type is no valid JSON Schema: {error}") from error
+                reason = str(error).partition("\n")[0]
+                raise ConfigError(f"output_type is no valid JSON Schema: {reason}") from error
             self.name = "output"
         else:
             try:
                 self._adapter = TypeAdapter(output_type)
                 self.schema = self._adapter.json_schema()
             except Exception as error:
-                raise ConfigError(f"output_type {output_type!r:.80} has no JSON Schema: {error}") from error
+                reason = str(error).partition("\n")[0]
+                raise ConfigError(f"output_type {output_type!r:.80} has no JSON Schema: {reason}") from error
             self.name = getattr(output_type, "__name__", "output")
 
     @property

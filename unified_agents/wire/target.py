@@ -18,7 +18,7 @@ from unified_agents.run.context import ExchangeDraft
 from unified_agents.tracing import spans
 from unified_agents.wire.chat import Answer, StreamReader, parse_answer
 from unified_agents.wire.failures import error_for_status, redact
-from unified_agents.wire.gate import Breaker, RateGate
+from unified_agents.wire.gate import Breaker, Place, RateGate
 from unified_agents.wire.request import Composer, Offer
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 
@@ -61,23 +61,24 @@ class Target:
             gate = self._gates[loop] = RateGate()
         return gate
 
-    async def begin(self) -> float:
+    async def begin(self) -> Place:
         """Wait until the server may be asked; returns what `ended` takes.
 
         Raises:
-            ModelError: the server is known to be dead.
+            ModelError: the server is known to be dead, or asked to be left alone for long.
         """
         self._breaker.check()
-        held = self.gate.held
+        gate = self.gate
+        held = gate.held
         if held > self.model.policy.retry_after_max:
             refusal = RateLimitError(f"not asked: the model's server asked to wait for {held:.0f} seconds more")
             refusal.final = True
             raise refusal
-        return await self.gate.enter()
+        return await gate.enter()
 
-    def ended(self, begun: float, error: BaseException | None) -> None:
+    def ended(self, place: Place, error: BaseException | None) -> None:
         """Learn from how a request ended."""
-        self.gate.leave(begun, error if self.model.policy.adaptive_rate or error is None else None)
+        place.leave(error if self.model.policy.adaptive_rate or error is None else None)
         self._breaker.note(error)
 
     async def post(
@@ -149,7 +150,7 @@ class Target:
         try:
             async with clock:
                 async for chunk in response.chunks():
-                    texts = reader.feed(chunk)
+                    texts = reader.feed(self.kept(chunk))
                     first = on_piece(texts, reader.first_delta)
                     patience = self.model.token_timeout * timeout
                     clock.reschedule(loop.time() + patience)

@@ -52,7 +52,7 @@ class TextProtocol:
             if role == "assistant" and message.get("tool_calls"):
                 text, left = _turn(message)
                 written.append({"role": "assistant", "content": text})
-            elif role == "tool" or _is_observation(message):
+            elif role == "tool" or wording.is_observation(message):
                 observed = content if role == "user" else _observed(content)
                 note = wording.react_one_action(left) if left else None
                 written.append({"role": "user", "content": _with_note(observed, note)})
@@ -177,11 +177,6 @@ def _read(text: str) -> Reading | None:
         return read_turn(text)
     except ReactParseError:
         return None
-
-
-def _is_observation(message: Mapping[str, Any]) -> bool:
-    content = message.get("content")
-    return message.get("role") == "user" and isinstance(content, str) and content.startswith(wording.OBSERVATION)
 
 
 def _observed(content: Any) -> Any:

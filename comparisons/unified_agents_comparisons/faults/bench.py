@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from unified_agents.config import Variant
 from unified_agents.wire.server import ScriptServer
 from unified_agents_comparisons.execution import Bench, summarised
 from unified_agents_comparisons.faults.harness import Harness, Observed, Subject, told
@@ -22,34 +21,27 @@ RunJob = Callable[[Job], Awaitable[Cell]]
 
 
 @asynccontextmanager
-async def open_faults(bench: Bench, variant: Variant = "tool_calling") -> AsyncIterator[RunJob]:
-    """What runs a worker's cells, those with faults too; the model of these stands behind a socket.
-
-    Args:
-        bench: What the cells share.
-        variant: The loop within the backend, for cells with faults.
-    """
+async def open_faults(bench: Bench) -> AsyncIterator[RunJob]:
+    """What runs a worker's cells, those with faults too; the model of these stands behind a socket."""
     settings = bench.suite.suite.faults
     if settings is None:
         yield bench.run
         return
     async with ScriptServer() as server:
-        faults = _Faults(bench, Harness(server, settings, bench.suite.suite.instructions), variant)
-        yield faults.run
+        yield _Faults(bench, Harness(server, settings, bench.suite.suite.instructions)).run
 
 
 class _Faults:
-    def __init__(self, bench: Bench, harness: Harness, variant: Variant) -> None:
+    def __init__(self, bench: Bench, harness: Harness) -> None:
         self._bench = bench
         self._harness = harness
-        self._variant = variant
 
     async def run(self, job: Job) -> Cell:
         if job.fault is None:
             return await self._bench.run(job)
         bench, case = self._bench, FaultCase.parse(job.fault)
         task = bench.suite.task(job.task)
-        subject = Subject(bench.start.backend, job.handling, self._variant)
+        subject = Subject(bench.start.backend, job.handling, bench.start.variant)
         tools = bench.tools_of(task)
         clean = await self._harness.clean(subject, task, tools, streamed=case.streamed)
         observed = await self._harness.run(subject, task, tools, case)
@@ -68,7 +60,6 @@ class _Faults:
         came_to = verdict(status, output, observed.error, hung=observed.hung, right=fault is None, calls=calls)
         passed = came_to in GOOD
         changes: dict[str, Any] = {
-            "variant": self._variant,
             "status": status,
             "output": output,
             "error": observed.error,

@@ -23,6 +23,8 @@ from unified_agents_comparisons.suite import Task
 SHOWN = 300
 TOOL_TIMEOUT = 0.3
 _GRACE = 8.0
+_AMPLE = 10.0
+"""Seconds for a request whose answer comes: a machine may be busy."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -142,7 +144,8 @@ class Harness:
         misbehaving = Misbehaving(injection, TOOL_TIMEOUT)
         wrapped = [misbehaving.wrapped(one) for one in tools]
         url = self.server.add(model, record=False)
-        agent = self._agent(subject, url, wrapped, streamed=streamed, patience=patience)
+        wait = self.settings.model_timeout if injection.silent else _AMPLE
+        agent = self._agent(subject, url, wrapped, streamed=streamed, patience=patience, wait=wait)
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
@@ -154,8 +157,9 @@ class Harness:
         seconds = loop.time() - start
         return Observed(result, error, model.requests, tuple(model.read), seconds, hung or _met(result, patience))
 
-    def _agent(self, subject: Subject, url: str, tools: Sequence[Tool], *, streamed: bool, patience: float) -> Agent:
-        wait = self.settings.model_timeout
+    def _agent(
+        self, subject: Subject, url: str, tools: Sequence[Tool], *, streamed: bool, patience: float, wait: float
+    ) -> Agent:
         return create_agent(
             backend=subject.backend,
             model=ModelConfig(

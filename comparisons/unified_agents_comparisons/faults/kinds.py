@@ -24,6 +24,7 @@ class Injection:
         calls: How many of its first calls do.
         tool_fault: How.
         cancel: Whether the run is cancelled when the model is asked at the fault's place.
+        silent: Whether an answer of the model is awaited in vain, so that the run must not wait for long.
     """
 
     script: JsonObject
@@ -31,6 +32,7 @@ class Injection:
     calls: int = 0
     tool_fault: ToolFault | None = None
     cancel: bool = False
+    silent: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,10 +60,13 @@ class Kind:
         return self.needs is None or bool(answer.get("tool_calls"))
 
 
+_NEVER_ANSWERED = frozenset({"delay", "pause", "stall"})
+
+
 def _wire(fault: JsonObject, times: int = 1) -> Callable[[JsonObject, int], Injection]:
     def inject(oracle: JsonObject, at: int) -> Injection:
-        answers = oracle["answers"]
-        return Injection({**oracle, "answers": [*answers[:at], {"fault": fault, "times": times}, *answers[at:]]})
+        answers = [*oracle["answers"][:at], {"fault": fault, "times": times}, *oracle["answers"][at:]]
+        return Injection({**oracle, "answers": answers}, silent=not _NEVER_ANSWERED.isdisjoint(fault))
 
     return inject
 

@@ -26,7 +26,8 @@ class FaultSettings(BaseModel):
         native_at: `at` under `native`.
         native_streamed: `streamed` under `native`, where "no" leaves it to the framework.
         policy: What is done about a model that fails; under `unified`.
-        model_timeout: Seconds for one request to the model, and between two pieces of its answer.
+        model_timeout: Seconds for one request to the model, and between two pieces of its answer, in the cases where
+            one does not come; elsewhere there is time enough for a busy machine.
         max_steps: Model calls of a run at most; under `unified`.
         timeout: Seconds of a run under `unified`; one that needs them all counts as hung.
         native_timeout: The same under `native`.

@@ -24,7 +24,12 @@ class Unserialisable:
 
 @dataclass(slots=True)
 class Misbehaving:
-    """Makes one tool of a task misbehave; `release` ends what hangs in a thread."""
+    """Makes one tool of a task misbehave; `release` ends what hangs in a thread.
+
+    Attributes:
+        injection: What misbehaves, and how.
+        timeout: Seconds that a tool gets that hangs; others keep their own.
+    """
 
     injection: Injection
     timeout: float
@@ -35,7 +40,9 @@ class Misbehaving:
         if self.injection.tool_fault is None or given.name != self.injection.tool:
             return given
         handler = self._handler(given.handler, self.injection.tool_fault, self.injection.calls)
-        return tool(handler, name=given.name, description=given.description, timeout=self.timeout)
+        hangs = self.injection.tool_fault in ("hangs", "hangs-sync")
+        timeout = self.timeout if hangs else given.timeout
+        return tool(handler, name=given.name, description=given.description, timeout=timeout)
 
     def release(self) -> None:
         """Let threads go on that still hang."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from unified_agents.config import Variant
 from unified_agents_comparisons.faults.matrix import FaultRow, matrix
 from unified_agents_comparisons.fidelity import Fidelity, ToolFidelity, summed
 from unified_agents_comparisons.metrics import (
@@ -60,6 +61,7 @@ class Summary(_Frozen):
         suite: The suite's name.
         description: The suite's own line.
         digest: Hash of the suite with its tools and data.
+        variant: The loop within the backends.
         model: Which model answered.
         note: What an answer of this model proves.
         perturb: The negative controls; none in an ordinary comparison.
@@ -68,7 +70,9 @@ class Summary(_Frozen):
         tasks: How many tasks were run.
         repeats: How often each.
         seed: What decided their order.
-        cells: How many cells there are.
+        cells: How many cells there are: all that the folder holds.
+        beyond: How many of these the last sitting did not ask for: an earlier one did.
+        left_out: What was not run because a backend lacks it; a line each.
         versions: By backend, what its worker ran with.
         groups: The numbers of each backend under each handling.
         categories: The same by the tasks' categories; empty when they have none.
@@ -83,6 +87,7 @@ class Summary(_Frozen):
     suite: str
     description: str
     digest: str
+    variant: Variant = "tool_calling"
     model: str
     note: str
     perturb: tuple[Perturbation, ...]
@@ -92,6 +97,8 @@ class Summary(_Frozen):
     repeats: int
     seed: int
     cells: int
+    beyond: int = 0
+    left_out: tuple[str, ...] = ()
     versions: dict[str, dict[str, str]]
     groups: tuple[Group, ...]
     categories: tuple[CategoryCount, ...]
@@ -129,15 +136,18 @@ def summarise(comparison: Comparison) -> Summary:
         suite=comparison.suite.suite.name,
         description=comparison.suite.suite.description,
         digest=comparison.suite.digest,
+        variant=plan.variant,
         model=model_label(plan.model),
         note=REAL if plan.model.provider == "openai" else SCRIPTED,
         perturb=plan.perturb,
         ok=not surprises,
         out=str(plan.out),
         tasks=len(comparison.tasks),
-        repeats=plan.repeats,
+        repeats=max((cell.repeat + 1 for cell in cells), default=plan.repeats),
         seed=plan.seed,
         cells=len(cells),
+        beyond=comparison.beyond,
+        left_out=comparison.left_out,
         versions={backend: dict(versions) for backend, versions in comparison.versions.items()},
         groups=groups(cells),
         categories=categories(comparison.tasks, cells),

@@ -16,10 +16,7 @@ MOST_SHOWN = 40
 
 
 def show(summary: Summary, console: Console) -> None:
-    """Print the summary: the table, where they differ, what went wrong, and with what it was run."""
-    console.print(_table(summary))
-    _say(console, f"Model: {summary.model}; {summary.note}.", "dim")
-    _say(console, "Times are medians of the cells that passed.", "dim")
+    """Print the summary: where they differ, what went wrong, with what it was run, and last the table."""
     for table in (_categories(summary), _controls(summary), _schemas(summary)):
         if table.row_count:
             console.print(table)
@@ -31,11 +28,17 @@ def show(summary: Summary, console: Console) -> None:
     for backend, versions in summary.versions.items():
         named = ", ".join(f"{name} {version}" for name, version in versions.items())
         _say(console, f"{backend}: {named}", "dim")
+    console.print(_table(summary))
+    _say(console, f"Model: {summary.model}; {summary.note}.", "dim")
+    _say(console, "Times are medians of the cells that passed.", "dim")
+    for line in wording.scope(summary.left_out, summary.beyond):
+        _say(console, line, "yellow")
     _say(console, summary.verdict, "green" if summary.ok else "bold red")
 
 
 def _table(summary: Summary) -> Table:
-    title = f"{summary.suite}: {summary.tasks} tasks, {summary.cells} cells"
+    loop = "" if summary.variant == "tool_calling" else f", variant {summary.variant}"
+    title = f"{summary.suite}{loop}: {summary.tasks} tasks, {summary.cells} cells"
     table = Table(title=f"{title}, negative controls" if summary.perturb else title)
     for name in ("backend", "handling"):
         table.add_column(name)

@@ -68,6 +68,12 @@ def changes(tool: ToolFidelity) -> str:
     return "; ".join(parts)
 
 
+def scope(left_out: Sequence[str], beyond: int) -> list[str]:
+    """What the cells are of: what was left out, and what an earlier sitting added, a line each."""
+    told = f"{beyond} of the cells were not asked for this time: the folder held them, and they are shown too."
+    return [*(f"Left out: {what}." for what in left_out), *([told] if beyond else [])]
+
+
 def span(numbers: Sequence[int]) -> str:
     """Numbers from the least to the most: `3 to 7`; `3` where there is only one."""
     return f"{min(numbers)} to {max(numbers)}" if len(numbers) > 1 else str(numbers[0])

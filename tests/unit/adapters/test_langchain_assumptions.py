@@ -19,7 +19,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from unified_agents.agent import Agent, create_agent
 from unified_agents.backend import AgentSpec, ModelClient
@@ -97,6 +97,30 @@ class TestModel:
         body = received(await agent.run("q", record_exchanges=True))
         assert bool(body.get("stream")) is stream
         assert ("stream_options" in body) is stream
+
+    @pytest.mark.parametrize("handling", HANDLINGS)
+    @pytest.mark.parametrize("stream", [True, False])
+    async def test_it_writes_all_messages_and_tools_of_the_second_request_too(
+        self, handling: Handling, stream: bool
+    ) -> None:
+        answers = script({"tool_calls": [call("add", {"a": 1, "b": 2})]}, {"text": "x"})
+        parameters = ModelParameters(stream=stream)
+        agent = agent_for(answers, add, handling=handling, instructions="Be brief.", model_parameters=parameters)
+        body = received(await agent.run("q", record_exchanges=True), 1)
+        assert [message["role"] for message in body["messages"]] == ["system", "user", "assistant", "tool"]
+        declared = {item["function"]["name"]: item["function"]["description"] for item in body["tools"]}
+        assert declared["add"] == "Add two numbers."
+        assert body.keys() & {"extra_body", "extra_headers"} == set()
+
+    @pytest.mark.parametrize("handling", HANDLINGS)
+    async def test_its_own_structured_output_still_works_outside_of_a_run(self, handling: Handling) -> None:
+        class Sum(BaseModel):
+            value: int
+
+        upstream = LocalUpstream(ScriptedModel(script({"text": '{"value": 3}'})))
+        wire = Wire([Target(ModelConfig(name="m"), upstream, Offer(()), None)], Offer(()))
+        model = chat_model(AgentSpec("a", None, (), ModelClient(wire), handling))
+        assert await model.with_structured_output(Sum).ainvoke("q") == Sum(value=3)
 
     @pytest.mark.parametrize(("handling", "role"), [("unified", "system"), ("native", "developer")])
     async def test_rules_that_it_reads_into_a_name_hold_under_native_only(self, handling: Handling, role: str) -> None:

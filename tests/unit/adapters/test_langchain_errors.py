@@ -166,6 +166,14 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
     assert translate(one) is None
 
 
+def test_a_context_that_was_suppressed_does_not_count() -> None:
+    outer = RuntimeError("mine")
+    outer.__context__ = httpx.ConnectError("x")
+    assert kind_of(outer) == "network"
+    outer.__suppress_context__ = True
+    assert translate(outer) is None
+
+
 FAULTS = [
     ({"html": True}, "bad_response", "bad_response"),
     ({"not_json": True}, "bad_response", "bad_response"),

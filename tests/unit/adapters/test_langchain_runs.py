@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
+from langgraph.graph.state import StateGraph
 
 from unified_agents.agent import Agent, create_agent
 from unified_agents.config import Handling, ModelParameters
@@ -110,3 +112,41 @@ async def test_an_agent_inside_a_tool_has_a_run_of_its_own(outer: Handling, inne
     result = await agent_for(answers, ask, handling=outer, model_parameters=forced).run("q")
     assert result.output == "three in 1"
     assert [made.name for made in result.tool_calls] == ["ask"]
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The threads that compiled a graph, each after a moment in which another one could come in."""
+    threads: list[str] = []
+    meeting = threading.Barrier(2)
+    compile_graph: Any = StateGraph.compile
+
+    def noting(graph: Any, *args: Any, **options: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        try:
+            meeting.wait(0.3)
+        except threading.BrokenBarrierError:
+            meeting.reset()
+        return compile_graph(graph, *args, **options)
+
+    monkeypatch.setattr(StateGraph, "compile", noting)
+    return threads
+
+
+async def test_the_graph_is_compiled_once_by_whoever_needs_it_first(compiled: list[str]) -> None:
+    agent = agent_for(script({"text": "x"}), add)
+    assert compiled == []
+    results, natives = await asyncio.gather(
+        asyncio.gather(*(agent.run("q") for _ in range(3))),
+        asyncio.gather(*(asyncio.to_thread(lambda: agent.native) for _ in range(3))),
+    )
+    assert [result.output for result in results] == ["x"] * 3
+    assert {id(native) for native in natives} == {id(agent.native)}
+    assert len(compiled) == 1
+
+
+async def test_under_native_the_graph_is_compiled_with_the_agent(compiled: list[str]) -> None:
+    agent = agent_for(script({"text": "x"}), add, handling="native")
+    assert len(compiled) == 1
+    assert (await agent.run("q")).output == "x"
+    assert len(compiled) == 1

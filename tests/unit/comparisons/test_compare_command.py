@@ -74,6 +74,62 @@ def test_json_is_all_that_stands_on_standard_output(write_suite: WriteSuite, tmp
     assert "[2/2]" in result.stderr
 
 
+def test_json_has_the_error_where_else_the_summary_stands(
+    write_suite: WriteSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke("quikstart", "--json")
+    assert result.exit_code == 2
+    error = json.loads(result.stdout)["error"]
+    assert (error["kind"], error["type"]) == ("config", "ConfigError")
+    assert result.stderr == f"unified-agents: {error['message']}\n"
+    assert "error" not in json.loads(invoke(write_suite(), "--backends", "custom", "--json").stdout)
+
+
+def test_the_table_and_the_report_come_last(write_suite: WriteSuite, tmp_path: Path) -> None:
+    result = invoke(write_suite(), "--backends", "custom", "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    (table,) = [at for at, line in enumerate(lines) if "tiny: 1 tasks" in line]
+    assert table > max(at for at, line in enumerate(lines) if line.startswith(("Where they differ", "custom: python")))
+    assert len(lines) - table < 14, "it stays in sight"
+    assert lines[-1].startswith("report: ")
+
+
+def test_a_variant_is_run_and_named_everywhere(write_suite: WriteSuite, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    suite = write_suite("one", "two")
+    result = invoke(suite, "--backends", "custom", "--variant", "react", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "left out: handling 'native'" in result.stderr
+    assert "tiny, variant react: 2 tasks, 2 cells" in result.stdout
+    assert "Left out: handling 'native'" in result.stdout
+    assert "variant react" in (out / "report.md").read_text()
+    assert json.loads((out / "summary.json").read_text())["variant"] == "react"
+    cells = [json.loads(line) for line in (out / CELLS).read_text().splitlines()]
+    assert {(cell["variant"], cell["handling"], cell["passed"]) for cell in cells} == {("react", "unified", True)}
+    assert all(path.name.endswith(".react.json") for path in (out / "details").iterdir())
+    exchanges = json.loads(next((out / "details").iterdir()).read_text())["result"]["exchanges"]
+    assert "Final Answer: ok" in exchanges[0]["answered"], "the scripted model speaks the protocol"
+    mixed = invoke(suite, "--backends", "custom", "--out", out)
+    assert mixed.exit_code == 2
+    assert "another variant" in mixed.stderr
+
+
+def test_the_report_is_of_all_that_the_folder_holds(write_suite: WriteSuite, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    wrong = {"id": "bad", "question": "?", "expect": {"output": "ok"}, "oracle": {"answers": [{"text": "no"}]}}
+    path = write_suite(tasks=[wrong, wrong | {"id": "good", "expect": {"output": "no"}}])
+    assert invoke(path, "--backends", "custom", "--tasks", "bad", "--out", out).exit_code == 1
+    both = invoke(path, "--backends", "custom", "--tasks", "good", "--out", out)
+    assert both.exit_code == 1, "the cells of before count"
+    assert "2 of the cells were not asked for this time" in both.stdout
+    assert {"bad", "good"} == {task["task"] for task in json.loads((out / "summary.json").read_text())["outcomes"]}
+    alone = invoke(path, "--backends", "custom", "--tasks", "good", "--out", tmp_path / "other")
+    assert alone.exit_code == 0
+    assert "not asked for" not in alone.stdout
+
+
 def test_a_unified_cell_that_does_not_pass_is_exit_code_1(write_suite: WriteSuite, tmp_path: Path) -> None:
     wrong = {"id": "a", "question": "?", "expect": {"output": "ok"}, "oracle": {"answers": [{"text": "no"}]}}
     path = write_suite(tasks=[wrong])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from unified_agents_comparisons.perturb import altered, has_results, scripted_model, wrong_oracle
+from unified_agents_comparisons.perturb import WRONG, altered, has_results, scripted_model, wrong_oracle
 from unified_agents_comparisons.suite import Task
 
 RESULT = {"$result": {"step": 0, "index": 0}}
@@ -49,6 +49,32 @@ def test_a_wrong_oracle_says_something_else() -> None:
     before = json.dumps(oracle_of(task))
     assert "3" not in ask("wrong-oracle", task, "3")
     assert json.dumps(oracle_of(task)) == before
+
+
+def ask_in_text(perturbation: str | None, task: Task, *observed: str) -> str:
+    turns = [
+        message
+        for text in observed
+        for message in (
+            {"role": "assistant", "content": "Action: add\nAction Input: {}"},
+            {"role": "user", "content": f"Observation: {text}"},
+        )
+    ]
+    request = {"model": "m", "messages": [{"role": "user", "content": "Observation is all?"}, *turns]}
+    before = json.dumps(request)
+    reply = scripted_model(task, oracle_of(task), perturbation, "react").reply(request)
+    assert json.dumps(request) == before, "the request itself is left alone"
+    answer: str = json.loads(reply.chunks[0])["choices"][0]["message"]["content"]
+    return answer
+
+
+def test_in_text_the_controls_bite_as_well() -> None:
+    task = make_task(CALL, SAY)
+    assert ask_in_text(None, task, "3").endswith("Final Answer: It is 3.")
+    assert ask_in_text("altered-result", task, "3").endswith("Final Answer: It is 4.")
+    assert ask_in_text("altered-result", task, '{"a": "x"}').endswith(f'It is {{"a":"{WRONG}"}}.')
+    assert "3" not in ask_in_text("wrong-oracle", task, "3").partition("Final Answer:")[2]
+    assert ask_in_text("altered-result", task).startswith("Thought:"), "without a result nothing is altered"
 
 
 def test_without_an_expected_text_the_last_call_goes_wrong() -> None:

@@ -84,9 +84,116 @@ async def test_a_comparison_that_was_stopped_goes_on_where_it_was(
     grown, told = await run(plan(repeats=2), fake_worker())
     assert len(told) == 24
     assert len(grown.cells) == 48
-    narrow, told = await run(plan(tasks="one"), fake_worker())
+
+
+async def test_all_that_the_folder_holds_is_told(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+    first, _ = await run(plan(tasks="one", repeats=2), fake_worker())
+    assert (len(first.cells), first.beyond, [task.id for task in first.tasks]) == (8, 0, ["one"])
+    second, told = await run(plan(tasks="t*", handlings=["unified"]), fake_worker())
+    assert len(told) == 4
+    assert {cell.task for cell in second.cells} == {"one", "two", "three"}
+    assert (len(second.cells), second.beyond) == (12, 8)
+    assert [task.id for task in second.tasks] == ["one", "two", "three"]
+
+
+async def test_a_torn_line_is_said_and_its_cell_runs_again(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+    await run(plan(), fake_worker())
+    path = plan().out / CELLS
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30] + b"\n")
+    notes: list[str] = []
+    told = Told()
+    resumed = await compare(plan(), on_cell=told, on_note=notes.append, command=fake_worker())
+    assert (len(told), len(resumed.cells), len(notes)) == (1, 24, 1)
+    assert "torn" in notes[0]
+    assert path.read_bytes() == whole
+    await compare(plan(), on_cell=told, on_note=notes.append, command=fake_worker())
+    assert (len(told), len(notes)) == (1, 1), "nothing is torn any more"
+
+
+ABLE = """
+b = start["backend"] == "b"
+say({"type": "ready", "versions": {"python": "3"},
+     "handlings": ["unified"] if b else ["unified", "native"],
+     "variants": ["tool_calling"] if b else ["tool_calling", "react"]})
+"""
+VARIANT = 'cell["variant"] = start["variant"]'
+
+
+@pytest.mark.parametrize(
+    ("changes", "sides", "left_out"),
+    [
+        ({}, {("a", "unified"), ("a", "native"), ("b", "unified")}, ["backend 'b' has no `handling: native`"]),
+        ({"named": ["backends"]}, {("a", "unified"), ("a", "native"), ("b", "unified")}, ["backend 'b' has no"]),
+        ({"handlings": ["unified"], "named": ["handlings"]}, {("a", "unified"), ("b", "unified")}, []),
+        ({"variant": "react"}, {("a", "unified")}, ["handling 'native' under variant 'react'", "backend 'b' has no"]),
+        (
+            {"variant": "react", "named": ["handlings"]},
+            {("a", "unified"), ("a", "native")},
+            ["backend 'b' has no variant 'react'"],
+        ),
+    ],
+)
+async def test_what_a_backend_lacks_is_left_out_with_a_word(
+    plan: Callable[..., Plan],
+    fake_worker: FakeWorker,
+    changes: dict[str, Any],
+    sides: set[tuple[str, str]],
+    left_out: list[str],
+) -> None:
+    notes: list[str] = []
+    command = fake_worker(job=VARIANT, ready=ABLE)
+    comparison = await compare(plan(**changes), on_cell=Told(), on_note=notes.append, command=command)
+    assert {(cell.backend, cell.handling) for cell in comparison.cells} == sides
+    assert {cell.variant for cell in comparison.cells} == {changes.get("variant", "tool_calling")}
+    assert len(comparison.cells) == 6 * len(sides)
+    assert comparison.versions.keys() == {backend for backend, _ in sides}
+    for line, note, start in zip(comparison.left_out, notes, left_out, strict=True):
+        assert line.startswith(start)
+        assert note == f"left out: {line}"
+    assert_no_worker_left(plan().out)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"named": ["handlings"]}, "backend 'b' has no `handling: native`: leave it out, or do not name .* --handling"),
+        (
+            {"variant": "react", "named": ["backends"]},
+            "backend 'b' has no variant 'react': leave it out, .* --backends",
+        ),
+        ({"variant": "react", "backends": ["b"]}, "nothing is left to run: .*backend 'b' has no variant 'react'"),
+        ({"handlings": ["native"], "backends": ["b"]}, "nothing is left to run: backend 'b' has no `handling: native`"),
+    ],
+)
+async def test_what_was_asked_for_by_name_and_is_lacking_is_an_error(
+    plan: Callable[..., Plan], fake_worker: FakeWorker, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        await run(plan(**changes), fake_worker(ready=ABLE))
+    assert (plan().out / CELLS).read_bytes() == b""
+    assert_no_worker_left(plan().out)
+
+
+async def test_resuming_does_not_mix_variants(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+    command = fake_worker(job=VARIANT, ready=ABLE)
+    await run(plan(variant="react", tasks="one"), command)
+    with pytest.raises(ConfigError, match="holds a comparison with another variant; give another --out"):
+        await run(plan(backends=["a"], tasks="one"), command)
+    again, told = await run(plan(variant="react", tasks="one"), command)
+    assert (len(told), len(again.cells)) == (0, 1)
+
+
+async def test_a_folder_of_before_there_were_variants_goes_on(
+    plan: Callable[..., Plan], fake_worker: FakeWorker
+) -> None:
+    await run(plan(), fake_worker())
+    path = plan().out / "plan.json"
+    identity = json.loads(path.read_text())
+    assert identity.pop("variant") == "tool_calling"
+    path.write_text(json.dumps(identity))
+    _, told = await run(plan(), fake_worker())
     assert not told
-    assert {cell.task for cell in narrow.cells} == {"one"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 
 from unified_agents import (
     InvalidInputError,
+    OpenApiConfig,
     Tool,
     ToolDefinitionError,
     from_strict,
+    load_openapi,
     strict_report,
     to_openai,
     to_openai_responses,
@@ -313,6 +316,88 @@ def test_every_mcp_tool_has_a_strict_form_and_a_report() -> None:
     for name, tool in tools.items():
         assert list(breaches(to_openai(tool, strict=True)["function"]["parameters"])) == [], name
     assert 0 < len(lossless) < len(tools)
+
+
+def operations(folder: Path) -> Iterator[tuple[str, Tool]]:
+    for file in sorted((folder / "openapi").glob("*.openapi.*")):
+        for tool in load_openapi(OpenApiConfig(openapi=file, base_url="https://api.example.com")):
+            yield f"{file.name} {tool.name}", tool
+
+
+def functions(folder: Path) -> Iterator[tuple[str, Tool]]:
+    for file in sorted((folder / "bfcl").glob("*.jsonl.gz")):
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            for entry in map(json.loads, lines):
+                given = entry.get("function") or []
+                for document in [given] if isinstance(given, dict) else given:
+                    yield f"{file.name} {document['name']}", make(as_schema(document["parameters"]))
+
+
+def as_schema(value: Any) -> Any:
+    """BFCL's words for types as JSON Schema's, at every depth."""
+    words = {"dict": "object", "float": "number", "tuple": "array"}
+    if isinstance(value, list):
+        return [as_schema(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {key: as_schema(item) for key, item in value.items() if key != "optional" or isinstance(item, dict)}
+    if isinstance(plain.get("type"), str):
+        plain["type"] = words.get(plain["type"], plain["type"])
+        if plain["type"] == "any":
+            del plain["type"]
+    return plain
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("read", "least"), [(operations, 261), (functions, 2_000)], ids=["OpenAPI", "BFCL"])
+def test_every_other_tool_of_the_corpora_has_a_strict_form_and_a_report(read: Any, least: int) -> None:
+    """Or none, with the reason; and where it has one, nothing of the schema is gone that the report does not name."""
+    place = os.environ.get("UNIFIED_AGENTS_CORPORA")
+    if not place:
+        pytest.skip("UNIFIED_AGENTS_CORPORA does not name the corpora")
+    seen, lossless, without = 0, 0, []
+    for name, tool in read(Path(place)):
+        seen += 1
+        losses = strict_report(tool)
+        lossless += not losses
+        try:
+            parameters = to_openai(tool, strict=True)["function"]["parameters"]
+        except ToolDefinitionError as error:
+            without.append(name if any(loss.why in str(error) for loss in losses) else f"{name} for no told reason")
+            continue
+        assert list(breaches(parameters)) == [], name
+        kept = {place.rpartition("/")[2] for place in constraints(parameters)}
+        named = {loss.keyword for loss in losses}
+        whole = tuple(f"{loss.path}/{loss.keyword}/" for loss in losses)  # what stands below is gone with it
+        for spot in constraints(tool.parameters):
+            keyword = spot.rpartition("/")[2]
+            assert keyword in kept | named or spot.startswith(whole), f"{name}: {spot}"
+    print(f"{seen} tools, {lossless} without a loss, {len(without)} without a strict form: {without}")
+    assert seen >= least
+    assert not [name for name in without if name.endswith("for no told reason")]
+    assert 0 < lossless < seen
+
+
+def constraints(schema: Any, path: str = "") -> Iterator[str]:
+    """Where keywords stand that bound a value; a property of such a name is none."""
+    if isinstance(schema, list):
+        for index, item in enumerate(schema):
+            yield from constraints(item, f"{path}/{index}")
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if key in ("properties", "$defs", "patternProperties") and isinstance(value, dict):
+                for name, item in value.items():
+                    yield from constraints(item, f"{path}/{key}/{name}")
+            elif key in BOUNDS:
+                yield f"{path}/{key}"
+            elif key not in ("default", "examples", "enum", "const"):
+                yield from constraints(value, f"{path}/{key}")
+
+
+BOUNDS = {
+    "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "format", "not", "contains",
+}  # fmt: skip
 
 
 # ---- negative controls ----

@@ -99,3 +99,11 @@ def test_the_comparison_can_fail(draft: str) -> None:
     tool = tool_for(True, draft)
     verdicts = {accepts(tool, test["data"]) is test["valid"] for case in cases(draft) for test in case["tests"]}
     assert verdicts == {True, False}
+
+
+@pytest.mark.parametrize(("draft", "told_as"), [("draft2020-12", "2020-12"), ("draft7", "7")])
+def test_the_page_tells_the_figures_of_this_suite(draft: str, told_as: str) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "tools.md").read_text()
+    tests, served = sum(len(case["tests"]) for case in cases(draft)), SERVED_BY_THE_SUITE[draft]
+    others = len(OTHERS) if draft == "draft2020-12" else 0
+    assert f"| {told_as} | {tests:,} | {tests - served - others:,} | {served} | {others} |" in page

@@ -6,7 +6,6 @@ import socket
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from unified_agents.errors import ConfigError
 from unified_agents.tools.hosts import checked_url, is_private, refuse_private
@@ -35,7 +34,7 @@ from unified_agents.tools.mcp import McpServerConfig
     ],
 )
 def test_settings_that_do_not_fit_are_refused(values: dict[str, Any], reason: str) -> None:
-    with pytest.raises(ValidationError, match=reason):
+    with pytest.raises(ConfigError, match=reason):
         McpServerConfig(**values)
 
 
@@ -84,7 +83,8 @@ def test_headers_and_variables_are_read_when_they_are_needed(monkeypatch: pytest
     [
         *("localhost", "LOCALHOST.", "api.localhost", "printer.local", "127.0.0.1", "127.9.9.9", "0.0.0.0", "10.0.0.1"),
         *("172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "::1", "::", "fe80::1%eth0", "fd00::1"),
-        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "224.0.0.1", "255.255.255.255"),
+        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "224.0.0.1", "255.255.255.255", "127.1", "2130706433"),
+        *("64:ff9b::7f00:1", "2002:7f00:1::1", "metadata.google.internal"),
     ],
 )
 def test_hosts_that_are_private(host: str) -> None:
@@ -94,7 +94,7 @@ def test_hosts_that_are_private(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["example.com", "8.8.8.8", "2606:4700::1111", "localhost.example.com", "::ffff:8.8.8.8"]
+    "host", ["example.com", "8.8.8.8", "2606:4700::1111", "localhost.example.com", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )
 def test_hosts_that_are_public(host: str) -> None:
     assert not is_private(host)

@@ -62,6 +62,18 @@ def boom() -> str:
     raise ValueError("no such row")
 
 
+@tool
+def leave() -> str:
+    """End the program, from a thread."""
+    raise SystemExit(3)
+
+
+@tool
+async def leave_at_once() -> str:
+    """End the program, from its event loop."""
+    raise SystemExit(3)
+
+
 @tool(timeout=0.05)
 async def slow() -> str:
     """Never end."""
@@ -90,7 +102,7 @@ def unusable() -> object:
 
 
 TOOLS = [
-    *(add, thread_name, boom, slow, steps, picture, unusable),
+    *(add, thread_name, boom, slow, steps, picture, unusable, leave, leave_at_once),
     Tool(name="orders.größe", parameters=HARD, handler=lambda **arguments: arguments),
 ]
 
@@ -134,13 +146,18 @@ async def exercise(client: Any) -> None:
         assert theirs.input_schema == mine.parameters
     assert await said(client, "add", {"a": 2}) == ("3", False)
     name, failed = await said(client, "thread_name")
-    assert name.startswith("unified-agents-mcp-tool")
+    assert name.startswith("unified-agents-standalone-tool")
     assert not failed
     text, failed = await said(client, "add", {"a": "2", "b": 1, "c": 0})
     assert failed
     assert "the arguments of tool 'add' are not valid, and it was not run" in text
     assert "a: " in text
     assert await said(client, "boom") == ("Error in tool 'boom': ValueError: no such row", True)
+    for name in ("leave", "leave_at_once"):
+        text, failed = await said(client, name)
+        assert failed
+        assert f"Error in tool {name!r}" in text
+        assert "SystemExit" in text
     text, failed = await said(client, "slow")
     assert failed
     assert "did not finish within 0.05 seconds" in text

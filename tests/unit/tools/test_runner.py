@@ -250,6 +250,44 @@ async def test_a_turn_is_given_back_on_cancel_and_on_timeout() -> None:
     assert running.cancelled()
 
 
+async def test_a_thread_that_was_given_up_keeps_its_turn_until_it_ends() -> None:
+    release, ended, seen = threading.Event(), threading.Event(), []
+
+    @tool(exclusive="vault", timeout=0.05)
+    def hang() -> None:
+        release.wait(20)
+        seen.append("hang has ended")
+        ended.set()
+
+    async def follow() -> None:
+        seen.append("followed")
+
+    async def run(made: Tool) -> RunResult:
+        return await agent_for(made).run("Do it.", limits=Limits(timeout=20.0))
+
+    given_up = await run(hang)
+    assert given_up.errors[0].kind == "timeout"
+    refused = await run(tool(follow, exclusive="vault", timeout=0.1))
+    assert refused.status == "completed"
+    assert "could not start: it waited 0.1 seconds for 'vault'" in (refused.tool_calls[0].content or "")
+    assert (await run(tool(follow, exclusive="another vault", timeout=0.1))).tool_calls[0].ok
+    waiting = asyncio.create_task(run(tool(follow, exclusive="vault", timeout=None)))
+    await asyncio.sleep(0.05)
+    assert seen == ["followed"]
+    release.set()
+    assert (await waiting).tool_calls[0].ok
+    assert seen == ["followed", "hang has ended", "followed"]
+
+
+async def test_a_long_line_is_no_reason_to_give_up() -> None:
+    async def slow() -> None:
+        await asyncio.sleep(0.06)
+
+    calls = [{"name": "slow", "arguments": {}}] * 4
+    result = await agent_for(tool(slow, exclusive="a long line", timeout=0.1), *calls).run("Do it.")
+    assert [record.ok for record in result.tool_calls] == [True] * 4
+
+
 async def test_an_agent_within_a_turn_may_use_the_resource() -> None:
     crowd = Crowd()
     inner = agent_for(tool(crowd.enter, exclusive="db"), *[{"name": "enter", "arguments": {}}] * 3)

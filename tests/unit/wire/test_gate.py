@@ -21,7 +21,7 @@ class Clock:
 
 async def test_nothing_is_held_back_before_the_first_refusal() -> None:
     gate = RateGate(Clock())
-    assert [await gate.enter() for _ in range(1000)] == [0.0] * 1000
+    assert not any([(await gate.enter()).waited for _ in range(1000)])
     assert gate.window == float("inf")
 
 

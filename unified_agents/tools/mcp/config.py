@@ -7,8 +7,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from unified_agents.config import Settings
 from unified_agents.errors import ConfigError
 from unified_agents.tools.hosts import checked_url
 
@@ -19,7 +20,7 @@ _RUNNERS = frozenset({"npx", "npm", "exec", "uvx", "uv", "run", "python", "pytho
 _SHORTEST_SECRET = 6
 
 
-class McpServerConfig(BaseModel):
+class McpServerConfig(Settings):
     """An MCP server: a command to start (stdio), or a URL (streamable HTTP).
 
     Secrets come from environment variables and are named here, never written. Wherever a result or an error of the
@@ -37,8 +38,6 @@ class McpServerConfig(BaseModel):
         timeout: Seconds that one call of a tool may take; None leaves only the run's own clock.
         start_timeout: Seconds until it is started, or reached, and has listed its tools.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
     command: tuple[str, ...] | None = None
     env: tuple[str, ...] = ()

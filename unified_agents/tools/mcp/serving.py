@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import json
 import logging
 import re
 import socket
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import copy_context
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -35,13 +32,12 @@ from mcp_types import (
 from mcp_types import Tool as ListedTool
 
 from unified_agents import wording
-from unified_agents.errors import ConfigError, InvalidInputError, ToolFailedError
-from unified_agents.run.threads import DaemonThreads
-from unified_agents.tools.content import to_content
+from unified_agents.errors import ConfigError, ToolCallError
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.mcp.standard_input import standard_input
 from unified_agents.tools.names import provider_names
 from unified_agents.tools.parts import ImagePart, Part, TextPart
+from unified_agents.tools.standalone import carry_out
 
 logger = logging.getLogger("unified_agents.tools.mcp")
 
@@ -49,8 +45,6 @@ _LEGAL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _HOST = "127.0.0.1"
 _PATH = "/mcp"
 _GOODBYE = 2
-
-_threads = DaemonThreads(name="unified-agents-mcp-tool")
 
 _Report = tuple[float, float | None, str]
 
@@ -93,7 +87,7 @@ async def serve_http(server: Server[Any], port: int, ready: Callable[[str], None
     """Serve on the loopback interface, until cancelled or interrupted.
 
     Raises:
-        ConfigError: the port is taken.
+        ConfigError: the port is taken, or is none.
     """
     with _listening(port) as listener:
         app = server.streamable_http_app(streamable_http_path=_PATH, host=_HOST)
@@ -126,9 +120,10 @@ def _listening(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((_HOST, port))
         listener.listen(128)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        raise ConfigError(f"cannot listen on {_HOST}:{port}: {error.strerror}; give another --port") from error
+        reason = error.strerror if isinstance(error, OSError) else "a port is a number from 0 to 65535"
+        raise ConfigError(f"cannot listen on {_HOST}:{port}: {reason}; give another --port") from error
     return listener
 
 
@@ -155,41 +150,16 @@ class _Served:
 
     async def result(self) -> CallToolResult:
         """What the client gets."""
-        try:
-            arguments = self._tool.validate(json.dumps(self._arguments))
-        except InvalidInputError as error:
-            return _error(wording.invalid_arguments(self._tool.name, error.problems))
-        except ToolFailedError as error:
-            return _error(wording.tool_failed(self._tool.name, error))
         telling = asyncio.create_task(self._tell())
         try:
-            return await self._run(arguments)
+            return await self._run()
         finally:
             self._reports.put_nowait(None)
             await asyncio.wait([telling])
             if telling.done() and not telling.cancelled() and (failure := telling.exception()):
                 logger.info("progress of %s was not told: %s", self._tool.name, failure)
 
-    async def _run(self, arguments: dict[str, Any]) -> CallToolResult:
-        name = self._tool.name
-        try:
-            async with asyncio.timeout(self._tool.timeout) as clock:
-                value = await self._called(arguments)
-        except TimeoutError as error:
-            if clock.expired() and self._tool.timeout is not None:
-                return _error(wording.tool_timed_out(name, self._tool.timeout))
-            return _error(wording.tool_failed(name, error))
-        except ToolFailedError as error:
-            return _error(str(error))
-        except Exception as error:  # whatever a tool raises is told to the client
-            return _error(wording.tool_failed(name, error))
-        try:
-            text, parts = to_content(value, self._tool.max_result_chars)
-        except ToolFailedError as error:
-            return _error(wording.unusable_result(name, str(error)))
-        return CallToolResult(content=[_block(part) for part in parts] or [TextContent(text=text)])
-
-    async def _called(self, arguments: dict[str, Any]) -> Any:
+    async def _run(self) -> CallToolResult:
         context = ToolContext(
             run_id=uuid.uuid4().hex,
             call_id=str(self._context.request_id),
@@ -197,17 +167,11 @@ class _Served:
             tool=self._tool.name,
             on_progress=self._report,
         )
-        call = functools.partial(self._tool.handler, **self._tool.arguments_for(arguments, context))
-        if self._tool.is_async:
-            return await call()
-        future = _threads.submit(copy_context().run, call)
         try:
-            value = await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            if future.running():
-                _threads.abandon()
-            raise
-        return await value if inspect.isawaitable(value) else value
+            text, parts = await carry_out(self._tool, json.dumps(self._arguments), context)
+        except ToolCallError as error:
+            return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
+        return CallToolResult(content=[_block(part) for part in parts] or [TextContent(text=text)])
 
     def _report(self, progress: float, total: float | None, message: str) -> None:
         self._loop.call_soon_threadsafe(self._reports.put_nowait, (progress, total, message))
@@ -216,10 +180,6 @@ class _Served:
         while (report := await self._reports.get()) is not None:
             progress, total, message = report
             await self._context.session.report_progress(progress, total, message or None)
-
-
-def _error(text: str) -> CallToolResult:
-    return CallToolResult(content=[TextContent(text=text)], is_error=True)
 
 
 def _block(part: Part) -> ContentBlock:

@@ -25,6 +25,7 @@ from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import ToolContext
 from unified_agents.tools.hosts import refuse_private
 from unified_agents.tools.mcp.config import McpServerConfig
+from unified_agents.tools.mcp.public import PublicTransport, is_proxied
 from unified_agents.tools.mcp.results import Redaction, error_text, result_value
 from unified_agents.tools.mcp.streams import ErrorOutput, WatchedStream
 
@@ -168,13 +169,15 @@ class McpSession:
             if self._config.command is not None:
                 transport = stdio_client(self._process(self._config.command), errlog=self._output.open())
             else:
+                url = self._config.url or ""
                 http = httpx2.AsyncClient(
-                    headers=self._config.headers(), timeout=httpx2.Timeout(_CONNECT, read=None), follow_redirects=False
+                    headers=self._config.headers(),
+                    timeout=httpx2.Timeout(_CONNECT, read=None),
+                    follow_redirects=False,
+                    transport=None if self._config.allow_private or is_proxied(url) else PublicTransport(),
                 )
                 await stack.enter_async_context(http)
-                transport = streamable_http_client(
-                    self._config.url or "", http_client=http, max_sse_event_size=_LARGEST_MESSAGE
-                )
+                transport = streamable_http_client(url, http_client=http, max_sse_event_size=_LARGEST_MESSAGE)
             read, write = await stack.enter_async_context(transport)
             self._output.started()
             yield WatchedStream(read, self._leave.set), write

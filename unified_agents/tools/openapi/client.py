@@ -18,7 +18,8 @@ from yarl import URL
 from unified_agents import wording
 from unified_agents.errors import RateLimited, ToolFailedError, Transient, native_name
 from unified_agents.sessions import LoopSessions
-from unified_agents.tools.openapi.network import PrivateAddressError, PublicResolver, check_target
+from unified_agents.tools.hosts import PrivateAddressError
+from unified_agents.tools.openapi.network import PublicResolver, check_target
 from unified_agents.tools.openapi.security import Keys
 from unified_agents.tools.parts import FilePart, ImagePart
 from unified_agents.wire.failures import retry_after

@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from unified_agents.config import Settings
 
 if TYPE_CHECKING:
     from unified_agents.tools.openapi.source import OpenApiSource
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
-
-
-class OpenApiKey(_Config):
+class OpenApiKey(Settings):
     """Where the secret for one of the document's security schemes comes from.
 
     Attributes:
@@ -29,7 +27,7 @@ class OpenApiKey(_Config):
     prefix: str = ""
 
 
-class OpenApiConfig(_Config):
+class OpenApiConfig(Settings):
     """An OpenAPI document (3.0 or 3.1, YAML or JSON) whose operations are tools.
 
     Attributes:

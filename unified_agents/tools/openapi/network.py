@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Set
 
@@ -11,27 +10,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from unified_agents.errors import ToolFailedError
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-
-class PrivateAddressError(OSError):
-    """A name stands for an address that is not public."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address, v4 or v6, is one of the public internet. What is no address is not."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
-        if inner is None and parsed in _NAT64:
-            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        if inner is not None and not is_public(str(inner)):
-            return False
-    return parsed.is_global and not parsed.is_multicast
+from unified_agents.tools.hosts import PrivateAddressError, is_private, is_public
 
 
 def check_target(url: URL, hosts: Set[str], allow_private: bool) -> None:
@@ -45,15 +24,8 @@ def check_target(url: URL, hosts: Set[str], allow_private: bool) -> None:
         raise ToolFailedError(f"calls go to http and https only, not to {url.scheme or 'a place without a scheme'}")
     if host not in hosts:
         raise ToolFailedError(f"calls to {host} are not allowed: add it to allow_hosts")
-    if not allow_private and _is_private_name(host):
+    if not allow_private and is_private(host):
         raise ToolFailedError(f"{host} is not a public address: calls to it need allow_private: true")
-
-
-def _is_private_name(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    is_number = ":" in host or host.replace(".", "").isdigit()  # what the HTTP client takes for an address
-    return is_number and not is_public(host)
 
 
 class PublicResolver(AbstractResolver):

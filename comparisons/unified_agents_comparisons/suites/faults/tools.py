@@ -5,7 +5,7 @@ from unified_agents.tools.definition import tool
 PRICES = {"desk lamp": 42, "kettle": 31}
 
 
-@tool(timeout=0.3)
+@tool
 async def price(product: str, quantity: int) -> int:
     """What a number of a product costs, in EUR.
 
@@ -16,7 +16,7 @@ async def price(product: str, quantity: int) -> int:
     return PRICES[product] * quantity
 
 
-@tool(timeout=0.3)
+@tool
 async def add(first: int, second: int) -> int:
     """Add two prices.
 

@@ -1,0 +1,100 @@
+"""What is given in Python, held against what it should be, with one line that says what to give instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from unified_agents.config import (
+    AgentConfig,
+    Handling,
+    Limits,
+    ModelConfig,
+    ModelParameters,
+    SelectConfig,
+    ToolPolicy,
+    Variant,
+)
+from unified_agents.errors import ConfigError
+
+_LONGEST = 80
+
+
+def refuse_unless(fits: bool, what: str, wanted: str, value: object) -> None:
+    """See that something given is what it should be.
+
+    Args:
+        fits: Whether it is.
+        what: The argument's name.
+        wanted: What to give, for the message.
+        value: What was given.
+
+    Raises:
+        ConfigError: it does not fit.
+    """
+    if not fits:
+        raise ConfigError(f"{what}: give {wanted}, not {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A value on one short line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def check_agent_arguments(arguments: Mapping[str, Any]) -> None:
+    """See that the arguments of `create_agent` are of their types; None is taken for "not given".
+
+    Raises:
+        ConfigError: one is not; the message says what to give.
+    """
+    for name, value in arguments.items():
+        if value is not None:
+            fits, wanted = _AGENT[name]
+            refuse_unless(fits(value), name, wanted, value)
+
+
+def check_run_arguments(run_id: object, limits: object, on_event: object) -> None:
+    """See that the arguments of a run beside its task are of their types, or None.
+
+    Raises:
+        ConfigError: one is not; the message says what to give.
+    """
+    refuse_unless(run_id is None or isinstance(run_id, str), "run_id", "text", run_id)
+    refuse_unless(limits is None or isinstance(limits, Limits), "limits", "Limits(…)", limits)
+    refuse_unless(on_event is None or callable(on_event), "on_event", "a function that takes an event", on_event)
+
+
+def _is_list(tools: object) -> bool:
+    alone = isinstance(tools, str | Mapping | BaseModel) or callable(tools)
+    return not alone and isinstance(tools, Iterable)
+
+
+def _one_of(*kinds: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kinds)
+
+
+_AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
+    "config": (_one_of(str, Path, AgentConfig), "a YAML file's path, or an AgentConfig"),
+    "backend": (_one_of(str), 'a name, such as "custom"'),
+    "model": (
+        lambda model: isinstance(model, str | ModelConfig) or callable(getattr(model, "reply", None)),
+        '"provider:name", a ModelConfig, or a model in this process such as ScriptedModel(…)',
+    ),
+    "instructions": (_one_of(str), "text"),
+    "tools": (_is_list, "a list, such as tools=[search]"),
+    "limits": (_one_of(Limits, Mapping), "Limits(…), or a mapping of its keys"),
+    "handling": (lambda handling: handling in get_args(Handling), "'unified' or 'native'"),
+    "name": (_one_of(str), "text"),
+    "model_parameters": (_one_of(ModelParameters), "ModelParameters(…)"),
+    "selector": (
+        lambda selector: isinstance(selector, SelectConfig) or callable(getattr(selector, "prepare", None)),
+        "a SelectConfig(…), or a Selector such as Bm25Selector(…)",
+    ),
+    "tool_policy": (_one_of(ToolPolicy), "ToolPolicy(…)"),
+    "tool_references": (_one_of(bool), "True or False"),
+    "variant": (lambda variant: variant in get_args(Variant), "'tool_calling' or 'react'"),
+}
