@@ -266,9 +266,18 @@ class ToolFailedError(ToolCallError, RuntimeError):
 
 
 class LimitError(RunError, RuntimeError):
-    """A limit of the run was met. Recorded as the last error of the result, never raised to the caller."""
+    """A limit of the run was met. Recorded as the last error of the result, never raised to the caller.
+
+    Args:
+        limit: Which of the keys of `Limits`.
+        bound: What it is set to, as text.
+    """
 
     kind = "limit"
+
+    def __init__(self, limit: str, bound: str) -> None:
+        super().__init__(f"the run met its limit {limit}: {bound}")
+        self.limit = limit
 
 
 class BackendError(RunError, RuntimeError):

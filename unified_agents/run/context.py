@@ -198,11 +198,11 @@ class Run:
         else:
             loop.call_soon_threadsafe(self.emit, event)
 
-    async def admit(self, over: Callable[[], str | None]) -> None:
+    async def admit(self, over: Callable[[], LimitError | None]) -> None:
         """Ask to go through a seam. Returns without giving way to other tasks, or never.
 
         Args:
-            over: Says which limit is used up; None when there is room.
+            over: Gives the limit that is used up; None when there is room.
 
         Raises:
             asyncio.CancelledError: the run is shut, or was while this waited. Never an `Exception`: frameworks turn
@@ -213,10 +213,10 @@ class Run:
         if self._shut or self._draining:
             raise asyncio.CancelledError(f"run {self.id} has ended")
 
-    def admits(self, over: Callable[[], str | None]) -> bool:
+    def admits(self, over: Callable[[], LimitError | None]) -> bool:
         """Whether something new may start; where a limit forbids it, the run drains."""
         if not self._shut and not self._draining and (limit := over()) is not None:
-            self.drain(LimitError(limit))
+            self.drain(limit)
         return not self._shut and not self._draining
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -255,16 +255,16 @@ class Run:
         logger.warning("run failed: %s", error.kind, extra={"run_id": self.id})
         self.end(error)
 
-    def room_for_model_call(self) -> str | None:
-        """Which limit forbids another step, or None."""
+    def room_for_model_call(self) -> LimitError | None:
+        """The limit that forbids another step, or None."""
         return _first_met(self, Run._requests_met) or _first_met(self, Run._steps_met)
 
-    def room_for_request(self) -> str | None:
-        """Which limit forbids another request to a model, or None."""
+    def room_for_request(self) -> LimitError | None:
+        """The limit that forbids another request to a model, or None."""
         return _first_met(self, Run._requests_met)
 
-    def room_for_tool_call(self) -> str | None:
-        """Which limit forbids another tool call, or None."""
+    def room_for_tool_call(self) -> LimitError | None:
+        """The limit that forbids another tool call, or None."""
         return _first_met(self, Run._tool_calls_met)
 
     def count(
@@ -319,25 +319,27 @@ class Run:
         running = current_call.get()
         return running is not None and running.run is self
 
-    def _requests_met(self) -> str | None:
+    def _requests_met(self) -> LimitError | None:
         if self.requests >= self.limits.max_model_calls:
-            return f"max_model_calls: {self.limits.max_model_calls}"
+            return LimitError("max_model_calls", str(self.limits.max_model_calls))
         return self._spent()
 
-    def _steps_met(self) -> str | None:
-        return f"max_steps: {self.limits.max_steps}" if self.steps_started >= self.limits.max_steps else None
+    def _steps_met(self) -> LimitError | None:
+        if self.steps_started >= self.limits.max_steps:
+            return LimitError("max_steps", str(self.limits.max_steps))
+        return None
 
-    def _tool_calls_met(self) -> str | None:
+    def _tool_calls_met(self) -> LimitError | None:
         if self.tool_calls >= self.limits.max_tool_calls:
-            return f"max_tool_calls: {self.limits.max_tool_calls}"
+            return LimitError("max_tool_calls", str(self.limits.max_tool_calls))
         return self._spent()
 
-    def _spent(self) -> str | None:
+    def _spent(self) -> LimitError | None:
         tokens, cost = self.limits.max_tokens, self.limits.max_cost
         if tokens is not None and (self.usage.total_tokens or 0) >= tokens:
-            return f"max_tokens: {tokens}"
+            return LimitError("max_tokens", str(tokens))
         if cost is not None and (self.cost or 0.0) >= cost:
-            return f"max_cost: {cost:g}"
+            return LimitError("max_cost", f"{cost:g}")
         return None
 
     def _child_done(self, task: asyncio.Task[Any]) -> None:
@@ -348,11 +350,11 @@ class Run:
             self.end(self.cause)
 
 
-def _first_met(run: Run, met: Callable[[Run], str | None]) -> str | None:
+def _first_met(run: Run, met: Callable[[Run], LimitError | None]) -> LimitError | None:
     """The limit that a run, or one of those above it, has met."""
     above: Run | None = run
     while above is not None:
         if (limit := met(above)) is not None:
-            return f"the run met its limit {limit}"
+            return limit
         above = above.parent
     return None

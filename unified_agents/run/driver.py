@@ -57,7 +57,7 @@ async def drive(run: Run, loop: Loop) -> RunResult:
     logger.info("run started", extra={"run_id": run.id})
     task = asyncio.create_task(_native(run, loop.start), name=f"unified-agents run {run.id}")
     clock = asyncio.get_running_loop().call_later(
-        run.limits.timeout, run.end, LimitError(f"the run met its limit timeout: {run.limits.timeout:g} seconds")
+        run.limits.timeout, run.end, LimitError("timeout", f"{run.limits.timeout:g} seconds")
     )
     cancelled: asyncio.CancelledError | None = None
     try:
@@ -241,6 +241,7 @@ def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunR
         backend=run.backend,
         handling=run.handling,
         status=status,
+        limit=run.cause.limit if isinstance(run.cause, LimitError) else None,
         output=output,
         messages=_conversation(run, output),
         usage=run.usage,

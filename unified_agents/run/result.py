@@ -97,6 +97,7 @@ class RunResult(_Frozen):
         backend: The backend that ran it.
         handling: `unified` or `native`.
         status: `completed`; or `limit`, `cancelled`, `failed`. Only `completed` is a success.
+        limit: The key of `Limits` that ended the run, such as `max_steps`; None where none did.
         output: The final answer; None when there is none.
         messages: The conversation as the model saw it, without the instructions, with the final answer.
         usage: Tokens of all answers.
@@ -134,6 +135,7 @@ class RunResult(_Frozen):
     pending: tuple[ToolCallRecord, ...] = ()
     cost: float | None = None
     value: Any = None
+    limit: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The whole result as JSON values."""

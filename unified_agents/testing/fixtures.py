@@ -143,7 +143,8 @@ class Stage:
         assert result.status == "limit", f"the run ended as {result.status} and not by its limit: {result.errors}"
         assert result.output is None
         assert result.errors[-1].kind == "limit"
-        assert name in result.errors[-1].message, "the last error must name the limit that was met"
+        assert result.limit == name, "the result must name the limit that was met"
+        assert name in result.errors[-1].message
         return result
 
     async def fails(self, error_class: type[ErrorT], **options: Any) -> ErrorT:

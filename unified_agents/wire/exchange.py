@@ -14,7 +14,6 @@ from unified_agents.errors import (
     BadRequestError,
     BadResponseError,
     InvalidInputError,
-    LimitError,
     ModelError,
     ModelTimeoutError,
     ToolCallError,
@@ -333,8 +332,8 @@ class Wire:
         try:
             # Asked again: others that count against the same limits may have come first.
             if not call.without_tools and (limit := run.room_for_request()) is not None:
-                run.drain(LimitError(limit))
-                raise asyncio.CancelledError(limit)
+                run.drain(limit)
+                raise asyncio.CancelledError(str(limit))
             run.retries += call.attempt > 1
             start = run.begin_request(call.step, call.attempt, call.sent)
             draft = run.draft(call.step, call.attempt, call.received or call.sent, call.sent)

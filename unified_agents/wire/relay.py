@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-from unified_agents.errors import BadResponseError, LimitError, ModelError
+from unified_agents.errors import BadResponseError, ModelError
 from unified_agents.events import ModelCallCompleted, ModelCallFailed, TextDelta
 from unified_agents.run.context import ExchangeDraft, Run, current_call
 from unified_agents.tracing.live import OpenSpan
@@ -112,8 +112,8 @@ def _admit(run: Run) -> None:
     if run.shut:
         raise asyncio.CancelledError(f"run {run.id} has ended")
     if run.handling == "unified" and (limit := run.room_for_request()) is not None:
-        run.drain(LimitError(limit))
-        raise asyncio.CancelledError(limit)
+        run.drain(limit)
+        raise asyncio.CancelledError(str(limit))
 
 
 def _watch(wire: Wire, run: Run, body: bytes) -> _Watched:
