@@ -6,6 +6,7 @@ Everything that is public stands here, and is loaded when it is first used.
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -298,6 +299,10 @@ __all__ = [  # noqa: RUF022  # in the order of their homes
     "SelectConfig",
     "ToolSource",
 ]
+
+
+# A program that sets up no logging is told by errors and results, and not by Python's last resort on standard error.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

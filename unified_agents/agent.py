@@ -115,7 +115,7 @@ def create_agent(
     config: str | Path | AgentConfig | None = None,
     *,
     backend: str | None = None,
-    model: str | ModelConfig | ReplyingModel | None = None,
+    model: str | ModelConfig | Mapping[str, Any] | ReplyingModel | None = None,
     instructions: str | None = None,
     tools: Sequence[ToolLike] | None = None,
     limits: Limits | Mapping[str, Any] | None = None,
@@ -133,10 +133,12 @@ def create_agent(
     Args:
         config: A YAML file's path, or its values.
         backend: What runs the loop; "custom" by default.
-        model: `provider:name`, a `ModelConfig`, or a model in this process such as `ScriptedModel`.
+        model: `provider:name`, a `ModelConfig` or a mapping of its keys, or a model in this process such as
+            `ScriptedModel`.
         instructions: The system text.
-        tools: What the model may call: tools, typed functions, `module:name`, and sources of many tools, which are
-            opened now and closed with the agent.
+        tools: What the model may call: tools, typed functions, `module:name`, and sources of many tools (a
+            `ToolSource` or a mapping of its keys, an `McpServerConfig`, an `OpenApiConfig`), which are opened now and
+            closed with the agent.
         limits: Bounds of each run.
         handling: "unified" (default): every backend behaves alike; "native": the framework as it comes, only watched.
         name: The agent's name, in its trace.
@@ -166,6 +168,7 @@ def create_agent(
             "handling": handling,
             "name": name,
             "model_parameters": model_parameters,
+            "output_type": output_type,
             "selector": selector,
             "tool_policy": tool_policy,
             "tool_references": tool_references,
@@ -174,6 +177,8 @@ def create_agent(
     )
     if isinstance(limits, Mapping):
         limits = parse_config(Limits, limits, "limits")
+    if isinstance(model, Mapping):
+        model = parse_config(ModelConfig, model, "model")
     base = config if isinstance(config, AgentConfig) else load_config(config) if config is not None else None
     local = None if model is None or isinstance(model, str | ModelConfig) else model
     settings = _model_config(model, base)
@@ -243,7 +248,7 @@ def _with_faults(model: ModelConfig, upstream: Upstream) -> Upstream:
         return upstream
     from unified_agents.wire.faults import FaultyUpstream  # noqa: PLC0415  # only who wants faults pays for them
 
-    return FaultyUpstream(upstream, share=model.faults.share, seed=model.faults.seed)
+    return FaultyUpstream(upstream, model.faults)
 
 
 def _selector(selector: Selector | SelectConfig | None) -> Selector | None:

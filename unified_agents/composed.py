@@ -318,15 +318,18 @@ class _Stream(AbstractAsyncContextManager["EventStream"]):
 
     def __init__(self, start: Callable[[_Events], tuple[Run, asyncio.Task[RunResult]]]) -> None:
         self._start = start
+        self._events: _Events | None = None
 
     async def __aenter__(self) -> EventStream:
+        if self._events is not None:
+            raise UnifiedAgentsError("a stream is entered once: call agent.stream(…) for each run")
         self._events = _Events()
         self._run, self._driving = self._start(self._events)
         self._events.follow(self._driving)
         return self._events
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._events.has_begun:
+        if self._events is not None and self._events.has_begun:
             self._driving.cancel()
         else:  # a task that is cancelled before its first step would end without a word
             self._run.end(Cancelled("the caller left the stream"))

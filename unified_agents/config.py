@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -10,8 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from unified_agents.complaints import complaints
 from unified_agents.errors import ConfigError
-from unified_agents.spelling import closest
 
 Handling = Literal["unified", "native"]
 Variant = Literal["tool_calling", "react"]
@@ -19,26 +20,31 @@ Provider = Literal["openai", "script", "oracle"]
 ResultParts = Literal["tool", "user", False]
 RetriedKind = Literal["rate_limit", "network", "server", "timeout", "bad_response"]
 
-if TYPE_CHECKING:  # pydantic gives its metaclass no public name
-    from pydantic._internal._model_construction import ModelMetaclass as _Meta
-else:
-    _Meta = type(BaseModel)
-
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
 
 
-class _OneLine(_Meta):
-    """Lets `Limits(…)` and the like raise what `parse_config` raises. Values within a model stay pydantic's own."""
+if TYPE_CHECKING:
 
-    def __call__(self, *args: Any, **values: Any) -> Any:
-        try:
-            return super().__call__(*args, **values)
-        except ValidationError as error:
-            raise ConfigError(f"{self.__name__}: {_faults(self, error)}") from error
+    class _Model(BaseModel):
+        """For type checkers, which know what `BaseModel` makes of fields, and nothing of metaclasses."""
+
+else:
+
+    class _OneLine(type(BaseModel)):
+        """Lets `Limits(…)` and the like raise what `parse_config` raises. Values within one stay pydantic's own."""
+
+        def __call__(self, *args: Any, **values: Any) -> Any:
+            try:
+                return super().__call__(*args, **values)
+            except ValidationError as error:
+                raise ConfigError(f"{self.__name__}: {_said(self, error)}") from error
+
+    class _Model(BaseModel, metaclass=_OneLine):
+        pass
 
 
-class Settings(BaseModel, metaclass=_OneLine):
+class Settings(_Model):
     """Settings. What does not fit is a `ConfigError` with a line that says what, and names the closest known key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
@@ -152,16 +158,56 @@ class ModelPrice(Settings):
     output: float = Field(ge=0)
 
 
+ShareFault = Literal[
+    "status-400",
+    "status-401",
+    "status-403",
+    "status-404",
+    "status-408",
+    "status-429",
+    "retry-after",
+    "retry-after-too-long",
+    "status-500",
+    "status-503",
+    "reset",
+    "cut-body",
+    "slow-first-token",
+    "slow-stream",
+    "stalled",
+    "html",
+    "not-json",
+    "empty-choices",
+    "empty-answer",
+    "length",
+    "broken-json",
+    "array-arguments",
+    "null-arguments",
+    "wrong-type",
+    "number-as-text",
+    "missing-argument",
+    "extra-argument",
+    "unknown-tool",
+    "duplicate-ids",
+    "empty-ids",
+]
+
+
 class FaultShare(Settings):
     """Faults that are put in front of a model on purpose, to see what becomes of them.
 
     Attributes:
         share: The share of its answers that is spoilt.
-        seed: Decides which, together with the run's id.
+        seed: Decides which, and how, together with the run's id.
+        kinds: What may become of an answer, each as likely as the others; where one does not fit (an answer without
+            a call has no arguments), another is taken. Empty takes all but those that end a run: 400, 401, 403, 404,
+            and a `Retry-After` of an hour.
+        most: So many answers of a run are spoilt at most; None sets no bound.
     """
 
     share: float = Field(default=0.2, ge=0, le=1)
     seed: int = 0
+    kinds: tuple[ShareFault, ...] = ()
+    most: int | None = Field(default=None, ge=1)
 
 
 class ModelConfig(Settings):
@@ -175,7 +221,7 @@ class ModelConfig(Settings):
         api_key_env: The environment variable that holds the key. None takes OPENAI_API_KEY at OpenAI's own host, and
             sends no key to another server.
         timeout: Seconds for one request to the model, from sending it to its last byte.
-        first_token_timeout: Seconds until the first byte of a streamed answer.
+        first_token_timeout: Seconds from the request until the first byte of a streamed answer.
         token_timeout: Seconds between two pieces of a streamed answer.
         parameters: What is asked of the model.
         policy: What is done when it fails.
@@ -219,6 +265,13 @@ class ModelConfig(Settings):
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
             raise ValueError("must be an http or https URL, such as http://127.0.0.1:8000/v1")
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+            raise ValueError("must be the name of an environment variable that holds the key, never the key itself")
         return value
 
     @classmethod
@@ -267,16 +320,17 @@ class ToolSource(Settings):
 
     Attributes:
         python: A module, which offers the tools that it defines, or `module:name` of a tool or a list of them.
-        mcp: An MCP server; the keys are those of `McpServerConfig`.
-        openapi: An OpenAPI document: its file, or the keys of `OpenApiConfig`, where the file is `openapi`, or `file`.
+        mcp: An MCP server: an `McpServerConfig`, or its keys.
+        openapi: An OpenAPI document: an `OpenApiConfig`, or its keys, where the file is `openapi`, or `file`; or the
+            file alone.
         include: Patterns with `*`, `?` and `[…]` for the tools' own names; empty includes all.
         exclude: Patterns of those to leave out.
         prefix: Put in front of each name.
     """
 
     python: str | None = None
-    mcp: dict[str, Any] | None = None
-    openapi: dict[str, Any] | None = None
+    mcp: dict[str, Any] | Settings | None = None
+    openapi: dict[str, Any] | Settings | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     prefix: str = ""
@@ -291,7 +345,7 @@ class ToolSource(Settings):
     def _only_a_file(cls, value: object) -> object:
         if isinstance(value, Mapping) and "file" in value:
             return {"openapi" if name == "file" else name: item for name, item in value.items()}
-        return {"openapi": value} if isinstance(value, str) else value
+        return {"openapi": str(value)} if isinstance(value, str | Path) else value
 
     @model_validator(mode="after")
     def _is_one_source(self) -> ToolSource:
@@ -304,8 +358,8 @@ class ToolSource(Settings):
         changed: dict[str, Any] = {}
         for key, place in (("openapi", "openapi"), ("mcp", "cwd")):
             values = getattr(self, key)
-            if values is not None and isinstance(values.get(place), str):
-                changed[key] = values | {place: str(folder / values[place])}
+            if isinstance(values, Mapping) and isinstance(values.get(place), str):
+                changed[key] = {**values, place: str(folder / values[place])}
         return self.model_copy(update=changed)
 
 
@@ -338,7 +392,7 @@ class CatalogueConfig(Settings):
         tools: `module:name` of tools, or sources of them.
     """
 
-    tools: tuple[str | ToolSource, ...]
+    tools: tuple[str | ToolSource, ...] = Field(examples=["[my_package.tools:search]"])
 
     _entries = field_validator("tools", mode="before")(_tool_entries)
 
@@ -363,9 +417,9 @@ class AgentConfig(Settings):
     """
 
     backend: str = "custom"
-    model: ModelConfig
+    model: ModelConfig = Field(examples=["openai:gpt-5-mini"])
     instructions: str | None = None
-    tools: tuple[str | ToolSource, ...] = ()
+    tools: tuple[str | ToolSource, ...] = Field(default=(), examples=["[my_package.tools:search]"])
     select: SelectConfig | None = None
     limits: Limits = Field(default_factory=Limits)
     handling: Handling = "unified"
@@ -375,9 +429,13 @@ class AgentConfig(Settings):
     tool_policy: ToolPolicy = Field(default_factory=ToolPolicy)
     tool_references: bool = False
 
+    _entries = field_validator("tools", mode="before")(_tool_entries)
+
     @field_validator("model", mode="before")
     @classmethod
     def _short_form(cls, value: object) -> object:
+        if not isinstance(value, str | Mapping | ModelConfig):
+            raise ValueError("give provider:name, such as openai:gpt-5-mini, or a mapping of keys")
         return ModelConfig.parse(value) if isinstance(value, str) else value
 
 
@@ -419,12 +477,10 @@ def read_yaml(path: Path) -> Any:
     """The values of a YAML (or JSON) file.
 
     Raises:
-        ConfigError: the file cannot be read, is no YAML, or has a key twice in one mapping; the message has line and
-            column.
+        ConfigError: the file cannot be read, is empty, is no YAML, has a key twice in one mapping, or is nested too
+            deeply; the message has line and column.
     """
-    import yaml  # noqa: PLC0415  # only who has a file pays for it
-
-    from unified_agents.yaml_loader import parse_yaml  # noqa: PLC0415
+    from unified_agents.yaml_loader import parse_yaml  # noqa: PLC0415  # only who has a file pays for it
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -432,14 +488,10 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text") from error
-    try:
-        return parse_yaml(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    values = parse_yaml(text, str(path))
+    if values is None:
+        raise ConfigError(f"{path}: the file is empty")
+    return values
 
 
 def parse_config(model: type[ConfigT], values: object, where: str) -> ConfigT:
@@ -458,22 +510,8 @@ def parse_config(model: type[ConfigT], values: object, where: str) -> ConfigT:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_faults(model, error)}") from error
+        raise ConfigError(f"{where}: {_said(model, error)}") from error
 
 
-def _faults(model: Any, error: ValidationError) -> str:
-    return "; ".join(_fault(model, fault) for fault in error.errors(include_url=False, include_input=False))
-
-
-def _fault(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
-    path = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] != "extra_forbidden":
-        return f"{path or 'value'}: {fault['msg'].removeprefix('Value error, ')}"
-    owner: Any = model
-    for part in fault["loc"][:-1]:
-        field = getattr(owner, "model_fields", {}).get(part)
-        owner = field.annotation if field else None
-    known = list(getattr(owner, "model_fields", ()))
-    close = closest(str(fault["loc"][-1]), known)
-    hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}" if known else "remove it"
-    return f"{path}: unknown key; {hint}"
+def _said(model: type[BaseModel], error: ValidationError) -> str:
+    return complaints(model, error, AgentConfig.model_fields if model is not AgentConfig else ())

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from unified_agents import wording
 from unified_agents.spelling import encodable
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class RunError(UnifiedAgentsError):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, native_type: str | None = None) -> None:
-        super().__init__(encodable(message))  # it may quote what a tool or a model said
+        super().__init__(encodable(str(message)))  # it may quote what a tool or a model said
         self.native_type = native_type
         self.result: RunResult | None = None
 
@@ -276,7 +277,7 @@ class LimitError(RunError, RuntimeError):
     kind = "limit"
 
     def __init__(self, limit: str, bound: str) -> None:
-        super().__init__(f"the run met its limit {limit}: {bound}")
+        super().__init__(wording.limit_met(limit, bound))
         self.limit = limit
 
 

@@ -40,7 +40,9 @@ def refuse_unless(fits: bool, what: str, wanted: str, value: object) -> None:
 
 
 def shown(value: object) -> str:
-    """A value on one short line."""
+    """A value on one short line; of what may hold a secret only its type."""
+    if not isinstance(value, str | int | float | None):
+        return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     text = " ".join(repr(value).split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
@@ -81,8 +83,8 @@ _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
     "config": (_one_of(str, Path, AgentConfig), "a YAML file's path, or an AgentConfig"),
     "backend": (_one_of(str), 'a name, such as "custom"'),
     "model": (
-        lambda model: isinstance(model, str | ModelConfig) or callable(getattr(model, "reply", None)),
-        '"provider:name", a ModelConfig, or a model in this process such as ScriptedModel(…)',
+        lambda model: isinstance(model, str | ModelConfig | Mapping) or callable(getattr(model, "reply", None)),
+        '"provider:name", a ModelConfig or a mapping of its keys, or a model in this process such as ScriptedModel(…)',
     ),
     "instructions": (_one_of(str), "text"),
     "tools": (_is_list, "a list, such as tools=[search]"),
@@ -95,6 +97,10 @@ _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
         "a SelectConfig(…), or a Selector such as Bm25Selector(…)",
     ),
     "tool_policy": (_one_of(ToolPolicy), "ToolPolicy(…)"),
+    "output_type": (
+        lambda kind: not isinstance(kind, bytes | int | float | list | tuple | set),
+        "a type such as a pydantic model, its module:Name, or a JSON Schema",
+    ),
     "tool_references": (_one_of(bool), "True or False"),
     "variant": (lambda variant: variant in get_args(Variant), "'tool_calling' or 'react'"),
 }

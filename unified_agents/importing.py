@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -46,7 +48,19 @@ def import_module(name: str, where: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        raise ConfigError(f"{where}: importing {name} failed: {type(error).__name__}: {error}") from error
+        said = f"{where}: importing {name} failed: {type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            said += "; install it, or put the folder that it is in on the Python path"
+        raise ConfigError(said) from error
+
+
+def import_from(*folders: Path) -> None:
+    """Have modules looked for in these folders first, in this order; for programs of our own, as it changes `sys.path`.
+
+    Args:
+        folders: Such as that of a file which names modules: what stands beside it is found then.
+    """
+    sys.path[:0] = dict.fromkeys(str(folder.resolve()) for folder in folders)
 
 
 async def import_off_loop(name: str) -> ModuleType:

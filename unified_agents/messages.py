@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unified_agents.errors import ConfigError, InvalidInputError
+from unified_agents.spelling import closest
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 JsonObject: TypeAlias = dict[str, Any]
@@ -70,6 +71,7 @@ class Message(_Frozen):
         Raises:
             ConfigError: the dict is no Chat Completions message.
         """
+        _check_role(chat.get("role"))
         try:
             return cls(
                 role=chat.get("role"),
@@ -87,6 +89,16 @@ class Message(_Frozen):
             )
         except (ValidationError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"not a Chat Completions message: {dict(chat)!r:.200}") from error
+
+
+def _check_role(role: object) -> None:
+    known = get_args(Role)
+    if role not in known:
+        close = closest(role, known) if isinstance(role, str) else []
+        if role is None:
+            raise ConfigError(f"not a Chat Completions message: it has no role; there are {', '.join(known)}")
+        hint = f": did you mean {close[0]!r}?" if close else f"; the roles are {', '.join(known)}"
+        raise ConfigError(f"not a Chat Completions message: the role {role!r:.80} is not known{hint}")
 
 
 class Usage(_Frozen):
@@ -124,10 +136,12 @@ def task_messages(task: Task) -> tuple[Message, ...]:
     """The conversation that a task stands for.
 
     Raises:
-        ConfigError: the task has no messages, or holds something that is no Chat Completions message.
+        ConfigError: the task is empty or has no messages, or holds something that is no Chat Completions message.
         InvalidInputError: it holds what cannot be sent, such as half a surrogate pair.
     """
     if isinstance(task, str):
+        if not task.strip():
+            raise ConfigError("the task is empty: give a text, or a list of messages")
         check_text(task, "the task")
         return (Message(role="user", content=task),)
     if isinstance(task, bytes | Mapping | BaseModel) or not isinstance(task, Iterable):
@@ -163,11 +177,16 @@ def _message(item: object, number: int) -> Message:
     if isinstance(item, Message):
         message = item
     elif isinstance(item, Mapping):
-        message = Message.from_chat(item)
+        try:
+            message = Message.from_chat(item)
+        except ConfigError as error:
+            raise ConfigError(f"message {number} of the task: {error}") from error
     else:
         raise ConfigError(
             f"message {number} of the task: give a Message, or a dict with role and content, not {item!r:.80}"
         )
+    if message.content is None and message.role not in {"assistant", "tool"}:
+        raise ConfigError(f"message {number} of the task: a {message.role} message needs content")
     if isinstance(message.content, str):
         check_text(message.content, f"message {number} of the task")
     if not isinstance(message.content, str) or message.tool_calls or message.name or message.tool_call_id:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
+
+from unified_agents.errors import ConfigError
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -30,10 +34,37 @@ class UniqueKeyLoader(yaml.SafeLoader):
         return node
 
 
-def parse_yaml(text: str) -> Any:
-    """The value of a YAML document.
+def parse_yaml(text: str, where: str) -> Any:
+    """The value of a YAML document, with YAML's own rules for what is a number, a date or a truth value.
+
+    Args:
+        text: The document.
+        where: The file, for messages.
 
     Raises:
-        yaml.YAMLError: it is no YAML, or has a key twice.
+        ConfigError: it is no YAML, has a key twice, or is nested too deeply.
     """
-    return yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506  # a kind of SafeLoader
+    with yaml_faults(where):
+        return yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506  # a kind of SafeLoader
+
+
+@contextmanager
+def yaml_faults(where: str) -> Iterator[None]:
+    """Make one line of whatever is wrong with a YAML text.
+
+    Args:
+        where: The file, for messages.
+
+    Raises:
+        ConfigError: the text is no YAML, or is nested too deeply; the message has line and column where they are known.
+    """
+    try:
+        yield
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{where}{place}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:  # the latter of a date such as 2026-02-30
+        raise ConfigError(f"{where}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{where}: is nested too deeply") from error

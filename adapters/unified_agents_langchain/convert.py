@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.messages import ToolMessage
@@ -16,20 +16,12 @@ from langchain_core.tools.base import get_all_basemodel_annotations
 from langgraph.types import Command
 from pydantic import BaseModel, PrivateAttr
 
-from unified_agents.errors import ToolCallError, ToolDefinitionError, ToolFailedError
+from unified_agents.errors import ToolCallError, ToolDefinitionError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.foreign import Retrieved, own_name, refuse, told_error
+from unified_agents.tools.foreign import QUERY, RETRIEVES, Retrieved, own_name, refuse, refuse_command, told_error
 from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 from unified_agents.tools.standalone import call_tool, call_tool_sync
-
-_QUERY: JsonObject = {
-    "type": "object",
-    "properties": {"query": {"type": "string", "description": "What to look for, in words."}},
-    "required": ["query"],
-    "additionalProperties": False,
-}
-_RETRIEVES = "Finds the documents that fit a query best."
 
 
 def from_langchain(
@@ -54,8 +46,8 @@ def from_langchain(
     if isinstance(value, BaseRetriever):
         return Tool(
             name=name or value.name or own_name(value),
-            description=_RETRIEVES if description is None else description,
-            parameters=_QUERY,
+            description=RETRIEVES if description is None else description,
+            parameters=QUERY,
             handler=_retrieve(value),
             **options,
         )
@@ -193,7 +185,7 @@ def _document(document: Document) -> Retrieved:
 def _result(value: Any, name: str) -> Any:
     """What a tool gave, as our results are."""
     if isinstance(value, Command):
-        _refuse_command(name)
+        raise refuse_command(name, "LangGraph Command", "LangGraph")
     if isinstance(value, ToolMessage):
         if value.status == "error":
             raise told_error(name, str(value.text))
@@ -203,10 +195,6 @@ def _result(value: Any, name: str) -> Any:
     if isinstance(value, list) and value and all(isinstance(item, Document) for item in value):
         return [_document(item) for item in value]
     return _content(value)
-
-
-def _refuse_command(name: str) -> NoReturn:
-    raise ToolFailedError(f"tool {name!r} gave a LangGraph Command, which only LangGraph can carry out")
 
 
 def _content(value: Any) -> Any:

@@ -27,18 +27,9 @@ from pydantic import BaseModel
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.foreign import Answered, Retrieved, own_name, refuse, told_error
+from unified_agents.tools.foreign import ANSWERS, QUERY, RETRIEVES, Answered, Retrieved, own_name, refuse, told_error
 from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 from unified_agents.tools.standalone import call_tool, call_tool_sync
-
-_QUERY: JsonObject = {
-    "type": "object",
-    "properties": {"query": {"type": "string", "description": "What to look for, in words."}},
-    "required": ["query"],
-    "additionalProperties": False,
-}
-_RETRIEVES = "Finds the documents that fit a query best."
-_ANSWERS = "Answers a question from the documents of an index, and gives the documents that the answer rests on."
 
 
 def from_llamaindex(
@@ -66,8 +57,8 @@ def from_llamaindex(
         handler = _engine(value) if isinstance(value, BaseQueryEngine) else _retriever(value)
         return Tool(
             name=name or own_name(value),
-            description=description if description is not None else _ANSWERS if is_engine else _RETRIEVES,
-            parameters=_QUERY,
+            description=description if description is not None else ANSWERS if is_engine else RETRIEVES,
+            parameters=QUERY,
             handler=handler,
             **options,
         )

@@ -32,7 +32,7 @@ Model: TypeAlias = Annotated[
 ]
 BaseUrl: TypeAlias = Annotated[str | None, typer.Option(help="Another server that speaks Chat Completions.")]
 KeyVariable: TypeAlias = Annotated[str | None, typer.Option(help="The environment variable that holds the key.")]
-Tasks: TypeAlias = Annotated[str, typer.Option(help="A shell pattern of task ids, such as 'parallel-*'.")]
+Tasks: TypeAlias = Annotated[str, typer.Option(help="A shell pattern of task ids, such as 'no-*'.")]
 Repeats: TypeAlias = Annotated[int, typer.Option(help="How often each cell is run.", min=1)]
 Out: TypeAlias = Annotated[
     Path | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -11,7 +12,8 @@ from typing import Any
 
 from rich.console import Console
 
-from unified_agents.cli.endings import COMPLETED, FAILED, INTERRUPTED, USAGE, interrupted, tell_of
+from unified_agents.cli.consoles import console
+from unified_agents.cli.endings import COMPLETED, FAILED, USAGE, Interrupted, put, tell_of
 from unified_agents.config import ModelConfig, parse_config
 from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, backend_names
@@ -34,22 +36,24 @@ def run_command(options: Mapping[str, Any], *, as_json: bool) -> int:
 
     Returns:
         The exit code: 0 when every `unified` cell passed, or every cell of a negative control failed; 1 when not; 2
-        when something does not fit; 130 when interrupted.
+        when something does not fit.
+
+    Raises:
+        Interrupted: the user interrupted it; it says how to go on.
     """
     try:
         plan = _plan(options)
         try:
             summary = _run(plan, Console(stderr=True))
         except KeyboardInterrupt:
-            interrupted(f"; go on with --out {plan.out}", as_json=as_json)
-            return INTERRUPTED
+            raise Interrupted(f"; go on with --out {plan.out}") from None
     except ConfigError as error:
         tell_of(error, as_json=as_json)
         return USAGE
     if as_json:
-        sys.stdout.write(summary.model_dump_json(indent=2) + "\n")
+        put(summary.model_dump_json(indent=2) + "\n")
     else:
-        show(summary, Console())
+        show(summary, console())
     print(f"report: {plan.out / REPORT}", file=sys.stderr if as_json else sys.stdout)
     return COMPLETED if summary.ok else FAILED
 
@@ -64,6 +68,7 @@ def _run(plan: Plan, console: Console) -> Summary:
 
 def _plan(options: Mapping[str, Any]) -> Plan:
     suite = load_suite(_source(options))
+    suite.select(options["tasks"])
     pythons = _pythons(options["pythons"])
     names = _names(options["backends"]) if options["backends"] is not None else _installed(pythons)
     for name in names:
@@ -124,6 +129,8 @@ def _pythons(options: Iterable[str]) -> dict[str, str]:
     for backend, _, path in pairs:
         if not backend or not path:
             raise ConfigError(f"--python {backend!r}: write BACKEND=PATH, the path of an interpreter")
+        if shutil.which(path) is None:
+            raise ConfigError(f"--python {backend}: {path} cannot be run: there is no such program")
     return {backend: path for backend, _, path in pairs}
 
 

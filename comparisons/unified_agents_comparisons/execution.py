@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 
 from unified_agents.agent import create_agent
-from unified_agents.config import FaultShare, Handling, Limits, ModelConfig, ModelParameters
+from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.errors import (
     ConfigError,
     ErrorRecord,
@@ -23,6 +23,7 @@ from unified_agents.errors import (
     native_name,
 )
 from unified_agents.run.result import RunResult
+from unified_agents.spelling import closest
 from unified_agents.tools.definition import Tool, as_tool
 from unified_agents.wire.script import ScriptedModel
 from unified_agents_comparisons.fidelity import schema_fidelity
@@ -30,7 +31,7 @@ from unified_agents_comparisons.perturb import scripted_model
 from unified_agents_comparisons.protocol import Job, Start
 from unified_agents_comparisons.records import CallSummary, Cell, Perturbation
 from unified_agents_comparisons.scoring import Score, lost, misfed, score
-from unified_agents_comparisons.suite import LoadedSuite, SchemaTool, Task
+from unified_agents_comparisons.suite import LoadedSuite, SchemaTool, SuiteError, Task
 
 
 @dataclass(slots=True, frozen=True)
@@ -175,8 +176,7 @@ async def _run(
 def _model(bench: Bench, task: Task, perturbation: Perturbation | None) -> ModelConfig | ScriptedModel:
     model, faults = bench.start.model, bench.suite.suite.faults
     if model.provider != "oracle":
-        share = FaultShare(share=faults.share, seed=faults.seed) if faults is not None else None
-        return model.model_copy(update={"faults": share})
+        return model.model_copy(update={"faults": faults.in_front_of_a_model() if faults is not None else None})
     if task.oracle is None:
         raise ConfigError(f"task {task.id} has no oracle: give --model provider:name, or leave it out with --tasks")
     return scripted_model(task, task.oracle, perturbation, bench.start.variant)
@@ -232,7 +232,7 @@ def _scratch(reference: str | None) -> ContextVar[Path] | None:
     module, _, name = reference.partition(":")
     variable = _attribute(module, name)
     if not isinstance(variable, ContextVar):
-        raise ConfigError(f"scratch {reference}: must be a ContextVar, not {type(variable).__name__}")
+        raise SuiteError(f"scratch {reference}: must be a ContextVar, not {type(variable).__name__}")
     return variable
 
 
@@ -240,14 +240,14 @@ def _schema_tool(task: Task, described: SchemaTool) -> Tool:
     try:
         return described.as_tool()
     except ToolDefinitionError as error:
-        raise ConfigError(f"task {task.id}: {error}") from error
+        raise SuiteError(f"task {task.id}: {error}") from error
 
 
 def _tool(module: str, name: str) -> Tool:
     try:
         return as_tool(_attribute(module, name))
     except ToolDefinitionError as error:
-        raise ConfigError(f"the suite's tool {module}:{name}: {error}") from error
+        raise SuiteError(f"its tool {module}:{name}: {error}") from error
 
 
 def _attribute(module: str, name: str) -> object:
@@ -256,6 +256,8 @@ def _attribute(module: str, name: str) -> object:
     except ImportError as error:
         raise ConfigError(f"the suite's module {module!r} cannot be imported: {error}") from error
     if not hasattr(loaded, name):
-        raise ConfigError(f"the suite's module {module!r} has no {name!r}")
+        close = closest(name, [key for key in vars(loaded) if not key.startswith("_")])
+        hint = f": did you mean {close[0]!r}?" if close else ""
+        raise SuiteError(f"its module {module!r} has no {name!r}{hint}")
     attribute: object = getattr(loaded, name)
     return attribute

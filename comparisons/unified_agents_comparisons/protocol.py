@@ -91,10 +91,16 @@ class Ready(_Message):
 
 
 class Refused(_Message):
-    """From a worker: it cannot do this, and says in one line why."""
+    """From a worker: it cannot do this.
+
+    Attributes:
+        message: Why, in one line.
+        of_suite: Whether the suite is at fault, and not the backend.
+    """
 
     type: Literal["refused"] = "refused"
     message: str
+    of_suite: bool = False
 
 
 class Done(_Message):

@@ -6,9 +6,10 @@ import asyncio
 import itertools
 import os
 import random
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from unified_agents.wire.script import Script
 from unified_agents_comparisons.abilities import Abilities, Named, abilities, judged
 from unified_agents_comparisons.perturb import controls
 from unified_agents_comparisons.protocol import Job, Start
-from unified_agents_comparisons.records import DETAILS, Cell, CellFile, CellKey, Keep, Perturbation
+from unified_agents_comparisons.records import CELLS, DETAILS, Cell, CellFile, CellKey, Keep, Perturbation
 from unified_agents_comparisons.suite import LoadedSuite, Task, load_suite
 from unified_agents_comparisons.workers import GRACE, Worker, worker_command
 
@@ -147,8 +148,11 @@ async def compare(
     _check_model(plan.model, [task for task, perturbations in applied if perturbations])
     keys = list(_with_faults(plan, suite, _order(plan, applied)))
     keep = plan.details or ("all" if len(keys) <= MANY_CELLS and suite.suite.faults is None else "failed")
-    _prepare(plan.out)
-    with CellFile.open(plan.out) as file, tempfile.TemporaryDirectory(prefix="unified-agents-") as scratch:
+    with (
+        _prepared(plan, suite),
+        CellFile.open(plan.out) as file,
+        tempfile.TemporaryDirectory(prefix="unified-agents-") as scratch,
+    ):
         async with _workers(plan, suite, Path(scratch), command, keep) as workers:
             able = _abilities(plan, workers)
             await asyncio.gather(*(worker.close() for name, worker in workers.items() if name not in able.sides))
@@ -261,6 +265,20 @@ def _with_faults(plan: Plan, suite: LoadedSuite, keys: Iterable[CellKey]) -> Ite
             yield key._replace(fault=str(case))
 
 
+@contextmanager
+def _prepared(plan: Plan, suite: LoadedSuite) -> Iterator[None]:
+    """The comparison's folder; one that was not there before and gets no cell is not left behind."""
+    is_new = not plan.out.exists()
+    _prepare(plan.out)
+    _check_identity(plan, _identity(plan, suite, {}), but=("versions",))
+    try:
+        yield
+    finally:
+        cells = plan.out / CELLS
+        if is_new and (not cells.exists() or cells.stat().st_size == 0):
+            shutil.rmtree(plan.out)
+
+
 def _prepare(out: Path) -> None:
     if out.is_dir() and any(out.iterdir()) and not (out / LOGS).is_dir():
         raise ConfigError(f"{out}: holds something that is no comparison; give another --out")
@@ -318,7 +336,18 @@ def _claim(plan: Plan, suite: LoadedSuite, versions: dict[str, dict[str, str]]) 
     Raises:
         ConfigError: the folder holds another comparison; the message names what differs.
     """
-    identity = _Identity(
+    identity = _identity(plan, suite, versions)
+    path = plan.out / PLAN
+    if path.exists():
+        _check_identity(plan, identity)
+        return
+    temporary = path.with_suffix(".new")
+    temporary.write_text(identity.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _identity(plan: Plan, suite: LoadedSuite, versions: dict[str, dict[str, str]]) -> _Identity:
+    return _Identity(
         suite=suite.suite.name,
         digest=suite.digest,
         variant=plan.variant,
@@ -328,17 +357,18 @@ def _claim(plan: Plan, suite: LoadedSuite, versions: dict[str, dict[str, str]]) 
         pythons=plan.pythons,
         versions=versions,
     )
+
+
+def _check_identity(plan: Plan, identity: _Identity, but: tuple[str, ...] = ()) -> None:
     path = plan.out / PLAN
     if not path.exists():
-        temporary = path.with_suffix(".new")
-        temporary.write_text(identity.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
         return
     try:
         before = _Identity.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ConfigError(f"{path}: is no plan of this version; give another --out") from error
-    changed = [name for name in _Identity.model_fields if getattr(before, name) != getattr(identity, name)]
+    fields = (name for name in _Identity.model_fields if name not in but)
+    changed = [name for name in fields if getattr(before, name) != getattr(identity, name)]
     if changed:
         raise ConfigError(f"{plan.out}: holds a comparison with another {_named(changed[0])}; give another --out")
 

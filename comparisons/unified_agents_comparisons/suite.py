@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 from unified_agents.config import Handling, parse_config, read_yaml
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject, Message
+from unified_agents.spelling import closest
 from unified_agents.tools.definition import Tool
 from unified_agents.wire.script import Script
 from unified_agents_comparisons.bfcl.truth import Truth
@@ -32,7 +33,7 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.
 CORPORA = ("bfcl",)
 """Suites that are made from a corpus, not read from YAML."""
 
-MOST_IDS = 100
+MOST_IDS = 8
 
 
 class _Frozen(BaseModel):
@@ -194,6 +195,10 @@ class Suite(_Frozen):
         return self
 
 
+class SuiteError(ConfigError):
+    """What a suite says does not fit, whatever the backend."""
+
+
 @dataclass(slots=True, frozen=True)
 class LoadedSuite:
     """A suite with its origin.
@@ -229,9 +234,11 @@ class LoadedSuite:
         """
         chosen = tuple(task for task in self.suite.tasks if fnmatchcase(task.id, pattern))
         if not chosen:
-            ids = ", ".join(task.id for task in self.suite.tasks[:MOST_IDS])
-            ids += ", …" if len(self.suite.tasks) > MOST_IDS else ""
-            raise ConfigError(f"suite {self.suite.name}: no task matches {pattern!r}; it has {ids}")
+            ids = [task.id for task in self.suite.tasks]
+            close = closest(pattern.strip("*?"), ids, most=MOST_IDS, cutoff=0.4)
+            shown = list(dict.fromkeys([*close, *ids]))[:MOST_IDS]
+            more = f" and {len(ids) - len(shown)} more" if len(ids) > len(shown) else ""
+            raise ConfigError(f"suite {self.suite.name}: no task matches {pattern!r}; it has {', '.join(shown)}{more}")
         return chosen
 
 

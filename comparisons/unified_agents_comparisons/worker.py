@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from unified_agents.backend import Backend, Capability, variants_of
 from unified_agents.config import Handling
 from unified_agents.errors import ConfigError, UnifiedAgentsError
+from unified_agents.importing import import_from
 from unified_agents.registry import backend_info, load_backend
 from unified_agents_comparisons.protocol import Done, Job, Ready, Refused, Start, line, to_worker
-from unified_agents_comparisons.suite import LoadedSuite, load_suite
+from unified_agents_comparisons.suite import LoadedSuite, SuiteError, load_suite
 
 OURS = "unified-agents"
 GRACE = 5.0
@@ -73,7 +74,7 @@ async def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
     try:
         await _work(lines, send)
     except UnifiedAgentsError as error:
-        await send(Refused(message=str(error)))
+        await send(Refused(message=str(error), of_suite=isinstance(error, SuiteError)))
 
 
 async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
@@ -111,7 +112,7 @@ def _ready(backend: Backend, versions: dict[str, str]) -> Ready:
 
 def _import_beside(suite: LoadedSuite) -> None:
     if suite.folder is not None:
-        sys.path.insert(0, str(suite.folder))
+        import_from(suite.folder)
 
 
 def _message(text: bytes) -> Start | Job:

@@ -31,11 +31,17 @@ def worker_command(python: str | None = None) -> tuple[str, ...]:
 
 
 class WorkerError(Exception):
-    """A worker crashed, hung, or said what it should not. `kind` tells which."""
+    """A worker crashed, hung, said what it should not, or refused.
 
-    def __init__(self, message: str, kind: ErrorKind = "backend") -> None:
+    Attributes:
+        kind: Which of these.
+        of_suite: Whether the suite is at fault, and not the backend.
+    """
+
+    def __init__(self, message: str, kind: ErrorKind = "backend", *, of_suite: bool = False) -> None:
         super().__init__(message)
         self.kind = kind
+        self.of_suite = of_suite
 
 
 @dataclass(slots=True)
@@ -77,7 +83,8 @@ class Worker:
         try:
             self.ready = await self._open()
         except WorkerError as error:
-            raise ConfigError(f"backend {self.start.backend!r}: {error}") from error
+            where = f"suite {self.suite}" if error.of_suite else f"backend {self.start.backend!r}"
+            raise ConfigError(f"{where}: {error}") from error
 
     async def run(self, job: Job) -> Cell:
         """Run one cell. Whatever happens to the process, there is a record."""
@@ -120,7 +127,9 @@ class Worker:
         answer = await self._ask(self.start, START_TIMEOUT)
         if isinstance(answer, Ready):
             return answer
-        raise WorkerError(answer.message if isinstance(answer, Refused) else "the worker did not start as it should")
+        if isinstance(answer, Refused):
+            raise WorkerError(answer.message, of_suite=answer.of_suite)
+        raise WorkerError("the worker did not start as it should")
 
     async def _spawn(self) -> Process:
         log = await asyncio.to_thread(self.log.open, "ab")
@@ -162,10 +171,11 @@ class Worker:
         try:
             code = await asyncio.wait_for(process.wait(), END_TIMEOUT)
         except TimeoutError:
-            return f"the worker closed its output; see {self.log}"
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            how = "the worker closed its output"
+        else:
+            how = f"the worker died ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
         lines = await asyncio.to_thread(_tail, self.log)
-        return f"the worker died ({how}): {lines[-1]}" if lines else f"the worker died ({how}); see {self.log}"
+        return f"{how}: {lines[-1]}" if lines else f"{how} and said nothing"
 
     def _failed(self, job: Job, error: WorkerError) -> Cell:
         blank = self.start.blank_cell(job, self.suite, self.versions)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from unified_agents.backend import variants_of
-from unified_agents.registry import backend_names, load_backend
+from unified_agents.registry import backend_info, backend_names, load_backend
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).parent / "unified-agents"
+INSTALLED = [name for name in backend_names() if backend_info(name).installed]
 QUESTION = "What is 15% of the population of Tokyo?"
 ANSWER = "15 % of the population of Tokyo is 2100000.0 people."
 
@@ -42,7 +45,7 @@ def agent_file(folder: Path, text: str) -> str:
     return str(folder / "agent.yaml")
 
 
-@pytest.mark.parametrize("backend", backend_names())
+@pytest.mark.parametrize("backend", INSTALLED)
 def test_one_option_swaps_the_framework(backend: str) -> None:
     done = call("run", "examples/agent.yaml", QUESTION, "--backend", backend, "--json")
     assert done.returncode == 0, done.stderr
@@ -96,7 +99,7 @@ BAD_FILES = {
         "model: script:answers.yaml\nbackend: langchian",
         ["unknown backend 'langchian'", "did you mean"],
     ),
-    "no model": ("backend: custom", ["model", "required"]),
+    "no model": ("backend: custom", ["model: is missing; give it, such as openai:gpt-5-mini"]),
     "no provider": ("model: gpt-5", ["provider:name"]),
     "no key": ("model: openai:gpt-5-mini", ["OPENAI_API_KEY"]),
     "own key variable": ("model: {provider: openai, name: m, api_key_env: MY_KEY}", ["MY_KEY"]),
@@ -171,7 +174,7 @@ def test_with_json_a_run_that_fails_is_still_a_result(tmp_path: Path) -> None:
     assert (result["status"], result["errors"][-1]["kind"]) == ("failed", "bad_request")
 
 
-@pytest.mark.parametrize("backend", backend_names())
+@pytest.mark.parametrize("backend", INSTALLED)
 def test_one_option_changes_the_loop(backend: str, tmp_path: Path) -> None:
     path = agent_file(tmp_path, f"backend: {backend}\nmodel: script:answers.yaml\ntools: [examples.tools:population]")
     action = 'Action: population\\nAction Input: {\\"city\\": \\"Oslo\\"}'
@@ -242,27 +245,83 @@ def test_a_wrong_key_names_its_variable_and_not_its_value(tmp_path: Path, guarde
     assert "wrong-secret" not in line
 
 
+def ends_interrupted(process: subprocess.Popen[str], *, as_json: bool) -> None:
+    process.send_signal(signal.SIGINT)
+    printed, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert said == "unified-agents: interrupted\n"
+    error = {"kind": "cancelled", "type": "KeyboardInterrupt", "message": "interrupted"}
+    assert [json.loads(line) for line in printed.splitlines()] == [{"error": error}] * as_json
+
+
+def started(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [PROGRAM, *arguments],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["plain", "json"])
 def test_an_interrupt_exits_with_130(options: tuple[str, ...], tmp_path: Path, guarded_server: str) -> None:
     path = agent_file(
         tmp_path, f"model: {{name: m, base_url: '{guarded_server}', api_key_env: MY_KEY}}\ntools: [waiting:tell]"
     )
     (tmp_path / "waiting.py").write_text("print('ready', flush=True)\ndef tell(x: int) -> int:\n    return x\n")
-    environment = {**os.environ, "MY_KEY": "right-key", "PYTHONPATH": str(tmp_path)}
-    process = subprocess.Popen(
-        [PROGRAM, "run", path, "go", *options],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"  # its modules are loaded, and asyncio handles the signal
-    process.send_signal(signal.SIGINT)
-    printed, said = process.communicate(timeout=30)
-    assert process.returncode == 130, said
-    assert [json.loads(line)["error"]["kind"] for line in printed.splitlines()] == ["cancelled"] * len(options)
-    assert said.strip() == "unified-agents: interrupted"
+    with started("run", path, "go", *options, MY_KEY="right-key", PYTHONPATH=str(tmp_path)) as process:
+        printed = process.stderr if options else process.stdout
+        assert printed is not None
+        assert printed.readline() == "ready\n"  # its modules are loaded, and asyncio handles the signal
+        ends_interrupted(process, as_json=bool(options))
+
+
+def slow_module(folder: Path, name: str) -> Path:
+    """A module that is never through with its import; and the pipe that it opens then, to read from."""
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    (folder / f"{name}.py").write_text(f"open({str(pipe)!r}).read()\n")
+    return pipe
+
+
+def opened_by_a_reader(pipe: Path) -> int:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nobody has opened it yet
+                raise
+            time.sleep(0.02)
+    pytest.fail("nobody reads")
+
+
+@pytest.mark.parametrize("options", [("--json",), ()], ids=["json", "text"])
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [
+        pytest.param(("tools", "check", "slow_catalogue"), "slow_catalogue", id="tools"),
+        pytest.param(("compare", "quickstart"), "jinja2", id="compare"),
+        pytest.param(("backends",), "slow_command", id="loading"),
+    ],
+)
+def test_an_interrupt_is_told_at_any_time(
+    command: tuple[str, ...], module: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    pipe = slow_module(tmp_path, module)
+    if module == "slow_command":
+        info = tmp_path / "slow_command-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: slow-command\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[unified_agents.commands]\nslow = slow_command:slow\n")
+    with started(*command, *options, PYTHONPATH=str(tmp_path)) as process:
+        try:
+            writing = opened_by_a_reader(pipe)
+            ends_interrupted(process, as_json=bool(options))
+            os.close(writing)
+        finally:
+            process.kill()
 
 
 def backend_package(folder: Path, body: str) -> None:

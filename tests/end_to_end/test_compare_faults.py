@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from unified_agents import backend_info, backend_names
 from unified_agents_comparisons.suite import load_suite
 
 COMMAND = (sys.executable, "-c", "from unified_agents.cli.main import main; main()", "compare")
@@ -34,6 +35,35 @@ def test_the_matrix_is_shown_everywhere(tmp_path: Path) -> None:
     told = rows["broken-json"][0]["told"]
     assert len(told) == 1
     assert told[0].startswith("Error: the arguments of tool 'add' are not valid")
+
+
+def test_the_figures_of_the_report_are_the_known_ones_on_every_backend(tmp_path: Path) -> None:
+    """The task takes three requests; each fault comes at the second, which asks for `add`."""
+    kinds = ["retry-after", "html", "broken-json", "tool-hangs"]
+    policy = {"wait_initial": 0.9, "jitter": 0.0}
+    suite = small_suite(tmp_path, kinds=kinds, at=["middle"], streamed=[False], policy=policy)
+    out = tmp_path / "out"
+    command = [*COMMAND, str(suite), "--handling", "unified", "--json", "--out", str(out)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert result.returncode == 0, result.stderr
+    rows = {row["kind"]: row["outcomes"] for row in json.loads(result.stdout)["faults"]}
+    installed = {name for name in backend_names() if backend_info(name).installed}
+    assert all({one["backend"] for one in row} == installed for row in rows.values())
+    requests = {"retry-after": 3 + 2, "html": 3 + 1, "broken-json": 3 + 1, "tool-hangs": 3 + 1}
+    assert {kind: {tuple(one["requests"]) for one in row} for kind, row in rows.items()} == {
+        kind: {(number,)} for kind, number in requests.items()
+    }
+    # Twice the server's 0.03 seconds; the policy's first wait; none; the tool's timeout of 0.3 seconds.
+    waited = {"retry-after": 0.06, "html": 0.9, "broken-json": 0.0, "tool-hangs": 0.3}
+    lost = {kind: [one["seconds_lost"] for one in row] for kind, row in rows.items()}
+    for kind, seconds in lost.items():
+        assert all(waited[kind] - 0.1 < one < waited[kind] + 0.8 for one in seconds), lost
+    told = {kind: {tuple(one["told"]) for one in row} for kind, row in rows.items()}
+    assert told["retry-after"] == told["html"] == {()}
+    for kind, what in (("broken-json", "the arguments of tool 'add' are not valid"), ("tool-hangs", "0.3 seconds")):
+        [[text]] = told[kind]
+        assert what in text
+        assert text.splitlines()[0] in (out / "report.md").read_text()
 
 
 def test_negative_controls_are_run_without_faults(tmp_path: Path) -> None:

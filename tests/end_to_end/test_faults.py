@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -74,7 +75,7 @@ def job(case: FaultCase, handling: Handling) -> Job:
 def seen(cell: Cell) -> dict[str, object]:
     """What must be the same everywhere."""
     kind = cell.error.kind if cell.error else None
-    message = cell.error.message.partition(" at http")[0] if cell.error else None  # each has a port of its own
+    message = re.sub(r"127\.0\.0\.1:\d+(/s\d+)?", "SERVER", cell.error.message) if cell.error else None  # a port for each
     return {
         "verdict": cell.verdict,
         "status": cell.status,

@@ -163,8 +163,11 @@ async def test_a_second_attempt_after_a_timeout_has_more_time(backend: str, serv
         await agent.aclose()
 
 
-async def test_a_stream_that_never_begins_is_given_up(backend: str, server: ScriptServer) -> None:
-    url = server.add(script({"fault": {"stall": True}, "times": 2}, HELLO))
+@pytest.mark.parametrize("fault", [{"stall": True}, {"delay": 30.0}])  # headers and no body; no headers either
+async def test_a_stream_that_never_begins_is_given_up(
+    backend: str, fault: dict[str, Any], server: ScriptServer
+) -> None:
+    url = server.add(script({"fault": fault, "times": 2}, HELLO))
     agent = create_agent(backend=backend, model=model(url, {"longer_timeout": 1.0}, first_token_timeout=0.15))
     with pytest.raises(ModelTimeoutError, match=r"went silent for 0\.15 seconds"):
         async with agent.stream("q") as events:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -169,9 +171,9 @@ async def test_a_key_that_a_server_echoes_is_in_no_error(backend: str, monkeypat
 async def test_a_key_in_an_answer_is_in_no_result(
     backend: str, handling: Any, stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ECHOED_KEY", "s3cret-s3cret")
+    monkeypatch.setenv("ECHOED_KEY", "sk-s3cret-s3cret-s3cret")
     async with ScriptServer() as server:
-        url = server.add(Script.model_validate({"answers": [{"text": "it is s3cret-s3cret, and no more"}]}))
+        url = server.add(Script.model_validate({"answers": [{"text": "it is sk-s3cret-s3cret-s3cret, and no more"}]}))
         config = ModelConfig(
             name="m", base_url=url, api_key_env="ECHOED_KEY", parameters=ModelParameters(stream=stream or None)
         )
@@ -185,3 +187,14 @@ async def test_a_key_in_an_answer_is_in_no_result(
             assert "s3cret" not in str(result.to_dict()) + "".join(events)
         assert "s3cret" not in str(result.to_dict()["exchanges"])
         await agent.aclose()
+
+
+def test_a_program_without_logging_is_not_talked_to() -> None:
+    code = (
+        "from unified_agents import Script, ScriptedModel, create_agent\n"
+        "script = Script.model_validate({'answers': [{'fault': {'status': 400}}]})\n"
+        "try:\n    create_agent(model=ScriptedModel(script)).run_sync('q')\n"
+        "except ValueError as error:\n    print('caught', error.kind)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("caught bad_request\n", "")

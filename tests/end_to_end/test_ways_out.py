@@ -81,6 +81,7 @@ async def in_llamaindex(url: str, native: Any) -> str:
 
 
 async def test_in_langchains_own_agent(server: ScriptServer) -> None:
+    pytest.importorskip("langchain_openai")
     received: list[Any] = []
     book = book_with(received)
     url = server.add(asks(WRONG, RIGHT))
@@ -93,6 +94,7 @@ async def test_in_langchains_own_agent(server: ScriptServer) -> None:
 
 
 async def test_in_llamaindexs_own_agent(server: ScriptServer) -> None:
+    pytest.importorskip("llama_index.llms.openai_like")
     received: list[Any] = []
     book = book_with(received)
     url = server.add(asks(WRONG, RIGHT))
@@ -109,6 +111,7 @@ async def test_in_llamaindexs_own_agent(server: ScriptServer) -> None:
 
 async def test_the_frameworks_own_tool_of_the_same_function_lets_it_through(server: ScriptServer) -> None:
     """What refuses above is our tool, and not the framework."""
+    pytest.importorskip("llama_index.llms.openai_like")
     from llama_index.core.tools import FunctionTool
 
     received: list[Any] = []
@@ -124,6 +127,7 @@ async def test_the_frameworks_own_tool_of_the_same_function_lets_it_through(serv
 
 async def test_with_openais_own_client(server: ScriptServer) -> None:
     """Plain and strict tools, as they are sent, and their calls carried out by hand."""
+    pytest.importorskip("openai")
     from openai import AsyncOpenAI
 
     received: list[Any] = []

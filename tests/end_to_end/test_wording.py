@@ -1,6 +1,7 @@
 """What we write to a model comes from one file of texts: each of its functions is marked, and so is all that is told.
 
-What remains is the content of a text that the file frames: a line on one argument, an error's own words.
+What remains is what a text quotes: an error's own words, a value. That nothing is written elsewhere, also where no run
+of this file comes by, is held by `tests/unit/test_wording.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from unified_agents import (
+    ImagePart,
     Limits,
     ModelConfig,
     ModelPolicy,
@@ -80,7 +82,13 @@ async def echo(value: str) -> str:
     return value
 
 
-TOOLS = [add, boom, busy, hang, shapeless, long, echo]
+@tool
+async def look() -> ImagePart:
+    """Show a picture."""
+    return ImagePart.from_bytes(b"no picture")
+
+
+TOOLS = [add, boom, busy, hang, shapeless, long, echo, look]
 CALLS: list[dict[str, Any]] = [
     {"name": "add", "arguments": {"a": "x", "b": 1}},
     {"name": "add", "arguments": '{"a": 1'},
@@ -94,6 +102,9 @@ CALLS: list[dict[str, Any]] = [
     {"name": "echo", "arguments": {"value": {"$call": 4}}},
     {"name": "echo", "arguments": {"value": {"$call": 99}}},
     {"name": "echo", "arguments": {"value": {"$call": 11}}},
+    {"name": "look", "arguments": {}},
+    {"name": "add", "arguments": {"a": 1, "c": 2}},
+    {"name": "echo", "arguments": {"value": {"$call": 8, "path": "/rows"}}},
 ]
 
 
@@ -155,9 +166,9 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     used: set[str] = set()
 
     def marking(name: str, function: Any) -> Any:
-        def write(*given: Any) -> str:
+        def write(*given: Any, **named: Any) -> str:
             used.add(name)
-            return str(function(*given)) + MARK
+            return str(function(*given, **named)) + MARK
 
         return write
 
@@ -179,10 +190,16 @@ async def test_all_that_is_told_is_from_the_file(
     ours = [text for text in texts if not is_result(text)]
     assert ours
     assert [text for text in ours if not text.rstrip("\n").endswith(MARK)] == []
+    lines = [line for text in ours for line in text.splitlines() if line.startswith("- ")]
+    assert [line for line in lines if not line.endswith(MARK)] == []
     if scene == "calls":
         assert len(ours) == len(CALLS) + 1  # and the syntax of references
         assert {"invalid_arguments", "unknown_tool", "tool_failed", "tool_gave_up", "tool_timed_out_again"} <= marked
         assert {"unusable_result", "cut_result", "awaited_call_failed", "no_such_call", "calls_in_a_circle"} <= marked
+        assert {"problem", "given", "of_type", "missing", "no_such_argument", "broken_json"} <= marked
+        assert {"no_json_form", "image", "nothing_at", "no_such_value"} <= marked
+        assert len(lines) >= 6
+        assert all(text.count(MARK) > 1 for text in ours if "its result cannot be shown" in text)
 
 
 @pytest.mark.parametrize("backend", [name for name in BACKENDS if "react" in variants_of(load_backend(name))])

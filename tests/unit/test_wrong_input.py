@@ -60,7 +60,7 @@ def one_line(caught: pytest.ExceptionInfo[Any]) -> str:
         ({"model": 3}, 'model: give "provider:name"'),
         ({"instructions": 3}, "instructions: give text, not 3"),
         ({"instructions": b"x"}, "instructions: give text"),
-        ({"tools": add}, r"tools: give a list, such as tools=\[search\], not <function add"),
+        ({"tools": add}, r"tools: give a list, such as tools=\[search\], not function"),
         ({"tools": tool(add)}, "tools: give a list"),
         ({"tools": "my_tools:add"}, "tools: give a list"),
         ({"tools": {"add": add}}, "tools: give a list"),
@@ -73,7 +73,10 @@ def one_line(caught: pytest.ExceptionInfo[Any]) -> str:
         ({"handling": []}, "handling: give 'unified' or 'native'"),
         ({"name": 3}, "name: give text"),
         ({"model_parameters": {"temperature": 0}}, r"model_parameters: give ModelParameters\(…\)"),
-        ({"output_type": 3}, "output_type 3 has no JSON Schema"),
+        (
+            {"output_type": 3},
+            "output_type: give a type such as a pydantic model, its module:Name, or a JSON Schema, not 3",
+        ),
         ({"output_type": {"type": "objec"}}, "output_type is no valid JSON Schema"),
         ({"selector": "bm25"}, r"selector: give a SelectConfig\(…\)"),
         ({"tool_policy": 3}, r"tool_policy: give ToolPolicy\(…\)"),
@@ -85,6 +88,29 @@ def test_an_argument_of_a_wrong_type(arguments: dict[str, Any], remedy: str) -> 
     with pytest.raises(ConfigError, match=remedy) as caught:
         create_agent(**{"model": model()} | arguments)
     one_line(caught)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model": {"name": "x", "api_key": "sk-live-SECRET"}},
+        {"model": {"name": "x", "api_key_env": "sk-live-SECRET"}},
+        {"model": {"name": "x", "provider": "sk-live-SECRET", "timeout": "sk-live-SECRET"}},
+        {"tools": {"set_env": "sk-live-SECRET"}},
+        {"tools": [{"mcp": {"command": "sk-live-SECRET", "env": ["KEY=sk-live-SECRET"]}}]},
+        {"limits": ["sk-live"]},
+    ],
+)
+def test_what_may_hold_a_secret_is_not_shown(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        create_agent(**({"model": model()} | given))
+    assert "sk-live" not in one_line(caught)
+
+
+async def test_a_description_that_cannot_be_sent_names_its_tool() -> None:
+    agent = create_agent(model=model(), tools=[tool(add, description="half a pair: \ud83d")])
+    with pytest.raises(ConfigError, match="tool 'add' cannot be sent as JSON"):
+        await agent.run("q")
 
 
 def test_arguments_of_the_right_types_are_taken() -> None:
@@ -137,7 +163,10 @@ async def test_a_run_of_what_is_no_task(task: Any, options: dict[str, Any], reme
     ("make", "told"),
     [
         (lambda: Limits(max_stepz=1), "Limits: max_stepz: unknown key; did you mean 'max_steps'?"),
-        (lambda: Limits(max_steps=0, timeout=-1), "Limits: max_steps: Input should be .*; timeout: Input should be"),
+        (
+            lambda: Limits(max_steps=0, timeout=-1),
+            "Limits: max_steps: must be at least 1; timeout: must be more than 0",
+        ),
         (
             lambda: ModelConfig(name="x", parameters={"temprature": 1}),
             "ModelConfig: parameters.temprature: unknown key; did you mean 'temperature'?",
@@ -189,6 +218,33 @@ def test_a_key_that_is_merged_in_may_be_given_again(tmp_path: Path) -> None:
     path = tmp_path / "agent.yaml"
     path.write_text("model: script:a.yaml\nlimits:\n  <<: {max_steps: 3}\n  max_steps: 4\n", encoding="utf-8")
     assert load_config(path).limits.max_steps == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("[" * 3_000, "nested too deeply", id="open"),
+        pytest.param("[" * 3_000 + "]" * 3_000, "nested too deeply", id="lists"),
+        pytest.param("model: " + "{a: " * 3_000 + "1" + "}" * 3_000, "nested too deeply", id="mappings"),
+        pytest.param("name: 2026-02-30", "not valid YAML: day ", id="a day that is none"),
+    ],
+)
+def test_a_file_that_cannot_be_built(text: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(text, encoding="utf-8")
+    for read in (load_config, create_agent, Script.load):
+        with pytest.raises(ConfigError, match=rf"agent\.yaml: .*{told}") as caught:
+            read(path)
+        one_line(caught)
+
+
+def test_what_yaml_itself_makes_of_a_value_holds(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(f"model: script:a.yaml\noutput_type: {'{a: ' * 20}yes{'}' * 20}\n", encoding="utf-8")
+    kind: Any = load_config(path).output_type
+    for _ in range(20):
+        kind = kind["a"]
+    assert kind is True
 
 
 @pytest.mark.parametrize("port", ["99999", "-1"])
@@ -262,6 +318,17 @@ async def test_a_stream_that_is_left_early_has_its_result() -> None:
     assert _status(events.result) == "cancelled"
     assert events.result is not None
     assert all(span.end is not None for span in events.result.trace.walk())
+
+
+async def test_a_stream_is_entered_once() -> None:
+    agent = create_agent(model=model())
+    before = asyncio.all_tasks()
+    entered = agent.stream("q")
+    async with entered:
+        with pytest.raises(UnifiedAgentsError, match="a stream is entered once"):
+            await entered.__aenter__()
+    assert asyncio.all_tasks() == before
+    await agent.aclose()
 
 
 async def test_a_stream_to_its_end_is_no_cancel() -> None:

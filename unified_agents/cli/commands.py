@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 from collections.abc import Coroutine
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
 from unified_agents.agent import create_agent
 from unified_agents.cli import tools
-from unified_agents.cli.endings import FAILED, INTERRUPTED, LIMIT, USAGE, interrupted, say, stop
+from unified_agents.cli.consoles import console
+from unified_agents.cli.endings import FAILED, LIMIT, USAGE, Interrupted, put, say, stop
 from unified_agents.config import Variant
 from unified_agents.errors import RunError, UnifiedAgentsError
+from unified_agents.importing import import_from
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.run.result import RunResult
 
@@ -32,8 +33,25 @@ _EXIT_CODES = (
     "With --json, standard output has one object: the result, or what went wrong under the key `error`."
 )
 
+
+class _Commands(TyperGroup):
+    """Lets an interrupt of any command through to `main`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for.
+
+        Raises:
+            Interrupted: the user interrupted it.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+
 app = typer.Typer(
     name="unified-agents",
+    cls=_Commands,
     help=f"One agent interface over several frameworks, and proof of where they differ.\n\n{_EXIT_CODES}",
     no_args_is_help=True,
     add_completion=False,
@@ -43,7 +61,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"unified-agents {version('unified-agents')}\n")
+        put(f"unified-agents {version('unified-agents')}\n")
         raise typer.Exit
 
 
@@ -70,14 +88,14 @@ def run(
 ) -> None:
     """Run one task with the agent of a YAML file, and print its answer.
 
-    Tools named in the file as module:name are looked up on the Python path and in the current folder.
+    Tools named in the file as module:name are looked up beside it, in the current folder and on the Python path.
     """
-    sys.path.insert(0, str(Path.cwd()))
+    import_from(file.parent, Path.cwd())
     result = _awaited(_run(file, task, backend, model, variant), as_json=as_json)
     if as_json:
-        sys.stdout.write(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
+        put(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
     elif result.output is not None:
-        sys.stdout.write(result.output + "\n")
+        put(result.output + "\n")
     if result.status == "limit":
         say(result.errors[-1].message)
         raise typer.Exit(LIMIT)
@@ -112,14 +130,14 @@ def backends(
             }
             for info in infos
         ]
-        sys.stdout.write(json.dumps(rows) + "\n")
+        put(json.dumps(rows) + "\n")
         return
     table = Table("backend", "state", "brought by", "packages")
     for info in infos:
         packages = ", ".join(f"{name} {found}" for name, found in info.requires.items())
         state = "ready" if info.installed else f"not installed; run: {info.remedy}"
         table.add_row(info.name, escape(state), f"{info.distribution} {info.version}", packages)
-    Console().print(table)
+    console().print(table)
 
 
 app.add_typer(tools.app)
@@ -131,12 +149,9 @@ for _command in entry_points(group="unified_agents.commands"):
 def _awaited(work: Coroutine[Any, Any, RunResult], *, as_json: bool) -> RunResult:
     try:
         return asyncio.run(work)
-    except KeyboardInterrupt:
-        interrupted(as_json=as_json)
-        raise typer.Exit(INTERRUPTED) from None
     except RunError as error:
         if as_json and error.result is not None:
-            sys.stdout.write(json.dumps(error.result.to_dict(), ensure_ascii=False) + "\n")
+            put(json.dumps(error.result.to_dict(), ensure_ascii=False) + "\n")
         stop(error, FAILED, as_json=as_json and error.result is None)
     except UnifiedAgentsError as error:
         stop(error, USAGE, as_json=as_json)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
-from unified_agents.cli.endings import USAGE, tell
+from unified_agents.cli.endings import INTERRUPTED, USAGE, Interrupted, claim_standard_output, tell
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command that was asked for, and exit with its code."""
     as_json = "--json" in sys.argv[1:]
+    if as_json and "--help" not in sys.argv[1:]:
+        claim_standard_output()
+    try:
+        app = _commands(as_json=as_json)
+        sys.exit(_run_for_a_script(app) if as_json else app())
+    except (KeyboardInterrupt, Interrupted) as error:
+        tell("cancelled", KeyboardInterrupt.__name__, f"interrupted{error}", as_json=as_json)
+        sys.exit(INTERRUPTED)
+
+
+def _commands(*, as_json: bool) -> Any:
     try:
         from unified_agents.cli.commands import app  # noqa: PLC0415  # the `cli` extra may be missing
     except ModuleNotFoundError as error:
@@ -19,18 +30,17 @@ def main() -> None:
         message = "the command line is not installed; run: pip install 'unified-agents[cli]'"
         tell("usage", type(error).__name__, message, as_json=as_json)
         sys.exit(USAGE)
-    if as_json:
-        _run_for_a_script(app)
-    app()
+    return app
 
 
-def _run_for_a_script(app: Any) -> None:
+def _run_for_a_script(app: Any) -> int | None:
     from typer import BadParameter  # noqa: PLC0415  # the `cli` extra may be missing
 
-    wrong_usage: Any = BadParameter.__bases__  # typer exports no name for it
+    # The base UsageError stands in click, or in typer's own copy of it, by typer's version: no import fits both.
+    wrong_usage: Any = BadParameter.__bases__
     try:
-        code = app(standalone_mode=False)
+        code: int | None = app(standalone_mode=False)
     except wrong_usage as error:
         tell("usage", type(error).__name__, error.format_message(), as_json=True)
-        code = USAGE
-    sys.exit(code)
+        return USAGE
+    return code

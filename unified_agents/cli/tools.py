@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -14,9 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from unified_agents.cli.endings import FAILED, USAGE, say, stop
+from unified_agents.cli import consoles
+from unified_agents.cli.endings import FAILED, USAGE, claim_standard_output, put, say, stop
 from unified_agents.config import Handling
 from unified_agents.errors import UnifiedAgentsError
+from unified_agents.importing import import_from
 from unified_agents.tools.catalogue import Catalogue, load_catalogue
 from unified_agents.tools.checking import FidelityReport, StrictFidelity, Threshold, ToolFidelity, check_tools
 from unified_agents.tools.fidelity import SchemaChange
@@ -71,7 +74,7 @@ def check(
         *(row for row in report.strict or () if row.is_worse_than(fail_on)),
     ]
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(report, worse), ensure_ascii=False) + "\n")
+        put(json.dumps(_as_json(report, worse), ensure_ascii=False) + "\n")
     else:
         _print(report)
     if worse:
@@ -85,7 +88,9 @@ def serve(
     port: Annotated[int, typer.Option(help="For http, on the loopback interface only; 0 takes a free one.")] = 8000,
 ) -> None:
     """Serve the tools as an MCP server, so that any stack can use them, until it is interrupted."""
-    with _opened(catalogue) as found:
+    with contextlib.redirect_stdout(sys.stderr):  # a client reads standard output, also what modules print on import
+        opened = _opened(catalogue)
+    with opened as found:
         try:
             from unified_agents.tools.mcp_server import serve as serve_tools  # noqa: PLC0415  # its SDK is an extra
 
@@ -94,10 +99,12 @@ def serve(
             raise typer.Exit from None
         except UnifiedAgentsError as error:
             stop(error, USAGE)
+        finally:
+            claim_standard_output()  # given back to us: what is printed from here on is not for the client either
 
 
 def _opened(place: str, *, as_json: bool = False) -> Catalogue:
-    sys.path.insert(0, str(Path.cwd()))
+    import_from(Path(place).parent, Path.cwd())
     try:
         return load_catalogue(place)
     except UnifiedAgentsError as error:
@@ -119,7 +126,7 @@ def _named(row: ToolFidelity | StrictFidelity) -> dict[str, str]:
 
 
 def _print(report: FidelityReport) -> None:
-    console = Console()
+    console = consoles.console()
     summary = Table("backend", "handling", "tools", "lost", "added", "changed", "refused")
     for backend, handling in report.stacks():
         rows = [row for row in report.tools if (row.backend, row.handling) == (backend, handling)]

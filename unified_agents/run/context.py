@@ -12,6 +12,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -48,11 +49,19 @@ class Cancelled(Exception):  # noqa: N818  # a cause of ending, never raised
 
 @dataclass(slots=True, eq=False)
 class RunningCall:
-    """The tool call that the current code runs in, and its span."""
+    """The tool call that the current code runs in.
+
+    Attributes:
+        run: Its run.
+        call: The call.
+        span: Its span.
+        left_behind: A thread's work that was given up and holds a resource which the call would need again.
+    """
 
     run: Run
     call: Call
     span: OpenSpan
+    left_behind: Future[Any] | None = None
 
 
 Interval = tuple[float, float]

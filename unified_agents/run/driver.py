@@ -147,7 +147,7 @@ async def _last_answer(run: Run, loop: Loop) -> str | None:
 
 def _finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> RunResult:
     status = _status(run)
-    for name in run.native_threads.values():
+    for name in list(run.native_threads.values()):  # at once: threads that end take themselves out
         run.abandon("of the framework", name)
     run.errors.extend(run.abandoned)
     if isinstance(run.cause, RunError):

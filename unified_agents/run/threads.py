@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
+from unified_agents import wording
+
 P = ParamSpec("P")
 T = TypeVar("T")
 OnAbandoned: TypeAlias = Callable[[str, "Future[Any]"], None]
@@ -171,4 +173,4 @@ def _contained(function: Callable[[], T]) -> T:
         return function()
     except (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
         # A future cannot carry the first, and the others would end the event loop.
-        raise RuntimeError(f"the tool raised {type(error).__name__}") from error
+        raise RuntimeError(wording.tool_raised(type(error).__name__)) from error

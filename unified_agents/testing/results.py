@@ -87,6 +87,16 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert told.startswith("Error in tool 'give': its result cannot be shown:")
         assert [error.kind for error in result.errors] == ["tool_error"]
 
+    @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
+    async def test_a_number_that_json_cannot_say(self, bench: Bench, is_async: bool) -> None:
+        """NaN and infinities are a failure of the tool, told with their place; never a silent `null`."""
+        tools = [_giving({"rows": [{"price": float("nan"), "note": None}]}, is_async=is_async)]
+        stage = bench.stage(calls(call("give")), say("Done."), tools=tools)
+        result = await stage.completes()
+        [told] = stage.told()
+        assert "has no JSON form: NaN at /rows/0/price" in told
+        assert [error.kind for error in result.errors] == ["tool_error"]
+
     @either_way
     async def test_images_in_a_user_message(self, bench: Bench, stream: bool) -> None:
         """They follow the tool messages of their step, in call order, in each request; none is in the conversation."""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from unified_agents import wording
 from unified_agents.errors import InvalidInputError, ToolDefinitionError, ToolFailedError, native_name
 from unified_agents.messages import JsonObject
-from unified_agents.tools.problems import pydantic_problems, schema_problems, shortened, shown
+from unified_agents.tools.problems import place, pydantic_problems, schema_problems, shortened, shown
 from unified_agents.tools.schema import Docs, object_schema, with_descriptions
 from unified_agents.tools.signature import EXTRA, Signature, context_parameters
 
@@ -70,7 +71,7 @@ class FunctionArguments:
         except ValidationError as error:
             built = self._second_try(given, error)
         except Exception as error:  # a validator of the user's own types may raise anything
-            raise self._broken(error) from error
+            raise broken_validator(self._tool, error) from error
         values = built.__dict__
         arguments = {name: values[field] for field, name in self._fields}
         return arguments | values["extra"] if self._signature.open else arguments
@@ -80,9 +81,7 @@ class FunctionArguments:
         known = self._signature.schema["properties"]
         extra = {name: value for name, value in given.items() if name not in known}
         if closed := extra.keys() & self._signature.closed:
-            raise invalid(
-                self._tool, tuple(f"{name}: {shown(extra[name])} given, not allowed" for name in sorted(closed))
-            )
+            raise invalid(self._tool, tuple(_hidden(name, extra[name]) for name in sorted(closed)))
         return {name: value for name, value in given.items() if name in known} | {EXTRA: extra}
 
     def _second_try(self, given: JsonObject, error: ValidationError) -> Any:
@@ -94,17 +93,11 @@ class FunctionArguments:
             except ValidationError as second:
                 error = second
             except Exception as broken:  # as above
-                raise self._broken(broken) from broken
+                raise broken_validator(self._tool, broken) from broken
         faults = error.errors(include_url=False)
         if self._signature.open:
             given = {name: value for name, value in given.items() if name != EXTRA} | given[EXTRA]
         raise invalid(self._tool, pydantic_problems(faults, given, self._signature.schema["properties"])) from error
-
-    def _broken(self, error: Exception) -> ToolFailedError:
-        return ToolFailedError(
-            f"tool {self._tool!r}: a validator of its argument types raised {type(error).__name__}: {error}",
-            native_type=native_name(error),
-        )
 
 
 class SchemaArguments:
@@ -140,7 +133,7 @@ class SchemaArguments:
         """Keyword arguments from JSON text; see `Tool.validate`."""
         given = parse_object(text, self._tool)
         if not self._is_valid(given):
-            raise invalid(self._tool, schema_problems(self._errors(given), self._schema["properties"]))
+            raise invalid(self._tool, schema_problems(self._errors(given), self._schema["properties"], self._schema))
         return given
 
 
@@ -159,16 +152,26 @@ def parse_object(text: str, tool: str) -> JsonObject:
         if isinstance(value, dict) and (text.count(":") != len(value) or _PERHAPS_INFINITE.search(text)):
             _CAREFUL.decode(text)
     except (ValueError, TypeError) as error:
-        reason = "half a surrogate pair" if isinstance(error, TypeError) else str(error)
-        raise invalid(tool, (f"arguments: {shortened(text)} given, must be a JSON object: {reason}",)) from error
+        reason = wording.half_a_pair() if isinstance(error, TypeError) else str(error)
+        raise invalid(tool, (wording.broken_json(shortened(text), reason),)) from error
     if not isinstance(value, dict):
-        raise invalid(tool, (f"arguments: {shown(value)} given, must be an object",))
+        problem = wording.problem(wording.ALL_ARGUMENTS, wording.given(shown(value)), wording.of_type(["object"]))
+        raise invalid(tool, (problem,))
     return value
 
 
 def invalid(tool: str, problems: tuple[str, ...]) -> InvalidInputError:
     """The error for these problems."""
-    return InvalidInputError(f"invalid arguments for tool {tool!r}: {'; '.join(problems)}", problems=problems)
+    return InvalidInputError(wording.problems_in_one_line(tool, problems), problems=problems)
+
+
+def broken_validator(tool: str, error: Exception) -> ToolFailedError:
+    """The error for a validator of the tool's own types that raised what no validator should."""
+    return ToolFailedError(wording.validator_broke(tool, error), native_type=native_name(error))
+
+
+def _hidden(name: str, value: object) -> str:
+    return wording.problem(place((name,)), wording.given(shown(value)), wording.not_allowed())
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
@@ -176,14 +179,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {shown(twice)} is given twice")
+        raise ValueError(wording.key_given_twice(shown(twice)))
     return value
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise ValueError(f"the number {text:.40} is out of range")
+        raise ValueError(wording.number_out_of_range(text))
     return value
 
 

@@ -12,13 +12,14 @@ An entry is a tool, a typed function, `module:name`, or a source of many tools:
 from __future__ import annotations
 
 import fnmatch
+import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from unified_agents.config import ToolSource, load_tools, parse_config
+from unified_agents.config import Settings, ToolSource, load_tools, parse_config
 from unified_agents.errors import ConfigError
 from unified_agents.importing import import_module, import_named
 from unified_agents.run.background import run_in_background
@@ -63,8 +64,10 @@ class Openable(Protocol):
         """
 
 
-ToolLike: TypeAlias = Tool | Callable[..., Any] | str | ToolSource | Openable
+ToolLike: TypeAlias = Tool | Callable[..., Any] | str | ToolSource | Mapping[str, Any] | Openable
 """What an agent may be given as tools."""
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
 
 _CLOSEST = 3
 
@@ -155,8 +158,8 @@ def read_entries(place: str | Path) -> Sequence[ToolLike]:
 def _fill(catalogue: Catalogue, entries: Iterable[ToolLike]) -> None:
     tools: dict[str, Tool] = {}
     origins: dict[str, str] = {}
-    for entry in entries:
-        origin, found = _read(entry, catalogue)
+    for number, entry in enumerate(entries, 1):
+        origin, found = _read(_as_source(entry, number), catalogue)
         for tool in found:
             if tool.name in tools:
                 raise _collision(tool.name, origins[tool.name], origin)
@@ -173,6 +176,10 @@ def _collision(name: str, first: str, second: str) -> ConfigError:
     )
 
 
+def _as_source(entry: ToolLike, number: int) -> ToolLike:
+    return parse_config(ToolSource, entry, f"tools: entry {number}") if isinstance(entry, Mapping) else entry
+
+
 def _read(entry: ToolLike, catalogue: Catalogue) -> tuple[str, Iterable[Tool]]:
     """Where an entry's tools come from, in words, and the tools."""
     if isinstance(entry, str):
@@ -181,6 +188,9 @@ def _read(entry: ToolLike, catalogue: Catalogue) -> tuple[str, Iterable[Tool]]:
         origin, tools = _of_source(entry, catalogue)
         return origin, _filtered(entry, tools, origin)
     if not isinstance(entry, Tool) and isinstance(entry, Openable):
+        if inspect.iscoroutinefunction(entry.open):
+            name = type(entry).__name__
+            raise ConfigError(f"tools: give the config of the {name}, or what `await connection.open()` returns")
         return _opened(entry, catalogue)
     return "the tools given in Python", [as_tool(entry)]
 
@@ -189,13 +199,19 @@ def _of_source(entry: ToolSource, catalogue: Catalogue) -> tuple[str, Sequence[T
     if entry.mcp is not None:
         from unified_agents.tools.mcp import McpServerConfig  # noqa: PLC0415  # its SDK is an extra
 
-        return _opened(parse_config(McpServerConfig, entry.mcp, "tools: mcp"), catalogue)
+        return _opened(_settings(McpServerConfig, entry.mcp, "tools: mcp"), catalogue)
     if entry.openapi is not None:
         from unified_agents.tools.openapi import OpenApiConfig  # noqa: PLC0415  # only who has a document pays for it
 
-        return _opened(parse_config(OpenApiConfig, entry.openapi, "tools: openapi"), catalogue)
+        return _opened(_settings(OpenApiConfig, entry.openapi, "tools: openapi"), catalogue)
     name = entry.python or ""
     return name, _named(name) if ":" in name else _of_module(import_module(name, "tools"))
+
+
+def _settings(kind: type[SettingsT], given: Mapping[str, Any] | Settings, where: str) -> SettingsT:
+    if isinstance(given, Settings) and not isinstance(given, kind):
+        raise ConfigError(f"{where}: give {kind.__name__}(…), or a mapping of its keys, not {type(given).__name__}")
+    return given if isinstance(given, kind) else parse_config(kind, given, where)
 
 
 def _opened(settings: Openable, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:

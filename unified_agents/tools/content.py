@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Iterator, Mapping, Sequence, Set
 from decimal import Decimal
 from pathlib import PurePath
@@ -15,9 +16,11 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from unified_agents import wording
 from unified_agents.errors import ToolFailedError, native_name
 from unified_agents.spelling import encodable
+from unified_agents.tools.json_form import not_finite, unfit_key
 from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+_NULL = b"null"
 _INT64 = range(-(2**63), 2**64)
 _DEEPEST = 200
 _PARTS = (TextPart, ImagePart, FilePart)
@@ -73,23 +76,26 @@ def to_text(value: object) -> str:
     """A tool's result as text: a string as it is, anything else as compact JSON.
 
     None is `null`. Pydantic models, dataclasses, enums, dates, sets (sorted by their JSON), decimals and paths have
-    their usual JSON form; NaN and infinities are `null`; keys that are no strings become strings. Half a surrogate
-    pair in a string becomes U+FFFD, because it cannot be sent. Images and files are told by what they are.
+    their usual JSON form; keys that are numbers, dates, enums and the like become strings. Half a surrogate pair in a
+    string becomes U+FFFD, because it cannot be sent. Images and files are told by what they are.
+
+    NaN and infinities have no JSON form, and `null` would say something else: they are refused.
 
     Raises:
-        ToolFailedError: the value, or something within it, has no JSON form; the message names the type.
+        ToolFailedError: the value, or something within it, has no JSON form; the message says what, and where.
     """
     if isinstance(value, str):
         return encodable(str.__str__(value))
     if (parts := _items(value)) is not None:
         return to_content(parts, None)[0]
     try:
-        return _dump(value).decode()
+        text = _dump(value)
+        if _NULL in text and (found := not_finite(value, _plain)) is not None:  # so does orjson write NaN
+            raise ValueError(found)
+        return text.decode()
     except (TypeError, ValueError, RecursionError, PydanticSerializationError) as error:
-        raise ToolFailedError(
-            f"the tool's result has no JSON form: {_reason(error)}; return text or JSON-like values",
-            native_type=native_name(error),
-        ) from error
+        reason = unfit_key(value, _plain, error) or _reason(error)
+        raise ToolFailedError(wording.no_json_form(reason), native_type=native_name(error)) from error
 
 
 def _dump(value: object) -> bytes:
@@ -109,8 +115,11 @@ def _reason(error: BaseException) -> str:
 
 def _plain(value: object) -> Any:
     """One step towards what orjson knows."""
+    if inspect.iscoroutine(value):
+        value.close()  # nobody will await it, and Python would complain later, somewhere else
+        raise TypeError(wording.is_not_json(type(value).__name__))
     if isinstance(value, bytes | bytearray | memoryview | Iterator):
-        raise TypeError(f"{type(value).__name__} is not JSON")
+        raise TypeError(wording.is_not_json(type(value).__name__))
     if isinstance(value, _PARTS):
         return value.as_text()
     if isinstance(value, BaseModel):
@@ -123,13 +132,13 @@ def _plain(value: object) -> Any:
         return list(value)
     if isinstance(value, Decimal | PurePath):
         return str(value)
-    return to_jsonable_python(value, inf_nan_mode="null")
+    return to_jsonable_python(value, inf_nan_mode="constants")
 
 
 def _wide(value: object, depth: int) -> Any:
     """A copy in which integers beyond 64 bits are JSON text already, and each string can be encoded."""
     if depth > _DEEPEST:
-        raise ValueError("it is nested too deeply, or holds itself")
+        raise ValueError(wording.too_deep())
     if isinstance(value, str):
         return encodable(str.__str__(value))
     if isinstance(value, int):

@@ -7,6 +7,7 @@ import functools
 import inspect
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from typing import Any
@@ -16,7 +17,7 @@ from unified_agents.errors import ToolFailedError, ToolTimeoutError, native_name
 from unified_agents.messages import JsonObject
 from unified_agents.run.context import RunningCall
 from unified_agents.run.threads import DaemonThreads
-from unified_agents.tools.definition import Tool
+from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.turns import Turn
 from unified_agents.tracing.live import OpenSpan
 
@@ -25,11 +26,21 @@ logger = logging.getLogger("unified_agents.tools")
 LONGEST_STEP = 0.5
 """Seconds for which a coroutine may keep the event loop before somebody is told."""
 
-_threads = DaemonThreads()
+
+async def take_turn(tool: Tool) -> Turn:
+    """Wait until the resource that an exclusive tool names is free, and take it; whoever gets the turn gives it back.
+
+    Raises:
+        ToolFailedError: whoever holds it was given up, and did not end within the tool's own timeout.
+    """
+    turn = Turn(tool.options.exclusive or tool.name)
+    if not await turn.take(tool.timeout):
+        raise ToolFailedError(wording.turn_not_given(tool.name, turn.name, tool.timeout or 0.0))
+    return turn
 
 
 async def attempt(running: RunningCall, tool: Tool, arguments: JsonObject, text: str, turn: Turn | None = None) -> Any:
-    """Run a tool once.
+    """Run a tool once, for a run.
 
     Args:
         running: The call.
@@ -46,39 +57,110 @@ async def attempt(running: RunningCall, tool: Tool, arguments: JsonObject, text:
         ToolFailedError: it raised.
         asyncio.CancelledError: the run has ended.
     """
-    run, call = running.run, running.call
-
-    def abandoned(thread: str, ended: Future[Any]) -> None:
-        run.abandon(call.name, thread)
-        if turn is not None:
-            turn.keep_until(ended)
-
     attached = _attach(running.span)
     try:
-        async with asyncio.timeout(tool.timeout) as clock:
-            if tool.options.isolate is not None:
-                from unified_agents.tools.isolation import in_process  # noqa: PLC0415  # only who isolates pays for it
-
-                return await in_process(run, call, tool, text)
-            if tool.is_async:
-                return await _watched(tool.handler(**arguments), running)
-            value = await _threads.call(functools.partial(tool.handler, **arguments), abandoned)
-            return await _watched(value, running) if inspect.isawaitable(value) else value
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if run.shut or (task is not None and task.cancelling()):
-            raise
-        raise _failed(tool, error) from error  # something inside the tool was cancelled, not the tool
-    except TimeoutError as error:
-        if clock.expired() and tool.timeout is not None:
-            raise ToolTimeoutError(wording.tool_timed_out(tool.name, tool.timeout)) from error
-        raise _failed(tool, error) from error
-    except ToolFailedError:
-        raise  # the handler has said itself what the model shall read
-    except (Exception, SystemExit) as error:
-        raise _failed(tool, error) from error
+        return await _OfRun(running, tool, arguments, text, turn).result()
     finally:
         attached()
+
+
+class Attempt(ABC):
+    """One attempt of a call, whoever makes it.
+
+    Args:
+        tool: What to run.
+        arguments: For its handler, as keywords.
+        asked: For a process of its own: the arguments as JSON text, or as values where there is only a schema.
+        turn: What it holds meanwhile; a thread that is given up keeps it until it ends.
+    """
+
+    __slots__ = ("_arguments", "_asked", "_tool", "_turn")
+    threads = DaemonThreads()
+
+    def __init__(self, tool: Tool, arguments: JsonObject, asked: JsonObject | str, turn: Turn | None) -> None:
+        self._tool = tool
+        self._arguments = arguments
+        self._asked = asked
+        self._turn = turn
+
+    async def result(self) -> Any:
+        """What the handler returns.
+
+        Raises:
+            ToolTimeoutError: it took too long.
+            ToolFailedError: it raised.
+            asyncio.CancelledError: the caller was cancelled, or the attempt is over.
+        """
+        tool = self._tool
+        try:
+            async with asyncio.timeout(tool.timeout) as clock:
+                return await self._value()
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if self.is_over() or (task is not None and task.cancelling()):
+                raise
+            raise _failed(tool, error) from error  # something inside the tool was cancelled, not the tool
+        except TimeoutError as error:
+            if clock.expired() and tool.timeout is not None:
+                raise ToolTimeoutError(wording.tool_timed_out(tool.name, tool.timeout)) from error
+            raise _failed(tool, error) from error
+        except ToolFailedError:
+            raise  # the handler has said itself what the model shall read
+        except (Exception, SystemExit) as error:
+            raise _failed(tool, error) from error
+
+    async def _value(self) -> Any:
+        tool = self._tool
+        if tool.options.isolate is not None:
+            from unified_agents.tools.isolation import in_process  # noqa: PLC0415  # only who isolates pays for it
+
+            return await in_process(tool, self._asked, self.context())
+        if tool.is_async:
+            return await self.watched(tool.handler(**self._arguments))
+        value = await self.threads.call(functools.partial(tool.handler, **self._arguments), self.abandoned)
+        return await self.watched(value) if inspect.isawaitable(value) else value
+
+    @abstractmethod
+    def context(self) -> ToolContext:
+        """What the tool may know of its call in a process of its own."""
+
+    def abandoned(self, thread: str, ended: Future[Any]) -> None:
+        """Note that a thread was given up, and runs on until `ended`."""
+        if self._turn is not None:
+            self._turn.keep_until(ended)
+
+    def watched(self, work: Awaitable[Any]) -> Awaitable[Any]:
+        """The work, as it is awaited."""
+        return work
+
+    def is_over(self) -> bool:
+        """Whether a cancel ends the attempt, whatever it comes from."""
+        return False
+
+
+class _OfRun(Attempt):
+    __slots__ = ("_running",)
+
+    def __init__(self, running: RunningCall, tool: Tool, arguments: JsonObject, text: str, turn: Turn | None) -> None:
+        received = running.call.received if tool.is_schema_only else None
+        super().__init__(tool, arguments, text if received is None else received, turn)
+        self._running = running
+
+    def context(self) -> ToolContext:
+        run, call = self._running.run, self._running.call
+        return ToolContext(run_id=run.id, call_id=call.id, step=call.step, tool=self._tool.name)
+
+    def abandoned(self, thread: str, ended: Future[Any]) -> None:
+        self._running.run.abandon(self._running.call.name, thread)
+        super().abandoned(thread, ended)
+        if self._turn is not None:
+            self._running.left_behind = ended
+
+    def watched(self, work: Awaitable[Any]) -> Awaitable[Any]:
+        return _watched(work, self._running)
+
+    def is_over(self) -> bool:
+        return self._running.run.shut
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:

@@ -11,12 +11,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from unified_agents import wording
 from unified_agents.errors import BackendBrokenError, ToolDefinitionError, ToolFailedError
+from unified_agents.messages import JsonObject
 
 if TYPE_CHECKING:
     from unified_agents.tools.definition import Tool
 
 GROUP = "unified_agents.converters"
 """Entry points: the name is a framework's top-level module, the value a `Converter`."""
+
+QUERY: JsonObject = {
+    "type": "object",
+    "properties": {"query": {"type": "string", "description": wording.QUERY}},
+    "required": ["query"],
+    "additionalProperties": False,
+}
+"""The arguments of a retriever and of a query engine, as JSON Schema."""
+RETRIEVES = wording.RETRIEVES
+"""What the model is told of a retriever that says nothing of itself."""
+ANSWERS = wording.ANSWERS
+"""What it is told of a query engine."""
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -93,6 +106,11 @@ def refuse(value: object, remedy: str) -> ToolDefinitionError:
 def told_error(tool: str, text: str) -> ToolFailedError:
     """The error for a framework's tool that told one as its result: the model reads the same text."""
     return ToolFailedError(wording.foreign_tool_error(tool, text))
+
+
+def refuse_command(tool: str, what: str, framework: str) -> ToolFailedError:
+    """The error for a framework's tool that gave an order to its framework, in the place of a result."""
+    return ToolFailedError(wording.foreign_command(tool, what, framework))
 
 
 @functools.cache

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
+from unified_agents import wording
 from unified_agents.errors import ConfigError
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -75,7 +76,7 @@ async def refuse_private(url: str, *, where: str) -> None:
     except socket.gaierror:
         return
     except PrivateAddressError as error:
-        raise ConfigError(f"{where}: {error}: set allow_private: true to allow it") from error
+        raise ConfigError(f"{where}: {wording.allow_private(str(error))}") from error
 
 
 async def public_addresses(host: str, port: int | None) -> list[str]:
@@ -92,5 +93,5 @@ async def public_addresses(host: str, port: int | None) -> list[str]:
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     private = sorted(address for address in addresses if not is_public(address))
     if private:
-        raise PrivateAddressError(f"{host} stands for {private[0]}, this machine or a private network")
+        raise PrivateAddressError(wording.stands_for_private(host, private[0]))
     return addresses

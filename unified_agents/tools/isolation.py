@@ -16,8 +16,6 @@ import orjson
 from unified_agents import wording
 from unified_agents.errors import RateLimited, ToolFailedError, Transient
 from unified_agents.messages import JsonObject
-from unified_agents.run.calls import Call
-from unified_agents.run.context import Run
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.isolated import LENGTH, find_handler
 
@@ -31,14 +29,14 @@ _DIE = 5.0
 """Seconds after which a killed process is not waited for any more; it may hang in a call of the system's."""
 
 
-async def in_process(run: Run, call: Call, tool: Tool, text: str) -> str:
+async def in_process(tool: Tool, arguments: JsonObject | str, context: ToolContext) -> str:
     """Carry out a call in a new process, which is gone when this returns or raises.
 
     Args:
-        run: The run.
-        call: The call, with the arguments that were accepted.
         tool: What to run.
-        text: The arguments as JSON text.
+        arguments: The arguments as JSON text, of which the handler's types are built there; or as values, which its
+            handler takes as they are.
+        context: What the tool may know of the call. Progress that it reports is told nobody.
 
     Returns:
         The result's text.
@@ -48,7 +46,7 @@ async def in_process(run: Run, call: Call, tool: Tool, text: str) -> str:
             asks to be tried again, that is its cause.
     """
     _check(tool)
-    asked = orjson.dumps(_question(run, call, tool, text))
+    asked = orjson.dumps(_question(tool, arguments, context))
     async with _started() as process:
         process.write(LENGTH.pack(len(asked)) + asked)
         answer = await process.answer()
@@ -72,17 +70,17 @@ def _check(tool: Tool) -> None:
         raise ToolFailedError(wording.tool_not_importable(tool.name, where))
 
 
-def _question(run: Run, call: Call, tool: Tool, text: str) -> JsonObject:
+def _question(tool: Tool, arguments: JsonObject | str, context: ToolContext) -> JsonObject:
     return {
         "module": tool.handler.__module__,
         "qualname": tool.handler.__qualname__,
         "tool": tool.name,
-        "arguments": call.received if tool.is_schema_only else text,
+        "arguments": arguments,
         "coercion": tool.coercion,
         "context": list(tool.arguments_for({}, _NO_CONTEXT)),
-        "run_id": run.id,
-        "call_id": call.id,
-        "step": call.step,
+        "run_id": context.run_id,
+        "call_id": context.call_id,
+        "step": context.step,
     }
 
 

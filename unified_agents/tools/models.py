@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
-from unified_agents.errors import ToolDefinitionError, ToolFailedError, native_name
+from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
-from unified_agents.tools.arguments import invalid, is_whole, parse_object, whole_numbers
+from unified_agents.tools.arguments import broken_validator, invalid, is_whole, parse_object, whole_numbers
 from unified_agents.tools.problems import pydantic_problems
 from unified_agents.tools.schema import Docs, model_schema
 from unified_agents.tools.signature import ToolContext, context_parameters, is_async
@@ -58,10 +58,7 @@ class ModelArguments:
             problems = pydantic_problems(error.errors(include_url=False), given, self._schema["properties"])
             raise invalid(self._tool, problems) from error
         except Exception as error:  # a validator of the user's own may raise anything
-            raise ToolFailedError(
-                f"tool {self._tool!r}: a validator of its argument types raised {type(error).__name__}: {error}",
-                native_type=native_name(error),
-            ) from error
+            raise broken_validator(self._tool, error) from error
         return {name: value for name, value in given.items() if name in self._schema["properties"] or not self._drops}
 
 

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from unified_agents import wording
 from unified_agents.messages import JsonObject
 
 USER_IMAGES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/webp", "image/gif"})
@@ -93,7 +94,7 @@ class ImagePart(_Data):
 
     def as_text(self) -> str:
         """What is told where only text is taken."""
-        return f"[image {self.mime_type}, {_amount(self.size)}]"
+        return wording.image(self.mime_type, self.size)
 
 
 class FilePart(_Data):
@@ -123,14 +124,8 @@ class FilePart(_Data):
 
     def as_text(self) -> str:
         """What is told where only text is taken."""
-        return f"[file {self.name}, {self.mime_type}, {_amount(self.size)}]"
+        return wording.file(self.name, self.mime_type, self.size)
 
 
 Part: TypeAlias = TextPart | ImagePart | FilePart
 """What a tool may return, by itself or in a list with texts, beside everything that has a JSON form."""
-
-
-def _amount(size: int) -> str:
-    if size < 1_000:
-        return f"{size} bytes"
-    return f"{size / 1_000:.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from unified_agents import wording
+from unified_agents.messages import JsonObject
+
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError as SchemaError
     from pydantic_core import ErrorDetails
@@ -16,28 +19,6 @@ _LINES = 20
 _LINE = 600
 _PLAIN_KEY = re.compile(r"[\w$-]{1,64}")
 
-_TYPES = {
-    "integer": "an integer",
-    "number": "a number",
-    "string": "a string",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "an object",
-    "null": "null",
-}
-_RULES = {
-    "minimum": "must be at least {}",
-    "exclusiveMinimum": "must be greater than {}",
-    "maximum": "must be at most {}",
-    "exclusiveMaximum": "must be less than {}",
-    "multipleOf": "must be a multiple of {}",
-    "minLength": "must have at least {} characters",
-    "maxLength": "must have at most {} characters",
-    "minItems": "must have at least {} items",
-    "maxItems": "must have at most {} items",
-    "pattern": "must match {}",
-    "format": "must be a valid {}",
-}
 _PYDANTIC_TYPES = {
     "int_type": "integer",
     "int_from_float": "integer",
@@ -85,7 +66,7 @@ def shortened(text: str) -> str:
 
 
 def _one_line(text: str, longest: int) -> str:
-    return " ".join((text if len(text) <= longest else f"{text[: longest - 1]}…").splitlines())
+    return " ".join((text if len(text) <= longest else text[: longest - 1] + wording.CUT_MARK).splitlines())
 
 
 def pydantic_problems(errors: Sequence[ErrorDetails], arguments: object, known: Iterable[str]) -> tuple[str, ...]:
@@ -99,19 +80,20 @@ def pydantic_problems(errors: Sequence[ErrorDetails], arguments: object, known: 
     return _limited(_lines(_pydantic_fault(error, arguments, known) for error in errors))
 
 
-def schema_problems(errors: Iterable[SchemaError], known: Iterable[str]) -> tuple[str, ...]:
-    """Lines for the errors of jsonschema-rs, whose messages must have been masked with `it`.
+def schema_problems(errors: Iterable[SchemaError], known: Iterable[str], schema: JsonObject) -> tuple[str, ...]:
+    """Lines for the errors of jsonschema-rs, whose messages should have been masked with `it`.
 
     Args:
         errors: From `iter_errors`.
         known: The arguments that there are.
+        schema: What they were validated by.
     """
-    return _limited(line for error in errors for line in _lines(_schema_faults(error, known)))
+    return _limited(line for error in errors for line in _lines(_schema_faults(error, known, schema)))
 
 
 def _limited(lines: Iterable[str]) -> tuple[str, ...]:
     unique = tuple(dict.fromkeys(_one_line(line, _LINE) for line in lines))
-    return unique if len(unique) <= _LINES else (*unique[:_LINES], f"and {len(unique) - _LINES} more")
+    return unique if len(unique) <= _LINES else (*unique[:_LINES], wording.more_problems(len(unique) - _LINES))
 
 
 def _lines(faults: Iterable[Fault]) -> Iterator[str]:
@@ -120,33 +102,24 @@ def _lines(faults: Iterable[Fault]) -> Iterator[str]:
     for path, given, rule in faults:
         rules.setdefault((path, given), []).append(rule)
     for (path, given), texts in rules.items():
-        yield f"{place(path)}: {given}, {_either(texts)}"
+        yield wording.problem(place(path), given, wording.either(list(dict.fromkeys(texts))))
 
 
 def place(path: Path) -> str:
     """A path as it is told to the model, such as `items[0].name`."""
-    return "".join(map(_step, path)).removeprefix(".") or "arguments"
+    return "".join(map(_step, path)).removeprefix(".") or wording.ALL_ARGUMENTS
 
 
 def _step(part: str | int) -> str:
     return f".{part}" if isinstance(part, str) and _PLAIN_KEY.fullmatch(part) else f"[{shown(part)}]"
 
 
-def _either(rules: Sequence[str]) -> str:
-    first, *others = dict.fromkeys(rules)
-    if first.startswith("must be ") and all(rule.startswith("must be ") for rule in others):
-        others = [rule.removeprefix("must be ") for rule in others]
-    return " or ".join([first, *others])
-
-
 def _given(value: object) -> str:
-    return f"{shown(value)} given"
+    return wording.given(shown(value))
 
 
 def _unknown(path: Path, known: Iterable[str]) -> str:
-    if len(path) > 1:
-        return "not allowed here"
-    return f"no such argument; there are {', '.join(known)}" if [*known] else "no such argument; there are none"
+    return wording.not_allowed() if len(path) > 1 else wording.no_such_argument(list(known))
 
 
 def _place(error: ErrorDetails, arguments: object) -> tuple[Path, Any]:
@@ -172,42 +145,96 @@ def _pydantic_fault(error: ErrorDetails, arguments: object, known: Iterable[str]
     path, value = _place(error, arguments)
     kind, context = error["type"], error.get("ctx", {})
     if kind in _PYDANTIC_MISSING:
-        return path, "missing", "required"
+        return path, wording.missing(), wording.required()
     if kind in _PYDANTIC_EXTRA:
         return path, _given(value), _unknown(path, known)
     if kind in _PYDANTIC_TYPES:
-        return path, _given(value), _rule("type", _PYDANTIC_TYPES[kind])
+        return path, _given(value), wording.of_type([_PYDANTIC_TYPES[kind]])
     if kind in _PYDANTIC_RULES:
         keyword, key = _PYDANTIC_RULES[kind]
-        return path, _given(value), _rule(keyword, context[key])
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        return path, _given(value), wording.rule(keyword, context[key])
+    message = error["msg"]
     if kind in {"enum", "literal_error"} and '"' not in message:
         message = message.replace("'", '"')
-    return path, _given(value), message.replace("Input should ", "must ", 1)
+    return path, _given(value), wording.validators_words(message)
 
 
-def _schema_faults(error: SchemaError, known: Iterable[str]) -> Iterator[Fault]:
-    path, keyword, limit = tuple(error.instance_path), error.kind.name, error.kind.value
+def _schema_faults(error: SchemaError, known: Iterable[str], schema: JsonObject) -> Iterator[Fault]:
+    kind: Any = error.kind
+    path, keyword, limit = tuple(error.instance_path), kind.name, kind.value
     instance: Any = error.instance
-    branches: Any = getattr(error.kind, "context", ())
-    if any(branches):
+    branches = getattr(kind, "context", ())
+    if branches and all(branches):  # one that is empty fits: then too many do
         for inner in (inner for branch in branches for inner in branch):
-            yield from _schema_faults(inner, known)
+            yield from _schema_faults(inner, known, schema)
     elif keyword in {"required", "dependentRequired"}:
-        yield (*path, limit), "missing", "required"
+        yield (*path, limit), wording.missing(), wording.required()
     elif keyword in {"additionalProperties", "unevaluatedProperties"}:
+        asked = _stated(schema, error.schema_path)
         for name in limit:
-            yield (*path, name), _given(instance[name]), _unknown((*path, name), known)
+            allowed = wording.fits(shown(asked)) if asked else _unknown((*path, name), known)
+            yield (*path, name), _given(instance[name]), allowed
+    elif keyword == "propertyNames":
+        name = kind.error.instance
+        for _, _, rule in _schema_faults(kind.error, known, schema):
+            yield (*path, name), wording.given_name(shown(name)), rule
     else:
-        yield path, _given(instance), _rule(keyword, limit) or error.message
+        rule = _rule(keyword, limit) or _rule_of_parts(error, schema) or wording.validators_words(error.message)
+        yield path, _given(instance), rule
 
 
-def _rule(keyword: str, limit: Any) -> str:
-    """What a keyword asks for; empty for keywords that have no words here."""
+def _rule(keyword: str, limit: Any) -> str | None:
+    """What a keyword asks for by itself; None for keywords that have no words of their own."""
     if keyword == "type":
-        return "must be " + " or ".join(_TYPES[name] for name in ([limit] if isinstance(limit, str) else limit))
-    if keyword == "enum":
-        return "must be " + " or ".join(map(shown, limit))
-    if keyword == "const":
-        return f"must be {shown(limit)}"
-    return _RULES[keyword].format(limit) if keyword in _RULES else ""
+        return wording.of_type([limit] if isinstance(limit, str) else limit)
+    if keyword in {"enum", "const"}:
+        return wording.one_of([shown(value) for value in (limit if keyword == "enum" else [limit])])
+    if keyword == "falseSchema":
+        return wording.not_allowed()
+    return wording.rule(keyword, limit) if keyword in wording.RULES else None
+
+
+def _rule_of_parts(error: SchemaError, schema: JsonObject) -> str | None:
+    """What a keyword asks for that holds schemas; None for any other."""
+    keyword, limit, path = error.kind.name, error.kind.value, error.schema_path
+    stated = _stated(schema, path)
+    if keyword == "not":
+        return _opposite(limit)
+    if keyword == "contains":
+        return _contains(_stated(schema, path[:-1]), is_most=path[-1] == "maxContains")
+    if keyword == "oneOf" and stated:
+        fitting = [shown(branch) for branch, errors in zip(stated, limit, strict=True) if not errors]
+        return wording.fits_one(fitting)
+    if keyword == "unevaluatedItems":
+        items = [shortened(item) for item in limit]
+        return wording.items_fit(items, shown(stated)) if stated else wording.without_items(items)
+    return None
+
+
+def _opposite(schema: Any) -> str:
+    """The keyword `not`: in words where it is about one keyword that has some."""
+    if not isinstance(schema, dict) or not schema:
+        return wording.not_allowed()
+    keyword, limit = next(iter(schema.items()))
+    rule = _rule(keyword, limit) if len(schema) == 1 else None
+    return wording.must_not(rule or wording.fits(shown(schema)))
+
+
+def _contains(schema: JsonObject | None, *, is_most: bool) -> str | None:
+    if schema is None:
+        return None
+    inner = shown(schema["contains"])
+    if is_most:
+        return wording.holds_at_most(schema["maxContains"], inner)
+    return wording.holds_at_least(schema.get("minContains", 1), inner)
+
+
+def _stated(schema: JsonObject, path: Iterable[str | int]) -> Any:
+    """What stands at this place in a schema; None where the place is in another."""
+    value: Any = schema
+    for part in path:
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            return None
+    return value

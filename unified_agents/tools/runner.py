@@ -30,10 +30,9 @@ from unified_agents.tools import calls_between
 from unified_agents.tools.coercion import Accepted
 from unified_agents.tools.content import to_content, to_text
 from unified_agents.tools.definition import Tool, ToolContext
-from unified_agents.tools.execution import attempt
+from unified_agents.tools.execution import attempt, take_turn
 from unified_agents.tools.parts import Part
 from unified_agents.tools.retries import given_up, wait_before_next
-from unified_agents.tools.turns import Turn
 from unified_agents.tracing import spans
 from unified_agents.tracing.live import OpenSpan
 
@@ -183,13 +182,19 @@ async def _value(running: RunningCall, tool: Tool, text: str) -> Any:
             return await _in_turn(running, tool, tool.arguments_for(arguments, context), text)
         except ToolCallError as error:
             policy = run.tool_policy or _DEFAULT_POLICY
-            wait = wait_before_next(policy, error, tried) if tool.options.idempotent and not run.drained else None
+            again = tool.options.idempotent and not run.drained and not _is_in_its_own_way(running)
+            wait = wait_before_next(policy, error, tried) if again else None
             if wait is None:
                 raise (error if tried == 1 else given_up(tool, error, tried)) from error.__cause__
             _notice_retry(running, error, tried, wait)
         with _waiting(run, call):
             await asyncio.sleep(wait)
         arguments = tool.validate(text)  # anew: the handler may have changed them
+
+
+def _is_in_its_own_way(running: RunningCall) -> bool:
+    """Whether the call's last attempt was given up, and still holds the resource that the next one would need."""
+    return running.left_behind is not None and not running.left_behind.done()
 
 
 async def _in_turn(running: RunningCall, tool: Tool, arguments: dict[str, Any], text: str) -> Any:
@@ -202,10 +207,8 @@ async def _in_turn(running: RunningCall, tool: Tool, arguments: dict[str, Any], 
     try:
         if tool.options.exclusive is None:
             return await attempt(running, tool, arguments, text)
-        turn = Turn(tool.options.exclusive)
         with _waiting(run, call):
-            if not await turn.take(tool.timeout):
-                raise ToolFailedError(wording.turn_not_given(tool.name, turn.name, tool.timeout or 0.0))
+            turn = await take_turn(tool)
         try:
             return await attempt(running, tool, arguments, text, turn)
         finally:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NoReturn, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
@@ -20,6 +20,7 @@ from unified_agents.tools.typed_dicts import portable
 
 EXTRA = "**"
 """What no parameter can be called."""
+_PLAIN = (str, int, float, bytes, list, tuple, dict, set)
 
 
 @dataclass(slots=True, frozen=True)
@@ -117,6 +118,7 @@ def read_signature(handler: Callable[..., Any], tool: str) -> Signature:
         else:
             taken[name] = parameter.replace(annotation=annotation)
     model, schema = _model(taken, extra, tool)
+    _check_defaults(model, taken, tool)
     fields = tuple((f"arg_{index}", name) for index, name in enumerate(taken))
     aliases = {name: model.model_fields[field].validation_alias for field, name in fields}
     shown = {name: alias if isinstance(alias, str) else name for name, alias in aliases.items()}
@@ -220,6 +222,25 @@ def _model(parameters: Mapping[str, inspect.Parameter], extra: Any, tool: str) -
             f"tool {tool!r}: parameter {culprit!r}: pydantic cannot use its type ({reason}); take JSON-like types,"
             " enums, dates, dataclasses or pydantic models"
         ) from error
+
+
+def _check_defaults(model: type[BaseModel], parameters: Mapping[str, inspect.Parameter], tool: str) -> None:
+    """See that each default is of its type; None, and objects that stand for "not given", may always be one."""
+    given: dict[str, tuple[str, Any]] = {}
+    for index, name in enumerate(parameters):
+        info = model.model_fields[f"arg_{index}"]
+        if isinstance(info.validation_alias, str) and isinstance(info.default, _PLAIN):
+            given[info.validation_alias] = name, info.default
+    try:
+        if given:
+            model.model_validate({alias: default for alias, (_, default) in given.items()})
+    except ValidationError as error:
+        for fault in error.errors():
+            if (alias := fault["loc"][0]) in given:  # else it is one that has no default, and is missing
+                name, default = given[str(alias)]
+                _refuse(tool, f"parameter {name!r}: its default {default!r:.80} does not fit its type: {fault['msg']}")
+    except Exception:  # a validator of the user's own may raise anything, and is asked again when the tool is called
+        return
 
 
 def _build(parameters: Mapping[str, inspect.Parameter], extra: Any) -> tuple[type[BaseModel], JsonObject]:

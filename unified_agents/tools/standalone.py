@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import inspect
 import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from unified_agents import wording
-from unified_agents.errors import InvalidInputError, ToolFailedError, ToolTimeoutError, native_name
+from unified_agents.errors import InvalidInputError, ToolFailedError
 from unified_agents.run.background import run_in_background
 from unified_agents.run.threads import DaemonThreads
 from unified_agents.tools.content import to_content
 from unified_agents.tools.definition import Tool, ToolContext
+from unified_agents.tools.execution import Attempt, take_turn
 from unified_agents.tools.parts import Part
-
-_threads = DaemonThreads(name="unified-agents-standalone-tool")
+from unified_agents.tools.turns import Turn
 
 
 async def call_tool(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple[Part, ...]]:
     """Validate the arguments, run the tool, and tell its result as a model reads it.
 
-    A synchronous tool runs in a thread of ours. The tool's `ToolContext` has an empty `run_id`.
+    A synchronous tool runs in a thread of ours, an isolated one in a process of its own; an exclusive one waits for its
+    turn, which it shares with the tools of runs. The tool's `ToolContext` has an empty `run_id`. It is tried once, also
+    where it is idempotent.
 
     Args:
         tool: What is called.
@@ -36,7 +35,7 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tupl
     Raises:
         InvalidInputError: the arguments do not fit, and the tool was not run.
         ToolTimeoutError: it took longer than its `timeout`.
-        ToolFailedError: it raised, or its result has no JSON form.
+        ToolFailedError: it raised, its result has no JSON form, or its turn did not come: see `exclusive`.
     """
     context = ToolContext(run_id="", call_id=uuid.uuid4().hex, step=0, tool=tool.name)
     return await carry_out(tool, _text(tool, arguments), context)
@@ -53,7 +52,7 @@ async def carry_out(tool: Tool, arguments: str, context: ToolContext) -> tuple[s
         keywords = tool.validate(arguments)
     except InvalidInputError as error:
         raise _invalid(tool, error.problems) from error
-    value = await _bounded(tool, tool.arguments_for(keywords, context))
+    value = await _in_turn(tool, keywords, arguments, context)
     try:
         return to_content(value, tool.max_result_chars)
     except ToolFailedError as error:
@@ -64,34 +63,32 @@ def _text(tool: Tool, arguments: Mapping[str, Any]) -> str:
     try:
         return json.dumps(dict(arguments))
     except (TypeError, ValueError) as error:
-        raise _invalid(tool, (f"arguments: must be JSON values: {error}",)) from error
+        raise _invalid(tool, (wording.no_json_values(str(error)),)) from error
 
 
 def _invalid(tool: Tool, problems: tuple[str, ...]) -> InvalidInputError:
     return InvalidInputError(wording.invalid_arguments(tool.name, problems), problems=problems)
 
 
-async def _bounded(tool: Tool, keywords: dict[str, Any]) -> Any:
+class _Alone(Attempt):
+    __slots__ = ("_context",)
+    threads = DaemonThreads(name="unified-agents-standalone-tool")
+
+    def __init__(
+        self, tool: Tool, keywords: dict[str, Any], text: str, context: ToolContext, turn: Turn | None
+    ) -> None:
+        asked = keywords if tool.is_schema_only else text
+        super().__init__(tool, tool.arguments_for(keywords, context), asked, turn)
+        self._context = context
+
+    def context(self) -> ToolContext:
+        return self._context
+
+
+async def _in_turn(tool: Tool, keywords: dict[str, Any], text: str, context: ToolContext) -> Any:
+    turn = await take_turn(tool) if tool.options.exclusive is not None else None
     try:
-        async with asyncio.timeout(tool.timeout) as clock:
-            if tool.is_async:
-                return await tool.handler(**keywords)
-            value = await _threads.call(functools.partial(tool.handler, **keywords))
-            return await value if inspect.isawaitable(value) else value
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise _failed(tool, error) from error  # something inside the tool was cancelled, not the tool
-    except TimeoutError as error:
-        if clock.expired() and tool.timeout is not None:
-            raise ToolTimeoutError(wording.tool_timed_out(tool.name, tool.timeout)) from error
-        raise _failed(tool, error) from error
-    except ToolFailedError:
-        raise  # the handler has said itself what the model shall read
-    except (Exception, SystemExit) as error:
-        raise _failed(tool, error) from error
-
-
-def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
-    return ToolFailedError(wording.tool_failed(tool.name, error), native_type=native_name(error))
+        return await _Alone(tool, keywords, text, context, turn).result()
+    finally:
+        if turn is not None:
+            turn.give_back()

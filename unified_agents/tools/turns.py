@@ -51,6 +51,8 @@ class Resource:
         try:
             while not place.done():
                 await asyncio.wait([place], timeout=patience)
+                if not place.done() and self._came_free(place):
+                    return True
                 if not place.done() and self._stuck and self._left(place):
                     return False
             return True
@@ -63,14 +65,26 @@ class Resource:
         """Hand it to whoever has waited longest."""
         with self._lock:
             self._stuck = False
-            while self._waiting:
-                if _tell(self._waiting.popleft()):
+            for place in list(self._waiting):
+                if place.get_loop().is_closed():
+                    self._waiting.remove(place)
+                elif _tell(place):
+                    self._waiting.remove(place)
                     return
             self._taken = False
 
     def stick(self) -> None:
         """Say that it is held by somebody who was given up: it is waited for with less patience."""
         self._stuck = True
+
+    def _came_free(self, place: asyncio.Future[None]) -> bool:
+        """Take it, where it came free while this one's event loop stood still."""
+        with self._lock:
+            if self._taken or place not in self._waiting:
+                return False
+            self._waiting.remove(place)
+            self._taken = True
+            return True
 
     def _left(self, place: asyncio.Future[None]) -> bool:
         with self._lock:
@@ -81,10 +95,13 @@ class Resource:
 
 
 def _tell(place: asyncio.Future[None]) -> bool:
+    loop = place.get_loop()
+    if not loop.is_running():
+        return False  # nobody would take it there
     try:
-        place.get_loop().call_soon_threadsafe(_succeed, place)
+        loop.call_soon_threadsafe(_succeed, place)
     except RuntimeError:
-        return False  # its event loop is closed, and nobody waits any more
+        return False  # it was closed just now
     return True
 
 

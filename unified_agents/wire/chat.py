@@ -10,6 +10,7 @@ import orjson
 
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
+from unified_agents.wire.secret import Veil
 
 NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
 
@@ -138,10 +139,12 @@ class StreamReader:
     """Puts a streamed answer together while its bytes come in, however they are cut.
 
     Attributes:
+        veil: Keeps a secret out of the answer; None where there is none.
         done: Whether `[DONE]` was seen.
         first_delta: Whether any content or call has come.
     """
 
+    veil: Veil | None = None
     done: bool = False
     first_delta: bool = False
     _rest: bytes = b""
@@ -185,13 +188,17 @@ class StreamReader:
         if last.startswith(b"data:"):
             self._event(last[5:].strip())
         if self._head is None:
-            return parse_answer(raw)  # a server that ignores `stream` answers with one body
+            # A server that ignores `stream` answers with one body.
+            return parse_answer(raw if self.veil is None else self.veil.whole(raw.decode("utf-8", "replace")).encode())
         if not self._choices:
             raise BadResponseError("the answer has no choices")
         if self._finish_reason is None:
             raise BadResponseError("the stream ended before the answer was finished")
         text = "".join(self._text) if self._has_text else None
         calls = [self._calls[index] for index in sorted(self._calls)]
+        if self.veil is not None:
+            for call in calls:
+                call.arguments = self.veil.whole(call.arguments)
         return Answer(text, calls, self._finish_reason, self._usage, self._whole(text, calls), raw)
 
     def _event(self, data: bytes) -> str | None:
@@ -225,6 +232,10 @@ class StreamReader:
         for call in delta.get("tool_calls") or ():
             self._take_call(call)
         text = _content(delta.get("content"))
+        if self.veil is not None and text is not None:
+            text = self.veil.feed(text)
+        if self.veil is not None and self._finish_reason is not None and (rest := self.veil.rest()):
+            text = (text or "") + rest
         if text is None:
             return None
         self._has_text = True

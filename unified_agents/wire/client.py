@@ -39,7 +39,7 @@ class ModelClient:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.name = wire.model.name if wire.model.provider == "openai" else wire.model.provider
-        self.base_url = wire.model.url
+        self.base_url = wire.model.url.partition("?")[0]  # a client would put its path behind a query
         self.api_key = PLACEHOLDER_KEY
         self.timeout = wire.model.timeout
         self.parameters: ModelParameters = wire.model.parameters

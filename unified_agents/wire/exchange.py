@@ -244,7 +244,9 @@ class Wire:
         finally:
             call.messages = before
         if (still := self._to_mend(call, answer)) is not None:
-            raise BadResponseError(f"the model's answer cannot be used, also when it is told why: {still}")
+            raise BadResponseError(
+                f"the model's answer cannot be used, also when it is told why: {wording.in_short(still)}"
+            )
         return answer
 
     def _to_mend(self, call: _ModelCall, answer: Answer) -> str | None:

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import orjson
 
 from unified_agents.errors import AuthenticationError, BadRequestError, ModelError, RateLimitError, ServerError
 
 _LONGEST = 500
+_VERSION = re.compile(r"/v\d")
+SCRIPT_ERROR = "script_error"
+"""The code of an error of a scripted model that is about its script, and stands for no server's."""
 
 
 def error_for_status(
-    status: int, headers: Mapping[str, str], body: bytes, *, key_variable: str | None, secret: str | None
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    key_variable: str | None,
+    asked: tuple[str, str] | None = None,
 ) -> ModelError:
     """The error that an HTTP status of 300 and more means.
 
     Args:
         status: The HTTP status.
         headers: The answer's headers, looked up without regard to case.
-        body: The answer's body.
+        body: The answer's body, without the key, which a server may echo.
         key_variable: The environment variable of the key, to be named when the key is refused.
-        secret: The key itself, which is taken out of the server's message.
+        asked: Base URL and model, to be named where there is no such place; None for a model in this process.
     """
-    said = redact(_message(body), secret)
+    said = _message(body)
     text = f"the model's server answered {status}" + (f": {said}" if said else "")
     if status in (401, 403):
         hint = (
@@ -38,12 +48,16 @@ def error_for_status(
         return RateLimitError(text, retry_after=retry_after(headers))
     if status >= 500 or status == 408:
         return ServerError(text, retry_after=retry_after(headers))
-    return BadRequestError(text)
+    if status == 404 and asked is not None:
+        text += _not_there(*asked)
+    return BadRequestError(said if _is_script_error(body) else text)
 
 
-def redact(text: str, secret: str | None) -> str:
-    """The text without the secret."""
-    return text.replace(secret, "***") if secret else text
+def _not_there(base_url: str, model: str) -> str:
+    parts = urlsplit(base_url)
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/chat/completions"
+    hint = "" if _VERSION.search(parts.path) else "; does base_url lack a /v1 at its end?"
+    return f"; asked was {where}, for the model {model!r}{hint}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -66,6 +80,18 @@ def _number(value: str | None) -> float | None:
     except ValueError:
         return None
     return number if 0 <= number < float("inf") else None
+
+
+def _is_script_error(body: bytes) -> bool:
+    return SCRIPT_ERROR.encode() in body and _code(body) == SCRIPT_ERROR
+
+
+def _code(body: bytes) -> object:
+    try:
+        error = orjson.loads(body).get("error")
+        return error.get("code")
+    except (orjson.JSONDecodeError, AttributeError):
+        return None
 
 
 def _message(body: bytes) -> str:

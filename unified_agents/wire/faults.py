@@ -1,65 +1,92 @@
-"""Faults in front of a model that is not ours: a share of its answers is altered, by a seed."""
+"""Faults by name, and what puts them in front of a model that is not ours: on a share of its answers, by a seed."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
-from unified_agents.errors import ConfigError, NetworkError
-from unified_agents.wire.replies import HTML_TYPE, JSON_TYPE, error_reply
+import orjson
+
+from unified_agents.config import FaultShare, ShareFault
+from unified_agents.errors import BadResponseError, NetworkError
+from unified_agents.messages import JsonObject
+from unified_agents.wire.chat import Answer, StreamReader, parse_answer, stream_of
+from unified_agents.wire.replies import JSON_TYPE, STREAM_TYPE, Call, Choice, Reply, cut
+from unified_agents.wire.script import fault_choice, fault_reply
+from unified_agents.wire.script_format import Fault
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 
-ShareFault = Literal["429", "500", "reset", "cut-body", "html", "not-json", "empty-choices"]
+_LONG = 90.0
+"""Seconds; longer than a model's timeouts are by default."""
 
-SHARE_FAULTS: tuple[ShareFault, ...] = ("429", "500", "reset", "cut-body", "html", "not-json", "empty-choices")
-"""What may become of an answer."""
-
-_BODIES: Mapping[str, tuple[int, str, bytes]] = {
-    "429": (429, JSON_TYPE, b"".join(error_reply(429, "injected fault: status 429").chunks)),
-    "500": (500, JSON_TYPE, b"".join(error_reply(500, "injected fault: status 500").chunks)),
-    "html": (200, HTML_TYPE, b"<!DOCTYPE html><html><body><h1>Bad gateway</h1></body></html>"),
-    "not-json": (200, JSON_TYPE, b"{not json"),
-    "empty-choices": (200, JSON_TYPE, b'{"id":"fault","object":"chat.completion","choices":[]}'),
+FAULTS: Mapping[ShareFault, Fault] = {
+    "status-400": Fault(status=400),
+    "status-401": Fault(status=401),
+    "status-403": Fault(status=403),
+    "status-404": Fault(status=404),
+    "status-408": Fault(status=408),
+    "status-429": Fault(status=429),
+    "retry-after": Fault(status=429, retry_after=0.03),
+    "retry-after-too-long": Fault(status=429, retry_after=3600),
+    "status-500": Fault(status=500),
+    "status-503": Fault(status=503),
+    "reset": Fault(disconnect=True),
+    "cut-body": Fault(truncate=True),
+    "slow-first-token": Fault(delay=_LONG),
+    "slow-stream": Fault(pause=_LONG),
+    "stalled": Fault(stall=True),
+    "html": Fault(html=True),
+    "not-json": Fault(not_json=True),
+    "empty-choices": Fault(empty_choices=True),
+    "empty-answer": Fault(empty_answer=True),
+    "length": Fault(finish_reason_length=True),
+    "broken-json": Fault(altered="broken-json"),
+    "array-arguments": Fault(altered="array-arguments"),
+    "null-arguments": Fault(altered="null-arguments"),
+    "wrong-type": Fault(altered="wrong-type"),
+    "number-as-text": Fault(altered="number-as-text"),
+    "missing-argument": Fault(altered="missing-argument"),
+    "extra-argument": Fault(altered="extra-argument"),
+    "unknown-tool": Fault(altered="unknown-tool"),
+    "duplicate-ids": Fault(altered="duplicate-ids"),
+    "empty-ids": Fault(altered="empty-ids"),
 }
+"""Every fault of an answer, as a script would have it."""
+
+_FATAL = frozenset({"status-400", "status-401", "status-403", "status-404", "retry-after-too-long"})
+
+RECOVERABLE: tuple[ShareFault, ...] = tuple(name for name in FAULTS if name not in _FATAL)
+"""Those that a run gets over when they come once, or a few times."""
 
 
 class FaultyUpstream:
     """An upstream that spoils a share of its answers.
 
     Whether an answer is spoilt, and how, is decided by the seed, the conversation, and the number of the request in
-    it: the same runs meet the same faults, in whatever order they are served.
+    it: the same runs meet the same faults, in whatever order they are served. An answer that is replaced whole is not
+    asked for. One that is none, such as an error of the server, passes as it is.
+
+    Args:
+        upstream: What answers.
+        faults: Which share is spoilt, and how.
 
     Attributes:
         injected: How often each fault came.
     """
 
-    def __init__(
-        self, upstream: Upstream, *, share: float, seed: int, faults: Sequence[ShareFault] = SHARE_FAULTS
-    ) -> None:
-        """Stand in front of an upstream.
-
-        Args:
-            upstream: What answers.
-            share: The share of requests whose answer is spoilt, from 0 to 1.
-            seed: Decides which.
-            faults: What may become of them, each as likely as the others.
-
-        Raises:
-            ConfigError: the share is no share, or there are no such faults.
-        """
-        if not 0 <= share <= 1:
-            raise ConfigError(f"share must be from 0 to 1, not {share!r}")
-        unknown = [fault for fault in faults if fault not in SHARE_FAULTS]
-        if unknown or not faults:
-            raise ConfigError(f"faults must be some of {', '.join(SHARE_FAULTS)}, not {list(faults)!r}")
+    def __init__(self, upstream: Upstream, faults: FaultShare) -> None:
         self._upstream = upstream
-        self._share = share
-        self._seed = seed
-        self._faults = tuple(faults)
+        self._share = faults.share
+        self._seed = faults.seed
+        self._kinds = faults.kinds or RECOVERABLE
+        self._most = faults.most
         self._asked: Counter[str] = Counter()
+        self._spoilt: Counter[str] = Counter()
         self.injected: Counter[str] = Counter()
 
     @property
@@ -69,59 +96,135 @@ class FaultyUpstream:
 
     @asynccontextmanager
     async def post(self, path: str, body: bytes, headers: Mapping[str, str], key: str) -> AsyncIterator[Response]:
-        """Send a request; see `Upstream.post`. An answer that is replaced whole is not asked for."""
-        fault = self._due(key) if path == CHAT_PATH else None
-        if fault is not None:
-            self.injected[fault] += 1
-        if fault == "reset":
-            raise NetworkError("injected fault: the connection is closed before any byte")
-        if fault is not None and fault in _BODIES:
-            status, kind, content = _BODIES[fault]
-            yield _Made(status, {"Content-Type": kind}, content)
+        """Send a request; see `Upstream.post`."""
+        due = self._due(key) if path == CHAT_PATH else []
+        if not due:
+            async with self._upstream.post(path, body, headers, key) as response:
+                yield response
             return
-        async with self._upstream.post(path, body, headers, key) as response:
-            yield _Cut(response) if fault == "cut-body" else response
+        reply = await self._reply(due, body, headers, key)
+        await asyncio.sleep(reply.delay)
+        if reply.ending == "disconnect":
+            raise NetworkError("injected fault: the connection is closed before any byte")
+        yield _Made(reply)
 
     def forget(self, key: str) -> None:
         """A conversation is over."""
         self._asked.pop(key, None)
+        self._spoilt.pop(key, None)
         self._upstream.forget(key)
 
     async def aclose(self) -> None:
         """Close what answers."""
         await self._upstream.aclose()
 
-    def _due(self, key: str) -> ShareFault | None:
+    def _due(self, key: str) -> list[ShareFault]:
+        """What may become of the answer, the first that fits; empty for one that is not spoilt."""
         chance = random.Random(f"{self._seed}:{key}:{self._asked[key]}")  # noqa: S311  # a choice, not a secret
         self._asked[key] += 1
-        return chance.choice(self._faults) if chance.random() < self._share else None
+        if chance.random() >= self._share or (self._most is not None and self._spoilt[key] >= self._most):
+            return []
+        return chance.sample(self._kinds, len(self._kinds))
+
+    async def _reply(self, due: list[ShareFault], body: bytes, headers: Mapping[str, str], key: str) -> Reply:
+        request = orjson.loads(body)
+        reply = fault_reply(FAULTS[due[0]], _streams(request))
+        if reply is not None:
+            return self._counted(due[0], reply, key)
+        given = await self._given(request, body, headers, key)
+        for kind in due:
+            if (reply := given.spoilt(FAULTS[kind], request)) is not None:
+                return self._counted(kind, reply, key)
+        return given.reply
+
+    def _counted(self, kind: ShareFault, reply: Reply, key: str) -> Reply:
+        self._spoilt[key] += 1
+        self.injected[kind] += 1
+        return reply
+
+    async def _given(self, request: Mapping[str, Any], body: bytes, headers: Mapping[str, str], key: str) -> _Given:
+        async with self._upstream.post(CHAT_PATH, body, headers, key) as response:
+            raw = await response.read()
+            kind = response.headers.get("Content-Type", JSON_TYPE)
+            reply = Reply(response.status, kind, _kept(response.headers), (raw,))
+        try:
+            answer = _read(raw, streamed=_streams(request)) if reply.status < 300 else None
+        except BadResponseError:
+            answer = None  # who reads it will say so
+        return _Given(reply, answer)
+
+
+@dataclass(slots=True, frozen=True)
+class _Given:
+    """What came from the upstream, and the answer that it is; None for none."""
+
+    reply: Reply
+    answer: Answer | None
+
+    def spoilt(self, fault: Fault, request: Mapping[str, Any]) -> Reply | None:
+        """What a fault makes of it; None where it does not fit."""
+        stream, answer = _streams(request), self.answer
+        if answer is None or (fault.pause and not stream):
+            return None
+        if (reply := fault_reply(fault, stream)) is not None:
+            return reply
+        if fault.truncate:
+            return replace(self.reply, chunks=cut(self.reply.chunks), ending="truncate")
+        calls = tuple(Call(call.id, call.name, call.arguments) for call in answer.calls)
+        choice = fault_choice(fault, Choice(answer.text, calls, answer.finish_reason or "stop"), request)
+        if choice is None:
+            return None
+        return replace(_rendered(answer.body, choice, request), delay=fault.delay, pause=fault.pause)
+
+
+def _streams(request: Mapping[str, Any]) -> bool:
+    return request.get("stream") is True
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    """Of an answer's headers, what says when to come again."""
+    return {name: headers[name] for name in ("Retry-After", "retry-after-ms") if name in headers}
+
+
+def _read(raw: bytes, *, streamed: bool) -> Answer:
+    if not streamed:
+        return parse_answer(raw)
+    reader = StreamReader()
+    reader.feed(raw)
+    return reader.answer()
+
+
+def _rendered(body: JsonObject, choice: Choice, request: Mapping[str, Any]) -> Reply:
+    """An answer with another choice, as the request wants it: whole or streamed."""
+    first = body["choices"][0]
+    message = {name: value for name, value in first["message"].items() if name != "tool_calls"}
+    message["content"] = choice.text
+    if choice.calls:
+        message["tool_calls"] = [call.to_chat() for call in choice.calls]
+    changed = body | {"choices": [{**first, "message": message, "finish_reason": choice.finish_reason}]}
+    if not _streams(request):
+        return Reply(200, JSON_TYPE, {}, (orjson.dumps(changed),))
+    include_usage = bool((request.get("stream_options") or {}).get("include_usage"))
+    return Reply(200, STREAM_TYPE, {}, tuple(stream_of(changed, include_usage)))
 
 
 class _Made:
-    def __init__(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self._content = content
+    """A reply as it comes from a server."""
 
-    async def read(self) -> bytes:
-        return self._content
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield self._content
-
-
-class _Cut:
-    """The first half of an answer, and then a broken connection."""
-
-    def __init__(self, response: Response) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers = response.headers
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self.status = reply.status
+        self.headers: Mapping[str, str] = {"Content-Type": reply.content_type} | reply.headers
 
     async def read(self) -> bytes:
         return b"".join([chunk async for chunk in self.chunks()])
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        whole = await self._response.read()
-        yield whole[: len(whole) // 2]
-        raise NetworkError("injected fault: the connection broke in the middle of the answer")
+        for place, chunk in enumerate(self._reply.chunks):
+            if place:
+                await asyncio.sleep(self._reply.pause)
+            yield chunk
+        if self._reply.ending == "truncate":
+            raise NetworkError("injected fault: the connection broke in the middle of the answer")
+        if self._reply.ending == "stall":
+            await asyncio.get_running_loop().create_future()

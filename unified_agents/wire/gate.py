@@ -77,12 +77,12 @@ class RateGate:
             self._waiting.append(turn)
             try:
                 await turn
+                await self._until_allowed()
             except asyncio.CancelledError:
                 with suppress(ValueError):
                     self._waiting.remove(turn)
-                self._wake()
+                self._wake()  # the place may have been this one's already
                 raise
-            await self._until_allowed()
         self._under_way += 1
         return Place(self, self._clock(), waited)
 

@@ -74,6 +74,10 @@ class HttpClient:
         what = "cannot be reached" if isinstance(error, aiohttp.ClientConnectorError) else "broke the connection"
         # The client puts the whole URL, with its query, into the text of this one.
         text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+        if isinstance(error, aiohttp.ClientConnectorError) and self._base.scheme == "http":
+            text = error.strerror or str(error.os_error)  # else it speaks of TLS, which is not used
+        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+            text = "the connection was refused; is it running?"
         return NetworkError(f"the model's server at {where} {what}: {text}", native_type=native_name(error))
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from unified_agents import wording
 from unified_agents.wire.lenient import NoValueError, Value, read_text, read_value
 
 _LINE_START = r"^[ \t]*+(?:[>#*_`-][ \t]*+)*+"
@@ -128,14 +129,14 @@ def _without_mark(text: str) -> Reading:
     if inline := _INLINE_FINAL.search(text):
         return Reading(_thought(text[: inline.start()]), None, _not_empty(text[inline.end() :]), text)
     if has_mark(text):
-        raise ReactParseError("it has neither an action with a tool's name nor a final answer")
+        raise ReactParseError(wording.react_neither())
     return Reading("", None, _not_empty(text), text)
 
 
 def _not_empty(answer: str) -> str:
     answer = answer.strip()
     if not answer:
-        raise ReactParseError("the final answer is empty")
+        raise ReactParseError(wording.react_empty())
     return answer
 
 

@@ -332,7 +332,7 @@ def point(value: JsonValue, pointer: str) -> JsonValue:
         elif isinstance(value, list) and re.fullmatch("0|[1-9][0-9]{0,8}", name) and int(name) < len(value):
             value = value[int(name)]
         else:
-            raise MissingValueError(f"has no value at {pointer}")
+            raise MissingValueError(wording.nothing_at(pointer))
     return value
 
 

@@ -92,6 +92,7 @@ async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Ma
         asyncio.CancelledError: the run is shut.
     """
     relayed = Relayed(asyncio.get_running_loop().create_future())
+    watched: _Watched | None = None
     request = _Request(path, body, headers, run.id if run else "")
     if run is None or path != CHAT_PATH:
         work = _pump(wire, relayed, request, None)
@@ -103,7 +104,11 @@ async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Ma
     try:
         await relayed.head
     except asyncio.CancelledError:
-        await relayed.aclose()
+        try:
+            await relayed.aclose()
+        finally:
+            if watched is not None:
+                watched.span.close("cancelled")  # for one that was cancelled before it began; else it is closed
         raise
     return relayed
 

@@ -10,6 +10,7 @@ import orjson
 
 from unified_agents import wording
 from unified_agents.config import ModelConfig
+from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.names import provider_names
 
@@ -57,11 +58,14 @@ class Offer:
         return next((tool for tool in self.tools.values() if tool.name == name), None)
 
     def payload(self) -> orjson.Fragment | None:
-        """The `tools` of a request, encoded once; None when there are none."""
+        """The `tools` of a request, encoded once; None when there are none.
+
+        Raises:
+            ConfigError: a tool's description or schema has no JSON form.
+        """
         if self._encoded is None and self.tools:
-            self._encoded = orjson.Fragment(
-                orjson.dumps([function_tool(name, tool) for name, tool in self.tools.items()])
-            )
+            encoded = b",".join(_encoded(name, tool) for name, tool in self.tools.items())
+            self._encoded = orjson.Fragment(b"[" + encoded + b"]")
         return self._encoded
 
 
@@ -71,6 +75,14 @@ def function_tool(name: str, tool: Tool) -> JsonObject:
         "type": "function",
         "function": {"name": name, "description": tool.description, "parameters": tool.parameters},
     }
+
+
+def _encoded(name: str, tool: Tool) -> bytes:
+    declared = function_tool(name, tool)
+    try:
+        return orjson.dumps(declared)
+    except TypeError as error:
+        raise ConfigError(f"tool {tool.name!a} cannot be sent as JSON: {error}") from error
 
 
 class Composer:

@@ -24,6 +24,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from unified_agents.wire.alterations import altered
+from unified_agents.wire.failures import SCRIPT_ERROR
 from unified_agents.wire.references import BadRequestShapeError, MissingValueError, Slot, TextTurn, Turn, to_json
 from unified_agents.wire.replies import (
     HTML_TYPE,
@@ -42,6 +44,9 @@ from unified_agents.wire.replies import (
 from unified_agents.wire.script_format import Answer, Fault, FaultEntry, Script, ScriptedCall, ScriptedUsage
 
 __all__ = ["Answer", "Fault", "FaultEntry", "Reply", "Script", "ScriptedCall", "ScriptedModel", "ScriptedUsage"]
+
+EMPTY = Choice(None, (), "stop")
+"""An answer that says nothing."""
 
 _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
@@ -122,18 +127,18 @@ class ScriptedModel:
             return error_reply(400, f"the request is wrong: {error}")
         stream = request.get("stream") is True
         fault = self._due_fault(key, turn.step)
-        if fault is not None and (reply := _fault_reply(fault, stream)):
+        if fault is not None and (reply := fault_reply(fault, stream)):
             return reply
         if fault is not None and fault.empty_answer:
-            rendered = self._render(Choice(None, (), "stop"), stream)
-            return self._dress(request, rendered, None, fault)
+            return self._dress(request, self._render(EMPTY, stream), None, fault)
         place = self._place(turn.step)
         if place is None:
-            return error_reply(400, f"the script has no answer {turn.step}: it has {len(self._places)}, counted from 0")
+            reason = f"it has {len(self._places)}, counted from 0: add an answer, or set repeat_last"
+            return error_reply(400, f"the script has no answer {turn.step}: {reason}", code=SCRIPT_ERROR)
         try:
-            rendered = self._fill(place, turn, stream, cut_off=fault is not None and fault.finish_reason_length)
+            rendered = self._fill(place, turn, stream) if fault is None else self._spoilt(place, turn, request, fault)
         except MissingValueError as error:
-            return error_reply(400, f"answer {turn.step} of the script: {error}")
+            return error_reply(400, f"answer {turn.step} of the script: {error}", code=SCRIPT_ERROR)
         return self._dress(request, rendered, place.answer.usage, fault)
 
     def forget(self, key: str) -> None:
@@ -158,9 +163,13 @@ class ScriptedModel:
             return self._places[step]
         return self._places[-1] if self.script.repeat_last else None
 
-    def _fill(self, place: _Place, turn: Turn, stream: bool, *, cut_off: bool) -> Rendered:
-        if cut_off:
-            return self._render(place.choice(turn).cut(), stream)
+    def _spoilt(self, place: _Place, turn: Turn, request: Mapping[str, Any], fault: Fault) -> Rendered:
+        choice = fault_choice(fault, place.choice(turn), request)
+        if choice is None:
+            raise MissingValueError(f"it cannot have the fault {fault.altered}")
+        return self._render(choice, request.get("stream") is True)
+
+    def _fill(self, place: _Place, turn: Turn, stream: bool) -> Rendered:
         if place.static:
             return self._static(place, turn.number, turn.step, stream)
         return self._render(place.choice(turn), stream)
@@ -200,8 +209,17 @@ class ScriptedModel:
         )
 
 
-def _fault_reply(fault: Fault, stream: bool) -> Reply | None:
-    """What a fault sends by itself; None when it only alters the answer."""
+def fault_choice(fault: Fault, choice: Choice, request: Mapping[str, Any]) -> Choice | None:
+    """What a fault makes of the answer to a request: the same where it alters none; None where it does not fit."""
+    if fault.empty_answer:
+        return EMPTY
+    if fault.finish_reason_length:
+        return choice.cut()
+    return choice if fault.altered is None else altered(choice, fault.altered, request)
+
+
+def fault_reply(fault: Fault, stream: bool) -> Reply | None:
+    """What a fault sends by itself; None when it only alters the answer, or when it comes."""
     kind = STREAM_TYPE if stream else JSON_TYPE
     if fault.status is not None:
         headers = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after:g}"}

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 from unified_agents.config import parse_config, read_yaml
 from unified_agents.errors import ConfigError
 from unified_agents.spelling import closest
+from unified_agents.wire.alterations import Alteration
 from unified_agents.wire.references import compile_value
 
 _KINDS = (
@@ -24,6 +25,7 @@ _KINDS = (
     "stall",
     "empty_answer",
     "finish_reason_length",
+    "altered",
 )
 
 
@@ -114,6 +116,8 @@ class Fault(_Part):
         empty_answer: A choice without content and without calls.
         finish_reason_length: The answer that follows comes, its last call or else its text broken off in the middle,
             with `finish_reason: length`.
+        altered: The answer that follows comes, altered: `broken-json`, `unknown-tool` and the like. Refused (400) where
+            it cannot be altered so, as an answer without a call.
         delay: Seconds before the first byte; alone, the answer that follows comes then.
         pause: Seconds between two pieces of the answer that follows; only where it is streamed.
     """
@@ -129,6 +133,7 @@ class Fault(_Part):
     stall: bool = False
     empty_answer: bool = False
     finish_reason_length: bool = False
+    altered: Alteration | None = None
     delay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     pause: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 

@@ -71,13 +71,14 @@ class OutputFormat:
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            raise ValueError(f"not valid JSON: {error}") from error
+            raise ValueError(wording.not_json(str(error))) from error
+        known = self.schema.get("properties", ())
         if self._adapter is not None:
             try:
                 return self._adapter.validate_json(text, strict=True)
             except ValidationError as error:
-                raise ValueError(*pydantic_problems(error.errors(), value, ())) from error
-        problems = schema_problems(self._validator.iter_errors(value), ())
+                raise ValueError(*pydantic_problems(error.errors(), value, known)) from error
+        problems = schema_problems(self._validator.iter_errors(value), known, self.schema)
         if problems:
             raise ValueError(*problems)
         return value

@@ -17,13 +17,34 @@ from unified_agents.messages import Usage
 from unified_agents.run.context import ExchangeDraft
 from unified_agents.tracing import spans
 from unified_agents.wire.chat import Answer, StreamReader, parse_answer
-from unified_agents.wire.failures import error_for_status, redact
+from unified_agents.wire.failures import error_for_status
 from unified_agents.wire.gate import Breaker, Place, RateGate
 from unified_agents.wire.request import Composer, Offer
+from unified_agents.wire.secret import Secret
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 
 OnPiece = Callable[[list[str], bool], float | None]
 """Told of each piece of a stream: its texts, and whether a first token has come; returns the time to it."""
+
+
+class _Pieces:
+    """What is done with each piece of a stream, and how long the next one may take."""
+
+    __slots__ = ("_between", "_on_piece", "clock", "first", "has_begun", "patience")
+
+    def __init__(self, on_piece: OnPiece, to_first: float, between: float) -> None:
+        self._on_piece = on_piece
+        self._between = between
+        self.patience = to_first
+        self.clock = asyncio.timeout(to_first)
+        self.first: float | None = None
+        self.has_begun = False
+
+    def take(self, texts: list[str], begun: bool) -> None:
+        """Tell of a piece, and wait for the next one."""
+        self.first = self._on_piece(texts, begun)
+        self.patience, self.has_begun = self._between, True
+        self.clock.reschedule(asyncio.get_running_loop().time() + self._between)
 
 
 class Target:
@@ -41,7 +62,7 @@ class Target:
         self.upstream = upstream
         self.composer = Composer(model, offer)
         self.refuses_response_format = False
-        self._secret = secret
+        self._secret = Secret(secret)
         self._breaker = Breaker(model.policy)
         self._gates: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RateGate] = weakref.WeakKeyDictionary()
         self.attributes: dict[str, spans.AttributeValue] = {
@@ -99,21 +120,17 @@ class Target:
         total = self.model.timeout * timeout
         try:
             async with asyncio.timeout(total):
-                async with self.upstream.post(CHAT_PATH, body, {}, key) as response:
-                    if draft is not None:
-                        draft.status = response.status
-                    if response.status >= 300 or on_piece is None:
-                        answer = await self._whole(response, draft)
-                    else:
-                        answer = await self._streamed(response, timeout, on_piece, draft)
+                if on_piece is None:
+                    return await self._asked(body, key, draft, None)
+                patience = (self.model.first_token_timeout * timeout, self.model.token_timeout * timeout)
+                return await self._followed(body, key, draft, _Pieces(on_piece, *patience))
         except TimeoutError as error:
             if isinstance(error, ModelTimeoutError):
                 raise
             raise ModelTimeoutError(f"the model did not answer within {total:g} seconds") from error
         except ModelError as error:
-            error.args = (redact(str(error), self._secret),)  # a server may echo the key anywhere
+            self._discreet(error)
             raise
-        return answer
 
     def cost(self, usage: Usage) -> float | None:
         """What an answer costs; None without a price."""
@@ -124,13 +141,36 @@ class Target:
 
     def kept(self, raw: bytes) -> bytes:
         """A body as it may be recorded: without the key, which a server may echo."""
-        return raw.replace(self._secret.encode(), b"***") if self._secret else raw
+        return self._secret.out_of_record(raw)
 
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
         """The error that an answer of status 300 and more means."""
-        return error_for_status(
-            status, headers, self.kept(raw), key_variable=self.model.key_variable, secret=self._secret
-        )
+        asked = None if self.upstream.address is None else (self.model.url, self.model.name)
+        error = error_for_status(status, headers, self.kept(raw), key_variable=self.model.key_variable, asked=asked)
+        return self._discreet(error)
+
+    def _discreet(self, error: ModelError) -> ModelError:
+        error.args = (self._secret.out_of(str(error)),)
+        return error
+
+    async def _asked(self, body: bytes, key: str, draft: ExchangeDraft | None, pieces: _Pieces | None) -> Answer:
+        async with self.upstream.post(CHAT_PATH, body, {}, key) as response:
+            if draft is not None:
+                draft.status = response.status
+            if response.status >= 300 or pieces is None:
+                return await self._whole(response, draft)
+            return await self._streamed(response, draft, pieces)
+
+    async def _followed(self, body: bytes, key: str, draft: ExchangeDraft | None, pieces: _Pieces) -> Answer:
+        """A streamed answer; the time until it begins runs from the request on."""
+        try:
+            async with pieces.clock:
+                return await self._asked(body, key, draft, pieces)
+        except TimeoutError as error:
+            if not pieces.clock.expired():
+                raise
+            where = "in its answer" if pieces.has_begun else "before its answer began"
+            raise ModelTimeoutError(f"the model went silent for {pieces.patience:g} seconds {where}") from error
 
     async def _whole(self, response: Response, draft: ExchangeDraft | None) -> Answer:
         raw = await response.read()
@@ -138,28 +178,15 @@ class Target:
             draft.answered = draft.returned = self.kept(raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
-        return parse_answer(self.kept(raw))
+        return parse_answer(self._secret.out_of_answer(raw))
 
-    async def _streamed(
-        self, response: Response, timeout: float, on_piece: OnPiece, draft: ExchangeDraft | None
-    ) -> Answer:
-        reader, first = StreamReader(), None
-        loop = asyncio.get_running_loop()
-        patience = self.model.first_token_timeout * timeout
-        clock = asyncio.timeout(patience)
+    async def _streamed(self, response: Response, draft: ExchangeDraft | None, pieces: _Pieces) -> Answer:
+        reader = StreamReader(self._secret.veil())
         try:
-            async with clock:
-                async for chunk in response.chunks():
-                    texts = reader.feed(self.kept(chunk))
-                    first = on_piece(texts, reader.first_delta)
-                    patience = self.model.token_timeout * timeout
-                    clock.reschedule(loop.time() + patience)
-                    if reader.done:
-                        break  # a server may leave the connection open
-        except TimeoutError as error:
-            if clock.expired():
-                raise ModelTimeoutError(f"the model went silent for {patience:g} seconds in its answer") from error
-            raise
+            async for chunk in response.chunks():
+                pieces.take(reader.feed(chunk), reader.first_delta)
+                if reader.done:
+                    break  # a server may leave the connection open
         except NetworkError:
             if not reader.done:
                 raise  # after the end there is nothing left to lose
@@ -167,5 +194,5 @@ class Target:
             if draft is not None:
                 draft.answered = draft.returned = self.kept(reader.raw)
         answer = reader.answer()
-        answer.time_to_first_token = first
+        answer.time_to_first_token = pieces.first
         return answer

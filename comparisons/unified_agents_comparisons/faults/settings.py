@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from unified_agents.config import Handling, ModelPolicy
+from unified_agents.config import FaultShare, Handling, ModelPolicy
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
+from unified_agents.wire.faults import FAULTS
 from unified_agents_comparisons.faults.kinds import KINDS, Kind
 
 Place = Literal["first", "middle", "last"]
@@ -32,7 +33,8 @@ class FaultSettings(BaseModel):
         timeout: Seconds of a run under `unified`; one that needs them all counts as hung.
         native_timeout: The same under `native`.
         hang_timeout: The same under `native` for faults of which most frameworks never get rid.
-        share: In front of a real model, the share of its answers that is spoilt, in place of all this.
+        share: In front of a real model, the share of its answers that is spoilt by those of `kinds` that are faults
+            of an answer, in place of all this.
         seed: Decides which.
     """
 
@@ -72,6 +74,11 @@ class FaultSettings(BaseModel):
                 for streamed in modes:
                     if streamed or not KINDS[name].streamed_only or handling == "native":
                         yield FaultCase(name, at, streamed)
+
+    def in_front_of_a_model(self) -> FaultShare | None:
+        """The share of a real model's answers that is spoilt; None where `kinds` names no fault of an answer."""
+        kinds = tuple(name for name in FAULTS if name in self.kinds)
+        return FaultShare(share=self.share, seed=self.seed, kinds=kinds) if kinds or not self.kinds else None
 
     def patience(self, kind: Kind, handling: Handling) -> float:
         """Seconds of a run."""

@@ -23,6 +23,7 @@ from unified_agents_comparisons.metrics import (
 )
 from unified_agents_comparisons.outcomes import TaskOutcomes, phrase, task_outcomes
 from unified_agents_comparisons.records import Cell, Perturbation, model_label
+from unified_agents_comparisons.report.wording import counted
 from unified_agents_comparisons.runner import Comparison
 
 SUMMARY = "summary.json"
@@ -123,7 +124,7 @@ class Summary(_Frozen):
             return f"{named}: {'every cell failed, as it must' if self.ok else wrong}."
         if not any(group.handling == "unified" for group in self.groups):
             return "Nothing was run under unified handling, so nothing is judged."
-        failed = f"{len(self.surprises)} cells under unified handling did not pass."
+        failed = f"{counted(len(self.surprises), 'cell')} under unified handling did not pass."
         return "Every cell under unified handling passed." if self.ok else failed
 
 

@@ -38,7 +38,7 @@ def show(summary: Summary, console: Console) -> None:
 
 def _table(summary: Summary) -> Table:
     loop = "" if summary.variant == "tool_calling" else f", variant {summary.variant}"
-    title = f"{summary.suite}{loop}: {summary.tasks} tasks, {summary.cells} cells"
+    title = f"{summary.suite}{loop}: {wording.counted(summary.tasks, 'task')}, {wording.counted(summary.cells, 'cell')}"
     table = Table(title=f"{title}, negative controls" if summary.perturb else title)
     for name in ("backend", "handling"):
         table.add_column(name)

@@ -68,6 +68,11 @@ def changes(tool: ToolFidelity) -> str:
     return "; ".join(parts)
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things, such as `1 cell` and `2 cells`."""
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
 def scope(left_out: Sequence[str], beyond: int) -> list[str]:
     """What the cells are of: what was left out, and what an earlier sitting added, a line each."""
     told = f"{beyond} of the cells were not asked for this time: the folder held them, and they are shown too."

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from typer.testing import CliRunner, Result
 
 from unified_agents_comparisons.cli import compare_command
 from unified_agents_comparisons.records import CELLS
+from unified_agents_comparisons.suite import load_suite
 
 app = typer.Typer()
 app.command()(compare_command)
 WriteSuite = Callable[..., Path]
+CONSTANT = {"expect": {"output": "ok"}, "oracle": {"answers": [{"text": "ok"}]}}
 
 
 def invoke(*arguments: object) -> Result:
@@ -90,7 +93,7 @@ def test_the_table_and_the_report_come_last(write_suite: WriteSuite, tmp_path: P
     result = invoke(write_suite(), "--backends", "custom", "--out", tmp_path / "out")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    (table,) = [at for at, line in enumerate(lines) if "tiny: 1 tasks" in line]
+    (table,) = [at for at, line in enumerate(lines) if "tiny: 1 task," in line]
     assert table > max(at for at, line in enumerate(lines) if line.startswith(("Where they differ", "custom: python")))
     assert len(lines) - table < 14, "it stays in sight"
     assert lines[-1].startswith("report: ")
@@ -155,6 +158,35 @@ def test_a_folder_of_its_own_is_the_default(
     assert invoke(write_suite(), "--backends", "custom").exit_code == 0
     (folder,) = tmp_path.glob("comparison-tiny-*")
     assert (folder / "report.md").is_file()
+
+
+def test_what_fails_leaves_no_folder(write_suite: WriteSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = write_suite(tools="json", tasks=[{"id": "a", "question": "?", "tools": ["dums"], **CONSTANT}])
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    result = invoke(suite, "--backends", "custom")
+    assert result.exit_code == 2
+    assert "suite tiny: its module 'json' has no 'dums': did you mean 'dumps'?" in result.stderr
+    assert not list(here.iterdir())
+
+
+def test_a_pattern_that_help_names_matches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERMINAL_WIDTH", "300")
+    monkeypatch.setenv("COLUMNS", "300")
+    (pattern,) = re.findall(r"shell pattern of task ids, such as '(.+)'", invoke("--help").stdout)
+    assert load_suite("quickstart").select(pattern)
+
+
+def test_tables_in_a_file_are_as_wide_as_their_values(
+    write_suite: WriteSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    result = invoke(write_suite("one", "two"), "--backends", "custom", "--out", tmp_path / "out")
+    row = next(line for line in result.stdout.splitlines() if "│ unified" in line)
+    assert row.replace(" ", "").startswith("│custom│unified│2/2│")
+    assert row.count("│") == 8
+    assert "…" not in result.stdout
 
 
 def test_a_second_sitting_only_reports(write_suite: WriteSuite, tmp_path: Path) -> None:

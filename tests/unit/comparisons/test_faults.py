@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from unified_agents.config import FaultShare
 from unified_agents.errors import ConfigError, ErrorRecord
 from unified_agents.wire.script import Script
 from unified_agents_comparisons.faults.kinds import KINDS
@@ -41,10 +42,19 @@ def test_an_unknown_fault_is_refused() -> None:
         FaultSettings(kinds=("htlm",))
 
 
+def test_in_front_of_a_model_come_the_faults_of_answers() -> None:
+    assert FaultSettings(share=0.5, seed=3).in_front_of_a_model() == FaultShare(share=0.5, seed=3)
+    named = FaultSettings(kinds=("tool-raises", "html", "status-401")).in_front_of_a_model()
+    assert named is not None
+    assert named.kinds == ("status-401", "html")
+    assert FaultSettings(kinds=("tool-raises",)).in_front_of_a_model() is None
+
+
 def test_references_move_with_the_answers() -> None:
     answers = KINDS["broken-json"].inject(ORACLE, 1).script["answers"]
-    assert json.dumps(answers[3]) == json.dumps(ORACLE["answers"][2]).replace('"step": 1', '"step": 2')
-    assert answers[2] == ORACLE["answers"][1]
+    assert answers[1]["fault"] == {"altered": "broken-json"}
+    assert answers[2] == answers[3] == ORACLE["answers"][1]
+    assert json.dumps(answers[4]) == json.dumps(ORACLE["answers"][2]).replace('"step": 1', '"step": 2')
 
 
 def call(received: dict[str, Any] | None, arguments: str = "{}", fault: str | None = None) -> CallSummary:

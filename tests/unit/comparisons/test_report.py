@@ -72,7 +72,7 @@ def test_the_verdict_is_of_unified_alone(summary: Summarise, make_cell: MakeCell
     assert summary(*everything(make_cell)).ok
     failed = summary(make_cell("one"), make_cell("two", passed=False, reasons=("the answer is 'x'",)))
     assert not failed.ok
-    assert failed.verdict == "1 cells under unified handling did not pass."
+    assert failed.verdict == "1 cell under unified handling did not pass."
     for text in (shown(failed), render(failed)):
         assert "two, b, unified, repeat 1: the answer is 'x'" in text
     assert "nothing is judged" in summary(make_cell(handling="native")).verdict

@@ -169,6 +169,7 @@ async def test_what_a_backend_lacks_is_left_out_with_a_word(
 async def test_what_was_asked_for_by_name_and_is_lacking_is_an_error(
     plan: Callable[..., Plan], fake_worker: FakeWorker, changes: dict[str, Any], message: str
 ) -> None:
+    plan().out.mkdir()
     with pytest.raises(ConfigError, match=message):
         await run(plan(**changes), fake_worker(ready=ABLE))
     assert (plan().out / CELLS).read_bytes() == b""
@@ -239,10 +240,28 @@ async def test_when_one_worker_refuses_no_process_is_left(plan: Callable[..., Pl
     if start["backend"] == "b": say({"type": "refused", "message": "not here"})
     else: say({"type": "ready", "versions": {}})
     """
+    plan().out.mkdir()
     with pytest.raises(ConfigError, match="backend 'b': not here"):
         await run(plan(), fake_worker(ready=ready))
-    assert (plan().out / CELLS).read_bytes() == b""
+    assert (plan().out / CELLS).read_bytes() == b"", "a folder that was there stays"
     assert_no_worker_left(plan().out)
+
+
+async def test_a_new_folder_that_gets_no_cell_is_not_left_behind(
+    plan: Callable[..., Plan], fake_worker: FakeWorker
+) -> None:
+    with pytest.raises(ConfigError, match="not here"):
+        await run(plan(), fake_worker(ready='say({"type": "refused", "message": "not here"})'))
+    assert not plan().out.exists()
+
+
+async def test_a_folder_with_another_comparison_is_refused_before_a_worker_starts(
+    plan: Callable[..., Plan], fake_worker: FakeWorker
+) -> None:
+    comparison, _ = await run(plan(), fake_worker())
+    with pytest.raises(ConfigError, match="another variant"):
+        await run(plan(variant="react"), lambda _: ("/no/worker/may/start",))
+    assert len((plan().out / CELLS).read_text().splitlines()) == len(comparison.cells)
 
 
 async def test_cancelling_ends_the_workers_and_keeps_the_cells(

@@ -61,6 +61,12 @@ def test_tasks_are_selected_by_a_shell_pattern(write_suite: Callable[..., Path])
         loaded.select("x")
 
 
+def test_where_no_task_matches_the_closest_ones_are_named_first(write_suite: Callable[..., Path]) -> None:
+    loaded = load_suite(write_suite(*(f"task-{number}" for number in range(30)), "add-numbers"))
+    with pytest.raises(ConfigError, match=r"'ad-number\*'; it has add-numbers, (task-\d+, ){6}task-6 and 23 more$"):
+        loaded.select("ad-number*")
+
+
 def test_the_digest_follows_the_file_and_the_tools_module(write_suite: Callable[..., Path]) -> None:
     path = write_suite(tools="my_tools")
     tools = path.parent / "my_tools.py"

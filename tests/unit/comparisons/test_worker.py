@@ -206,9 +206,10 @@ async def test_a_worker_refuses_what_it_cannot_do(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tasks": [task("no_such_tool")]}, "'lab_tools' has no 'no_such_tool'"),
+        ({"tasks": [task("no_such_tool")]}, "^suite tiny: its module 'lab_tools' has no 'no_such_tool'$"),
+        ({"tasks": [task("NOT_A_TOO")]}, "has no 'NOT_A_TOO': did you mean 'NOT_A_TOOL'"),
         ({"tasks": [task("NOT_A_TOOL")]}, "tool lab_tools:NOT_A_TOOL: 3 is no tool"),
-        ({"scratch": "lab_tools:NOT_A_TOOL"}, "must be a ContextVar, not int"),
+        ({"scratch": "lab_tools:NOT_A_TOOL"}, "^suite tiny: .*must be a ContextVar, not int"),
     ],
 )
 async def test_a_suite_whose_tools_do_not_fit_is_refused(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field
 
-from unified_agents import ConfigError, Script, ScriptedModel, Tool, ToolDefinitionError, create_agent
+from unified_agents import ConfigError, Script, ScriptedModel, Tool, ToolDefinitionError, create_agent, tool
 from unified_agents.run.result import RunResult
 
 
@@ -45,6 +47,36 @@ def test_a_schema_that_is_none_says_why(parameters: Any, reason: str) -> None:
     with pytest.raises(ToolDefinitionError, match="probe") as caught:
         made(parameters=parameters)
     assert reason in str(caught.value)
+
+
+def test_a_default_that_does_not_fit_its_type_is_refused() -> None:
+    def text(a: int = "z") -> None: ...  # type: ignore[assignment]
+
+    def bounded(q: str, a: Annotated[int, Field(ge=1, alias="first")] = 0) -> None: ...
+
+    def within(a: list[int] = ["q"]) -> None: ...  # type: ignore[list-item]  # noqa: B006
+
+    def in_field(a: int = Field(default="q")) -> None: ...  # type: ignore[assignment]
+
+    for function in (text, bounded, within, in_field):
+        with pytest.raises(ToolDefinitionError, match=r"parameter 'a': its default .* does not fit its type: Input"):
+            tool(function)
+
+
+def test_defaults_that_stand_for_not_given_and_those_that_pydantic_takes_are_kept() -> None:
+    nothing: Any = object()
+
+    def find(
+        q: str,
+        a: int = None,  # type: ignore[assignment]  # noqa: RUF013
+        b: str = nothing,
+        c: Path = "x",  # type: ignore[assignment]
+        d: float = 1,
+        e: Annotated[int, Field(ge=1)] = 3,
+        **rest: int,
+    ) -> None: ...
+
+    assert tool(find).parameters["required"] == ["q"]
 
 
 def test_a_schema_that_holds_itself_works() -> None:

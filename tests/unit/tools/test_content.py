@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import json
 from collections import ChainMap, deque, namedtuple
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +29,10 @@ Pair = namedtuple("Pair", "a b")
 
 class Colour(enum.Enum):
     RED = "red"
+
+
+class Odd(enum.Enum):
+    NOTHING = float("nan")
 
 
 class Word(enum.StrEnum):
@@ -54,8 +61,7 @@ class Point:
         (None, "null"),
         (True, "true"),
         (1.5, "1.5"),
-        (float("nan"), "null"),
-        ([float("inf")], "[null]"),
+        ({"a": [None, 1.5], "b": "NaN"}, '{"a":[null,1.5],"b":"NaN"}'),
         (Colour.RED, '"red"'),
         (date(2026, 1, 2), '"2026-01-02"'),
         (datetime(2026, 1, 2, tzinfo=UTC), '"2026-01-02T00:00:00+00:00"'),
@@ -105,7 +111,19 @@ def _loop() -> list[Any]:
         (Item, "Metaclass"),
         (iter([1]), "iterator"),
         ((item for item in [1]), "generator"),
-        ({(1, 2): 3}, "[Kk]ey"),
+        ({(1, 2): 3}, r"the key \(1, 2\) is a tuple;"),
+        ({"rows": [{"a": None}, {b"x": 1}]}, r"the key b'x' is a bytes, at /rows/1;"),
+        ({"big": BIG, "rows": {(1,): 2}}, r"the key \(1,\) is a tuple, at /rows;"),
+        (float("nan"), "NaN;"),
+        ({"price": float("nan")}, "NaN at /price;"),
+        ([1, None, {"a/b": float("-inf")}], "-Infinity at /2/a~1b;"),
+        ({"big": BIG, "price": float("nan")}, "NaN at /price;"),
+        ([Point(None, float("inf"))], "Infinity at /0/y;"),
+        (Item(name="n", price=Decimal(1), more=float("nan")), "NaN at /more;"),
+        (numpy.array([[1.0, float("nan")]]), "NaN at /0/1;"),
+        ({"a": numpy.float32("inf")}, "Infinity at /a;"),
+        ({float("nan"): 1}, "NaN at /nan;"),
+        (Odd.NOTHING, "NaN;"),
         (ValueError("x"), "ValueError"),
         (_loop(), "holds itself"),
     ],
@@ -115,6 +133,18 @@ def test_what_has_no_json_form_is_refused(value: object, named: str) -> None:
         to_text(value)
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is not None
+
+
+async def _never() -> None:
+    return None
+
+
+@pytest.mark.parametrize("wrap", [lambda it: it, lambda it: {"rows": [it]}], ids=["alone", "within"])
+def test_a_coroutine_is_refused_and_closed(wrap: Callable[[object], object]) -> None:
+    coroutine = _never()
+    with pytest.raises(ToolFailedError, match="coroutine"):
+        to_text(wrap(coroutine))
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 
 
 def test_an_integer_too_long_for_python_is_refused() -> None:

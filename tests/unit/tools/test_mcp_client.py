@@ -253,6 +253,12 @@ def test_a_program_that_forgets_to_close_ends_with_its_server() -> None:
             "its last words: no licence",
         ),
         ({"command": (sys.executable, "-c", "input(); input()"), "start_timeout": 0.3}, "not ready in 0.3 seconds"),
+        ({"command": ("cat",)}, "cat does not look like an MCP server"),
+        ({"command": ("sh", "-c", "echo hello; read x; exit 1")}, 'it wrote "hello" to its standard output'),
+        (
+            {"command": ("sh", "-c", "echo '{}'; read x; read x; read x"), "start_timeout": 1.0},
+            "not ready in 1 second; it wrote {} to its standard output, which is no MCP message",
+        ),
         ({"env": ("STAND_IN_MISSING",)}, "set the environment variable STAND_IN_MISSING"),
     ],
 )
@@ -261,6 +267,18 @@ def test_a_server_that_does_not_start_is_a_config_error(values: dict[str, Any], 
         config(**values).open()
     assert "MCP server 'stand-in'" in str(caught.value)
     assert reason in str(caught.value)
+
+
+def test_a_line_that_is_no_message_is_told_once_and_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("STAND_IN_KEY", SECRET)
+    program = 'echo "$STAND_IN_KEY" "$STAND_IN_KEY" "$STAND_IN_KEY" "$STAND_IN_KEY"; read x; exit 1'
+    with pytest.raises(ConfigError, match=r"it wrote .*\[STAND_IN_KEY\]") as caught:
+        config(command=("sh", "-c", program), env=("STAND_IN_KEY",)).open()
+    assert SECRET[:12] not in str(caught.value)
+    assert "Traceback" not in capfd.readouterr().err
+    assert [record.name for record in caplog.records if record.exc_info] == []
 
 
 def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

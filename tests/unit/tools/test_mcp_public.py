@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from unified_agents.tools.mcp_server import serve
 pytest.importorskip("mcp")
 httpx2 = pytest.importorskip("httpx2")
 
-from unified_agents.tools.mcp.public import PublicTransport, is_proxied  # noqa: E402  # it needs the package
+from unified_agents.tools.mcp.public import PublicTransport  # noqa: E402  # it needs the package
 
 NAME = "mcp.example.com"
 PUBLIC, OTHER, V6, PRIVATE = "93.184.216.34", "93.184.216.35", "2606:4700::1111", "127.0.0.1"
@@ -96,13 +96,88 @@ async def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> Non
             await client.get(f"http://{NAME}/")
 
 
-def test_behind_a_proxy_it_is_the_proxy_that_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    assert not is_proxied(f"https://{NAME}/mcp")
-    monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
-    assert is_proxied(f"https://{NAME}/mcp")
-    assert not is_proxied(f"http://{NAME}/mcp")
-    monkeypatch.setenv("no_proxy", NAME)
-    assert not is_proxied(f"https://{NAME}/mcp")
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[tuple[str, list[str]]]:
+    """A proxy that connects nobody: its address, and what it was asked for."""
+    asked: list[str] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode().rpartition(" ")[0])
+        writer.write(b"HTTP/1.1 502 Not Today\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listening:
+        host, port = listening.sockets[0].getsockname()
+        yield f"{host}:{port}", asked
+
+
+@pytest.mark.parametrize("variable", ["https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("exempt", "is_proxied"),
+    [
+        ("", True),
+        ("other.example.com", True),
+        ("*.example.com", True),
+        (f"https://{NAME}", True),
+        ("93.184.216.0/24", True),
+        (f"{NAME}:8444", True),
+        (NAME.upper(), False),
+        (f"{NAME}:8443", False),
+        ("example.com", False),
+        (".mcp.example.com", False),
+        ("*", False),
+    ],
+)
+@pytest.mark.usefixtures("no_proxies")
+async def test_either_the_proxy_connects_or_the_address_is_judged(
+    exempt: str,
+    is_proxied: bool,
+    variable: str,
+    proxy: tuple[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, asked = proxy
+    monkeypatch.setenv(variable, f"http://{address}" if variable == "ALL_PROXY" else address)
+    monkeypatch.setenv("NO_PROXY", exempt)
+    monkeypatch.setattr(socket, "getaddrinfo", resolver([PUBLIC], [PRIVATE]))
+    told = "502" if is_proxied else rf"{NAME} stands for {PRIVATE}.*allow_private"
+    with pytest.raises(ConfigError, match=told):
+        await asyncio.to_thread(McpServerConfig(url=f"https://{NAME}:8443/mcp").open)
+    assert set(asked) == ({f"CONNECT {NAME}:8443"} if is_proxied else set())
+
+
+@pytest.mark.usefixtures("no_proxies")
+async def test_a_proxy_for_another_scheme_is_none(
+    proxy: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, asked = proxy
+    monkeypatch.setenv("https_proxy", f"http://{address}")
+    monkeypatch.setattr(socket, "getaddrinfo", resolver([PUBLIC], [PRIVATE]))
+    with pytest.raises(ConfigError, match=f"{NAME} stands for {PRIVATE}"):
+        await asyncio.to_thread(McpServerConfig(url=f"http://{NAME}:8080/mcp").open)
+    assert asked == []
+
+
+@pytest.mark.usefixtures("no_proxies")
+async def test_the_proxy_is_asked_for_a_private_server_too(
+    proxy: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, asked = proxy
+    monkeypatch.setenv("http_proxy", address)
+    server = McpServerConfig(url="http://127.0.0.1:9/mcp", allow_private=True)
+    with pytest.raises(ConfigError):
+        await asyncio.to_thread(server.open)
+    assert {line.partition(" ")[2] for line in asked} == {"http://127.0.0.1:9/mcp"}
+    asked.clear()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(ConfigError):
+        await asyncio.to_thread(server.open)
+    assert asked == []

@@ -235,6 +235,16 @@ class TestBodies:
         assert server.requests == []
 
 
+@pytest.mark.parametrize("media_type", ["application/json", "text/plain", "application/octet-stream"])
+async def test_a_body_that_is_left_out_is_not_sent(make: Make, server: Server, media_type: str) -> None:
+    tool = make(method="post", requestBody={"content": {media_type: {"schema": {"type": "string"}}}})
+    await tool()
+    assert "Content-Type" not in server.last["headers"]
+    assert server.last["body"] == b""
+    await tool(body="x")
+    assert server.last["headers"]["Content-Type"] == media_type
+
+
 SCHEMES = {
     "head": {"type": "apiKey", "in": "header", "name": "X-Key"},
     "query": {"type": "apiKey", "in": "query", "name": "key"},

@@ -21,6 +21,7 @@ from unified_agents import (
     Tool,
     ToolCallRetried,
     ToolDefinitionError,
+    ToolFailedError,
     ToolPolicy,
     Transient,
     create_agent,
@@ -337,6 +338,36 @@ async def test_a_tool_that_catches_its_cancellation_sees_it() -> None:
 
     await agent_for(tool(careful, timeout=0.05)).run("Do it.")
     assert seen == ["cleaned up"]
+
+
+async def test_an_attempt_does_not_wait_for_the_one_that_was_given_up_before_it() -> None:
+    release, seen = threading.Event(), []
+
+    def hang() -> str:
+        seen.append(1)
+        release.wait(10)
+        return "late"
+
+    made = tool(hang, timeout=0.05, idempotent=True, exclusive="a narrow door")
+    try:
+        result = await agent_for(made).run("Do it.")
+    finally:
+        release.set()
+    assert seen == [1]
+    assert result.tool_calls[0].error is not None
+    assert result.tool_calls[0].error.kind == "timeout"
+    assert "0.05 seconds" in (result.tool_calls[0].content or "")
+
+
+async def test_an_error_may_be_made_of_another() -> None:
+    def look() -> str:
+        try:
+            return {}["city"]
+        except KeyError as error:
+            raise ToolFailedError(error) from error  # type: ignore[arg-type]
+
+    result = await agent_for(tool(look)).run("Do it.")
+    assert result.tool_calls[0].content == "'city'"
 
 
 @pytest.mark.parametrize(

@@ -250,9 +250,29 @@ def test_unions_of_a_schema_are_told_by_branch() -> None:
         ({"maxItems": 1}, [1, 2], "must have at most 1 items"),
         ({"pattern": "^a"}, "b", "must match ^a"),
         ({"type": ["integer", "null"]}, "b", "null"),
-        ({"uniqueItems": True}, [1, 1], "non-unique"),
-        ({"not": {}}, 1, "not allowed"),
-        (False, 1, "False schema"),
+        ({"uniqueItems": True}, [1, 1], "must not have an item twice"),
+        ({"minProperties": 2}, {"b": 1}, "must have at least 2 properties"),
+        ({"maxProperties": 0}, {"b": 1}, "must have at most 0 properties"),
+        ({"not": {}}, 1, "not allowed here"),
+        (False, 1, "not allowed here"),
+        ({"not": {"type": "string"}}, "x", "must not be a string"),
+        ({"not": {"enum": [1, 2]}}, 2, "must not be 1 or 2"),
+        ({"not": {"required": ["b"]}}, {"b": 1}, 'must not fit the schema {"required": ["b"]}'),
+        ({"contains": {"minimum": 5}}, [1], 'must have at least 1 items that fit the schema {"minimum": 5}'),
+        ({"contains": {"const": 5}, "minContains": 2}, [5], 'at least 2 items that fit the schema {"const": 5}'),
+        ({"contains": {"const": 5}, "maxContains": 1}, [5, 5], 'at most 1 items that fit the schema {"const": 5}'),
+        (
+            {"oneOf": [{"type": "integer"}, {"minimum": 2}, {"type": "null"}]},
+            3,
+            'must fit only one of the schemas {"type": "integer"} and {"minimum": 2}',
+        ),
+        ({"oneOf": [{"type": "integer"}, {"type": "null"}]}, "x", "must be an integer or null"),
+        ({"prefixItems": [{}], "unevaluatedItems": False}, [1, 2, "b"], 'must not have the items 2, "b"'),
+        (
+            {"prefixItems": [{}], "unevaluatedItems": {"type": "string"}},
+            [1, 2],
+            'must have in the place of 2 items that fit the schema {"type": "string"}',
+        ),
     ],
 )
 def test_each_keyword_of_a_schema_has_words(schema: Any, value: object, said: str) -> None:
@@ -260,6 +280,45 @@ def test_each_keyword_of_a_schema_has_words(schema: Any, value: object, said: st
     (line,) = problems(made, json.dumps({"a": value}))
     assert line.startswith(f"a: {json.dumps(value)} given, ")
     assert said in line
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        ({"propertyNames": {"pattern": "^a", "maxLength": 3}}, {"b": 1}, 'a.b: the name "b" given, must match ^a'),
+        ({"propertyNames": {"enum": ["b"]}}, {"b c": 1}, 'a["b c"]: the name "b c" given, must be "b"'),
+        ({"unevaluatedProperties": False}, {"b": 1}, "a.b: 1 given, not allowed here"),
+        (
+            {"unevaluatedProperties": {"type": "string"}},
+            {"b": 1},
+            'a.b: 1 given, must fit the schema {"type": "string"}',
+        ),
+        ({"prefixItems": [{}], "items": False}, [1, 2], "a[1]: 2 given, not allowed here"),
+        (
+            {"items": {"$ref": "#/$defs/pair"}},
+            [[1]],
+            "a[0]: [1] given, must have at least 2 items that fit the schema {}",
+        ),
+    ],
+)
+def test_what_is_within_is_told_where_it_is(schema: Any, value: object, expected: str) -> None:
+    pair = {"contains": {}, "minContains": 2}
+    made = Tool(name="t", parameters={"properties": {"a": schema}, "$defs": {"pair": pair}}, handler=print)
+    assert problems(made, json.dumps({"a": value})) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "said"),
+    [
+        ({"items": [{}], "additionalItems": False}, [1, 2], "must have at most 1 items"),
+        ({"contentEncoding": "base64"}, "%", "must be encoded in base64"),
+        ({"contentMediaType": "application/json"}, "{", "must be text of the type application/json"),
+    ],
+)
+def test_keywords_of_draft_7_have_words(schema: Any, value: object, said: str) -> None:
+    parameters = {"$schema": "http://json-schema.org/draft-07/schema#", "properties": {"a": schema}}
+    made = Tool(name="t", parameters=parameters, handler=print)
+    assert problems(made, json.dumps({"a": value})) == (f"a: {json.dumps(value)} given, {said}",)
 
 
 def test_a_schema_gives_numbers_as_they_are() -> None:
@@ -333,7 +392,7 @@ def test_keywords_cannot_forge_what_is_hidden() -> None:
 
     made = tool(functools.partial(send, key="secret"))
     for name in ("ctx", "key", "from_"):
-        assert problems(made, json.dumps({name: "x"})) == (f'{name}: "x" given, not allowed',)
+        assert problems(made, json.dumps({name: "x"})) == (f'{name}: "x" given, not allowed here',)
     assert made.validate('{"other": "x"}') == {"from_": "", "other": "x"}
 
 

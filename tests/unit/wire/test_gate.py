@@ -75,6 +75,20 @@ async def test_who_is_cancelled_while_waiting_takes_no_place() -> None:
     await asyncio.wait_for(stays, 5)
 
 
+async def test_who_is_cancelled_when_its_turn_has_come_hands_it_on() -> None:
+    gate = RateGate()
+    first, second = await gate.enter(), await gate.enter()
+    first.leave(RateLimitError("slow down"))
+    gone, stays = asyncio.create_task(gate.enter()), asyncio.create_task(gate.enter())
+    await asyncio.sleep(0)
+    second.leave(RateLimitError("slow down", retry_after=0.05))  # its turn has come, and it must wait on
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.wait([gone])
+    (await asyncio.wait_for(stays, 5)).leave(None)
+
+
 def broken(breaker: Breaker, times: int) -> None:
     for _ in range(times):
         breaker.check()

@@ -280,7 +280,7 @@ def test_a_request_of_another_shape_is_refused(wrong: dict[str, Any]) -> None:
     ("script", "says"),
     [
         ({"answrs": []}, "unknown key 'answrs'; did you mean 'answers'?"),
-        ({"answers": [{"txt": "a"}]}, "answers.0.answer: unknown key 'txt'; did you mean 'text'?"),
+        ({"answers": [{"txt": "a"}]}, "answers.0: unknown key 'txt'; did you mean 'text'?"),
         ({"answers": [{"fault": {"stats": 429}}]}, "did you mean 'status'?"),
         ({"answers": [{"fault": {"status": 429}, "text": "x"}]}, "unknown key 'text'; known keys: fault, times"),
         ({"answers": [{"tool_calls": [{"name": "f", "argument": {}}]}]}, "did you mean 'arguments'?"),
@@ -294,7 +294,7 @@ def test_a_request_of_another_shape_is_refused(wrong: dict[str, Any]) -> None:
         ({"answers": [{"fault": {"status": 500}, "times": 0}]}, "times"),
         ({"answers": [{"fault": {"status": 500}}], "repeat_last": True}, "repeat_last needs an answer"),
         ({"answers": [{"text": float("nan")}]}, "no JSON number"),
-        ({"answers": ["x"]}, "answers.0.answer"),
+        ({"answers": ["x"]}, "answers.0"),
     ],
 )
 def test_a_wrong_script_is_refused_in_one_line(script: Any, says: str) -> None:
@@ -329,3 +329,18 @@ def test_values_that_are_hard_to_write_as_json_survive() -> None:
     model = scripted({"tool_calls": [{"name": "f", "arguments": {"n": 10**30, "s": "\ud800"}}]})
     arguments = body(model.reply(request()))["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
     assert json.loads(arguments) == {"n": 10**30, "s": "\ud800"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_altered_answer_is_as_it_should_not_be(stream: bool) -> None:
+    model = scripted({"fault": {"altered": "broken-json"}}, {"tool_calls": [{"name": "f", "arguments": {"a": 1}}]})
+    reply = model.reply({"stream": stream, **request(USER)}, "key")
+    assert b'{\\"a' in b"".join(reply.chunks)
+    assert b'{\\"a\\":1}' not in b"".join(reply.chunks)
+    assert b'{\\"a\\":1}' in b"".join(model.reply({"stream": stream, **request(USER)}, "key").chunks)
+
+
+def test_an_answer_that_cannot_be_altered_so_is_refused() -> None:
+    reply = scripted({"fault": {"altered": "broken-json"}}, {"text": "x"}).reply(request(USER))
+    assert reply.status == 400
+    assert body(reply)["error"]["message"] == "answer 0 of the script: it cannot have the fault broken-json"

@@ -286,4 +286,4 @@ async def test_a_process_names_what_is_wrong_with_the_file(tmp_path: Path) -> No
     process = await start(path)
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (2, b"")
-    assert err.decode() == f"{path}: answers.0.answer: unknown key 'txt'; did you mean 'text'?\n"
+    assert err.decode() == f"{path}: answers.0: unknown key 'txt'; did you mean 'text'?\n"

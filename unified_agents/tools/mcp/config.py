@@ -39,7 +39,7 @@ class McpServerConfig(Settings):
         start_timeout: Seconds until it is started, or reached, and has listed its tools.
     """
 
-    command: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = Field(default=None, examples=["[npx, my-server]"])
     env: tuple[str, ...] = ()
     set_env: dict[str, str] = Field(default_factory=dict)
     cwd: str | None = None
@@ -68,7 +68,10 @@ class McpServerConfig(Settings):
             if getattr(self, key):
                 raise ValueError(f"{key} goes with {'command' if self.command is None else 'url'}")
         if self.url is not None:
-            checked_url(self.url, allow_private=self.allow_private)
+            try:
+                checked_url(self.url, allow_private=self.allow_private)
+            except ValueError as error:
+                raise ValueError(f"url: {error}") from error
         return self
 
     @property

@@ -97,7 +97,7 @@ class McpConnection:
 
         async with self._lock:
             if self._closed:
-                raise ConfigError(f"MCP server {self.config.label!r}: its connection is closed")
+                raise ConfigError(wording.mcp_not_opened(self.config.label, wording.mcp_closed()))
             if self._session is not None and not self._session.ended:
                 return self._session
             if self._session is None:

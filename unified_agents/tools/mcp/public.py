@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from unified_agents import wording
 from unified_agents.tools.hosts import PrivateAddressError, public_addresses
 
 
@@ -34,9 +35,9 @@ class PublicTransport(httpx2.AsyncBaseTransport):
         try:
             addresses = await public_addresses(host, request.url.port)
         except PrivateAddressError as error:
-            raise httpx2.ConnectError(f"{error}: set allow_private: true to allow it", request=request) from error
+            raise httpx2.ConnectError(wording.allow_private(str(error)), request=request) from error
         except socket.gaierror as error:
-            raise httpx2.ConnectError(f"{host} cannot be looked up: {error.strerror}", request=request) from error
+            raise httpx2.ConnectError(wording.not_looked_up(host, str(error.strerror)), request=request) from error
         *others, last = addresses
         for address in others:
             try:
@@ -66,8 +67,31 @@ def _host(request: httpx2.Request) -> str:
     return request.url.raw_host.decode("ascii")
 
 
-def is_proxied(url: str) -> bool:
-    """Whether the environment names a proxy for a URL, as `HTTPS_PROXY` does: it is the proxy then that connects."""
+def transport_to(url: str, *, allow_private: bool) -> httpx2.AsyncBaseTransport:
+    """What connects to a server. A client that is given one asks the environment for no proxy of its own any more.
+
+    Args:
+        url: The server's.
+        allow_private: Whether it may have any address.
+
+    Returns:
+        The way through the proxy that the environment names for the URL; where it names none, a `PublicTransport`, or
+        with `allow_private` one that connects to any address.
+    """
+    proxy = proxy_for(url)
+    if proxy is not None:
+        return httpx2.AsyncHTTPTransport(proxy=httpx2.Proxy(proxy))
+    return httpx2.AsyncHTTPTransport() if allow_private else PublicTransport()
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for a URL, as `HTTPS_PROXY` and `NO_PROXY` do, by Python's own rules.
+
+    Of the system's settings too, where it has them. It is the proxy then that connects, and that looks the host up.
+    """
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
-    return bool(proxies.get(parts.scheme) or proxies.get("all")) and not urllib.request.proxy_bypass(parts.netloc)
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"

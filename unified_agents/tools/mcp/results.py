@@ -19,6 +19,7 @@ from mcp_types import (
 )
 from pydantic import ValidationError
 
+from unified_agents import wording
 from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 
 
@@ -30,7 +31,7 @@ class Redaction:
     """
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        pairs = {value: f"[{name}]" for value, name in secrets.items()}
+        pairs = {value: wording.hidden(name) for value, name in secrets.items()}
         escaped = {json.dumps(value)[1:-1]: shown for value, shown in pairs.items()}
         self._pairs = sorted((pairs | escaped).items(), key=lambda pair: -len(pair[0]))
 
@@ -58,7 +59,7 @@ def result_value(result: CallToolResult, redact: Redaction) -> str | Part | list
 def error_text(result: CallToolResult) -> str:
     """What an error result says."""
     texts = [block.text for block in result.content if isinstance(block, TextContent)]
-    return "\n".join(texts).strip() or _structured(result) or "the tool failed and gave no reason"
+    return "\n".join(texts).strip() or _structured(result) or wording.mcp_no_reason()
 
 
 def _structured(result: CallToolResult) -> str:
@@ -78,9 +79,9 @@ def _part(block: ContentBlock, redact: Redaction) -> Part:
         resource = block.resource
         if isinstance(resource, BlobResourceContents):
             return _data(resource.blob, resource.mime_type or "application/octet-stream", _file_name(resource.uri))
-        return TextPart(text=redact(f"[resource {resource.uri}]\n{resource.text}"))
+        return TextPart(text=redact(wording.mcp_resource(str(resource.uri), resource.text)))
     about = ", ".join(text for text in (block.mime_type, block.description) if text)
-    return TextPart(text=redact(f"[link to resource {block.name}: {block.uri}{f' ({about})' if about else ''}]"))
+    return TextPart(text=redact(wording.mcp_link(block.name, str(block.uri), about)))
 
 
 def _data(data: str, mime_type: str, name: str) -> Part:
@@ -89,7 +90,7 @@ def _data(data: str, mime_type: str, name: str) -> Part:
             return ImagePart(data=data, mime_type=mime_type)
         return FilePart(data=data, mime_type=mime_type.partition(";")[0].strip(), name=name)
     except ValidationError:
-        return TextPart(text=f"[{name} {mime_type:.80}: the server's data is not valid base64, or has no MIME type]")
+        return TextPart(text=wording.mcp_broken_data(name, mime_type))
 
 
 def _file_name(uri: Any) -> str:

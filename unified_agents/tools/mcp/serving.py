@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
 import socket
+import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -76,11 +78,16 @@ def make_server(tools: Sequence[Tool], name: str) -> Server[Any]:
 
 
 async def serve_stdio(server: Server[Any], ready: Callable[[str], None]) -> None:
-    """Serve the client that started this process, until it hangs up."""
+    """Serve the client that started this process, until it hangs up. What is printed goes to standard error."""
+    stdout = sys.stdout
     with standard_input() as lines:
         async with stdio_server(stdin=cast("Any", lines)) as (read, write):  # it only iterates over them
-            ready("stdio")
-            await server.run(read, write, server.create_initialization_options())
+            try:
+                with contextlib.redirect_stdout(sys.stderr):
+                    ready("stdio")
+                    await server.run(read, write, server.create_initialization_options())
+            finally:
+                stdout.flush()  # while its descriptor is still standard error's: the protocol gets it back after this
 
 
 async def serve_http(server: Server[Any], port: int, ready: Callable[[str], None]) -> None:

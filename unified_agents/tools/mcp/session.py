@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +16,7 @@ import httpx2
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, Implementation
+from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, METHOD_NOT_FOUND, Implementation
 from mcp_types import Tool as ListedTool
 from pydantic import ValidationError
 
@@ -25,9 +26,10 @@ from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import ToolContext
 from unified_agents.tools.hosts import refuse_private
 from unified_agents.tools.mcp.config import McpServerConfig
-from unified_agents.tools.mcp.public import PublicTransport, is_proxied
+from unified_agents.tools.mcp.public import transport_to
 from unified_agents.tools.mcp.results import Redaction, error_text, result_value
 from unified_agents.tools.mcp.streams import ErrorOutput, WatchedStream
+from unified_agents.tools.problems import shortened
 
 logger = logging.getLogger("unified_agents.tools.mcp")
 
@@ -35,6 +37,17 @@ _MOST_PAGES = 1_000
 _SETTLING = 1.0
 _CONNECT = 30.0
 _LARGEST_MESSAGE = 64 * 2**20
+
+
+_within: contextvars.ContextVar[bool] = contextvars.ContextVar("unified_agents_mcp_session", default=False)
+
+
+def _is_told_elsewhere(record: logging.LogRecord) -> bool:
+    return not (_within.get() and record.exc_info and isinstance(record.exc_info[1], ValueError))
+
+
+# The SDK logs a traceback for each line that is no message. Of our own sessions' these are noted, and told once.
+logging.getLogger("mcp.client.stdio").addFilter(_is_told_elsewhere)
 
 
 class SessionExpiredError(Exception):
@@ -77,6 +90,7 @@ class McpSession:
         self._client: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        self._noise = ""
         self.tools: tuple[RemoteTool, ...] = ()
 
     @property
@@ -90,20 +104,23 @@ class McpSession:
         Raises:
             ConfigError: the server cannot be started or reached; the message says why.
         """
-        where = f"MCP server {self._config.label!r}"
         try:
             async with asyncio.timeout(self._config.start_timeout):
                 if self._config.url is not None and not self._config.allow_private:
-                    await refuse_private(self._config.url, where=where)
+                    await refuse_private(self._config.url, where=wording.mcp_server(self._config.label))
                 await self._connect()
                 self.tools = await self._list()
         except TimeoutError as error:
             await self.aclose()
-            raise ConfigError(self._told(f"{where}: not ready in {self._config.start_timeout:g} seconds")) from error
+            raise self._not_opened(wording.mcp_not_ready(self._config.start_timeout)) from error
         except (MCPError, ValidationError, RuntimeError, OSError, httpx2.HTTPError) as error:
             await self.aclose()
-            reason = self._failure or error
-            raise ConfigError(self._told(f"{where}: {self._config.place} cannot be used: {_reason(reason)}")) from error
+            failure = self._failure or error
+            if isinstance(failure, MCPError) and failure.code == METHOD_NOT_FOUND and not self._client.done():
+                reason = wording.mcp_no_server(self._config.place, _reason(failure))
+            else:
+                reason = wording.mcp_not_usable(self._config.place, _reason(failure))
+            raise self._not_opened(reason) from error
         except BaseException:
             await self.aclose()
             raise
@@ -122,7 +139,7 @@ class McpSession:
             result = await self._client.result().call_tool(name, arguments, progress_callback=tell)
         except MCPError as error:
             if error.code == INVALID_REQUEST and error.message == "Session terminated":  # the SDK's word for a 404
-                raise SessionExpiredError("the server keeps forgetting its sessions") from error
+                raise SessionExpiredError(wording.mcp_forgets()) from error
             await self._failed(context.tool, error, lost=error.code == CONNECTION_CLOSED)
         except Exception as error:  # the SDK tells an unfit answer by several classes, a closed session by more
             await self._failed(context.tool, error, lost=False)
@@ -148,9 +165,10 @@ class McpSession:
         first: list[asyncio.Future[Any]] = [self._task, self._client]
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if not self._client.done():
-            raise RuntimeError("it ended before it was ready")
+            raise RuntimeError(wording.mcp_ended_early())
 
     async def _live(self) -> None:
+        _within.set(True)
         try:
             # No cache: what is listed, is listed once.
             async with Client(self._streams(), cache=None, client_info=_myself()) as client:
@@ -174,13 +192,23 @@ class McpSession:
                     headers=self._config.headers(),
                     timeout=httpx2.Timeout(_CONNECT, read=None),
                     follow_redirects=False,
-                    transport=None if self._config.allow_private or is_proxied(url) else PublicTransport(),
+                    transport=transport_to(url, allow_private=self._config.allow_private),
+                    trust_env=False,
                 )
                 await stack.enter_async_context(http)
                 transport = streamable_http_client(url, http_client=http, max_sse_event_size=_LARGEST_MESSAGE)
             read, write = await stack.enter_async_context(transport)
             self._output.started()
-            yield WatchedStream(read, self._leave.set), write
+            yield WatchedStream(read, self._leave.set, self._note), write
+
+    def _note(self, fault: Exception) -> None:
+        """Keep the first line of the server's output that is no message; the SDK leaves it out."""
+        if not isinstance(fault, ValidationError):
+            return
+        given = fault.errors(include_url=False)[0]["input"]
+        line = shortened(self._redact(json.dumps(given, ensure_ascii=False, default=repr)))
+        self._noise = self._noise or line
+        logger.debug("%s wrote what is no message: %s", self._config.label, line)
 
     def _process(self, command: tuple[str, ...]) -> StdioServerParameters:
         program, *arguments = command
@@ -198,7 +226,7 @@ class McpSession:
             cursor = page.next_cursor
             if cursor is None:
                 return tuple(_remote(tool) for tool in found)
-        raise RuntimeError(f"its list of tools does not end after {_MOST_PAGES} pages")
+        raise RuntimeError(wording.mcp_endless_list(_MOST_PAGES))
 
     async def _failed(self, tool: str, error: Exception, *, lost: bool) -> NoReturn:
         if lost and self._task is not None:
@@ -211,9 +239,12 @@ class McpSession:
             text = wording.mcp_protocol_error(tool, label, self._redact(_reason(error)))
         raise ToolFailedError(text, native_type=native_name(error)) from error
 
-    def _told(self, text: str) -> str:
+    def _not_opened(self, reason: str) -> ConfigError:
         last = self._output.last()
-        return self._redact(text) + (f"; its last words: {last}" if last else "")
+        if self._noise:
+            reason += wording.mcp_no_message(self._noise)
+        text = self._redact(wording.mcp_not_opened(self._config.label, reason))
+        return ConfigError(text + wording.mcp_last_words(last) if last else text)
 
 
 def _myself() -> Implementation:
@@ -235,10 +266,10 @@ def _innermost(error: BaseException) -> BaseException:
 def _reason(error: BaseException) -> str:
     error = _innermost(error)
     if isinstance(error, FileNotFoundError):
-        return f"{error.filename} is not found: install it, or give its full path"
+        return wording.mcp_no_program(str(error.filename))
     if isinstance(error, MCPError):
-        return f"{error.message} (code {error.code})"
+        return wording.mcp_said(error.message, error.code)
     if isinstance(error, ValidationError):
-        return f"its answer is no valid MCP: {error.error_count()} faults in {error.title}"
+        return wording.mcp_unfit_answer(error.error_count(), error.title)
     text = str(error).partition("\n")[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -31,11 +31,18 @@ class WatchedStream:
     Args:
         stream: The transport's own.
         on_end: Called once nothing more will come.
+        on_fault: Called with what came in the place of a message.
     """
 
-    def __init__(self, stream: ReadStream[SessionMessage | Exception], on_end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stream: ReadStream[SessionMessage | Exception],
+        on_end: Callable[[], None],
+        on_fault: Callable[[Exception], None],
+    ) -> None:
         self._stream = stream
         self._on_end = on_end
+        self._on_fault = on_fault
 
     @property
     def last_context(self) -> object:
@@ -55,10 +62,13 @@ class WatchedStream:
 
     async def __anext__(self) -> SessionMessage | Exception:
         try:
-            return await self._stream.__anext__()
+            message = await self._stream.__anext__()
         except StopAsyncIteration:
             self._on_end()
             raise
+        if isinstance(message, Exception):
+            self._on_fault(message)
+        return message
 
     async def __aenter__(self) -> Self:
         await self._stream.__aenter__()

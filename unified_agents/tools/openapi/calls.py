@@ -10,6 +10,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from unified_agents import wording
 from unified_agents.errors import ConfigError, ToolFailedError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.openapi.client import Client, Request, data_bytes
@@ -77,9 +78,9 @@ class Operation:
         """Summary and description; method and path where there is neither."""
         texts = [self._operation.get("summary"), self._operation.get("description")]
         if self._operation.get("deprecated") is True:
-            texts.append("Deprecated.")
+            texts.append(wording.DEPRECATED)
         said = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
-        return "\n\n".join(dict.fromkeys(said)) or f"{self.method} {self.path}"
+        return "\n\n".join(dict.fromkeys(said)) or wording.operation_without_words(self.method, self.path)
 
     def parameters(self) -> JsonObject:
         """JSON Schema of the arguments."""
@@ -143,7 +144,7 @@ class Operation:
         pieces = SLOT.split(self.path)  # what is between the slots, and their names in turn
         path = "".join(slots[piece] if index % 2 else quote(piece, safe=_LITERAL) for index, piece in enumerate(pieces))
         if any(part in {".", ".."} for part in path.split("/")):
-            raise ToolFailedError("'.' and '..' cannot stand in the path")
+            raise ToolFailedError(wording.dots_in_path())
         parts = [part for part in (base.raw_query_string, *query) if part]
         text = f"{base.origin()}{base.raw_path.rstrip('/')}{path}"
         return URL(f"{text}?{'&'.join(parts)}" if parts else text, encoded=True)
@@ -178,7 +179,7 @@ def _write_body(request: Request, body: Body, value: Any) -> None:
 def _multipart(body: Body, value: Any) -> aiohttp.FormData:
     form = aiohttp.FormData(default_to_multipart=True)
     if not isinstance(value, Mapping):
-        raise ToolFailedError("the body of a form must be an object")
+        raise ToolFailedError(wording.form_is_no_object())
     for name, item in value.items():
         kind = (body.encoding.get(name) or {}).get("contentType")
         stated = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None

@@ -90,7 +90,12 @@ class Client:
             for _ in range(_MOST_REDIRECTS + 1):
                 check_target(request.url, self._hosts, self._allow_private)
                 async with session.request(
-                    request.method, request.url, headers=request.headers, data=request.body, allow_redirects=False
+                    request.method,
+                    request.url,
+                    headers=request.headers,
+                    data=request.body,
+                    allow_redirects=False,
+                    skip_auto_headers=None if request.body is not None else ("Content-Type",),
                 ) as response:
                     if not (300 <= response.status < 400 and "Location" in response.headers):
                         return await self._result(request, response, missing)
@@ -99,7 +104,7 @@ class Client:
             raise ToolFailedError(str(error)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             self._fail(request, error)
-        raise ToolFailedError(f"{request.url.host} redirects more than {_MOST_REDIRECTS} times")
+        raise ToolFailedError(wording.http_redirects(str(request.url.host), _MOST_REDIRECTS))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -119,11 +124,10 @@ class Client:
         is_upgrade = (request.url.scheme, url.scheme) == ("http", "https") and url.is_default_port()
         if url.host != request.url.host or (url.origin() != request.url.origin() and not is_upgrade):
             target = f"{url.scheme}://{url.host}:{url.port}"
-            text = f"the server answered with a redirect to {target}, which is not followed"
-            raise ToolFailedError(self._keys.redact_text(text))
+            raise ToolFailedError(self._keys.redact_text(wording.http_redirect(target)))
         keeps = response.status in {307, 308} or request.method in {"GET", "HEAD"}
         if keeps and isinstance(request.body, aiohttp.FormData):
-            raise ToolFailedError("the server answered a form with a redirect, which is not followed")
+            raise ToolFailedError(wording.http_form_redirect())
         headers = request.headers if keeps else _without_content(request.headers)
         return Request(request.method if keeps else "GET", url, headers, request.body if keeps else None)
 
@@ -131,7 +135,7 @@ class Client:
         data = self._keys.redact(await self._read(response))
         status = response.status
         if status >= 400:
-            hint = f" (no credential is configured for {missing})" if missing and status in {401, 403} else ""
+            hint = wording.http_no_credential(missing) if missing and status in {401, 403} else ""
             text = wording.http_failed(status, _phrase(status), _message(data, response)) + hint
             raise _refusal(status, text, retry_after(response.headers))
         if not data:
@@ -145,10 +149,7 @@ class Client:
         async for chunk in response.content.iter_any():
             data += chunk
             if len(data) > self._max_response_bytes:
-                raise ToolFailedError(
-                    f"HTTP {response.status}: the answer is longer than {self._max_response_bytes:,} bytes: "
-                    "ask for less, or raise max_response_bytes"
-                )
+                raise ToolFailedError(wording.http_too_long(response.status, self._max_response_bytes))
         return bytes(data)
 
     def _fail(self, request: Request, error: Exception) -> NoReturn:
@@ -157,12 +158,13 @@ class Client:
             reason = reason.__cause__
         if reason is not None:
             raise ToolFailedError(str(reason)) from error
+        host, kind = str(request.url.host), type(error).__name__
         if isinstance(error, TimeoutError):
-            text = f"{request.url.host} did not answer within {self._timeout:g} seconds"
+            text = wording.http_timed_out(host, self._timeout)
         elif isinstance(error, aiohttp.ClientConnectorError):
-            text = f"{request.url.host} cannot be reached: {error.strerror or type(error).__name__}"
+            text = wording.http_unreachable(host, error.strerror or kind)
         else:
-            text = f"the call to {request.url.host} failed: {type(error).__name__}"
+            text = wording.http_broke(host, kind)
         text = self._keys.redact_text(text)
         if isinstance(error, aiohttp.ClientConnectionError) and not isinstance(error, TimeoutError):
             raise Transient(text) from error
@@ -189,7 +191,7 @@ def data_bytes(text: str) -> tuple[bytes, str | None]:
     try:
         return base64.b64decode(data, validate=True), head.removesuffix(";base64") or None
     except binascii.Error as error:
-        raise ToolFailedError(f"the data URL is not valid base64: {error}") from error
+        raise ToolFailedError(wording.broken_data_url(str(error))) from error
 
 
 def _value(data: bytes, response: aiohttp.ClientResponse, url: URL) -> Any:
@@ -220,7 +222,7 @@ def _message(data: bytes, response: aiohttp.ClientResponse) -> str:
     if response.content_type.lower().endswith(("/json", "+json")):
         with suppress(ValueError):  # then it is the text
             text = _said(from_json(data)) or text
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + wording.CUT_MARK
 
 
 def _said(value: Any) -> str | None:

@@ -148,6 +148,6 @@ def _parse(path: Path, data: bytes) -> Any:
         except orjson.JSONDecodeError as error:
             if path.suffix == ".json":
                 raise ConfigError(f"{path}: not valid JSON: {error}") from error
-    from unified_agents.tools.openapi.json_yaml import parse_yaml  # noqa: PLC0415  # only who has YAML pays for it
+    from unified_agents.tools.openapi.json_yaml import parse_json_values  # noqa: PLC0415  # only who has YAML pays for it
 
-    return parse_yaml(data, str(path))
+    return parse_json_values(data, str(path))

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import yaml
 
 from unified_agents.errors import ConfigError
+from unified_agents.yaml_loader import yaml_faults
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one, if it was built
 _MOST_VALUES = 3_000_000
@@ -26,7 +27,7 @@ _TEXT_TAG = "tag:yaml.org,2002:str"
 _END = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 
 
-def parse_yaml(data: bytes, where: str) -> Any:
+def parse_json_values(data: bytes, where: str) -> Any:
     """The values of a YAML text.
 
     Args:
@@ -34,18 +35,10 @@ def parse_yaml(data: bytes, where: str) -> Any:
         where: The file, for messages.
 
     Raises:
-        ConfigError: it is no YAML, has a key twice, or its aliases stand for very many values.
+        ConfigError: it is no YAML, has a key twice, is nested too deeply, or its aliases stand for very many values.
     """
-    try:
+    with yaml_faults(where):
         value = _Builder(yaml.parse(data, Loader=_LOADER)).document()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{where}{place}: not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not valid YAML: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{where}: is nested too deeply") from error
     if _is_endless(value):
         raise ConfigError(f"{where}: its aliases stand for more than {_MOST_VALUES:,} values: write them out")
     return value

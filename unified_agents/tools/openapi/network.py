@@ -9,6 +9,7 @@ from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from unified_agents import wording
 from unified_agents.errors import ToolFailedError
 from unified_agents.tools.hosts import PrivateAddressError, is_private, is_public
 
@@ -21,11 +22,11 @@ def check_target(url: URL, hosts: Set[str], allow_private: bool) -> None:
     """
     host = (url.host or "").lower()
     if url.scheme not in {"http", "https"} or not host:
-        raise ToolFailedError(f"calls go to http and https only, not to {url.scheme or 'a place without a scheme'}")
+        raise ToolFailedError(wording.http_only(url.scheme))
     if host not in hosts:
-        raise ToolFailedError(f"calls to {host} are not allowed: add it to allow_hosts")
+        raise ToolFailedError(wording.http_host_refused(host))
     if not allow_private and is_private(host):
-        raise ToolFailedError(f"{host} is not a public address: calls to it need allow_private: true")
+        raise ToolFailedError(wording.http_private(host))
 
 
 class PublicResolver(AbstractResolver):
@@ -45,7 +46,7 @@ class PublicResolver(AbstractResolver):
         found = await self._inner.resolve(host, port, family)
         for result in found:
             if not is_public(result["host"]):
-                raise PrivateAddressError(f"{host} is not a public address: calls to it need allow_private: true")
+                raise PrivateAddressError(wording.http_private(host))
         return found
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from unified_agents import wording
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.openapi.schemas import Schemas
@@ -24,9 +25,6 @@ BODY = "body"
 _STYLES: Mapping[Place, str] = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 _RESERVED_HEADERS = frozenset({"accept", "content-type", "authorization"})
 """A header parameter of such a name has no meaning, by the specification."""
-
-_TEXT = "The text itself, as {}."
-_BINARY = "The content as text; if it is no text, as a data URL, such as data:image/png;base64,iVBORw0KGgo="
 
 
 @dataclass(slots=True, frozen=True)
@@ -240,15 +238,14 @@ def _body(content: _Content, schemas: Schemas, references: set[str]) -> tuple[Bo
         case "multipart":
             files = _files(held.get("schema", {}), schemas)
             if files:
-                said = ", ".join(f"`{name}`" for name in files)
-                schema["description"] = _both(schema.get("description"), f"Files ({said}): {_BINARY}")
+                schema["description"] = _both(schema.get("description"), wording.form_with_files(files))
             body = Body(media_type, kind, body.encoding, frozenset(files))
         case "text" if schema.get("type") != "string":
             schema = {"type": "string", "contentMediaType": media_type, "contentSchema": schema}
-            schema["description"] = _TEXT.format(media_type)
+            schema["description"] = wording.text_body(media_type)
         case "binary":
             schema = {"type": "string", **schema}
-            schema["description"] = _both(schema.get("description"), _BINARY)
+            schema["description"] = _both(schema.get("description"), wording.binary_body())
     if content.description:
         schema["description"] = _both(schema.get("description"), content.description)
     return body, schema

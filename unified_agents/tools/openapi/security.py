@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from unified_agents import wording
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.openapi.config import OpenApiConfig, OpenApiKey
@@ -69,7 +70,7 @@ class Keys:
     def redact(self, data: bytes) -> bytes:
         """The bytes, with `***` for each secret."""
         for text in self._hidden_texts:
-            data = data.replace(text, b"***")
+            data = data.replace(text, wording.HIDDEN.encode())
         return data
 
     def redact_text(self, text: str) -> str:

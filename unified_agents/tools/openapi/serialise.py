@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from unified_agents import wording
 from unified_agents.errors import ToolFailedError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.openapi.operation import Parameter
@@ -47,7 +48,7 @@ def path_text(parameter: Parameter, value: Any) -> str:
         case _:
             text = ",".join(items)
     if not text:
-        raise ToolFailedError(f"{parameter.argument} is part of the path and must not be empty")
+        raise ToolFailedError(wording.empty_in_path(parameter.argument))
     return text
 
 
@@ -81,7 +82,7 @@ def form_pairs(value: Any, encoding: Mapping[str, JsonObject]) -> list[str]:
         ToolFailedError: it is no object.
     """
     if not isinstance(value, Mapping):
-        raise ToolFailedError("the body of a form must be an object")
+        raise ToolFailedError(wording.form_is_no_object())
     pairs = []
     for name, item in value.items():
         stated = encoding.get(name) or {}
@@ -106,7 +107,7 @@ def header_text(parameter: Parameter, value: Any) -> str:
     else:
         text = ",".join(map(plain, value))
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ToolFailedError(f"{parameter.argument} goes into a header and must be one line of printable text")
+        raise ToolFailedError(wording.control_in_header(parameter.argument))
     return text
 
 

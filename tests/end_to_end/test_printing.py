@@ -1,0 +1,153 @@
+"""What tools print, and where: standard output belongs to the program, and tables in a file are not cut."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unified_agents.cli.consoles import console
+
+PROGRAM = Path(sys.executable).parent / "unified-agents"
+NOISY = '''\
+import atexit, os, sys
+from unified_agents import tool
+
+print("on import")
+atexit.register(print, "on exit")
+
+@tool
+def shout() -> int:
+    """Shout."""
+    print("in a call")
+    sys.__stdout__.write("past the replaced stream\\n")
+    os.system("echo in a child")
+    return 1
+
+@tool(isolate="process")
+def apart() -> int:
+    """Shout, apart."""
+    print("in a process of its own")
+    os.system("echo in its child")
+    return 1
+'''
+IN_A_RUN = {
+    *("on import", "on exit", "in a call", "past the replaced stream"),
+    *("in a child", "in a process of its own", "in its child"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "noisy.py").write_text(NOISY)
+    (tmp_path / "agent.yaml").write_text("model: script:answers.yaml\ntools: [noisy:shout, noisy:apart]")
+    calls = [{"name": "shout", "arguments": {}}, {"name": "apart", "arguments": {}}]
+    (tmp_path / "answers.yaml").write_text(json.dumps({"answers": [{"tool_calls": calls}, {"text": "ok"}]}))
+    return tmp_path
+
+
+def environment(folder: Path, unbuffered: str | None) -> dict[str, str]:
+    rest = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return rest | {"PYTHONPATH": str(folder)} | ({"PYTHONUNBUFFERED": unbuffered} if unbuffered else {})
+
+
+def call(folder: Path, *arguments: str, unbuffered: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *arguments],
+        cwd=folder,
+        env=environment(folder, unbuffered),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["1", None])
+def test_with_json_a_run_prints_its_object_alone(folder: Path, unbuffered: str | None) -> None:
+    done = call(folder, "run", "agent.yaml", "hi", "--json", unbuffered=unbuffered)
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert (result["output"], [one["ok"] for one in result["tool_calls"]]) == ("ok", [True, True])
+    assert set(done.stderr.splitlines()) == IN_A_RUN
+
+
+def add_command(folder: Path) -> None:
+    """A distribution that brings a command, as an installer would leave it."""
+    (folder / "noisy_command.py").write_text("print('on import')\ndef command() -> None:\n    pass\n")
+    info = folder / "noisy_command-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: noisy-command\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[unified_agents.commands]\nnoisy = noisy_command:command\n")
+
+
+@pytest.mark.parametrize("arguments", [("tools", "check", "noisy", "--backends", "custom"), ("backends",)])
+def test_with_json_the_other_commands_print_theirs_alone(folder: Path, arguments: tuple[str, ...]) -> None:
+    if arguments == ("backends",):
+        add_command(folder)
+    done = call(folder, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+    assert "on import" in done.stderr.splitlines()
+
+
+def test_without_json_a_tool_prints_where_it_wants(folder: Path) -> None:
+    done = call(folder, "run", "agent.yaml", "hi")
+    assert {"in a call", "in a child", "ok"} <= set(done.stdout.splitlines())
+
+
+def test_help_is_printed_with_json_too(folder: Path) -> None:
+    done = call(folder, "run", "--help", "--json")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("unbuffered", ["1", None])
+def test_a_server_on_standard_output_sends_its_protocol_alone(folder: Path, unbuffered: str | None) -> None:
+    pytest.importorskip("mcp")
+    about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    with subprocess.Popen(
+        [PROGRAM, "tools", "serve", "noisy"],
+        cwd=folder,
+        env=environment(folder, unbuffered),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        answers = []
+        for id_, method, parameters in [
+            (1, "initialize", about),
+            (None, "notifications/initialized", {}),
+            (2, "tools/call", {"name": "shout", "arguments": {}}),
+        ]:
+            message = {"jsonrpc": "2.0", "method": method, "params": parameters} | ({"id": id_} if id_ else {})
+            process.stdin.write(json.dumps(message) + "\n")
+            process.stdin.flush()
+            if id_:
+                answers.append(json.loads(process.stdout.readline()))
+        rest, said = process.communicate(timeout=30)
+    assert answers[1]["result"]["content"][0]["text"] == "1"
+    assert (process.returncode, rest.splitlines()) == (0, [])
+    assert {"on import", "in a call", "in a child"} <= set(said.splitlines())
+
+
+def test_tables_in_a_pipe_are_not_wrapped(folder: Path) -> None:
+    done = call(folder, "backends")
+    names = [row["name"] for row in json.loads(call(folder, "backends", "--json").stdout)]
+    rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
+    assert [row.split("│")[1].strip() for row in rows] == names, "a line for each"
+
+
+def test_a_terminal_keeps_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "37")
+    assert console().width > 1000
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which stands for a terminal
+    assert console().width == 37
