@@ -15,8 +15,10 @@ from benchmarks.serving import at_once, one_by_one, serving
 from unified_agents import Script, Tool, tool
 from unified_agents.wire.server import ScriptServer
 
-ENOUGH_STEPS = 120
-"""Model calls of a contender in each round, so that the CPU clock's steps do not count."""
+ENOUGH_STEPS = 40
+"""Model calls of a contender in each round: a burst that is short beside what disturbs a shared machine."""
+MANY_ROUNDS = 75
+"""For ratios of CPU that are held against a bar; short rounds in great number keep their intervals narrow."""
 TOOL_SECONDS = 0.05
 FEW = 20
 """Connections with which httpx is about at its fastest under load, so that it is not measured at its worst."""
@@ -46,7 +48,7 @@ async def _custom_against_bare(calls: int, stream: bool) -> Samples:
                 "ours": await stack.enter_async_context(ours(url, stream=stream)),
                 "ours, listened to": await stack.enter_async_context(ours(url, stream=stream, listen=True)),
             }
-            return await cpu(contenders, repeats=_repeats(calls))
+            return await cpu(contenders, repeats=_repeats(calls), rounds=MANY_ROUNDS)
 
 
 async def _see_that_both_send_the_same(calls: int, stream: bool) -> None:
@@ -73,7 +75,7 @@ async def _framework_against_itself(backend: str, calls: int, stream: bool) -> S
                 "alone again": ALONE[backend](url, stream),
                 "through us": through_us,
             }
-            return await cpu(contenders, repeats=max(1, _repeats(calls) // 5))
+            return await cpu(contenders, repeats=max(1, _repeats(calls) // 5), rounds=MANY_ROUNDS)
 
 
 def parallel_tools(backend: str, sync: bool, calls: int) -> Samples:

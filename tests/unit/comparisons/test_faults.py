@@ -23,7 +23,7 @@ ORACLE = load_suite("faults").suite.tasks[0].oracle or {}
 FAILURE = ErrorRecord(kind="server", type="ServerError", message="no")
 
 
-@pytest.mark.parametrize("case", FaultSettings().cases(ORACLE, "unified"), ids=str)
+@pytest.mark.parametrize("case", list(FaultSettings().cases(ORACLE, "unified")), ids=str)
 def test_every_case_is_a_script_and_keeps_its_name(case: FaultCase) -> None:
     assert FaultCase.parse(str(case)) == case
     injection = KINDS[case.kind].inject(ORACLE, place_of(case.at, len(ORACLE["answers"])) or 0)
