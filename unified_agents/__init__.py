@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unified_agents.agent import Agent, EventStream, create_agent
     from unified_agents.backend import AgentSpec, Backend, BoundTool, Capability, NativeAgent, ToolOutcome
+    from unified_agents.catalogue.catalogue import Catalogue, OpenSource, ToolLike, load_catalogue, open_catalogue
+    from unified_agents.catalogue.selection import Bm25Selector, EmbeddingSelector, Selector, ToolIndex
     from unified_agents.config import (
         AgentConfig,
         CatalogueConfig,
@@ -69,14 +71,9 @@ if TYPE_CHECKING:
         ToolCallRetried,
         ToolCallStarted,
     )
-    from unified_agents.messages import Message, ToolCall, Usage
-    from unified_agents.registry import BackendInfo, backend_info, backend_names
-    from unified_agents.run.result import Exchange, RunResult, Timing, ToolCallRecord
-    from unified_agents.tools.catalogue import Catalogue, OpenSource, ToolLike, load_catalogue, open_catalogue
-    from unified_agents.tools.checking import FidelityReport, StrictFidelity, ToolFidelity, check_tools
-    from unified_agents.tools.definition import Tool, ToolContext, tool
-    from unified_agents.tools.fidelity import SchemaChange, compare_schemas
-    from unified_agents.tools.formats import (
+    from unified_agents.fidelity.report import FidelityReport, StrictFidelity, ToolFidelity, check_tools
+    from unified_agents.fidelity.schema_diff import SchemaChange, compare_schemas
+    from unified_agents.interop.formats import (
         from_anthropic,
         from_mcp,
         from_openai,
@@ -87,14 +84,17 @@ if TYPE_CHECKING:
         to_openai,
         to_openai_responses,
     )
-    from unified_agents.tools.mcp import McpConnection, McpServerConfig
-    from unified_agents.tools.openapi import OpenApiConfig, OpenApiKey, load_openapi
+    from unified_agents.interop.mcp import McpConnection, McpServerConfig
+    from unified_agents.interop.openai_strict import Loss, strict_report, strict_schema
+    from unified_agents.interop.openai_strict_arguments import from_strict
+    from unified_agents.interop.openapi import OpenApiConfig, OpenApiKey, load_openapi
+    from unified_agents.messages import Message, ToolCall, Usage
+    from unified_agents.registry import BackendInfo, backend_info, backend_names
+    from unified_agents.result import Exchange, RunResult, Timing, ToolCallRecord
+    from unified_agents.scripted.model import Script, ScriptedModel
+    from unified_agents.tools.definition import Tool, ToolContext, tool
     from unified_agents.tools.parts import FilePart, ImagePart, TextPart
-    from unified_agents.tools.selection import Bm25Selector, EmbeddingSelector, Selector, ToolIndex
-    from unified_agents.tools.strict import Loss, strict_report, strict_schema
-    from unified_agents.tools.strict_arguments import from_strict
     from unified_agents.tracing.spans import Span
-    from unified_agents.wire.script import Script, ScriptedModel
 
 _HOMES = {
     "agent": ("Agent", "EventStream", "create_agent"),
@@ -158,12 +158,12 @@ _HOMES = {
     ),
     "messages": ("Message", "ToolCall", "Usage"),
     "registry": ("BackendInfo", "backend_info", "backend_names"),
-    "run.result": ("Exchange", "RunResult", "Timing", "ToolCallRecord"),
-    "tools.catalogue": ("Catalogue", "OpenSource", "ToolLike", "load_catalogue", "open_catalogue"),
-    "tools.checking": ("FidelityReport", "StrictFidelity", "ToolFidelity", "check_tools"),
+    "result": ("Exchange", "RunResult", "Timing", "ToolCallRecord"),
+    "catalogue.catalogue": ("Catalogue", "OpenSource", "ToolLike", "load_catalogue", "open_catalogue"),
+    "fidelity.report": ("FidelityReport", "StrictFidelity", "ToolFidelity", "check_tools"),
     "tools.definition": ("Tool", "ToolContext", "tool"),
-    "tools.fidelity": ("SchemaChange", "compare_schemas"),
-    "tools.formats": (
+    "fidelity.schema_diff": ("SchemaChange", "compare_schemas"),
+    "interop.formats": (
         "from_anthropic",
         "from_mcp",
         "from_openai",
@@ -174,14 +174,14 @@ _HOMES = {
         "to_openai",
         "to_openai_responses",
     ),
-    "tools.mcp": ("McpConnection", "McpServerConfig"),
+    "interop.mcp": ("McpConnection", "McpServerConfig"),
     "tools.parts": ("FilePart", "ImagePart", "TextPart"),
-    "tools.selection": ("Bm25Selector", "EmbeddingSelector", "Selector", "ToolIndex"),
-    "tools.strict": ("Loss", "strict_report", "strict_schema"),
-    "tools.strict_arguments": ("from_strict",),
-    "tools.openapi": ("OpenApiConfig", "OpenApiKey", "load_openapi"),
+    "catalogue.selection": ("Bm25Selector", "EmbeddingSelector", "Selector", "ToolIndex"),
+    "interop.openai_strict": ("Loss", "strict_report", "strict_schema"),
+    "interop.openai_strict_arguments": ("from_strict",),
+    "interop.openapi": ("OpenApiConfig", "OpenApiKey", "load_openapi"),
     "tracing.spans": ("Span",),
-    "wire.script": ("Script", "ScriptedModel"),
+    "scripted.model": ("Script", "ScriptedModel"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

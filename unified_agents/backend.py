@@ -17,9 +17,9 @@ from unified_agents.config import Handling, Variant
 from unified_agents.errors import RunError
 from unified_agents.messages import JsonObject, Message
 from unified_agents.run.calls import ToolOutcome
+from unified_agents.tool_runner.native import watched
+from unified_agents.tool_runner.unified import refuse_sync, run_call
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.runner import refuse_sync, run_call
-from unified_agents.tools.watching import watched
 from unified_agents.wire.client import ModelClient
 from unified_agents.wire.request import INVALID_CALL_TOOL
 

@@ -37,10 +37,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from unified_agents import wording
-from unified_agents.spelling import encodable
+from unified_agents.text import encodable
 
 if TYPE_CHECKING:
-    from unified_agents.run.result import RunResult
+    from unified_agents.result import RunResult
 
 ErrorKind = Literal[
     "timeout",

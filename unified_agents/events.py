@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 if TYPE_CHECKING:
     from unified_agents.errors import ErrorRecord
     from unified_agents.messages import Usage
-    from unified_agents.run.result import RunResult
+    from unified_agents.result import RunResult
 
 
 @dataclass(slots=True)

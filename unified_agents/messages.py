@@ -9,7 +9,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unified_agents.errors import ConfigError, InvalidInputError
-from unified_agents.spelling import closest
+from unified_agents.text import closest
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 JsonObject: TypeAlias = dict[str, Any]

@@ -10,7 +10,7 @@ from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, e
 from typing import TYPE_CHECKING
 
 from unified_agents.errors import BackendBrokenError, BackendNotInstalledError, ConfigError, UnknownBackendError
-from unified_agents.spelling import closest
+from unified_agents.text import closest
 
 if TYPE_CHECKING:
     from unified_agents.backend import Backend

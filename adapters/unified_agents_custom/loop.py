@@ -13,8 +13,8 @@ from typing import Any
 from unified_agents.backend import AgentSpec, BoundTool
 from unified_agents.errors import BadResponseError, RunError
 from unified_agents.messages import JsonObject, Message
-from unified_agents.tools.content import to_text
-from unified_agents.tools.runner import run_step
+from unified_agents.tool_runner.unified import run_step
+from unified_agents.tools.results import to_text
 
 
 class Conversation:

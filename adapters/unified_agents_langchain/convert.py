@@ -18,10 +18,10 @@ from pydantic import BaseModel, PrivateAttr
 
 from unified_agents.errors import ToolCallError, ToolDefinitionError
 from unified_agents.messages import JsonObject
+from unified_agents.tool_runner.standalone import call_tool, call_tool_sync
+from unified_agents.tools.converters import QUERY, RETRIEVES, Retrieved, own_name, refuse, refuse_command, told_error
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.foreign import QUERY, RETRIEVES, Retrieved, own_name, refuse, refuse_command, told_error
 from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
-from unified_agents.tools.standalone import call_tool, call_tool_sync
 
 
 def from_langchain(

@@ -26,10 +26,10 @@ from pydantic import BaseModel
 
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
+from unified_agents.tool_runner.standalone import call_tool, call_tool_sync
+from unified_agents.tools.converters import ANSWERS, QUERY, RETRIEVES, Answered, Retrieved, own_name, refuse, told_error
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.foreign import ANSWERS, QUERY, RETRIEVES, Answered, Retrieved, own_name, refuse, told_error
 from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
-from unified_agents.tools.standalone import call_tool, call_tool_sync
 
 
 def from_llamaindex(

@@ -11,7 +11,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from rich.console import Console
 from rich.table import Table
 
-from unified_agents_comparisons.statistics import Interval
+from unified_agents_comparisons.analysis.statistics import Interval
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from unified_agents_comparisons.statistics import Interval, median_interval
+from unified_agents_comparisons.analysis.statistics import Interval, median_interval
 
 P = ParamSpec("P")
 T = TypeVar("T")

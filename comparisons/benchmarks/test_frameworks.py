@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.alone import ALONE
 from benchmarks.figures import Figures, once
-from benchmarks.loops import framework_against_itself, parallel_tools
+from benchmarks.framework_baselines import ALONE
 from benchmarks.measure import apart, interval, ratio
+from benchmarks.scenarios import framework_against_itself, parallel_tools
 from unified_agents import backend_info, backend_names
 
 INSTALLED = [name for name in backend_names() if backend_info(name).installed]

@@ -6,8 +6,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.figures import Figures, once
-from benchmarks.loops import custom_against_bare, growth, many_at_once, memory_of_many
 from benchmarks.measure import Samples, apart, interval, ratio
+from benchmarks.scenarios import custom_against_bare, growth, many_at_once, memory_of_many
 
 BAR = 0.6
 GROWTH_BAR = 1.3

@@ -13,11 +13,11 @@ from benchmarks.contenders import add
 from unified_agents import Limits, ModelConfig, TextDelta, Tool
 from unified_agents.events import Event
 from unified_agents.run.context import Run
-from unified_agents.tools.content import to_text
+from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.tools.results import to_text
 from unified_agents.tracing.live import LiveTrace
-from unified_agents.wire.chat import StreamReader, parse_answer, stream_of
+from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer, stream_of
 from unified_agents.wire.request import Composer, Offer
-from unified_agents.wire.script import Script, ScriptedModel
 
 SCHEMA_TOOL = Tool(
     name="add",

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from unified_agents.cli.endings import USAGE, tell
+from unified_agents.cli.stdio import USAGE, tell
 from unified_agents.config import Variant
 
 Suite: TypeAlias = Annotated[str, typer.Argument(help="quickstart, faults, bfcl, or the path of a suite's file.")]

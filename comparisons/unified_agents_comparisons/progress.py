@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from unified_agents_comparisons.execution.comparison import OnCell, OnNote, Plan
 from unified_agents_comparisons.records import Cell
-from unified_agents_comparisons.runner import OnCell, OnNote, Plan
 
 
 class Told(NamedTuple):

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents.errors import ConfigError, ErrorRecord
 from unified_agents.messages import JsonObject, Usage
-from unified_agents.run.result import RunStatus, Timing
+from unified_agents.result import RunStatus, Timing
 from unified_agents_comparisons.bfcl.mutations import Mutation
-from unified_agents_comparisons.fidelity import ToolFidelity
+from unified_agents_comparisons.schema_fidelity import ToolFidelity
 
 CELLS = "cells.jsonl"
 DETAILS = "details"

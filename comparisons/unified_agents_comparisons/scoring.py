@@ -11,11 +11,11 @@ from typing import Any
 from pydantic_core import to_json
 
 from unified_agents.errors import InvalidInputError
-from unified_agents.run.result import RunResult, ToolCallRecord
+from unified_agents.result import RunResult, ToolCallRecord
 from unified_agents.tools.definition import Tool
-from unified_agents_comparisons.bfcl.rules import mismatch
-from unified_agents_comparisons.bfcl.truth import Asked, Truth
-from unified_agents_comparisons.suite import Contains, Expectation, ExpectedCall, Matches
+from unified_agents_comparisons.bfcl.matching import mismatch
+from unified_agents_comparisons.suite.bfcl_truth import Asked, Truth
+from unified_agents_comparisons.suite.model import Contains, Expectation, ExpectedCall, Matches
 
 SHOWN = 120
 

@@ -19,11 +19,11 @@ from pydantic import ValidationError
 
 from unified_agents.backend import Backend, Capability, variants_of
 from unified_agents.config import Handling
+from unified_agents.config.importing import import_from
 from unified_agents.errors import ConfigError, UnifiedAgentsError
-from unified_agents.importing import import_from
 from unified_agents.registry import backend_info, load_backend
-from unified_agents_comparisons.protocol import Done, Job, Ready, Refused, Start, line, to_worker
-from unified_agents_comparisons.suite import LoadedSuite, SuiteError, load_suite
+from unified_agents_comparisons.execution.protocol import Done, Job, Ready, Refused, Start, line, to_worker
+from unified_agents_comparisons.suite.model import LoadedSuite, SuiteError, load_suite
 
 OURS = "unified-agents"
 GRACE = 5.0
@@ -88,8 +88,8 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
     versions = framework_versions(start.backend)
     ready = _ready(load_backend(start.backend), versions)
     # Heavy, and not needed to refuse.
-    from unified_agents_comparisons.execution import load_bench  # noqa: PLC0415
-    from unified_agents_comparisons.faults.bench import open_faults  # noqa: PLC0415
+    from unified_agents_comparisons.execution.cell import load_bench  # noqa: PLC0415
+    from unified_agents_comparisons.faults.cells import open_faults  # noqa: PLC0415
 
     bench = load_bench(start, suite, versions)
     if start.variant in ready.variants:

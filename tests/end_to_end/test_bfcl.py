@@ -15,13 +15,13 @@ import pytest
 
 from unified_agents.registry import backend_info, backend_names
 from unified_agents_comparisons.bfcl.fetch import PACKAGE, VERSION
+from unified_agents_comparisons.bfcl.matching import mismatch
 from unified_agents_comparisons.bfcl.mutations import MUTATIONS, mutated
-from unified_agents_comparisons.bfcl.rules import mismatch
 from unified_agents_comparisons.bfcl.schema import json_schema
 from unified_agents_comparisons.bfcl.suite import Source, load_bfcl
-from unified_agents_comparisons.bfcl.truth import Asked
 from unified_agents_comparisons.records import Cell
-from unified_agents_comparisons.suite import LoadedSuite, Task
+from unified_agents_comparisons.suite.bfcl_truth import Asked
+from unified_agents_comparisons.suite.model import LoadedSuite, Task
 
 CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")
 pytestmark = [

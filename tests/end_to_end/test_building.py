@@ -150,7 +150,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A model in a process of its own, so that its CPU is not counted."""
     script = tmp_path_factory.mktemp("model") / "script.json"
     script.write_text('{"answers": [{"text": "done"}]}')
-    command = [sys.executable, "-m", "unified_agents.wire.server", str(script)]
+    command = [sys.executable, "-m", "unified_agents.scripted.server", str(script)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout

@@ -36,8 +36,8 @@ from unified_agents import (
 from unified_agents.backend import Capability, variants_of
 from unified_agents.config import Handling, Variant
 from unified_agents.registry import load_backend
+from unified_agents.scripted.server import ScriptServer
 from unified_agents.testing.fixtures import ServerThread
-from unified_agents.wire.server import ScriptServer
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 TURN = [

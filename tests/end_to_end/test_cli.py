@@ -211,8 +211,8 @@ def test_an_unreachable_server_is_one_clear_line(tmp_path: Path) -> None:
 
 SERVE = """
 import asyncio, sys
-from unified_agents.wire.script import Script
-from unified_agents.wire.server import ScriptServer
+from unified_agents.scripted.model import Script
+from unified_agents.scripted.server import ScriptServer
 
 async def main():
     async with ScriptServer() as server:

@@ -15,14 +15,14 @@ from unified_agents import backend_info, backend_names
 from unified_agents.backend import variants_of
 from unified_agents.config import Handling, ModelConfig, ModelPolicy, Variant
 from unified_agents.registry import load_backend
-from unified_agents_comparisons.execution import load_bench
-from unified_agents_comparisons.faults.bench import open_faults
-from unified_agents_comparisons.faults.kinds import KINDS
-from unified_agents_comparisons.faults.settings import FaultCase, FaultSettings
+from unified_agents_comparisons.execution.cell import load_bench
+from unified_agents_comparisons.execution.protocol import Job, Start
+from unified_agents_comparisons.faults.cells import open_faults
 from unified_agents_comparisons.faults.verdict import GOOD
-from unified_agents_comparisons.protocol import Job, Start
 from unified_agents_comparisons.records import Cell
-from unified_agents_comparisons.suite import LoadedSuite, load_suite
+from unified_agents_comparisons.suite.fault_kinds import KINDS
+from unified_agents_comparisons.suite.fault_settings import FaultCase, FaultSettings
+from unified_agents_comparisons.suite.model import LoadedSuite, load_suite
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 SUITE = load_suite("faults")

@@ -18,16 +18,16 @@ from typing import Any
 import pytest
 
 from unified_agents import Agent, Script, ScriptedModel, Tool, ToolCallProgress, create_agent
+from unified_agents.catalogue.catalogue import Catalogue, open_catalogue
+from unified_agents.interop.mcp import McpServerConfig
 from unified_agents.registry import backend_names
-from unified_agents.run.result import RunResult
-from unified_agents.tools.catalogue import Catalogue, open_catalogue
-from unified_agents.tools.mcp import McpServerConfig
+from unified_agents.result import RunResult
 
 pytest.importorskip("mcp")
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("unified-agents")
-STAND_IN = Path(__file__).parents[1] / "unit" / "tools" / "mcp_stand_in.py"
+STAND_IN = Path(__file__).parents[1] / "unit" / "interop" / "mcp_stand_in.py"
 BACKENDS = sorted(backend_names())
 NPM_SERVERS = {"everything": "2026.8.31", "filesystem": "2026.8.31", "memory": "2026.8.31"}
 PYPI_SERVERS = {"time": "2026.10.19", "git": "2026.10.19"}

@@ -26,7 +26,7 @@ from unified_agents import (
     load_catalogue,
     load_openapi,
 )
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from unified_agents.cli.consoles import console
+from unified_agents.cli.tables import console
 
 PROGRAM = Path(sys.executable).parent / "unified-agents"
 NOISY = '''\

@@ -40,7 +40,7 @@ from unified_agents import (
     load_config,
     tool,
 )
-from unified_agents.wire.server import ScriptServer
+from unified_agents.scripted.server import ScriptServer
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 QUICK = {"wait_initial": 0.001, "wait_max": 0.002, "jitter": 0.001}

@@ -25,8 +25,8 @@ from unified_agents import (
 from unified_agents.backend import variants_of
 from unified_agents.config import ResultParts, parse_config
 from unified_agents.registry import load_backend
-from unified_agents.run.result import RunResult
-from unified_agents.wire.server import ScriptServer
+from unified_agents.result import RunResult
+from unified_agents.scripted.server import ScriptServer
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 REACTING = [name for name in BACKENDS if "react" in variants_of(load_backend(name))]

@@ -29,12 +29,12 @@ from unified_agents import (
     backend_names,
     create_agent,
 )
+from unified_agents.scripted.server import ScriptServer
 from unified_agents.testing.fixtures import ServerThread
-from unified_agents.wire.server import ScriptServer
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 COMMAND = (sys.executable, "-c", "from unified_agents.cli.main import main; main()")
-STAND_IN = Path(__file__).parents[1] / "unit" / "tools" / "mcp_stand_in.py"
+STAND_IN = Path(__file__).parents[1] / "unit" / "interop" / "mcp_stand_in.py"
 SECRETS = {
     "MODEL_KEY": "m0del-s3cret-value",
     "SHOP_KEY": "sh0p-s3cret-value",

@@ -30,7 +30,7 @@ from unified_agents import (
     backend_names,
     create_agent,
 )
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")

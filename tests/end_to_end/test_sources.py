@@ -29,8 +29,8 @@ from unified_agents import (
     from_openai,
     tool,
 )
+from unified_agents.scripted.server import ScriptServer
 from unified_agents.tools.definition import as_tool
-from unified_agents.wire.server import ScriptServer
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 
@@ -316,8 +316,8 @@ async def test_an_mcp_server_over_http(backend: str) -> None:
     pytest.importorskip("mcp")
     import asyncio
 
-    from unified_agents.tools.mcp import McpConnection, McpServerConfig
-    from unified_agents.tools.mcp_server import serve
+    from unified_agents.interop.mcp import McpConnection, McpServerConfig
+    from unified_agents.interop.mcp.server import serve
 
     received: list[dict[str, Any]] = []
 

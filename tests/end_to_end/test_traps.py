@@ -26,8 +26,8 @@ from unified_agents import (
     tool,
 )
 from unified_agents.errors import BadResponseError
-from unified_agents.wire.replies import JSON_TYPE, Reply
-from unified_agents.wire.server import ScriptServer
+from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, Reply
+from unified_agents.scripted.server import ScriptServer
 
 
 @pytest.fixture(params=backend_names())

@@ -22,7 +22,7 @@ from unified_agents import (
     to_openai_responses,
     tool,
 )
-from unified_agents.wire.server import ScriptServer
+from unified_agents.scripted.server import ScriptServer
 
 WRONG = {"seats": "banana", "row": "a"}
 RIGHT = {"seats": 2, "row": "b"}

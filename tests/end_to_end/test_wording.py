@@ -31,7 +31,7 @@ from unified_agents import (
 )
 from unified_agents.backend import variants_of
 from unified_agents.registry import load_backend
-from unified_agents.wire.server import ScriptServer
+from unified_agents.scripted.server import ScriptServer
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 MARK = "\u2063"
@@ -173,7 +173,7 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         return write
 
     for name, function in inspect.getmembers(wording, inspect.isfunction):
-        writes = function.__module__ == wording.__name__ and function.__annotations__["return"] == "str"
+        writes = function.__module__.startswith(wording.__name__) and function.__annotations__["return"] == "str"
         if writes and name not in OF_THE_MODEL and not name.startswith("_"):
             monkeypatch.setattr(wording, name, marking(name, function))
     monkeypatch.setattr(wording, "REFERENCES", wording.REFERENCES + MARK)

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     import atheris
 
     _instrumented = atheris.instrument_imports(
-        include=["unified_agents.wire", "unified_agents.tools.arguments", "unified_agents.tools.problems"]
+        include=["unified_agents.wire", "unified_agents.tools.arguments", "unified_agents.tools.argument_errors"]
     )
 else:
     _instrumented = contextlib.nullcontext()
@@ -24,10 +24,10 @@ else:
 with _instrumented:
     from unified_agents.errors import BadResponseError, InvalidInputError
     from unified_agents.tools.arguments import parse_object
-    from unified_agents.wire.chat import StreamReader, parse_answer
-    from unified_agents.wire.react import ReactParseError, read_turn
-    from unified_agents.wire.structured import OutputFormat
-    from unified_agents.wire.text_protocol import FinalText
+    from unified_agents.wire.output_format import OutputFormat
+    from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
+    from unified_agents.wire.react.parser import ReactParseError, read_turn
+    from unified_agents.wire.react.protocol import FinalText
 
 SCHEMA = {
     "type": "object",

@@ -17,11 +17,11 @@ ALL = [
     path
     for folder in (LIBRARY, ROOT / "adapters")
     for path in sorted(folder.rglob("*.py"))
-    if path != LIBRARY / "wording.py" and LIBRARY / "testing" not in path.parents
+    if path.parent != LIBRARY / "wording" and LIBRARY / "testing" not in path.parents
 ]
 FOR_PEOPLE = {
     "unified_agents/messages.py": "its errors are about the task, and are raised before a model is asked",
-    "unified_agents/tools/watching.py": "a record under `handling: native`, where the framework tells the model",
+    "unified_agents/tool_runner/native.py": "a record under `handling: native`, where the framework tells the model",
 }
 TOLD = {
     "InvalidInputError",
@@ -37,14 +37,16 @@ TOLD = {
 """What becomes a message to the model, or a part of one."""
 
 TELLING = [
-    *(LIBRARY / "tools" / f"{name}.py" for name in ("arguments", "calls_between", "content", "execution", "foreign")),
-    *(LIBRARY / "tools" / f"{name}.py" for name in ("isolation", "models", "parts", "problems", "retries", "runner")),
-    LIBRARY / "tools" / "standalone.py",
-    *(LIBRARY / "tools" / "mcp" / f"{name}.py" for name in ("connection", "public", "results", "session")),
-    *(LIBRARY / "tools" / "openapi" / f"{name}.py" for name in ("calls", "client", "network", "operation")),
-    LIBRARY / "tools" / "openapi" / "serialise.py",
-    *(LIBRARY / "wire" / f"{name}.py" for name in ("exchange", "replies", "request", "structured")),
-    LIBRARY / "wire" / "text_protocol.py",
+    *(LIBRARY / "tools" / f"{name}.py" for name in ("argument_errors", "arguments", "converters", "model_arguments")),
+    *(LIBRARY / "tools" / f"{name}.py" for name in ("parts", "results")),
+    *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("attempt", "call_references", "process", "retries")),
+    *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("standalone", "unified")),
+    *(LIBRARY / "interop" / "mcp" / f"{name}.py" for name in ("connection", "public_transport", "results", "session")),
+    *(LIBRARY / "interop" / "openapi" / f"{name}.py" for name in ("client", "operation", "public_resolver")),
+    *(LIBRARY / "interop" / "openapi" / f"{name}.py" for name in ("request_plan", "serialization")),
+    *(LIBRARY / "wire" / f"{name}.py" for name in ("output_format", "request", "unified")),
+    LIBRARY / "scripted" / "rendering" / "chat_completions.py",
+    LIBRARY / "wire" / "react" / "protocol.py",
     ROOT / "adapters" / "unified_agents_langchain" / "convert.py",
     ROOT / "adapters" / "unified_agents_llamaindex" / "convert.py",
 ]
@@ -66,7 +68,7 @@ OTHERS = {
     "MCP needs the package mcp, version 2: pip install 'unified-agents[mcp]'": "part of a ConfigError",
     "must be base64 text; for bytes write from_bytes(…)": "for whoever makes a part in Python",
     "Session terminated": "what the SDK says, to be recognised",
-    "import sys; sys.path[:] = {path!r}; from unified_agents.tools.isolated import main; main()": "code",
+    "import sys; sys.path[:] = {path!r}; from unified_agents.tool_runner.process_worker import main; main()": "code",
 }
 """Texts in these modules that no model is told, and why."""
 _WORDS = re.compile(r"[A-Za-z]{2,},? [a-z]{2,}|^ [a-z]{3,}")
@@ -153,7 +155,7 @@ def test_who_tells_a_model_writes_no_text(path: Path) -> None:
 def test_whoever_makes_such_an_error_is_among_those_who_tell() -> None:
     makers = {path for path in ALL if any(called(node) in TOLD for node in ast.walk(ast.parse(path.read_text())))}
     assert {names(path) for path in makers - set(TELLING)} - set(FOR_PEOPLE) == {
-        "unified_agents/wire/react.py",  # whose own texts are what models write
+        "unified_agents/wire/react/parser.py",  # whose own texts are what models write
     }
 
 
@@ -173,11 +175,11 @@ def used(source: str) -> Iterator[str]:
 
 
 def test_every_text_is_used() -> None:
-    tree = ast.parse((LIBRARY / "wording.py").read_text())
+    tree = ast.parse((LIBRARY / "wording" / "answers.py").read_text())
     made = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     made |= {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}  # type: ignore[attr-defined]
     assert len(made) > 100
-    taken = {name for path in (*ALL, LIBRARY / "wording.py") for name in used(path.read_text())}
+    taken = {name for path in (*ALL, LIBRARY / "wording" / "answers.py") for name in used(path.read_text())}
     assert made - taken == set()
 
 

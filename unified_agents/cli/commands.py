@@ -17,13 +17,13 @@ from typer.core import TyperGroup
 
 from unified_agents.agent import create_agent
 from unified_agents.cli import tools
-from unified_agents.cli.consoles import console
-from unified_agents.cli.endings import FAILED, LIMIT, USAGE, Interrupted, put, say, stop
+from unified_agents.cli.stdio import FAILED, LIMIT, USAGE, Interrupted, put, say, stop
+from unified_agents.cli.tables import console
 from unified_agents.config import Variant
+from unified_agents.config.importing import import_from
 from unified_agents.errors import RunError, UnifiedAgentsError
-from unified_agents.importing import import_from
 from unified_agents.registry import backend_info, backend_names
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
 
 # An application decides what its log shows: here, what went wrong is the one line that it prints.
 logging.getLogger("unified_agents").addHandler(logging.NullHandler())

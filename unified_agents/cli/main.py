@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NoReturn
 
-from unified_agents.cli.endings import INTERRUPTED, USAGE, Interrupted, claim_standard_output, tell
+from unified_agents.cli.stdio import INTERRUPTED, USAGE, Interrupted, claim_standard_output, tell
 
 
 def main() -> NoReturn:

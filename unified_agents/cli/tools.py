@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from unified_agents.cli import consoles
-from unified_agents.cli.endings import FAILED, USAGE, claim_standard_output, put, say, stop
+from unified_agents.catalogue.catalogue import Catalogue, load_catalogue
+from unified_agents.cli import tables as consoles
+from unified_agents.cli.stdio import FAILED, USAGE, claim_standard_output, put, say, stop
 from unified_agents.config import Handling
+from unified_agents.config.importing import import_from
 from unified_agents.errors import UnifiedAgentsError
-from unified_agents.importing import import_from
-from unified_agents.tools.catalogue import Catalogue, load_catalogue
-from unified_agents.tools.checking import FidelityReport, StrictFidelity, Threshold, ToolFidelity, check_tools
-from unified_agents.tools.fidelity import SchemaChange
+from unified_agents.fidelity.report import FidelityReport, StrictFidelity, Threshold, ToolFidelity, check_tools
+from unified_agents.fidelity.schema_diff import SchemaChange
 
 _SHOWN = 60
 
@@ -92,7 +92,7 @@ def serve(
         opened = _opened(catalogue)
     with opened as found:
         try:
-            from unified_agents.tools.mcp_server import serve as serve_tools  # noqa: PLC0415  # its SDK is an extra
+            from unified_agents.interop.mcp.server import serve as serve_tools  # noqa: PLC0415  # its SDK is an extra
 
             asyncio.run(serve_tools(found.tools, transport, port, on_ready=None if transport == "stdio" else say))
         except KeyboardInterrupt:

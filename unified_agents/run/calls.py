@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from unified_agents.errors import ErrorRecord, ToolCallError
 from unified_agents.messages import JsonObject
-from unified_agents.run.result import ToolCallRecord
+from unified_agents.result import ToolCallRecord
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.parts import Part
 

@@ -11,8 +11,8 @@ from typing import Any
 from unified_agents.errors import BackendError, ErrorRecord, LimitError, ModelError, RunError, native_name
 from unified_agents.events import RunEnded, RunStarted
 from unified_agents.messages import Message
+from unified_agents.result import Exchange, RunResult, RunStatus, Timing
 from unified_agents.run.context import Cancelled, Interval, Run, current_call, current_run
-from unified_agents.run.result import Exchange, RunResult, RunStatus, Timing
 from unified_agents.tracing import spans
 
 logger = logging.getLogger("unified_agents.run")

@@ -22,17 +22,17 @@ pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS.split()
 
 from unified_agents.testing.answers import AnswerContract, ToolCallContract  # noqa: E402  # after the registration
 from unified_agents.testing.arguments import ArgumentContract, RefusalContract  # noqa: E402
-from unified_agents.testing.endings import ChildRunContract, EndingContract, ModelEndingContract  # noqa: E402
 from unified_agents.testing.events import EventContract  # noqa: E402
 from unified_agents.testing.failures import FailureContract, LateFailureContract  # noqa: E402
 from unified_agents.testing.lifetime import LifetimeContract  # noqa: E402
 from unified_agents.testing.limits import LimitContract  # noqa: E402
+from unified_agents.testing.names_and_text import OwnNameContract, UnsendableContract  # noqa: E402
 from unified_agents.testing.native import NativeAnswerContract, NativeToolContract  # noqa: E402
 from unified_agents.testing.pitfalls import PitfallContract, RunnerContract  # noqa: E402
 from unified_agents.testing.react import ReactContract, VariantContract  # noqa: E402
 from unified_agents.testing.requests import OfferContract, RequestContract  # noqa: E402
 from unified_agents.testing.results import ToolResultContract  # noqa: E402
-from unified_agents.testing.words import OwnNameContract, UnsendableContract  # noqa: E402
+from unified_agents.testing.termination import ChildRunContract, EndingContract, ModelEndingContract  # noqa: E402
 
 __all__ = [
     "AnswerContract",

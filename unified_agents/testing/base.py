@@ -18,8 +18,8 @@ from unified_agents.backend import AgentSpec, Backend, Capability, NativeAgent
 from unified_agents.config import Handling, Limits
 from unified_agents.errors import ConfigError, UnsupportedCapabilityError
 from unified_agents.registry import backend_info, load_backend
+from unified_agents.scripted.server import ScriptServer
 from unified_agents.testing.fixtures import BOUND, Bench, ServerThread, add, call, calls, new_tasks, say
-from unified_agents.wire.server import ScriptServer
 
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
@@ -209,5 +209,7 @@ class _Boasting:
 @contextmanager
 def _everything_declared(backend: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unified_agents.composed.load_backend", lambda name: _Boasting(load_backend(name), backend))
+        patch.setattr(
+            "unified_agents.agent.backend_agent.load_backend", lambda name: _Boasting(load_backend(name), backend)
+        )
         yield

@@ -25,7 +25,7 @@ from unified_agents.events import (
     ToolCallStarted,
 )
 from unified_agents.messages import Usage
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
 from unified_agents.testing.base import Contract, either_way
 from unified_agents.testing.fixtures import Bench, Stage, add, call, calls, fault, say
 from unified_agents.tools.definition import ToolContext

@@ -21,7 +21,7 @@ from unified_agents.errors import (
     ServerError,
 )
 from unified_agents.messages import JsonObject
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
 from unified_agents.testing.base import Contract, either_way
 from unified_agents.testing.fixtures import MODEL_NAME, Bench, Stage, add, call, calls, fault, say
 

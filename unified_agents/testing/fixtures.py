@@ -15,10 +15,10 @@ from unified_agents.agent import Agent, ToolLike, create_agent
 from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.errors import RunError
 from unified_agents.messages import JsonObject
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
+from unified_agents.scripted.model import Reply, Script, ScriptedModel
+from unified_agents.scripted.server import ReceivedRequest, ScriptServer
 from unified_agents.tools.definition import Tool, tool
-from unified_agents.wire.script import Reply, Script, ScriptedModel
-from unified_agents.wire.server import ReceivedRequest, ScriptServer
 
 ErrorT = TypeVar("ErrorT", bound=RunError)
 T = TypeVar("T")

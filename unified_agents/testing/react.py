@@ -15,6 +15,7 @@ from unified_agents.errors import BadResponseError, UnsupportedCapabilityError
 from unified_agents.events import Event, TextDelta
 from unified_agents.messages import JsonObject
 from unified_agents.registry import load_backend
+from unified_agents.scripted.model import Script
 from unified_agents.testing.base import Contract, either_way
 from unified_agents.testing.fixtures import (
     MODEL_NAME,
@@ -29,7 +30,6 @@ from unified_agents.testing.fixtures import (
     new_tasks,
     say,
 )
-from unified_agents.wire.script import Script
 
 AT_ONCE = 3.0
 _ASKED = 'Thought: Add.\nAction: add\nAction Input: {"a": 2, "b": 3}'

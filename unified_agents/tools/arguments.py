@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from unified_agents import wording
 from unified_agents.errors import InvalidInputError, ToolDefinitionError, ToolFailedError, native_name
 from unified_agents.messages import JsonObject
-from unified_agents.tools.problems import place, pydantic_problems, schema_problems, shortened, shown
+from unified_agents.tools.argument_errors import place, pydantic_problems, schema_problems, shortened, shown
 from unified_agents.tools.schema import Docs, object_schema, with_descriptions
 from unified_agents.tools.signature import EXTRA, Signature, context_parameters
 

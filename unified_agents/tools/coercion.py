@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from unified_agents.errors import InvalidInputError
 from unified_agents.messages import JsonObject
+from unified_agents.tools.argument_errors import Path, place, shown
 from unified_agents.tools.arguments import Arguments, parse_object
-from unified_agents.tools.problems import Path, place, shown
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator

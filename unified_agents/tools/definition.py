@@ -15,9 +15,9 @@ from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.arguments import Arguments, FunctionArguments, SchemaArguments
 from unified_agents.tools.coercion import Accepted, Coercion, Lenient
-from unified_agents.tools.deferred import DeferredArguments
-from unified_agents.tools.foreign import find_converter
-from unified_agents.tools.models import ModelArguments, taking_model
+from unified_agents.tools.converters import find_converter
+from unified_agents.tools.lazy_schema import DeferredArguments
+from unified_agents.tools.model_arguments import ModelArguments, taking_model
 from unified_agents.tools.options import PLAIN, Isolation, RunOptions, run_options
 from unified_agents.tools.schema import Docs, read_docstring
 from unified_agents.tools.signature import ToolContext, is_async, plain_function, read_signature

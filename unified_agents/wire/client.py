@@ -13,9 +13,9 @@ from unified_agents.errors import BackendError, ModelTimeoutError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Step
 from unified_agents.run.context import Run, current_run
-from unified_agents.wire.chat import Answer, StreamReader
-from unified_agents.wire.exchange import Wire
-from unified_agents.wire.relay import relay
+from unified_agents.wire.native import relay
+from unified_agents.wire.protocols.chat_completions import Answer, StreamReader
+from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ModelClient:
     def httpx_async_client(self) -> httpx.AsyncClient:
         """The client to hand to a framework's model class; one for the agent, closed with it."""
         if self._async_client is None:
-            from unified_agents.wire.httpx_front import async_client  # noqa: PLC0415  # httpx comes with the adapters
+            from unified_agents.wire.httpx_transport import async_client  # noqa: PLC0415  # httpx comes with the adapters
 
             self._async_client = async_client(self._wire)
         return self._async_client
@@ -57,7 +57,7 @@ class ModelClient:
     def httpx_client(self) -> httpx.Client:
         """A synchronous client that refuses with a clear word, for model classes that want one."""
         if self._refusing is None:
-            from unified_agents.wire.httpx_front import refusing_client  # noqa: PLC0415
+            from unified_agents.wire.httpx_transport import refusing_client  # noqa: PLC0415
 
             self._refusing = refusing_client()
         return self._refusing

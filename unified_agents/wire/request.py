@@ -12,7 +12,7 @@ from unified_agents import wording
 from unified_agents.config import ModelConfig
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
-from unified_agents.tools.names import provider_names
+from unified_agents.tools.provider_names import provider_names
 
 if TYPE_CHECKING:
     from unified_agents.run.calls import Call, Step

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from unified_agents.config.importing import import_off_loop
 from unified_agents.errors import NetworkError
-from unified_agents.importing import import_off_loop
 
 if TYPE_CHECKING:
-    from unified_agents.wire.http import HttpClient
-    from unified_agents.wire.script import Reply
+    from unified_agents.scripted.model import Reply
+    from unified_agents.wire.http_client import HttpClient
 
 CHAT_PATH = "chat/completions"
 
@@ -101,7 +101,7 @@ class HttpUpstream:
     async def _first_post(
         self, path: str, body: bytes, headers: Mapping[str, str], key: str
     ) -> AsyncIterator[Response]:
-        module = await import_off_loop("unified_agents.wire.http")
+        module = await import_off_loop("unified_agents.wire.http_client")
         if self._client is None:
             self._client = module.HttpClient(self._base_url, self._api_key)
         async with self._client.post(path, body, headers, key) as response:

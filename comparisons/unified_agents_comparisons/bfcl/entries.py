@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject, Message
-from unified_agents_comparisons.bfcl.truth import Category
+from unified_agents_comparisons.suite.bfcl_truth import Category
 
 
 class Entry(BaseModel):

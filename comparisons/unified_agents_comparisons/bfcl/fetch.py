@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from unified_agents.errors import ConfigError
 from unified_agents_comparisons.bfcl.entries import upstream_name
-from unified_agents_comparisons.bfcl.truth import CATEGORIES
+from unified_agents_comparisons.suite.bfcl_truth import CATEGORIES
 
 PACKAGE = "bfcl-eval"
 VERSION = "2026.3.23"

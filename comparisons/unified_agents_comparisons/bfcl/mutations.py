@@ -10,8 +10,8 @@ import orjson
 from unified_agents.errors import InvalidInputError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import Tool
-from unified_agents_comparisons.bfcl.rules import acceptable
-from unified_agents_comparisons.bfcl.truth import Asked, Truth
+from unified_agents_comparisons.bfcl.matching import acceptable
+from unified_agents_comparisons.suite.bfcl_truth import Asked, Truth
 
 Mutation = Literal["call_dropped", "call_added", "value_changed", "wrong_type", "required_missing", "wrong_function"]
 MUTATIONS: tuple[Mutation, ...] = get_args(Mutation)

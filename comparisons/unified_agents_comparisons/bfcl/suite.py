@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from unified_agents.backend import INVALID_CALL_TOOL
 from unified_agents.config import parse_config
 from unified_agents.messages import JsonObject
-from unified_agents.tools.names import provider_names
+from unified_agents.tools.provider_names import provider_names
 from unified_agents_comparisons.bfcl.entries import Entry, entry_files, read_entries
-from unified_agents_comparisons.bfcl.faults import KNOWN_FAULTS
 from unified_agents_comparisons.bfcl.fetch import fetched_data
+from unified_agents_comparisons.bfcl.known_defects import KNOWN_FAULTS
 from unified_agents_comparisons.bfcl.schema import json_schema
-from unified_agents_comparisons.bfcl.truth import CATEGORIES, Asked, Category, Truth
-from unified_agents_comparisons.suite import Expectation, LoadedSuite, SchemaTool, Suite, Task
+from unified_agents_comparisons.suite.bfcl_truth import CATEGORIES, Asked, Category, Truth
+from unified_agents_comparisons.suite.model import Expectation, LoadedSuite, SchemaTool, Suite, Task
 
 NAME = "bfcl"
 ANSWER: JsonObject = {"status": "ok"}

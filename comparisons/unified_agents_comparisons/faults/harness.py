@@ -10,15 +10,15 @@ from typing import Any
 from unified_agents.agent import Agent, create_agent
 from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters, Variant
 from unified_agents.errors import ErrorRecord, RunError, UnifiedAgentsError, native_name
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
+from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.scripted.rendering.chat_completions import Reply
+from unified_agents.scripted.server import ScriptServer
 from unified_agents.tools.definition import Tool
-from unified_agents.wire.replies import Reply
-from unified_agents.wire.script import Script, ScriptedModel
-from unified_agents.wire.server import ScriptServer
-from unified_agents_comparisons.faults.kinds import KINDS, Injection
-from unified_agents_comparisons.faults.settings import FaultCase, FaultSettings, place_of
-from unified_agents_comparisons.faults.tools import Misbehaving
-from unified_agents_comparisons.suite import Task
+from unified_agents_comparisons.faults.misbehaving_tools import Misbehaving
+from unified_agents_comparisons.suite.fault_kinds import KINDS, Injection
+from unified_agents_comparisons.suite.fault_settings import FaultCase, FaultSettings, place_of
+from unified_agents_comparisons.suite.model import Task
 
 SHOWN = 300
 TOOL_TIMEOUT = 0.3

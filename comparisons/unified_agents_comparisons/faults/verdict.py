@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from unified_agents.errors import ErrorRecord
-from unified_agents.run.result import RunStatus
+from unified_agents.result import RunStatus
 from unified_agents_comparisons.records import CallSummary, Verdict
 
 GOOD: frozenset[Verdict] = frozenset({"recovered", "failed clearly"})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from unified_agents_comparisons.report import wording
+from unified_agents_comparisons.report import formatting as wording
 from unified_agents_comparisons.report.summary import Summary, write
 
 REPORT = "report.md"

@@ -9,9 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from unified_agents.config import Variant
-from unified_agents_comparisons.faults.matrix import FaultRow, matrix
-from unified_agents_comparisons.fidelity import Fidelity, ToolFidelity, summed
-from unified_agents_comparisons.metrics import (
+from unified_agents_comparisons.analysis.fault_matrix import FaultRow, matrix
+from unified_agents_comparisons.analysis.metrics import (
     CategoryCount,
     ControlCount,
     Group,
@@ -21,10 +20,11 @@ from unified_agents_comparisons.metrics import (
     groups,
     paired_tests,
 )
-from unified_agents_comparisons.outcomes import TaskOutcomes, phrase, task_outcomes
+from unified_agents_comparisons.analysis.outcomes import TaskOutcomes, phrase, task_outcomes
+from unified_agents_comparisons.execution.comparison import Comparison
 from unified_agents_comparisons.records import Cell, Perturbation, model_label
-from unified_agents_comparisons.report.wording import counted
-from unified_agents_comparisons.runner import Comparison
+from unified_agents_comparisons.report.formatting import counted
+from unified_agents_comparisons.schema_fidelity import Fidelity, ToolFidelity, summed
 
 SUMMARY = "summary.json"
 SCRIPTED = "a scripted model answered: this proves the plumbing, never a model's quality"

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unified_agents_comparisons.faults.matrix import FaultOutcome
+from unified_agents_comparisons.analysis.fault_matrix import FaultOutcome
 from unified_agents_comparisons.faults.verdict import GOOD
-from unified_agents_comparisons.report import wording
+from unified_agents_comparisons.report import formatting as wording
 from unified_agents_comparisons.report.summary import Summary
 
 MOST_REASONS = 3

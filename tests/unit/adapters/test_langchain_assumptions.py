@@ -26,13 +26,13 @@ from unified_agents.backend import AgentSpec, ModelClient
 from unified_agents.config import Handling, ModelConfig, ModelParameters
 from unified_agents.errors import ServerError, UnsupportedCapabilityError
 from unified_agents.messages import Message, ToolCall
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
+from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.scripted.server import ScriptServer
 from unified_agents.tools.definition import Tool, tool
-from unified_agents.wire.exchange import Wire
+from unified_agents.wire.endpoint import Target
 from unified_agents.wire.request import Offer
-from unified_agents.wire.script import Script, ScriptedModel
-from unified_agents.wire.server import ScriptServer
-from unified_agents.wire.target import Target
+from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import LocalUpstream
 from unified_agents_langchain.model import chat_model
 

@@ -18,7 +18,7 @@ from langchain_openai.chat_models.base import OpenAIConnectionError, OpenAIRateL
 from unified_agents.agent import create_agent
 from unified_agents.config import ModelConfig, ModelParameters
 from unified_agents.errors import NetworkError, RunError
-from unified_agents.wire.script import Script, ScriptedModel
+from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents_langchain.errors import translate
 
 KINDS: dict[ModuleType, dict[str, str | None]] = {

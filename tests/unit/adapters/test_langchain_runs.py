@@ -11,10 +11,10 @@ from langgraph.graph.state import StateGraph
 
 from unified_agents.agent import Agent, create_agent
 from unified_agents.config import Handling, ModelParameters
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
+from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.scripted.rendering.chat_completions import Reply
 from unified_agents.tools.definition import tool
-from unified_agents.wire.replies import Reply
-from unified_agents.wire.script import Script, ScriptedModel
 
 HANDLINGS: tuple[Handling, ...] = ("unified", "native")
 

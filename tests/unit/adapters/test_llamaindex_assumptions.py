@@ -13,10 +13,10 @@ import pytest
 from unified_agents import errors
 from unified_agents.agent import create_agent
 from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
+from unified_agents.scripted.model import Script
+from unified_agents.scripted.server import ScriptServer
 from unified_agents.tools.definition import Tool, ToolContext, tool
-from unified_agents.wire.script import Script
-from unified_agents.wire.server import ScriptServer
 
 Run = Callable[..., Any]
 

@@ -15,8 +15,8 @@ from llama_index.core.agent.react.types import ActionReasoningStep, ResponseReas
 
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Call, Step
-from unified_agents.wire.chat import parse_answer
-from unified_agents.wire.text_protocol import TextProtocol
+from unified_agents.wire.protocols.chat_completions import parse_answer
+from unified_agents.wire.react.protocol import TextProtocol
 
 MARKS = st.sampled_from(
     ["Thought:", "Action:", "Action Input:", "Answer:", "Final Answer:", "Observation:", "\n", "{", "}"]

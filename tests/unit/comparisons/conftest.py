@@ -12,7 +12,7 @@ import yaml
 
 from unified_agents.errors import ErrorRecord
 from unified_agents.messages import Usage
-from unified_agents.run.result import RunResult, Timing, ToolCallRecord
+from unified_agents.result import RunResult, Timing, ToolCallRecord
 from unified_agents.tracing.spans import Span
 from unified_agents_comparisons.records import Cell
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from unified_agents_comparisons.cli import compare_command
 from unified_agents_comparisons.records import CELLS
-from unified_agents_comparisons.suite import load_suite
+from unified_agents_comparisons.suite.model import load_suite
 
 app = typer.Typer()
 app.command()(compare_command)

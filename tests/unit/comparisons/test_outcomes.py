@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from unified_agents.errors import ErrorRecord
-from unified_agents_comparisons.outcomes import EXPECTED, phrase, task_outcomes
+from unified_agents_comparisons.analysis.outcomes import EXPECTED, phrase, task_outcomes
 from unified_agents_comparisons.records import CallSummary, Cell
-from unified_agents_comparisons.suite import Task
+from unified_agents_comparisons.suite.model import Task
 
 MakeCell = Callable[..., Cell]
 

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from unified_agents.errors import InvalidInputError
-from unified_agents.tools.content import to_text
+from unified_agents.scripted.model import Script
 from unified_agents.tools.definition import Tool
-from unified_agents.wire.script import Script
+from unified_agents.tools.results import to_text
 from unified_agents_comparisons.suites.quickstart import tools
 from unified_agents_comparisons.suites.quickstart.scratch import SCRATCH, scratch_file
 

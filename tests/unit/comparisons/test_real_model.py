@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from unified_agents.config import ModelConfig
-from unified_agents.wire.script import Script
-from unified_agents.wire.server import ScriptServer
+from unified_agents.scripted.model import Script
+from unified_agents.scripted.server import ScriptServer
+from unified_agents_comparisons.execution.comparison import Plan, compare
 from unified_agents_comparisons.report.summary import summarise
-from unified_agents_comparisons.runner import Plan, compare
 
 
 async def test_a_server_answers_instead_of_the_oracle(

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from unified_agents_comparisons.statistics import holm, median_interval, sign_test, signed_rank, wilson
+from unified_agents_comparisons.analysis.statistics import holm, median_interval, sign_test, signed_rank, wilson
 
 
 def test_wilson_against_published_values() -> None:

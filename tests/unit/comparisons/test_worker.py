@@ -14,10 +14,10 @@ import pytest
 
 from unified_agents.config import ModelConfig
 from unified_agents.errors import ConfigError
-from unified_agents_comparisons.protocol import Job, Start, line
+from unified_agents_comparisons.execution.protocol import Job, Start, line
+from unified_agents_comparisons.execution.worker_process import Worker, worker_command
 from unified_agents_comparisons.records import Cell
-from unified_agents_comparisons.suite import load_suite
-from unified_agents_comparisons.workers import Worker, worker_command
+from unified_agents_comparisons.suite.model import load_suite
 
 TOOLS = '''
 import asyncio, os, sys, threading, time

@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field
 
 from unified_agents import ConfigError, Script, ScriptedModel, Tool, ToolDefinitionError, create_agent, tool
-from unified_agents.run.result import RunResult
+from unified_agents.result import RunResult
 
 
 def made(name: str = "probe", parameters: Any = None, **options: Any) -> Tool:

@@ -8,7 +8,7 @@ import pytest
 
 from unified_agents import ModelConfig, ModelTimeoutError, Script, create_agent
 from unified_agents.config import ModelParameters, ModelPolicy
-from unified_agents.wire.server import ScriptServer
+from unified_agents.scripted.server import ScriptServer
 
 
 @pytest.mark.parametrize("pause", [0.0, 60.0])

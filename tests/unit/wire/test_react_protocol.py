@@ -22,8 +22,8 @@ from unified_agents import (
     create_agent,
     tool,
 )
-from unified_agents.wire.react import ReactParseError, read_turn
-from unified_agents.wire.text_protocol import FinalText
+from unified_agents.wire.react.parser import ReactParseError, read_turn
+from unified_agents.wire.react.protocol import FinalText
 
 
 @tool

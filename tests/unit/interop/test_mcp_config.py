@@ -1,0 +1,115 @@
+"""What a server's settings may be, and which hosts they may name."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from unified_agents.errors import ConfigError
+from unified_agents.http.public_hosts import checked_url, is_private, refuse_private
+from unified_agents.interop.mcp import McpServerConfig
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({}, "give either command"),
+        ({"command": ["a"], "url": "https://example.com"}, "give either command"),
+        ({"command": []}, "needs at least the program"),
+        ({"command": "npx server"}, "command"),
+        ({"command": ["a"], "headers_env": {"A": "B"}}, "headers_env goes with url"),
+        ({"command": ["a"], "allow_private": True}, "allow_private goes with url"),
+        ({"url": "https://example.com", "env": ["A"]}, "env goes with command"),
+        ({"url": "https://example.com", "cwd": "/"}, "cwd goes with command"),
+        ({"command": ["a"], "env": ["KEY=abc"]}, "names of environment variables"),
+        ({"command": ["a"], "timeout": 0}, "timeout"),
+        ({"command": ["a"], "argument": 1}, "argument"),
+        ({"url": "file:///etc/passwd"}, "http or https URL"),
+        ({"url": "ftp://example.com"}, "http or https URL"),
+        ({"url": "https://user:word@example.com"}, "must not hold a user or a password"),
+        ({"url": "http://127.0.0.1:8000/mcp"}, "allow_private: true"),
+        ({"url": "http://localhost/mcp"}, "allow_private: true"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        McpServerConfig(**values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"command": ["npx", "-y", "server"], "env": ["KEY"], "set_env": {"A": "b"}, "cwd": "/"},
+        {"url": "https://example.com/mcp", "headers_env": {"Authorization": "Bearer KEY"}},
+        {"url": "http://127.0.0.1:8000/mcp", "allow_private": True},
+    ],
+)
+def test_settings_that_fit(values: dict[str, Any]) -> None:
+    config = McpServerConfig(**values)
+    assert McpServerConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "label"),
+    [
+        ({"command": ["npx", "-y", "@scope/server-git"]}, "server-git"),
+        ({"command": ["uvx", "mcp-server-time", "--local-timezone=UTC"]}, "mcp-server-time"),
+        ({"command": ["/usr/bin/python", "/srv/mine.py"]}, "mine.py"),
+        ({"command": ["npx", "-y", "server-postgres", "postgres://me:word@db/x"]}, "server-postgres"),
+        ({"command": ["npx"]}, "npx"),
+        ({"url": "https://example.com/mcp?key=abc"}, "example.com"),
+        ({"command": ["a"], "name": "mine"}, "mine"),
+    ],
+)
+def test_what_messages_call_a_server(values: dict[str, Any], label: str) -> None:
+    assert McpServerConfig(**values).label == label
+
+
+def test_headers_and_variables_are_read_when_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = McpServerConfig(url="https://example.com", headers_env={"Authorization": "Bearer KEY", "X-Id": "OTHER"})
+    with pytest.raises(ConfigError, match="set the environment variable KEY"):
+        config.headers()
+    monkeypatch.setenv("KEY", "long-secret")
+    monkeypatch.setenv("OTHER", "1")
+    assert config.headers() == {"Authorization": "Bearer long-secret", "X-Id": "1"}
+    assert config.secrets() == {"long-secret": "KEY"}  # too short to be told from other text
+    assert "long-secret" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "LOCALHOST.", "api.localhost", "printer.local", "127.0.0.1", "127.9.9.9", "0.0.0.0", "10.0.0.1"),
+        *("172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "::1", "::", "fe80::1%eth0", "fd00::1"),
+        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "224.0.0.1", "255.255.255.255", "127.1", "2130706433"),
+        *("64:ff9b::7f00:1", "2002:7f00:1::1", "metadata.google.internal"),
+    ],
+)
+def test_hosts_that_are_private(host: str) -> None:
+    assert is_private(host)
+    with pytest.raises(ValueError, match="allow_private: true"):
+        checked_url(f"http://[{host}]/" if ":" in host else f"http://{host}/", allow_private=False)
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", "8.8.8.8", "2606:4700::1111", "localhost.example.com", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+)
+def test_hosts_that_are_public(host: str) -> None:
+    assert not is_private(host)
+
+
+async def test_a_public_name_for_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"inside.example.com": "10.1.2.3", "outside.example.com": "93.184.216.34"}
+
+    def look_up(host: str, *_: Any, **__: Any) -> list[Any]:
+        if host not in answers:
+            raise socket.gaierror("unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers[host], 80))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(ConfigError, match=r"mine: inside\.example\.com stands for 10\.1\.2\.3"):
+        await refuse_private("https://inside.example.com/mcp", where="mine")
+    await refuse_private("https://outside.example.com/mcp", where="mine")
+    await refuse_private("https://nowhere.example.com/mcp", where="mine")

@@ -1,0 +1,70 @@
+"""What an HTTP status means."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from unified_agents.errors import AuthenticationError, BadRequestError, RateLimitError, ServerError
+from unified_agents.wire.http_errors import error_for_status, retry_after
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (301, BadRequestError),
+        (400, BadRequestError),
+        (401, AuthenticationError),
+        (403, AuthenticationError),
+        (404, BadRequestError),
+        (408, ServerError),
+        (422, BadRequestError),
+        (429, RateLimitError),
+        (500, ServerError),
+        (503, ServerError),
+        (529, ServerError),
+    ],
+)
+def test_each_status_has_its_class(status: int, kind: type) -> None:
+    error = error_for_status(status, {}, b"", key_variable="KEY")
+    assert type(error) is kind
+    assert str(status) in str(error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"error": {"message": "bad ***"}}', b'{"error": "bad ***"}', b"bad ***", b'{"detail": "bad ***"}'],
+)
+def test_the_servers_words_are_kept(body: bytes) -> None:
+    text = str(error_for_status(401, {}, body, key_variable="MY_KEY"))
+    assert "bad ***" in text
+    assert "MY_KEY" in text
+
+
+def test_a_place_that_is_not_there_is_named_without_its_query_and_password() -> None:
+    asked = ("https://me:pass@models.example:8443/openai/?api-key=secret", "qwen3")
+    text = str(error_for_status(404, {}, b"nothing here", key_variable=None, asked=asked))
+    assert "https://models.example:8443/openai/chat/completions, for the model 'qwen3'" in text
+    assert "base_url lack a /v1" in text
+    assert "secret" not in text
+    assert "pass" not in text
+    with_version = error_for_status(404, {}, b"", key_variable=None, asked=("http://[::1]/v1", "m"))
+    assert "http://[::1]/v1/chat/completions" in str(with_version)
+    assert "lack" not in str(with_version)
+    assert "asked" not in str(error_for_status(400, {}, b"", key_variable=None, asked=asked))
+
+
+def test_a_page_is_not_quoted() -> None:
+    assert "<html" not in str(error_for_status(502, {}, b"<html>no</html>", key_variable=None))
+
+
+def test_retry_after_is_read_in_all_its_forms() -> None:
+    assert retry_after({"Retry-After": "1.5"}) == 1.5
+    assert retry_after({"retry-after-ms": "250", "Retry-After": "9"}) == 0.25
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    assert 25 < (retry_after({"Retry-After": soon}) or 0) <= 30
+    assert retry_after({"Retry-After": "Fri, 01 Jan 2010 00:00:00 GMT"}) == 0
+    for nonsense in ({}, {"Retry-After": "soon"}, {"Retry-After": "-3"}, {"Retry-After": "nan"}):
+        assert retry_after(nonsense) is None

@@ -1,0 +1,256 @@
+"""Catalogues: where an agent's tools come from, filtered and prefixed, with every collision reported.
+
+An entry is a tool, a typed function, `module:name`, or a source of many tools:
+
+    tools:
+      - my_package.tools:search                    # a tool, a function, or a list of them
+      - {python: my_package.tools, include: ["get_*"]}
+      - {mcp: {command: [npx, server-github]}, prefix: github_, exclude: [delete_*]}
+      - {openapi: shop.yaml, include: [orders_*]}
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from unified_agents.concurrency.background_loop import run_in_background
+from unified_agents.config import Settings, ToolSource, load_tools, parse_config
+from unified_agents.config.importing import import_module, import_named
+from unified_agents.errors import ConfigError
+from unified_agents.text import closest
+from unified_agents.tools.definition import Tool, as_tool
+
+
+class Source(Protocol):
+    """A source of tools that is ready to be called."""
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """What it has."""
+
+    @property
+    def aclose(self) -> Callable[[], Awaitable[None]]:
+        """Ends it. May be awaited on any event loop, and more than once."""
+
+
+@dataclass(slots=True, frozen=True)
+class OpenSource:
+    """The plainest `Source`.
+
+    Attributes:
+        tools: What it has.
+        aclose: Ends it. May be awaited on any event loop, and more than once.
+    """
+
+    tools: Sequence[Tool]
+    aclose: Callable[[], Awaitable[None]]
+
+
+@runtime_checkable
+class Openable(Protocol):
+    """Settings of a source, such as an MCP server's."""
+
+    def open(self) -> Source:
+        """Make it ready.
+
+        Raises:
+            ConfigError: it cannot be opened.
+        """
+
+
+ToolLike: TypeAlias = Tool | Callable[..., Any] | str | ToolSource | Mapping[str, Any] | Openable
+"""What an agent may be given as tools."""
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+_CLOSEST = 3
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """Tools, and the open sources behind them.
+
+    Attributes:
+        tools: All of them, under names that are all different.
+        origins: A tool's name to where it comes from, for messages.
+    """
+
+    tools: tuple[Tool, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    _sources: list[Source] = field(default_factory=list)
+
+    async def aclose(self) -> None:
+        """End all sources, in the opposite order. May be awaited on any event loop, and more than once.
+
+        Raises:
+            ExceptionGroup: some could not be ended; the others were.
+        """
+        failures: list[Exception] = []
+        while self._sources:
+            try:
+                await self._sources.pop().aclose()
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("sources of tools could not be closed", failures)
+
+    def close(self) -> None:
+        """`aclose`, for code that is not asynchronous."""
+        if self._sources:
+            run_in_background(self.aclose)
+
+    def __enter__(self) -> Catalogue:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_catalogue(entries: Iterable[ToolLike]) -> Catalogue:
+    """Make a catalogue of entries, in their order. Opens what they name: files are read, servers are connected.
+
+    Raises:
+        ConfigError: an entry names nothing, a source cannot be opened, an `include` pattern matches no tool, or two
+            tools have one name. What was opened until then is closed.
+        ToolDefinitionError: what an entry names cannot be a tool.
+    """
+    catalogue = Catalogue()
+    try:
+        _fill(catalogue, entries)
+    except BaseException:
+        catalogue.close()
+        raise
+    return catalogue
+
+
+def load_catalogue(place: str | Path) -> Catalogue:
+    """A catalogue by name.
+
+    Args:
+        place: A YAML file with `tools:` (a catalogue's own file, or an agent's), `module:name`, or a module, which
+            offers the tools that it defines.
+
+    Raises:
+        ConfigError: there is no such file or module, or see `open_catalogue`.
+    """
+    return open_catalogue(read_entries(place))
+
+
+def read_entries(place: str | Path) -> Sequence[ToolLike]:
+    """The entries of a catalogue by name, before anything is opened; see `load_catalogue`.
+
+    Raises:
+        ConfigError: there is no such file, or it does not fit.
+    """
+    path = Path(place)
+    if path.suffix.lower() in {".yaml", ".yml", ".json"} or path.is_file():
+        return load_tools(path)
+    text = str(place)
+    return [text] if ":" in text else [ToolSource(python=text)]
+
+
+def _fill(catalogue: Catalogue, entries: Iterable[ToolLike]) -> None:
+    tools: dict[str, Tool] = {}
+    origins: dict[str, str] = {}
+    for number, entry in enumerate(entries, 1):
+        origin, found = _read(_as_source(entry, number), catalogue)
+        for tool in found:
+            if tool.name in tools:
+                raise _collision(tool.name, origins[tool.name], origin)
+            tools[tool.name] = tool
+            origins[tool.name] = origin
+    catalogue.tools = tuple(tools.values())
+    catalogue.origins = origins
+
+
+def _collision(name: str, first: str, second: str) -> ConfigError:
+    place = f"both of {first}" if first == second else f"one of {first}, one of {second}"
+    return ConfigError(
+        f"two tools have the name {name!r} ({place}): rename one, give its source a `prefix`, or `exclude` it there"
+    )
+
+
+def _as_source(entry: ToolLike, number: int) -> ToolLike:
+    return parse_config(ToolSource, entry, f"tools: entry {number}") if isinstance(entry, Mapping) else entry
+
+
+def _read(entry: ToolLike, catalogue: Catalogue) -> tuple[str, Iterable[Tool]]:
+    """Where an entry's tools come from, in words, and the tools."""
+    if isinstance(entry, str):
+        return entry, _named(entry)
+    if isinstance(entry, ToolSource):
+        origin, tools = _of_source(entry, catalogue)
+        return origin, _filtered(entry, tools, origin)
+    if not isinstance(entry, Tool) and isinstance(entry, Openable):
+        if inspect.iscoroutinefunction(entry.open):
+            name = type(entry).__name__
+            raise ConfigError(f"tools: give the config of the {name}, or what `await connection.open()` returns")
+        return _opened(entry, catalogue)
+    return "the tools given in Python", [as_tool(entry)]
+
+
+def _of_source(entry: ToolSource, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:
+    if entry.mcp is not None:
+        from unified_agents.interop.mcp import McpServerConfig  # noqa: PLC0415  # its SDK is an extra
+
+        return _opened(_settings(McpServerConfig, entry.mcp, "tools: mcp"), catalogue)
+    if entry.openapi is not None:
+        from unified_agents.interop.openapi import OpenApiConfig  # noqa: PLC0415  # only who has a document pays for it
+
+        return _opened(_settings(OpenApiConfig, entry.openapi, "tools: openapi"), catalogue)
+    name = entry.python or ""
+    return name, _named(name) if ":" in name else _of_module(import_module(name, "tools"))
+
+
+def _settings(kind: type[SettingsT], given: Mapping[str, Any] | Settings, where: str) -> SettingsT:
+    if isinstance(given, Settings) and not isinstance(given, kind):
+        raise ConfigError(f"{where}: give {kind.__name__}(…), or a mapping of its keys, not {type(given).__name__}")
+    return given if isinstance(given, kind) else parse_config(kind, given, where)
+
+
+def _opened(settings: Openable, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:
+    source = settings.open()
+    catalogue._sources.append(source)
+    return str(getattr(settings, "label", type(settings).__name__)), source.tools
+
+
+def _filtered(source: ToolSource, known: Sequence[Tool], origin: str) -> Iterator[Tool]:
+    for pattern in source.include:
+        if not any(fnmatch.fnmatchcase(tool.name, pattern) for tool in known):
+            raise ConfigError(f"{origin}: `include` pattern {pattern!r} matches no tool; {_closest(pattern, known)}")
+    for tool in known:
+        if source.include and not any(fnmatch.fnmatchcase(tool.name, pattern) for pattern in source.include):
+            continue
+        if any(fnmatch.fnmatchcase(tool.name, pattern) for pattern in source.exclude):
+            continue
+        yield tool.renamed(source.prefix + tool.name) if source.prefix else tool
+
+
+def _closest(pattern: str, tools: Sequence[Tool]) -> str:
+    names = [tool.name for tool in tools]
+    if not names:
+        return "it has none"
+    close = closest(pattern.strip("*?"), names, most=_CLOSEST, cutoff=0.3)
+    return f"it has {', '.join(close or names[:_CLOSEST])}" + (", …" if len(names) > _CLOSEST else "")
+
+
+def _named(text: str) -> Sequence[Tool]:
+    """A tool, or several, from `module:name`."""
+    value = import_named(text, "tool")
+    if isinstance(value, list | tuple):
+        return [as_tool(item) for item in value]
+    return [as_tool(value)]
+
+
+def _of_module(module: ModuleType) -> Sequence[Tool]:
+    """The tools that a module defines or imports under public names, each once."""
+    found = {id(value): value for name, value in vars(module).items() if isinstance(value, Tool) and name[0] != "_"}
+    if not found:
+        raise ConfigError(f"{module.__name__}: no tools are defined there: decorate functions with @tool")
+    return list(found.values())

@@ -1,0 +1,68 @@
+"""The one background event loop behind the synchronous facade."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+from unified_agents.concurrency.daemon_threads import current
+from unified_agents.errors import UnsupportedCapabilityError
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_thread: threading.Thread | None = None
+
+
+def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do asynchronous work from synchronous code, in the caller's context.
+
+    Raises:
+        UnsupportedCapabilityError: the caller is itself on the background loop, and would wait for itself.
+        KeyboardInterrupt: the user interrupted; the work was cancelled and has ended.
+    """
+    loop = background_loop()
+    if threading.current_thread() is _thread:
+        raise UnsupportedCapabilityError(
+            "run_sync inside an asynchronous tool would wait for itself: await agent.run(…) there"
+        )
+    future = asyncio.run_coroutine_threadsafe(work(), loop)
+    try:
+        with nullcontext() if current.pool is None else current.pool.lent():
+            return future.result()
+    except KeyboardInterrupt:
+        future.cancel()
+        _wait(future.exception)
+        raise
+
+
+def _wait(ended: Callable[[], object]) -> None:
+    try:
+        ended()
+    except CancelledError:
+        return
+
+
+def background_loop() -> asyncio.AbstractEventLoop:
+    """The loop, started where it does not run yet. It ends with the program."""
+    global _loop, _thread  # noqa: PLW0603  # one loop for the process
+    with _lock:
+        if _loop is None or _thread is None or not _thread.is_alive():
+            _loop = asyncio.new_event_loop()
+            _thread = threading.Thread(target=_loop.run_forever, name="unified-agents-sync", daemon=True)
+            _thread.start()
+            atexit.register(_end, _loop, _thread)
+        return _loop
+
+
+def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result(timeout=5)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(timeout=5)
+    loop.close()

@@ -1,0 +1,90 @@
+"""Names in config: `module:name` and modules."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from unified_agents.errors import ConfigError
+from unified_agents.text import closest
+
+_imported_off_loop: dict[str, ModuleType] = {}
+"""Unlike in `sys.modules`, no module stands here that another thread is still importing."""
+
+
+def import_named(reference: str, what: str) -> Any:
+    """What `module:name` stands for.
+
+    Args:
+        reference: Such as `my_package.tools:search`.
+        what: What it is, for messages: `tool`, `output_type`, ….
+
+    Raises:
+        ConfigError: the module or the name does not exist, or the module fails on import.
+    """
+    module, colon, name = reference.partition(":")
+    if not colon or not module or not name:
+        raise ConfigError(f"{what} {reference!r}: write module:name, such as my_package.tools:search")
+    found = import_module(module, f"{what} {reference!r}")
+    if not hasattr(found, name):
+        close = closest(name, [key for key in vars(found) if not key.startswith("_")])
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"{what} {reference!r}: module {module} has no {name!r}{hint}")
+    return getattr(found, name)
+
+
+def import_module(name: str, where: str) -> ModuleType:
+    """A module by its full name.
+
+    Raises:
+        ConfigError: it does not exist, or fails on import.
+    """
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        said = f"{where}: importing {name} failed: {type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            said += "; install it, or put the folder that it is in on the Python path"
+        raise ConfigError(said) from error
+
+
+def import_from(*folders: Path) -> None:
+    """Have modules looked for in these folders first, in this order; for programs of our own, as it changes `sys.path`.
+
+    Args:
+        folders: Such as that of a file which names modules: what stands beside it is found then.
+    """
+    sys.path[:0] = dict.fromkeys(str(folder.resolve()) for folder in folders)
+
+
+async def import_off_loop(name: str) -> ModuleType:
+    """A module of ours that is slow to import, imported in a thread, once, while the event loop goes on."""
+    if name in _imported_off_loop:
+        return _imported_off_loop[name]
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[ModuleType] = loop.create_future()
+
+    def settle(outcome: ModuleType | Exception) -> None:
+        if done.cancelled():
+            return
+        if isinstance(outcome, Exception):
+            done.set_exception(outcome)
+        else:
+            done.set_result(outcome)
+
+    def work() -> None:
+        try:
+            outcome: ModuleType | Exception = _imported_off_loop.setdefault(name, importlib.import_module(name))
+        except Exception as error:
+            outcome = error
+        with suppress(RuntimeError):  # nobody waits any more where the loop is closed
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=work, name=f"import {name}", daemon=True).start()
+    return await done

@@ -1,0 +1,155 @@
+"""Tools in other people's formats, in and out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from unified_agents.errors import BackendNotInstalledError, ToolDefinitionError
+from unified_agents.interop.openai_strict import strict_schema
+from unified_agents.messages import JsonObject
+from unified_agents.tools.definition import Tool
+from unified_agents.tools.provider_names import provider_names
+
+Handler = Callable[..., Any]
+
+
+def from_openai(definition: Mapping[str, Any], handler: Handler, **options: Any) -> Tool:
+    """A tool from OpenAI's JSON: Chat Completions' form, the Responses form, or the bare function.
+
+    Args:
+        definition: The JSON. Its `strict` has no effect: the schema is taken as it stands.
+        handler: As for `Tool`.
+        options: Further options of `Tool`, such as `timeout`.
+
+    Raises:
+        ToolDefinitionError: it is none of these forms, or cannot be a tool.
+    """
+    function = definition.get("function", definition) if isinstance(definition, Mapping) else None
+    if not isinstance(function, Mapping) or definition.get("type", "function") != "function":
+        raise ToolDefinitionError(
+            f"{definition!r:.80} is no function of OpenAI's: give its `type`, `name`, `parameters`"
+        )
+    return _read(function, "parameters", handler, options)
+
+
+def from_anthropic(definition: Mapping[str, Any], handler: Handler, **options: Any) -> Tool:
+    """A tool from Anthropic's JSON: `name`, `description`, `input_schema`.
+
+    Args:
+        definition: The JSON.
+        handler: As for `Tool`.
+        options: Further options of `Tool`, such as `timeout`.
+
+    Raises:
+        ToolDefinitionError: it is no such form, or cannot be a tool.
+    """
+    return _read(definition, "input_schema", handler, options)
+
+
+def from_mcp(definition: Mapping[str, Any], handler: Handler, **options: Any) -> Tool:
+    """A tool from an entry of MCP's `tools/list`: `name`, `description`, `inputSchema`.
+
+    Args:
+        definition: The JSON.
+        handler: As for `Tool`.
+        options: Further options of `Tool`, such as `timeout`.
+
+    Raises:
+        ToolDefinitionError: it is no such form, or cannot be a tool.
+    """
+    return _read(definition, "inputSchema", handler, options)
+
+
+def to_openai(tool: Tool, *, strict: bool = False) -> JsonObject:
+    """A tool in Chat Completions' form.
+
+    Args:
+        tool: The tool. A name that OpenAI does not take is mapped to one that it takes.
+        strict: Whether the schema is put into the subset of structured outputs; `strict_report` lists what that
+            loses, and `from_strict` gives the arguments that the model then writes their canonical form back.
+
+    Raises:
+        ToolDefinitionError: under `strict`, the schema is beyond OpenAI's bounds.
+    """
+    return {"type": "function", "function": _function(tool, strict)}
+
+
+def to_openai_responses(tool: Tool, *, strict: bool = False) -> JsonObject:
+    """A tool in the form of the Responses API; see `to_openai`.
+
+    `strict` always stands in it, because the API takes its absence for true.
+
+    Raises:
+        ToolDefinitionError: under `strict`, the schema is beyond OpenAI's bounds.
+    """
+    return {"type": "function", **_function(tool, strict), "strict": strict}
+
+
+def to_anthropic(tool: Tool) -> JsonObject:
+    """A tool in Anthropic's form, with its whole canonical schema. A name that Anthropic does not take is mapped."""
+    return {"name": _name(tool), "description": tool.description, "input_schema": tool.parameters}
+
+
+def to_mcp(tool: Tool) -> JsonObject:
+    """A tool as an entry of MCP's `tools/list`, with its whole canonical schema and its own name."""
+    return {"name": tool.name, "description": tool.description, "inputSchema": tool.parameters}
+
+
+def to_langchain(tool: Tool) -> Any:
+    """A tool as a LangChain `BaseTool`, for whoever uses none of our agents.
+
+    It validates by our rules, runs by `invoke` and `ainvoke` without a run of ours, and tells its result as text.
+    What goes wrong is a `ToolException`, in our words; set its `handle_tool_error` to have the model told.
+    `args_schema` is the whole canonical schema. What LangChain itself then writes for a model has each `$ref` inlined,
+    and what refers to itself cut; `bind_tools([to_openai(tool)])` sends it whole.
+
+    Raises:
+        BackendNotInstalledError: LangChain or its adapter is not installed.
+    """
+    return _adapter("unified_agents_langchain").to_langchain(tool)
+
+
+def to_llamaindex(tool: Tool) -> Any:
+    """A tool as a LlamaIndex `AsyncBaseTool`, for whoever uses none of our agents.
+
+    It validates by our rules, runs by `call` and `acall` without a run of ours, and tells its result as text. What
+    goes wrong is raised as our own `ToolCallError`, which LlamaIndex's agents tell the model. Its metadata gives
+    LlamaIndex the whole canonical schema.
+
+    Raises:
+        BackendNotInstalledError: LlamaIndex or its adapter is not installed.
+    """
+    return _adapter("unified_agents_llamaindex").to_llamaindex(tool)
+
+
+def _read(definition: Mapping[str, Any], schema: str, handler: Handler, options: Mapping[str, Any]) -> Tool:
+    if not isinstance(definition, Mapping) or not isinstance(definition.get("name"), str):
+        raise ToolDefinitionError(f"{definition!r:.80} is no tool in this format: it needs a `name` and `{schema}`")
+    return Tool(
+        name=definition["name"],
+        description=definition.get("description") or "",
+        parameters={} if definition.get(schema) is None else definition[schema],
+        handler=handler,
+        **options,
+    )
+
+
+def _function(tool: Tool, strict: bool) -> JsonObject:
+    function: JsonObject = {"name": _name(tool), "description": tool.description, "parameters": tool.parameters}
+    return function | {"parameters": strict_schema(tool), "strict": True} if strict else function
+
+
+def _name(tool: Tool) -> str:
+    return provider_names([tool.name])[tool.name]
+
+
+def _adapter(package: str) -> Any:
+    try:
+        return importlib.import_module(f"{package}.convert")
+    except ImportError as error:
+        extra = package.rpartition("_")[2]
+        raise BackendNotInstalledError(
+            f"{package} cannot be imported ({error}); run: pip install 'unified-agents[{extra}]'"
+        ) from error

@@ -1,0 +1,139 @@
+"""Which MCP server, and how it is reached."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from unified_agents.config import Settings
+from unified_agents.errors import ConfigError
+from unified_agents.http.public_hosts import checked_url
+
+if TYPE_CHECKING:
+    from unified_agents.catalogue.catalogue import OpenSource
+
+_RUNNERS = frozenset({"npx", "npm", "exec", "uvx", "uv", "run", "python", "python3", "node", "env", "docker"})
+_SHORTEST_SECRET = 6
+
+
+class McpServerConfig(Settings):
+    """An MCP server: a command to start (stdio), or a URL (streamable HTTP).
+
+    Secrets come from environment variables and are named here, never written. Wherever a result or an error of the
+    server holds the value of one (of 6 characters or more), `[NAME]` is put in its place.
+
+    Attributes:
+        command: The program and its arguments; it is started without a shell.
+        env: Names of environment variables that the server gets besides PATH, HOME and the like.
+        set_env: Variables with their values, for what is no secret.
+        cwd: The directory that it is started in; None takes this process' own.
+        url: Where the server is. Requests go to this host only, redirects elsewhere are not followed.
+        headers_env: Header to the environment variable that holds its value; `Bearer NAME` puts that word before it.
+        allow_private: Whether `url` may be this machine or in a private network.
+        name: What messages call it; None takes the command's or the host's name.
+        timeout: Seconds that one call of a tool may take; None leaves only the run's own clock.
+        start_timeout: Seconds until it is started, or reached, and has listed its tools.
+    """
+
+    command: tuple[str, ...] | None = Field(default=None, examples=["[npx, my-server]"])
+    env: tuple[str, ...] = ()
+    set_env: dict[str, str] = Field(default_factory=dict)
+    cwd: str | None = None
+    url: str | None = None
+    headers_env: dict[str, str] = Field(default_factory=dict)
+    allow_private: bool = False
+    name: str | None = Field(default=None, min_length=1)
+    timeout: float | None = Field(default=60.0, gt=0)
+    start_timeout: float = Field(default=60.0, gt=0)
+
+    @field_validator("env")
+    @classmethod
+    def _are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if any("=" in name or not name for name in names):
+            raise ValueError("takes names of environment variables; values that are no secrets go into set_env")
+        return names
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("give either command, a list such as [npx, my-server], or url")
+        if self.command is not None and not (self.command and self.command[0]):
+            raise ValueError("command needs at least the program")
+        of_the_other = ("env", "set_env", "cwd") if self.command is None else ("headers_env", "allow_private")
+        for key in of_the_other:
+            if getattr(self, key):
+                raise ValueError(f"{key} goes with {'command' if self.command is None else 'url'}")
+        if self.url is not None:
+            try:
+                checked_url(self.url, allow_private=self.allow_private)
+            except ValueError as error:
+                raise ValueError(f"url: {error}") from error
+        return self
+
+    @property
+    def label(self) -> str:
+        """What messages call the server: the given name, or the package, script, program or host. Holds no query."""
+        if self.name is not None:
+            return self.name
+        if self.command is not None:
+            words = [word for word in self.command if not word.startswith("-") and "=" not in word]
+            told = [word for word in words if PurePath(word).name not in _RUNNERS]
+            return PurePath((told or words or self.command)[0]).name
+        return urlsplit(self.url or "").netloc
+
+    @property
+    def place(self) -> str:
+        """Where the server is, for people: the program, or the URL without its query."""
+        if self.command is not None:
+            return self.command[0]
+        return urlunsplit(urlsplit(self.url or "")._replace(query="", fragment=""))
+
+    def environment(self) -> dict[str, str]:
+        """What the server's process gets besides PATH, HOME and the like, read now.
+
+        Raises:
+            ConfigError: a variable is not set.
+        """
+        return {**self.set_env, **{name: self._variable(name) for name in self.env}}
+
+    def headers(self) -> dict[str, str]:
+        """What requests carry, read now.
+
+        Raises:
+            ConfigError: a variable is not set.
+        """
+        headers: dict[str, str] = {}
+        for header, source in self.headers_env.items():
+            scheme, _, name = source.rpartition(" ")
+            headers[header] = f"{scheme} {self._variable(name)}".lstrip()
+        return headers
+
+    def secrets(self) -> dict[str, str]:
+        """Each secret value with the name of its variable, read now; short values are left out."""
+        names = [*self.env, *(source.rpartition(" ")[2] for source in self.headers_env.values())]
+        found = {os.environ.get(name, ""): name for name in names}
+        return {value: name for value, name in found.items() if len(value) >= _SHORTEST_SECRET}
+
+    def open(self) -> OpenSource:
+        """Connect, and list the server's tools. Blocks until that is done; the session lives on a loop of its own.
+
+        Raises:
+            ConfigError: the `mcp` package is missing, a variable is not set, or the server cannot be started or
+                reached; the message says why.
+        """
+        from unified_agents.catalogue.catalogue import OpenSource  # noqa: PLC0415
+        from unified_agents.concurrency.background_loop import run_in_background  # noqa: PLC0415  # the config alone is light
+        from unified_agents.interop.mcp.connection import McpConnection  # noqa: PLC0415
+
+        connection = McpConnection(self)
+        return OpenSource(run_in_background(connection.open), connection.aclose)
+
+    def _variable(self, name: str) -> str:
+        value = os.environ.get(name)
+        if not value:
+            raise ConfigError(f"MCP server {self.label!r}: set the environment variable {name}")
+        return value

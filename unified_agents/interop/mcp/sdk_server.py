@@ -1,0 +1,198 @@
+"""Our tools behind the `mcp` SDK's server. Importing this loads the `mcp` package."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import quote
+
+import uvicorn
+from mcp import MCPError
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp_types import (
+    INVALID_PARAMS,
+    BlobResourceContents,
+    CallToolRequestParams,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+)
+from mcp_types import Tool as ListedTool
+
+from unified_agents import wording
+from unified_agents.errors import ConfigError, ToolCallError
+from unified_agents.interop.mcp.stdin import standard_input
+from unified_agents.tool_runner.standalone import carry_out
+from unified_agents.tools.definition import Tool, ToolContext
+from unified_agents.tools.parts import ImagePart, Part, TextPart
+from unified_agents.tools.provider_names import provider_names
+
+logger = logging.getLogger("unified_agents.tools.mcp")
+
+_LEGAL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_HOST = "127.0.0.1"
+_PATH = "/mcp"
+_GOODBYE = 2
+
+_Report = tuple[float, float | None, str]
+
+
+def make_server(tools: Sequence[Tool], name: str) -> Server[Any]:
+    """An MCP server that offers these tools; see `serve`.
+
+    Raises:
+        ConfigError: two tools have the same name.
+    """
+    offered = _offered(tools)
+    listed = ListToolsResult(
+        tools=[
+            ListedTool(name=shown, description=tool.description or None, input_schema=tool.parameters)
+            for shown, tool in offered.items()
+        ]
+    )
+
+    async def on_list(context: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
+        return listed
+
+    async def on_call(context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+        tool = offered.get(params.name)
+        if tool is None:
+            raise MCPError(INVALID_PARAMS, wording.unknown_tool(params.name, list(offered)))
+        return await _Served(context, tool, params.arguments or {}).result()
+
+    return Server(name, on_list_tools=on_list, on_call_tool=on_call)
+
+
+async def serve_stdio(server: Server[Any], ready: Callable[[str], None]) -> None:
+    """Serve the client that started this process, until it hangs up. What is printed goes to standard error."""
+    stdout = sys.stdout
+    with standard_input() as lines:
+        async with stdio_server(stdin=cast("Any", lines)) as (read, write):  # it only iterates over them
+            try:
+                with contextlib.redirect_stdout(sys.stderr):
+                    ready("stdio")
+                    await server.run(read, write, server.create_initialization_options())
+            finally:
+                stdout.flush()  # while its descriptor is still standard error's: the protocol gets it back after this
+
+
+async def serve_http(server: Server[Any], port: int, ready: Callable[[str], None]) -> None:
+    """Serve on the loopback interface, until cancelled or interrupted.
+
+    Raises:
+        ConfigError: the port is taken, or is none.
+    """
+    with _listening(port) as listener:
+        app = server.streamable_http_app(streamable_http_path=_PATH, host=_HOST)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_GOODBYE
+        )
+        http = _Http(config, lambda: ready(f"http://{_HOST}:{listener.getsockname()[1]}{_PATH}"))
+        serving = asyncio.create_task(http.serve(sockets=[listener]), name="unified-agents MCP server")
+        try:
+            await asyncio.shield(serving)
+        finally:
+            http.should_exit = True
+            await asyncio.wait([serving])
+
+
+class _Http(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _listening(port: int) -> socket.socket:
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_HOST, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = error.strerror if isinstance(error, OSError) else "a port is a number from 0 to 65535"
+        raise ConfigError(f"cannot listen on {_HOST}:{port}: {reason}; give another --port") from error
+    return listener
+
+
+def _offered(tools: Sequence[Tool]) -> dict[str, Tool]:
+    """The tools under names that MCP takes: their own, or mapped ones."""
+    legal = {tool.name for tool in tools if _LEGAL.fullmatch(tool.name)}
+    mapped = provider_names([tool.name for tool in tools if tool.name not in legal], taken=legal)
+    names = [mapped.get(tool.name, tool.name) for tool in tools]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"two tools have the name {twice!r}: rename one, or give its source a prefix")
+    return dict(zip(names, tools, strict=True))
+
+
+class _Served:
+    """One call, from start to end."""
+
+    def __init__(self, context: ServerRequestContext[Any], tool: Tool, arguments: Mapping[str, Any]) -> None:
+        self._context = context
+        self._tool = tool
+        self._arguments = arguments
+        self._loop = asyncio.get_running_loop()
+        self._reports: asyncio.Queue[_Report | None] = asyncio.Queue()
+
+    async def result(self) -> CallToolResult:
+        """What the client gets."""
+        telling = asyncio.create_task(self._tell())
+        try:
+            return await self._run()
+        finally:
+            self._reports.put_nowait(None)
+            await asyncio.wait([telling])
+            if telling.done() and not telling.cancelled() and (failure := telling.exception()):
+                logger.info("progress of %s was not told: %s", self._tool.name, failure)
+
+    async def _run(self) -> CallToolResult:
+        context = ToolContext(
+            run_id=uuid.uuid4().hex,
+            call_id=str(self._context.request_id),
+            step=0,
+            tool=self._tool.name,
+            on_progress=self._report,
+        )
+        try:
+            text, parts = await carry_out(self._tool, json.dumps(self._arguments), context)
+        except ToolCallError as error:
+            return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
+        return CallToolResult(content=[_block(part) for part in parts] or [TextContent(text=text)])
+
+    def _report(self, progress: float, total: float | None, message: str) -> None:
+        self._loop.call_soon_threadsafe(self._reports.put_nowait, (progress, total, message))
+
+    async def _tell(self) -> None:
+        while (report := await self._reports.get()) is not None:
+            progress, total, message = report
+            await self._context.session.report_progress(progress, total, message or None)
+
+
+def _block(part: Part) -> ContentBlock:
+    if isinstance(part, TextPart):
+        return TextContent(text=part.text)
+    if isinstance(part, ImagePart):
+        return ImageContent(data=part.data, mime_type=part.mime_type)
+    resource = BlobResourceContents(uri=f"file:///{quote(part.name)}", mime_type=part.mime_type, blob=part.data)
+    return EmbeddedResource(resource=resource)

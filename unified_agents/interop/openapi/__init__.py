@@ -1,0 +1,22 @@
+"""OpenAPI documents as tools: one tool for each operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unified_agents.interop.openapi.config import OpenApiConfig, OpenApiKey
+
+if TYPE_CHECKING:
+    from unified_agents.tools.definition import Tool
+
+__all__ = ["OpenApiConfig", "OpenApiKey", "load_openapi"]
+
+
+def load_openapi(config: OpenApiConfig) -> list[Tool]:
+    """The tools of a document, for who does not need to close their connections before the event loop ends.
+
+    Raises:
+        ConfigError: the file is no OpenAPI 3.0 or 3.1 document, or refers to another one; a secret is missing; or its
+            server is none that calls may go to.
+    """
+    return list(config.open().tools)

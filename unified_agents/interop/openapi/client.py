@@ -1,0 +1,246 @@
+"""The HTTP client behind the operations of one document."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Set
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, NoReturn
+from urllib.parse import unquote_to_bytes
+
+import aiohttp
+from pydantic_core import from_json
+from yarl import URL
+
+from unified_agents import wording
+from unified_agents.errors import RateLimited, ToolFailedError, Transient, native_name
+from unified_agents.http.loop_sessions import LoopSessions
+from unified_agents.http.public_hosts import PrivateAddressError
+from unified_agents.interop.openapi.credentials import Keys
+from unified_agents.interop.openapi.public_resolver import PublicResolver, check_target
+from unified_agents.tools.parts import FilePart, ImagePart
+from unified_agents.wire.http_errors import retry_after
+
+_MOST_REDIRECTS = 5
+_GRACE = 1.0
+_MESSAGE_KEYS = ("message", "detail", "error_description", "error", "title", "reason")
+_LONGEST_MESSAGE = 500
+_ENDED = frozenset({204, 205, 304})
+_PASSING = frozenset({502, 503, 504})
+
+
+@dataclass(slots=True)
+class Request:
+    """A request, ready to be sent.
+
+    Attributes:
+        method: In capitals.
+        url: With its query.
+        headers: Those of the operation and the credentials.
+        body: Bytes, or a form.
+    """
+
+    method: str
+    url: URL
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | aiohttp.FormData | None = None
+
+
+class Client:
+    """Sends requests to the allowed hosts only, and makes results of the answers.
+
+    Args:
+        hosts: Where requests may go.
+        allow_private: Whether addresses that are not public are allowed.
+        timeout: Seconds for a call, its redirects included.
+        max_response_bytes: The longest answer that is read.
+        keys: Knows the secrets, to keep them out of results.
+    """
+
+    def __init__(
+        self, *, hosts: Set[str], allow_private: bool, timeout: float, max_response_bytes: int, keys: Keys
+    ) -> None:
+        self._hosts = hosts
+        self._allow_private = allow_private
+        self._timeout = timeout
+        self._max_response_bytes = max_response_bytes
+        self._keys = keys
+        self._sessions = LoopSessions(self._session)
+
+    async def send(self, request: Request, missing: str | None) -> Any:
+        """Send a request, and follow redirects within its host.
+
+        Args:
+            request: What to send.
+            missing: Security schemes that would be needed and are not configured, for the message when it is refused.
+
+        Returns:
+            The values of a JSON answer, the text of another, or an image or file part.
+
+        Raises:
+            ToolFailedError: it may not go there, no answer came, the answer is too long, or says 400 or more.
+            Transient: the connection failed, or the answer says 502, 503 or 504.
+            RateLimited: the answer says 429, or 503 with the time to wait.
+        """
+        session = await self._sessions.get()
+        try:
+            for _ in range(_MOST_REDIRECTS + 1):
+                check_target(request.url, self._hosts, self._allow_private)
+                async with session.request(
+                    request.method,
+                    request.url,
+                    headers=request.headers,
+                    data=request.body,
+                    allow_redirects=False,
+                    skip_auto_headers=None if request.body is not None else ("Content-Type",),
+                ) as response:
+                    if not (300 <= response.status < 400 and "Location" in response.headers):
+                        return await self._result(request, response, missing)
+                    request = self._redirected(request, response)
+        except PrivateAddressError as error:
+            raise ToolFailedError(str(error)) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            self._fail(request, error)
+        raise ToolFailedError(wording.http_redirects(str(request.url.host), _MOST_REDIRECTS))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._sessions.aclose()
+
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            # A little longer than the tool's own clock, whose error says more; it holds where that one does not.
+            timeout=aiohttp.ClientTimeout(total=self._timeout + _GRACE),
+            connector=aiohttp.TCPConnector(limit=0, resolver=None if self._allow_private else PublicResolver()),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "unified-agents", "Accept": "application/json, */*;q=0.8"},
+        )
+
+    def _redirected(self, request: Request, response: aiohttp.ClientResponse) -> Request:
+        url = request.url.join(URL(response.headers["Location"]))
+        is_upgrade = (request.url.scheme, url.scheme) == ("http", "https") and url.is_default_port()
+        if url.host != request.url.host or (url.origin() != request.url.origin() and not is_upgrade):
+            target = f"{url.scheme}://{url.host}:{url.port}"
+            raise ToolFailedError(self._keys.redact_text(wording.http_redirect(target)))
+        keeps = response.status in {307, 308} or request.method in {"GET", "HEAD"}
+        if keeps and isinstance(request.body, aiohttp.FormData):
+            raise ToolFailedError(wording.http_form_redirect())
+        headers = request.headers if keeps else _without_content(request.headers)
+        return Request(request.method if keeps else "GET", url, headers, request.body if keeps else None)
+
+    async def _result(self, request: Request, response: aiohttp.ClientResponse, missing: str | None) -> Any:
+        data = self._keys.redact(await self._read(response))
+        status = response.status
+        if status >= 400:
+            hint = wording.http_no_credential(missing) if missing and status in {401, 403} else ""
+            text = wording.http_failed(status, _phrase(status), _message(data, response)) + hint
+            raise _refusal(status, text, retry_after(response.headers))
+        if not data:
+            return wording.http_empty(status, _phrase(status))
+        return _value(data, response, request.url)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        if response.status in _ENDED:
+            return b""
+        data = bytearray()
+        async for chunk in response.content.iter_any():
+            data += chunk
+            if len(data) > self._max_response_bytes:
+                raise ToolFailedError(wording.http_too_long(response.status, self._max_response_bytes))
+        return bytes(data)
+
+    def _fail(self, request: Request, error: Exception) -> NoReturn:
+        reason: BaseException | None = error
+        while reason is not None and not isinstance(reason, PrivateAddressError):
+            reason = reason.__cause__
+        if reason is not None:
+            raise ToolFailedError(str(reason)) from error
+        host, kind = str(request.url.host), type(error).__name__
+        if isinstance(error, TimeoutError):
+            text = wording.http_timed_out(host, self._timeout)
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            text = wording.http_unreachable(host, error.strerror or kind)
+        else:
+            text = wording.http_broke(host, kind)
+        text = self._keys.redact_text(text)
+        if isinstance(error, aiohttp.ClientConnectionError) and not isinstance(error, TimeoutError):
+            raise Transient(text) from error
+        raise ToolFailedError(text, native_type=native_name(error)) from error
+
+
+def _refusal(status: int, text: str, seconds: float | None) -> Exception:
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and seconds is not None):
+        return RateLimited(text, retry_after=seconds)
+    return Transient(text) if status in _PASSING else ToolFailedError(text)
+
+
+def data_bytes(text: str) -> tuple[bytes, str | None]:
+    """What a model gave as a file: bytes and media type of a data URL, or the text itself.
+
+    Raises:
+        ToolFailedError: the data URL is broken.
+    """
+    if not text.startswith("data:") or "," not in text:
+        return text.encode(), None
+    head, _, data = text[5:].partition(",")
+    if not head.endswith(";base64"):
+        return unquote_to_bytes(data), head or None
+    try:
+        return base64.b64decode(data, validate=True), head.removesuffix(";base64") or None
+    except binascii.Error as error:
+        raise ToolFailedError(wording.broken_data_url(str(error))) from error
+
+
+def _value(data: bytes, response: aiohttp.ClientResponse, url: URL) -> Any:
+    kind = response.content_type.lower()
+    if kind.endswith(("/json", "+json")):
+        try:
+            return from_json(data, allow_inf_nan=False)
+        except ValueError:
+            return _decoded(data, response)  # it only says that it is JSON
+    if kind.startswith("image/") and kind != "image/svg+xml":
+        return ImagePart.from_bytes(data, kind)
+    if kind.startswith("text/") or kind.endswith(("xml", "yaml", "javascript", "x-ndjson", "x-www-form-urlencoded")):
+        return _decoded(data, response)
+    disposition = response.content_disposition
+    name = (disposition.filename if disposition else None) or url.name or "file"
+    return FilePart.from_bytes(data, kind, name)
+
+
+def _decoded(data: bytes, response: aiohttp.ClientResponse) -> str:
+    try:
+        return data.decode(response.charset or "utf-8", "replace")
+    except LookupError:
+        return data.decode("utf-8", "replace")
+
+
+def _message(data: bytes, response: aiohttp.ClientResponse) -> str:
+    text = " ".join(_decoded(data, response).split())
+    if response.content_type.lower().endswith(("/json", "+json")):
+        with suppress(ValueError):  # then it is the text
+            text = _said(from_json(data)) or text
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + wording.CUT_MARK
+
+
+def _said(value: Any) -> str | None:
+    """The message in an error of one of the usual forms; None where there is more to it, or no such form."""
+    if not isinstance(value, Mapping) or "errors" in value:
+        return None
+    for key in _MESSAGE_KEYS:
+        inner = value.get(key)
+        if isinstance(inner, str) and inner:
+            return inner
+        if isinstance(inner, Mapping) and (text := _said(inner)):
+            return text
+    return None
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+
+
+def _without_content(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() != "content-type"}

@@ -1,0 +1,75 @@
+"""Which OpenAPI document becomes tools, and where its calls may go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from unified_agents.config import Settings
+
+if TYPE_CHECKING:
+    from unified_agents.interop.openapi.source import OpenApiSource
+
+
+class OpenApiKey(Settings):
+    """Where the secret for one of the document's security schemes comes from.
+
+    Attributes:
+        env: The environment variable that holds it: the key, the token, or `user:password` for HTTP basic.
+        prefix: What stands before it where the scheme is an `apiKey`, such as `"Bot "`.
+    """
+
+    env: str = Field(min_length=1)
+    prefix: str = ""
+
+
+class OpenApiConfig(Settings):
+    """An OpenAPI document (3.0 or 3.1, YAML or JSON) whose operations are tools.
+
+    Attributes:
+        openapi: The document's file. Nothing else is ever read: a `$ref` to another document is refused.
+        base_url: Where calls go, in place of what the document says; with its path, such as `https://host/api/v3`.
+        auth: Name of a security scheme of the document to the place of its secret. Secrets come from environment
+            variables only; they reach the server that the document names, and nobody else.
+        allow_hosts: The hosts that calls may go to; None allows that of `base_url` or of the document's first server.
+        allow_private: Whether calls may go to loopback, private and link-local addresses.
+        timeout: Seconds that a call may take.
+        max_response_bytes: The longest answer that is read, unpacked; a longer one is an error.
+    """
+
+    openapi: Path
+    base_url: str | None = None
+    auth: Mapping[str, OpenApiKey] = Field(default_factory=dict)
+    allow_hosts: tuple[str, ...] | None = None
+    allow_private: bool = False
+    timeout: float = Field(default=30.0, gt=0)
+    max_response_bytes: int = Field(default=5_000_000, ge=1)
+
+    @field_validator("openapi", mode="before")
+    @classmethod
+    def _is_file(cls, value: object) -> object:
+        if isinstance(value, str) and "://" in value:
+            raise ValueError("must be a file: documents are not fetched; download it and name the file")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError("must be an http or https URL, such as https://api.example.com/v1")
+        return value
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return str(self.openapi)
+
+    def open(self) -> OpenApiSource:
+        """Read the document and make its tools; see `open_openapi`."""
+        from unified_agents.interop.openapi.source import open_openapi  # noqa: PLC0415  # brings the HTTP client
+
+        return open_openapi(self)

@@ -1,0 +1,236 @@
+"""One operation of a document: from the arguments that a model gave to a request, and to a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from unified_agents import wording
+from unified_agents.errors import ConfigError, ToolFailedError
+from unified_agents.interop.openapi.client import Client, Request, data_bytes
+from unified_agents.interop.openapi.credentials import Credential, Keys
+from unified_agents.interop.openapi.document import Document
+from unified_agents.interop.openapi.request_plan import BODY, SLOT, Body, Plan, plan
+from unified_agents.interop.openapi.schemas import Schemas
+from unified_agents.interop.openapi.serialization import (
+    form_pairs,
+    header_text,
+    json_text,
+    path_text,
+    plain,
+    query_pairs,
+)
+from unified_agents.messages import JsonObject
+
+_LITERAL = "/%:@!$&'()*+,;=~"
+_CONCRETE = {
+    "json": "application/json",
+    "form": "application/x-www-form-urlencoded",
+    "text": "text/plain",
+    "binary": "application/octet-stream",
+}
+"""What is sent where the document says no more than `*/*`."""
+
+
+@dataclass(slots=True, frozen=True, repr=False)
+class Shared:
+    """What all operations of a document share.
+
+    Attributes:
+        base: Where calls go.
+        is_overridden: Whether the config says so, so that no operation has a server of its own.
+    """
+
+    document: Document
+    schemas: Schemas
+    keys: Keys
+    client: Client
+    base: URL
+    is_overridden: bool
+
+
+class Operation:
+    """One operation: makes a request of the arguments that a model gave, and a result of the answer."""
+
+    __slots__ = ("_item", "_operation", "_plan", "_shared", "method", "path")
+
+    def __init__(self, shared: Shared, method: str, path: str, item: JsonObject, operation: JsonObject) -> None:
+        self._shared = shared
+        self.method = method.upper()
+        self.path = path
+        self._item = item
+        self._operation = operation
+        self._plan: Plan | None = None
+
+    @property
+    def id(self) -> str | None:
+        """Its `operationId`."""
+        stated = self._operation.get("operationId")
+        return stated if isinstance(stated, str) and stated else None
+
+    @property
+    def description(self) -> str:
+        """Summary and description; method and path where there is neither."""
+        texts = [self._operation.get("summary"), self._operation.get("description")]
+        if self._operation.get("deprecated") is True:
+            texts.append(wording.DEPRECATED)
+        said = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
+        return "\n\n".join(dict.fromkeys(said)) or wording.operation_without_words(self.method, self.path)
+
+    def parameters(self) -> JsonObject:
+        """JSON Schema of the arguments."""
+        return self.plan.schema
+
+    @property
+    def plan(self) -> Plan:
+        """How the arguments become a request; read when it is first needed."""
+        if self._plan is None:
+            hidden = {(key.place, key.name) for key in self._credentials()}
+            self._plan = plan(self.path, self._item, self._operation, self._shared.schemas, hidden)
+        return self._plan
+
+    async def __call__(self, /, **arguments: Any) -> Any:
+        """Call the operation.
+
+        Raises:
+            ToolFailedError: see `Client.send`; also, an argument cannot stand where it belongs.
+        """
+        request = self._request(arguments)
+        return await self._shared.client.send(request, self._shared.keys.wanted(self._operation))
+
+    def _credentials(self) -> Sequence[Credential]:
+        return self._shared.keys.of(self._operation)
+
+    def _request(self, arguments: Mapping[str, Any]) -> Request:
+        slots: dict[str, str] = {}
+        query: list[str] = []
+        cookies: list[str] = []
+        headers: dict[str, str] = {}
+        for parameter in self.plan.parameters:
+            if parameter.argument not in arguments:
+                continue
+            value = arguments[parameter.argument]
+            match parameter.place:
+                case "path":
+                    slots[parameter.name] = path_text(parameter, value)
+                case "query":
+                    query += query_pairs(parameter, value)
+                case "header":
+                    headers[parameter.name] = header_text(parameter, value)
+                case "cookie":
+                    cookies += query_pairs(parameter, value)
+        for key in self._credentials():
+            match key.place:
+                case "header":
+                    headers[key.name] = key.value
+                case "query":
+                    query.append(f"{quote(key.name, safe='')}={quote(key.value, safe='')}")
+                case _:
+                    cookies.append(f"{key.name}={quote(key.value, safe='')}")
+        if cookies:
+            headers["Cookie"] = "; ".join(cookies)
+        request = Request(self.method, self._url(slots, query), headers)
+        if self.plan.body is not None and BODY in arguments:
+            _write_body(request, self.plan.body, arguments[BODY])
+        return request
+
+    def _url(self, slots: Mapping[str, str], query: Sequence[str]) -> URL:
+        base = self._server()
+        pieces = SLOT.split(self.path)  # what is between the slots, and their names in turn
+        path = "".join(slots[piece] if index % 2 else quote(piece, safe=_LITERAL) for index, piece in enumerate(pieces))
+        if any(part in {".", ".."} for part in path.split("/")):
+            raise ToolFailedError(wording.dots_in_path())
+        parts = [part for part in (base.raw_query_string, *query) if part]
+        text = f"{base.origin()}{base.raw_path.rstrip('/')}{path}"
+        return URL(f"{text}?{'&'.join(parts)}" if parts else text, encoded=True)
+
+    def _server(self) -> URL:
+        own = self._operation.get("servers") or self._item.get("servers")
+        if not own or self._shared.is_overridden:
+            return self._shared.base
+        try:
+            return server_url(own[0], self._shared.document, self._shared.base)
+        except ConfigError as error:
+            raise ToolFailedError(str(error)) from error
+
+
+def _write_body(request: Request, body: Body, value: Any) -> None:
+    match body.kind:
+        case "json":
+            request.body = json_text(value).encode()
+        case "form":
+            request.body = "&".join(form_pairs(value, body.encoding)).encode()
+        case "multipart":
+            request.body = _multipart(body, value)
+            return  # whose content type has a boundary
+        case _:
+            request.body, kind = data_bytes(value if isinstance(value, str) else plain(value))
+            if kind is not None and "*" in body.media_type:
+                request.headers["Content-Type"] = kind
+                return
+    request.headers["Content-Type"] = _CONCRETE[body.kind] if "*" in body.media_type else body.media_type
+
+
+def _multipart(body: Body, value: Any) -> aiohttp.FormData:
+    form = aiohttp.FormData(default_to_multipart=True)
+    if not isinstance(value, Mapping):
+        raise ToolFailedError(wording.form_is_no_object())
+    for name, item in value.items():
+        kind = (body.encoding.get(name) or {}).get("contentType")
+        stated = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None
+        for part in item if isinstance(item, list) and not _is_json(stated) else [item]:
+            if name in body.files and isinstance(part, str):
+                data, given = data_bytes(part)
+                content_type = given or stated or "application/octet-stream"
+                form.add_field(name, data, filename=name, content_type=content_type)
+            elif isinstance(part, dict | list):
+                form.add_field(name, json_text(part), content_type=stated or "application/json")
+            else:
+                form.add_field(name, plain(part), content_type=stated)
+    return form
+
+
+def _is_json(media_type: str | None) -> bool:
+    return media_type is not None and media_type.endswith("json")
+
+
+def server_url(server: Any, document: Document, base: URL | None) -> URL:
+    """The URL of a server object, with the defaults of its variables.
+
+    Args:
+        server: As it stands in the document.
+        document: For messages.
+        base: What a relative URL is relative to; None refuses those.
+
+    Raises:
+        ConfigError: there is none that can be called.
+    """
+    if not isinstance(server, Mapping) or not isinstance(server.get("url"), str):
+        raise ConfigError(f"{document.where}: a server has no url: give base_url")
+    variables = server.get("variables") or {}
+    text = SLOT.sub(lambda slot: str((variables.get(slot[1]) or {}).get("default", slot[0])), server["url"])
+    if base is not None and "://" not in text:
+        text = str(base.join(URL(text)))
+    return checked_url(text, document)
+
+
+def checked_url(text: str, document: Document) -> URL:
+    """A URL that calls can go to.
+
+    Raises:
+        ConfigError: it is no http or https URL, or holds a password.
+    """
+    try:
+        url = URL(text)
+    except ValueError as error:
+        raise ConfigError(f"{document.where}: the server's URL cannot be read: give base_url") from error
+    if not url.absolute or url.scheme not in {"http", "https"}:
+        raise ConfigError(f"{document.where}: the server {text!r} is no http or https URL: give base_url")
+    if url.user or url.password:
+        raise ConfigError(f"{document.where}: the server's URL holds a user or password: use auth instead")
+    return url

@@ -1,0 +1,197 @@
+"""From the schemas of an OpenAPI document to JSON Schema 2020-12 that stands alone."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from unified_agents.errors import ToolDefinitionError
+from unified_agents.interop.openapi.document import Document
+from unified_agents.messages import JsonObject
+
+_COMPONENTS = "#/components/schemas/"
+_LEGAL = re.compile(r"[A-Za-z0-9._-]+")
+_SHORT = 300
+
+_SCHEMA = frozenset(
+    {
+        "additionalProperties",
+        "contains",
+        "contentSchema",
+        "else",
+        "if",
+        "items",
+        "not",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    }
+)
+_SCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_NAMED = frozenset({"dependentSchemas", "patternProperties", "properties"})
+_ALTERNATIVES = ("$ref", "allOf", "anyOf", "oneOf")
+_DROPPED = frozenset({"$anchor", "$comment", "$defs", "$id", "$schema", "example", "externalDocs", "nullable", "xml"})
+"""What says nothing about a value, or is said otherwise: references are followed through the document itself."""
+_ANNOTATIONS = frozenset({"default", "deprecated", "description", "examples", "readOnly", "title", "writeOnly"})
+
+
+class Schemas:
+    """Translates a document's schemas; what is translated once is kept.
+
+    A `$ref` to a short schema that itself refers to nothing is replaced by it. All others become `#/$defs/Name`, so
+    that recursive schemas keep their meaning and large ones are written once.
+
+    Args:
+        document: Where the schemas are.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._translated: dict[str, tuple[Any, frozenset[str]]] = {}
+        self._short: dict[str, bool] = {}
+
+    def translate(self, schema: Any, references: set[str]) -> Any:
+        """A schema, or True or False, as JSON Schema 2020-12.
+
+        Args:
+            schema: As it stands in the document.
+            references: Takes what the result refers to, for `definitions`.
+
+        Raises:
+            ToolDefinitionError: it is no schema, or uses `$dynamicRef`.
+        """
+        if isinstance(schema, bool):
+            return schema
+        if not isinstance(schema, dict):
+            raise ToolDefinitionError(f"{self._document.where}: {schema!r:.80} is no schema: write an object")
+        if "$dynamicRef" in schema:
+            raise ToolDefinitionError(f"{self._document.where}: $dynamicRef is not supported: write $ref")
+        if isinstance(reference := schema.get("$ref"), str):
+            return self._reference(reference, schema, references)
+        return self._own(schema, references)
+
+    def definitions(self, references: Iterable[str]) -> JsonObject:
+        """The `$defs` that these references need, and those that they need in turn."""
+        found: dict[str, Any] = {}
+        waiting = sorted(references)
+        while waiting:
+            reference = waiting.pop()
+            name = _name(reference)
+            if name not in found:
+                if reference not in self._translated:
+                    inner: set[str] = set()
+                    schema = self.translate(self._document.target(reference), inner)
+                    self._translated[reference] = schema, frozenset(inner)
+                found[name], further = self._translated[reference]
+                waiting.extend(further)
+        return dict(sorted(found.items()))
+
+    def resolve(self, schema: Any) -> JsonObject:
+        """What an object is, or what its `$ref` leads to; empty for the schemas True and False."""
+        value = self._document.follow(schema)
+        return {} if isinstance(value, bool) else self._document.resolve(value)
+
+    def _reference(self, reference: str, schema: JsonObject, references: set[str]) -> JsonObject:
+        self._document.follow(schema)  # a circle of bare references means nothing
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        if self._document.is_3_0:  # where what stands beside a $ref counts for nothing
+            beside = {key: value for key, value in beside.items() if key in _ANNOTATIONS}
+        more = self._own(beside, references)
+        if not self._is_short(reference):
+            references.add(reference)
+            return {"$ref": f"#/$defs/{_name(reference)}", **more}
+        target = self.translate(self._document.target(reference), references)
+        if not more:
+            return target if isinstance(target, dict) else {"allOf": [target]}
+        if isinstance(target, dict) and more.keys() <= _ANNOTATIONS:
+            return {**target, **more}
+        return {"allOf": [target], **more}
+
+    def _own(self, schema: JsonObject, references: set[str]) -> JsonObject:
+        result: JsonObject = {}
+        for key, value in schema.items():
+            if key in _DROPPED or key.startswith("x-"):
+                continue
+            if key in _SCHEMA:
+                result[key] = self.translate(value, references)
+            elif key in _SCHEMAS and isinstance(value, list):
+                result[key] = [self.translate(item, references) for item in value]
+            elif key in _NAMED and isinstance(value, dict):
+                result[key] = {name: self.translate(item, references) for name, item in value.items()}
+            elif key == "discriminator" and isinstance(value, dict):
+                result[key] = self._discriminator(value, references)
+            else:
+                result[key] = value
+        if "example" in schema:
+            result.setdefault("examples", [schema["example"]])
+        self._let_read_only_be_absent(schema, result)
+        _settle_exclusive(result)
+        return _with_null(result) if schema.get("nullable") is True else result
+
+    def _discriminator(self, value: JsonObject, references: set[str]) -> JsonObject:
+        mapping = value.get("mapping")
+        if not isinstance(mapping, dict):
+            return value
+        settled = {}
+        for name, reference in mapping.items():
+            full = reference if "#" in str(reference) else f"{_COMPONENTS}{reference}"
+            self._document.target(full)
+            references.add(full)
+            settled[name] = f"#/$defs/{_name(full)}"
+        return {**value, "mapping": settled}
+
+    def _let_read_only_be_absent(self, schema: JsonObject, result: JsonObject) -> None:
+        # A read-only property belongs to answers: `required` holds there, and not in a request.
+        properties, required = schema.get("properties"), schema.get("required")
+        if not isinstance(properties, dict) or not isinstance(required, list):
+            return
+        kept = [name for name in required if not self._is_read_only(properties.get(name))]
+        if len(kept) < len(required):
+            result["required"] = kept
+            if not kept:
+                del result["required"]
+
+    def _is_read_only(self, schema: Any) -> bool:
+        return isinstance(schema, dict) and True in (schema.get("readOnly"), self.resolve(schema).get("readOnly"))
+
+    def _is_short(self, reference: str) -> bool:
+        if reference not in self._short:
+            text = orjson.dumps(self._document.target(reference))
+            self._short[reference] = len(text) <= _SHORT and b'"$ref"' not in text
+        return self._short[reference]
+
+
+def _name(reference: str) -> str:
+    name = reference.removeprefix(_COMPONENTS)
+    if _LEGAL.fullmatch(name):
+        return name
+    tail = re.sub(r"[^A-Za-z0-9._-]+", "_", "_".join(reference.split("/")[-2:]))
+    return f"{tail}_{hashlib.sha256(reference.encode()).hexdigest()[:8]}"
+
+
+def _settle_exclusive(schema: JsonObject) -> None:
+    for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if schema.get(exclusive) is True and bound in schema:
+            schema[exclusive] = schema.pop(bound)
+        elif isinstance(schema.get(exclusive), bool):
+            del schema[exclusive]
+
+
+def _with_null(schema: JsonObject) -> JsonObject:
+    """OpenAPI 3.0's `nullable: true` in JSON Schema's words."""
+    if any(key in schema for key in _ALTERNATIVES):
+        said = {key: schema.pop(key) for key in list(schema) if key in _ANNOTATIONS}
+        return {"anyOf": [schema, {"type": "null"}], **said}
+    kind = schema.get("type")
+    if isinstance(kind, str):
+        schema["type"] = [kind, "null"]
+    elif isinstance(kind, list) and "null" not in kind:
+        schema["type"] = [*kind, "null"]
+    if isinstance(choices := schema.get("enum"), list) and None not in choices:
+        schema["enum"] = [*choices, None]
+    return schema

@@ -1,0 +1,141 @@
+"""Parameters as they are written into a request, in the styles that OpenAPI knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from unified_agents import wording
+from unified_agents.errors import ToolFailedError
+from unified_agents.interop.openapi.request_plan import Parameter
+from unified_agents.messages import JsonObject
+
+_RESERVED = ":/?[]@!$'()*,;"
+_DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C"}
+
+
+def plain(value: Any) -> str:
+    """A value as text: a string as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json_text(value)
+
+
+def json_text(value: Any) -> str:
+    """A value as compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def path_text(parameter: Parameter, value: Any) -> str:
+    """What stands in the path for this parameter, percent-encoded (styles simple, label and matrix).
+
+    Raises:
+        ToolFailedError: it would be empty, and so name another path.
+    """
+    if parameter.is_json:
+        return _quoted(plain(value))
+    name, explode = _quoted(parameter.name), parameter.explode
+    items = list(_items(value, explode))
+    match parameter.style:
+        case "label":
+            text = "." + ("." if explode else ",").join(items)
+        case "matrix" if isinstance(value, dict) and explode:
+            text = "".join(f";{item}" for item in items)
+        case "matrix" if explode:
+            text = "".join(f";{name}={item}" for item in items)
+        case "matrix":
+            text = f";{name}={','.join(items)}"
+        case _:
+            text = ",".join(items)
+    if not text:
+        raise ToolFailedError(wording.empty_in_path(parameter.argument))
+    return text
+
+
+def query_pairs(parameter: Parameter, value: Any) -> list[str]:
+    """What stands in the query or in a cookie for this parameter: `name=value` texts, percent-encoded.
+
+    Styles form, spaceDelimited, pipeDelimited and deepObject. What is null, or an empty list or object, is left out.
+    """
+    name = _quoted(parameter.name)
+    safe = _RESERVED if parameter.allow_reserved else ""
+    if value is None or (value in ([], {}) and not parameter.is_json):
+        return []
+    if parameter.is_json:
+        return [f"{name}={_quoted(plain(value), safe)}"]
+    if parameter.style == "deepObject":
+        return [f"{key}={text}" for key, text in _deep(name, value, safe)]
+    items = list(_items(value, parameter.explode, safe))
+    if parameter.explode:
+        return items if isinstance(value, dict) else [f"{name}={item}" for item in items]
+    return [f"{name}={_DELIMITERS.get(parameter.style, ',').join(items)}"]
+
+
+def form_pairs(value: Any, encoding: Mapping[str, JsonObject]) -> list[str]:
+    """An object as the `name=value` texts of a URL-encoded form; what is nested is JSON, unless a style is declared.
+
+    Args:
+        value: The object.
+        encoding: Property to what the document says of its writing.
+
+    Raises:
+        ToolFailedError: it is no object.
+    """
+    if not isinstance(value, Mapping):
+        raise ToolFailedError(wording.form_is_no_object())
+    pairs = []
+    for name, item in value.items():
+        stated = encoding.get(name) or {}
+        style = stated.get("style")
+        is_json = style is None and (isinstance(item, dict) or str(stated.get("contentType")).endswith("json"))
+        explode = bool(stated.get("explode", style in {None, "form"}))
+        parameter = Parameter(name, name, "query", style or "form", explode, is_json=is_json)
+        pairs += query_pairs(parameter, item)
+    return pairs
+
+
+def header_text(parameter: Parameter, value: Any) -> str:
+    """What stands in the header for this parameter (style simple).
+
+    Raises:
+        ToolFailedError: it holds a line break or another control character.
+    """
+    if parameter.is_json or not isinstance(value, list | dict):
+        text = plain(value)
+    elif isinstance(value, dict):
+        text = ",".join(f"{key}{'=' if parameter.explode else ','}{plain(item)}" for key, item in value.items())
+    else:
+        text = ",".join(map(plain, value))
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ToolFailedError(wording.control_in_header(parameter.argument))
+    return text
+
+
+def _items(value: Any, explode: bool, safe: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if explode:
+                yield f"{_quoted(key)}={_quoted(plain(item), safe)}"
+            else:
+                yield _quoted(key)
+                yield _quoted(plain(item), safe)
+    elif isinstance(value, list):
+        for item in value:
+            yield _quoted(plain(item), safe)
+    else:
+        yield _quoted(plain(value), safe)
+
+
+def _deep(name: str, value: Any, safe: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _deep(f"{name}%5B{_quoted(key)}%5D", item, safe)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _deep(name, item, safe)
+    elif value is not None:
+        yield name, _quoted(plain(value), safe)
+
+
+def _quoted(text: str, safe: str = "") -> str:
+    return quote(text, safe=safe)

@@ -1,0 +1,180 @@
+"""What a scripted model sends: Chat Completions answers as bytes, whole or streamed, also broken ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from unified_agents import wording
+from unified_agents.scripted.values import to_json
+from unified_agents.wire.react.parser import has_mark
+
+Ending: TypeAlias = Literal["complete", "disconnect", "truncate", "stall"]
+
+JSON_TYPE = "application/json"
+STREAM_TYPE = "text/event-stream"
+HTML_TYPE = "text/html"
+DONE = b"data: [DONE]\n\n"
+
+# Fixed, so that the same request gets the same bytes.
+CREATED = 1_763_769_600
+
+
+@dataclass(slots=True, frozen=True)
+class Reply:
+    """One answer on its way to the client.
+
+    Attributes:
+        status: The HTTP status; 0 when the connection is closed before any byte.
+        content_type: The media type of the body.
+        headers: Further headers.
+        chunks: The body: one piece when it is whole, one for each event when it is streamed.
+        delay: Seconds to wait before the first byte.
+        pause: Seconds to wait before each further chunk.
+        ending: What follows the chunks. `complete`: the regular end. `disconnect`: there is no byte at all.
+            `truncate`: the connection is closed although more was promised. `stall`: headers are sent, and no more.
+    """
+
+    status: int
+    content_type: str
+    headers: dict[str, str] = field(default_factory=dict)
+    chunks: tuple[bytes, ...] = ()
+    delay: float = 0.0
+    pause: float = 0.0
+    ending: Ending = "complete"
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A tool call as it is sent."""
+
+    id: str
+    name: str
+    arguments: str
+
+    def to_chat(self) -> dict[str, Any]:
+        """The call as it stands in a whole message."""
+        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
+
+
+@dataclass(slots=True, eq=False)
+class Choice:
+    """What the model says."""
+
+    text: str | None
+    calls: tuple[Call, ...]
+    finish_reason: str
+
+    def cut(self) -> Choice:
+        """This answer as a token limit leaves it: the last call, or else the text, broken off in the middle."""
+        if not self.calls:
+            return Choice(self.text and self.text[: len(self.text) // 2], (), "length")
+        last = self.calls[-1]
+        broken = Call(last.id, last.name, last.arguments[: len(last.arguments) // 2])
+        return Choice(self.text, (*self.calls[:-1], broken), "length")
+
+
+def in_text(choice: Choice) -> Choice:
+    """An answer as ReAct text; a text that has a mark of the protocol stays as it is."""
+    if choice.calls:
+        text = wording.react_turn(choice.text or "", [(call.name, call.arguments) for call in choice.calls])
+    else:
+        text = choice.text or ""
+        text = text if not text or has_mark(text) else wording.react_answer("", text)
+    return Choice(text, (), "stop" if choice.finish_reason == "tool_calls" else choice.finish_reason)
+
+
+@dataclass(slots=True, eq=False)
+class Rendered:
+    """A choice as JSON.
+
+    Attributes:
+        choices: The `choices` member: one of a whole answer, or one for each chunk of a stream.
+        size: Bytes of what the model says, without the envelope.
+    """
+
+    choices: tuple[bytes, ...]
+    size: int
+
+
+def render(choice: Choice, *, stream: bool, together: bool) -> Rendered:
+    """A choice as JSON; `together` puts all calls of a stream into one delta."""
+    size = len((choice.text or "").encode(errors="replace")) + sum(
+        len(part.encode(errors="replace")) for call in choice.calls for part in (call.name, call.arguments)
+    )
+    if stream:
+        deltas = tuple(_delta(delta) for delta in _deltas(choice, together=together))
+        return Rendered((*deltas, _delta({}, choice.finish_reason)), size)
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
+    if choice.calls:
+        message["tool_calls"] = [call.to_chat() for call in choice.calls]
+    whole = {"index": 0, "message": message, "logprobs": None, "finish_reason": choice.finish_reason}
+    return Rendered((to_json([whole]),), size)
+
+
+def _delta(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+    return to_json([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}])
+
+
+def _deltas(choice: Choice, *, together: bool) -> list[dict[str, Any]]:
+    first: dict[str, Any] = {"role": "assistant", "content": None if choice.text is None else ""}
+    words = [{"content": word} for word in re.findall(r"\s*\S+|\s+$", choice.text or "")]
+    calls = [{"index": index, **call.to_chat()} for index, call in enumerate(choice.calls)]
+    groups: Sequence[list[dict[str, Any]]] = [calls] if together and calls else [[call] for call in calls]
+    return [first, *words, *({"tool_calls": group} for group in groups)]
+
+
+@dataclass(slots=True, eq=False)
+class Envelope:
+    """What stands around a choice."""
+
+    id: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+
+    def _head(self, kind: str) -> bytes:
+        head = {"id": self.id, "object": kind, "created": CREATED, "model": self.model}
+        return to_json(head)[:-1] + b',"choices":'
+
+    def _usage(self) -> bytes:
+        total = self.prompt_tokens + self.completion_tokens
+        return b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}' % (
+            self.prompt_tokens,
+            self.completion_tokens,
+            total,
+        )
+
+    def whole(self, choices: bytes) -> tuple[bytes]:
+        """The body of a `chat.completion`."""
+        return (self._head("chat.completion") + choices + b',"usage":' + self._usage() + b"}",)
+
+    def events(self, choices: Sequence[bytes], *, include_usage: bool) -> tuple[bytes, ...]:
+        """The events of a `chat.completion.chunk` stream; the usage chunk only when it was asked for."""
+        head = b"data: " + self._head("chat.completion.chunk")
+        tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
+        usage = (head + b'[],"usage":' + self._usage() + b"}\n\n",) if include_usage else ()
+        return (*(head + choice + tail for choice in choices), *usage, DONE)
+
+
+def error_reply(
+    status: int, message: str, *, code: str | None = None, headers: dict[str, str] | None = None, delay: float = 0.0
+) -> Reply:
+    """An error in the shape of OpenAI's."""
+    kind = "server_error" if status >= 500 else "requests" if status == 429 else "invalid_request_error"
+    body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    return Reply(status, JSON_TYPE, headers or {}, (to_json(body),), delay)
+
+
+def cut(chunks: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The first half of a body."""
+    left = sum(map(len, chunks)) // 2
+    kept = []
+    for chunk in chunks:
+        if left <= 0:
+            break
+        kept.append(chunk[:left])
+        left -= len(chunk)
+    return tuple(kept)

@@ -1,0 +1,147 @@
+"""Calls of one answer that refer to each other's results.
+
+`{"$call": 0, "path": "/rows/0"}` in the arguments of a call stands for the result of call 0 of the same answer, or for
+one value of it. A string after `$call` is the id of a call as the provider gave it, which only a model can know that
+writes the ids itself. A reference is a whole value, never a part of a text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from unified_agents import wording
+from unified_agents.errors import InvalidInputError, ToolFailedError
+from unified_agents.messages import JsonObject
+from unified_agents.run.calls import Call, Reference, Step
+from unified_agents.tools.argument_errors import Path, place, shown
+from unified_agents.tools.arguments import parse_object
+
+CALL = "$call"
+_POINTER = re.compile(r"(/([^~]|~[01])*)?")
+
+
+def link(step: Step, given_ids: Sequence[str]) -> None:
+    """Note which calls of a step refer to which; those that cannot be carried out for it get their `problem`.
+
+    Args:
+        step: An answer's calls.
+        given_ids: The id of each call as the provider gave it; "" where it gave none.
+    """
+    for call in step.calls:
+        if call.problem is None:
+            _link(step, call, given_ids)
+    edges = {call.index: sorted({reference.call.index for reference in call.references}) for call in step.calls}
+    for call in step.calls:
+        if call.references and (circle := _circle(edges, call.index)) is not None:
+            call.problem = InvalidInputError(wording.calls_in_a_circle(call.name, circle))
+            call.references = ()
+
+
+def _link(step: Step, call: Call, given_ids: Sequence[str]) -> None:
+    references, problems = [], []
+    for path, found in _find(parse_object(call.arguments, call.name)):
+        meant = _meant(found, given_ids)
+        if isinstance(meant, str):
+            problems.append(f"{place(path)}: {meant}")
+        else:
+            references.append(Reference(path, step.calls[meant], found.get("path")))
+    if problems:
+        text = wording.invalid_arguments(call.name, problems)
+        call.problem = InvalidInputError(text, problems=tuple(problems))
+        return
+    call.references = tuple(references)
+    for reference in references:
+        reference.call.is_referred_to = True
+
+
+def _find(arguments: JsonObject) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    left: list[tuple[Path, Any]] = [((), arguments)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, dict):
+            if CALL in value:
+                yield path, value
+                continue
+            left.extend(((*path, name), item) for name, item in reversed(value.items()))
+        elif isinstance(value, list):
+            left.extend(((*path, number), item) for number, item in reversed(list(enumerate(value))))
+
+
+def _meant(found: Mapping[str, Any], given_ids: Sequence[str]) -> int | str:
+    """The position of the call that is meant, or what is wrong."""
+    target, pointer = found[CALL], found.get("path")
+    if not found.keys() <= {CALL, "path"} or isinstance(target, bool) or not isinstance(target, int | str):
+        return wording.malformed_reference()
+    if pointer is not None and not (isinstance(pointer, str) and _POINTER.fullmatch(pointer)):
+        return wording.malformed_pointer(shown(pointer))
+    if isinstance(target, int) and 0 <= target < len(given_ids):
+        return target
+    if isinstance(target, str) and target and given_ids.count(target) == 1:
+        return given_ids.index(target)
+    return wording.no_such_call(shown(target), len(given_ids))
+
+
+def _circle(edges: Mapping[int, Sequence[int]], start: int) -> list[int] | None:
+    """The shortest way from a call back to itself; None when there is none."""
+    came_from: dict[int, int] = {}
+    reached = [start]
+    for here in reached:
+        for following in edges[here]:
+            if following == start:
+                way = [start, here]
+                while way[-1] != start:
+                    way.append(came_from[way[-1]])
+                return way[::-1]
+            if following not in came_from:
+                came_from[following] = here
+                reached.append(following)
+    return None
+
+
+async def resolved(call: Call) -> str:
+    """The arguments of a call as JSON text, with the results that they refer to, once these are there.
+
+    Raises:
+        ToolFailedError: one of the other calls gave no result.
+        InvalidInputError: one of the results has no such value.
+        asyncio.CancelledError: the run ends, and one of the other calls never ran.
+    """
+    from unified_agents.scripted.values import MissingValueError, parse_text, point, to_json  # noqa: PLC0415
+
+    arguments: Any = parse_object(call.arguments, call.name)
+    texts = {reference.call.index: await _text(call, reference.call) for reference in call.references}
+    for reference in call.references:
+        value = parse_text(texts[reference.call.index])
+        if reference.pointer is not None:
+            try:
+                value = point(value, reference.pointer)
+            except MissingValueError as error:
+                problem = wording.no_such_value(place(reference.path), reference.call.index, str(error))
+                text = wording.invalid_arguments(call.name, [problem])
+                raise InvalidInputError(text, problems=(problem,)) from error
+        arguments = _with(arguments, reference.path, value)
+    return to_json(arguments).decode()
+
+
+async def _text(call: Call, other: Call) -> str:
+    if other.task is None:
+        raise asyncio.CancelledError("a limit let the other call not start")
+    await asyncio.wait([other.task])
+    if other.task.cancelled():
+        raise asyncio.CancelledError("the other call was cancelled")
+    if other.outcome is None or other.outcome.is_error:
+        raise ToolFailedError(wording.awaited_call_failed(call.name, other.index, other.name))
+    return other.outcome.content if other.whole is None else other.whole
+
+
+def _with(arguments: Any, path: Path, value: Any) -> Any:
+    if not path:
+        return value
+    parent = arguments
+    for part in path[:-1]:
+        parent = parent[part]
+    parent[path[-1]] = value
+    return arguments

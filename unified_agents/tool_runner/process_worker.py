@@ -1,0 +1,98 @@
+"""What runs in the process of an isolated tool: one call, then the end.
+
+The call comes as JSON on standard input, after its length in eight bytes; the outcome goes back the same way on what
+was standard output. What the tool prints goes to standard error. When the other side is gone, the process ends itself
+with all that it has started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import os
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+
+from unified_agents.errors import RateLimited, Transient, native_name
+from unified_agents.tools.definition import Tool, ToolContext, tool
+from unified_agents.tools.results import to_text
+
+LENGTH = struct.Struct(">Q")
+
+
+def find_handler(module: str, qualname: str) -> Callable[..., Any]:
+    """The function of that name; of a tool, its handler.
+
+    Raises:
+        Exception: whatever importing the module raises, or AttributeError.
+    """
+    found: Any = importlib.import_module(module)
+    for name in qualname.split("."):
+        found = getattr(found, name)
+    handler: Callable[..., Any] = found.handler if isinstance(found, Tool) else found
+    return handler
+
+
+def main() -> None:
+    """Carry out the call that stands on standard input."""
+    answers = os.fdopen(os.dup(1), "wb")  # not inherited by what the tool starts
+    os.dup2(2, 1)
+    asked = orjson.loads(_read(LENGTH.unpack(_read(LENGTH.size))[0]))
+    over = threading.Event()
+    threading.Thread(target=_end_with_the_other_side, args=(over,), daemon=True).start()
+    outcome = orjson.dumps(_outcome(asked))
+    over.set()
+    answers.write(LENGTH.pack(len(outcome)) + outcome)
+    answers.close()
+
+
+def _read(length: int) -> bytes:
+    parts = []
+    while length:
+        part = os.read(0, min(length, 1 << 20))
+        if not part:
+            sys.exit("the call was cut off")
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def _end_with_the_other_side(over: threading.Event) -> None:
+    os.read(0, 1)  # returns when it closes
+    if not over.is_set():
+        os.killpg(0, signal.SIGKILL)
+
+
+def _outcome(asked: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"text": to_text(_call(asked))}
+    except BaseException as error:  # told to the other side, SystemExit too
+        return {
+            "error": type(error).__name__,
+            "native_type": native_name(error),
+            "text": str(error).encode("utf-8", "replace").decode(),
+            "is_transient": isinstance(error, Transient),
+            "retry_after": error.retry_after if isinstance(error, RateLimited) else None,
+        }
+
+
+def _call(asked: dict[str, Any]) -> Any:
+    handler = find_handler(asked["module"], asked["qualname"])
+    arguments = asked["arguments"]
+    if isinstance(arguments, str):  # of a typed function: its types are built here
+        arguments = tool(handler, name=asked["tool"], coercion=asked["coercion"]).validate(arguments)
+    context = ToolContext(run_id=asked["run_id"], call_id=asked["call_id"], step=asked["step"], tool=asked["tool"])
+    value = handler(**arguments, **dict.fromkeys(asked["context"], context))
+    return asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
+
+
+async def _awaited(value: Any) -> Any:
+    work: Coroutine[Any, Any, Any] | asyncio.Future[Any] = value
+    return await work

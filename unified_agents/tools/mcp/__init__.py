@@ -1,6 +1,0 @@
-"""Tools of MCP servers: `McpServerConfig` says which server, `McpConnection` keeps it."""
-
-from unified_agents.tools.mcp.config import McpServerConfig
-from unified_agents.tools.mcp.connection import McpConnection
-
-__all__ = ["McpConnection", "McpServerConfig"]

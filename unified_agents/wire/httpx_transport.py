@@ -1,0 +1,174 @@
+"""The place where a framework's own model client meets the wire: a transport for httpx."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx
+import orjson
+
+from unified_agents.errors import ModelError, UnsupportedCapabilityError
+from unified_agents.messages import JsonObject
+from unified_agents.run.calls import Step
+from unified_agents.run.context import Run, current_call, current_run
+from unified_agents.wire.native import Relayed, relay
+from unified_agents.wire.protocols.chat_completions import Answer, stream_of
+from unified_agents.wire.request import INVALID_CALL_TOOL, in_call_order
+from unified_agents.wire.unified import Wire
+from unified_agents.wire.upstream import CHAT_PATH
+
+_OURS = frozenset(
+    {"host", "authorization", "content-length", "connection", "accept-encoding", "user-agent", "transfer-encoding"}
+)
+
+
+class WireTransport(httpx.AsyncBaseTransport):
+    """Hands each request of an httpx client to the wire.
+
+    Args:
+        wire: The agent's wire.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._base = urlsplit(wire.model.url).path.rstrip("/") + "/"
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request.
+
+        Raises:
+            httpx.TransportError: under `native`, what httpx itself would raise.
+            asyncio.CancelledError: the run has ended.
+        """
+        body = await request.aread()
+        path = request.url.path.removeprefix(self._base)
+        run = current_run.get()
+        if run is not None and run.handling == "unified" and path == CHAT_PATH and not _inside_tool(run):
+            return await self._unified(run, body)
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _OURS}
+        patience = (request.extensions.get("timeout") or {}).get("read")
+        try:
+            async with asyncio.timeout(patience):
+                relayed = await relay(self._wire, run, path, body, headers)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("the model did not answer in time") from error
+        except ModelError as error:
+            raise _as_httpx(error, httpx.ConnectError) from error
+        status, kept = relayed.head.result()
+        return httpx.Response(status, headers=kept, stream=_RelayedStream(relayed, patience))
+
+    async def _unified(self, run: Run, body: bytes) -> httpx.Response:
+        received = orjson.loads(body)
+        composer, protocol = self._wire.target.composer, self._wire.protocol
+        messages = in_call_order(run, received["messages"])
+        answer, step = await self._wire.ask(
+            run,
+            messages if protocol is None else protocol.own_turns(messages, run.steps),
+            received=body,
+            extra=composer.extra_of(received),
+            added_tools=composer.added_tools(received),
+        )
+        text = None if protocol is None else protocol.canonical(answer, step, hidden=run.offer is not None)
+        if received.get("stream"):
+            usage = bool((received.get("stream_options") or {}).get("include_usage"))
+            content = b"".join(stream_of(_for_framework(answer, step, run, text), usage))
+            kind = "text/event-stream"
+        else:
+            content = _whole(answer, step, run, text)
+            kind = "application/json"
+        if run.record_exchanges:
+            run.exchanges[-1].returned = self._wire.target.kept(content)
+        return httpx.Response(200, headers={"Content-Type": kind}, content=content)
+
+
+def _inside_tool(run: Run) -> bool:
+    running = current_call.get()
+    return running is not None and running.run is run
+
+
+def _whole(answer: Answer, step: Step, run: Run, text: str | None) -> bytes:
+    untouched = text is None and answer.time_to_first_token is None and not answer.raw.lstrip().startswith(b"data:")
+    if untouched and not answer.calls:
+        return answer.raw
+    return orjson.dumps(_for_framework(answer, step, run, text))
+
+
+def _for_framework(answer: Answer, step: Step, run: Run, text: str | None) -> JsonObject:
+    # Calls that a framework would choke on become calls of the reserved tool, which the runner answers. Where the
+    # offer is chosen for each run, the framework knows no other tool: the runner carries calls out by their ids.
+    choice = answer.body["choices"][0]
+    message = dict(choice["message"]) | ({} if text is None else {"content": text})
+    if step.calls:
+        message["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {
+                    "name": INVALID_CALL_TOOL if call.problem or run.offer else call.wire_name,
+                    "arguments": "{}" if call.problem or run.offer or not call.arguments.strip() else call.arguments,
+                },
+            }
+            for call in step.calls
+        ]
+    finish = "tool_calls" if step.calls else choice.get("finish_reason")
+    return answer.body | {"choices": [choice | {"message": message, "finish_reason": finish}]}
+
+
+class _RelayedStream(httpx.AsyncByteStream):
+    def __init__(self, relayed: Relayed, patience: float | None) -> None:
+        self._relayed = relayed
+        self._patience = patience
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._relayed.chunks(self._patience):
+                yield chunk
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("the model went silent in the middle of its answer") from error
+        except ModelError as error:
+            raise _as_httpx(error, httpx.RemoteProtocolError) from error
+
+    async def aclose(self) -> None:
+        await self._relayed.aclose()
+
+
+def _as_httpx(error: ModelError, otherwise: type[httpx.TransportError]) -> httpx.TransportError:
+    cause = error.__cause__
+    if error.kind == "timeout":
+        return httpx.ReadTimeout(str(error))
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return httpx.ConnectError(str(error))
+    if isinstance(cause, aiohttp.ClientOSError | ConnectionError):
+        return httpx.ReadError(str(error))
+    return (
+        otherwise(str(error))
+        if not isinstance(cause, aiohttp.ServerDisconnectedError)
+        else httpx.RemoteProtocolError(str(error))
+    )
+
+
+class RefusingTransport(httpx.BaseTransport):
+    """What a framework's synchronous client gets: it would go past both seams."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Refuse.
+
+        Raises:
+            UnsupportedCapabilityError: always.
+        """
+        raise UnsupportedCapabilityError(
+            "a synchronous model call would go past unified-agents; use `agent.run_sync(…)`, or the asynchronous call"
+        )
+
+
+def async_client(wire: Wire) -> httpx.AsyncClient:
+    """A client whose requests go through the wire. Close it with the agent."""
+    return httpx.AsyncClient(transport=WireTransport(wire), trust_env=False, timeout=wire.model.timeout)
+
+
+def refusing_client() -> httpx.Client:
+    """A synchronous client that refuses."""
+    return httpx.Client(transport=RefusingTransport(), trust_env=False)

@@ -1,0 +1,312 @@
+"""Chat Completions bodies: reading answers, whole and streamed, and writing them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from unified_agents.errors import BadResponseError
+from unified_agents.messages import JsonObject, Usage
+from unified_agents.redaction.secret import Veil
+
+NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
+
+
+@dataclass(slots=True)
+class RawCall:
+    """A tool call as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """One answer of a model.
+
+    Attributes:
+        text: The content; None when there is none.
+        calls: What it asks for, in its order.
+        finish_reason: As the provider gives it.
+        usage: Tokens of this exchange.
+        body: The answer as a Chat Completions object; for a streamed answer it is put together from the deltas.
+        raw: The bytes as they came.
+        time_to_first_token: Seconds from the request to the first delta; None when it was not streamed.
+    """
+
+    text: str | None
+    calls: list[RawCall]
+    finish_reason: str | None
+    usage: Usage
+    body: JsonObject
+    raw: bytes
+    time_to_first_token: float | None = None
+
+
+def parse_answer(raw: bytes) -> Answer:
+    """Read a whole (not streamed) answer.
+
+    Raises:
+        BadResponseError: it is not JSON, not Chat Completions, or has no choice.
+    """
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadResponseError(
+            f"the model's server answered with something that is not JSON: {_glimpse(raw)}"
+        ) from error
+    return _from_body(body, raw)
+
+
+def _from_body(body: Any, raw: bytes) -> Answer:
+    if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
+        raise BadResponseError(f"the answer is not a Chat Completions answer: {_glimpse(raw)}")
+    try:
+        choice = body["choices"][0]
+        message = choice["message"]
+        calls = [
+            RawCall(
+                _id(call.get("id")), _string(call["function"]["name"]), _arguments(call["function"].get("arguments"))
+            )
+            for call in message.get("tool_calls") or ()
+        ]
+        return Answer(
+            text=_content(message.get("content")) or _content(message.get("refusal")),
+            calls=calls,
+            finish_reason=_reason(choice.get("finish_reason")),
+            usage=_usage(body.get("usage")),
+            body=body,
+            raw=raw,
+        )
+    except IndexError as error:
+        raise BadResponseError("the answer has no choices") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadResponseError(f"the answer is not a Chat Completions answer: {_glimpse(raw)}") from error
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("must be a string")
+    return value
+
+
+def _id(value: Any) -> str:
+    # Some servers number their calls.
+    return str(value) if isinstance(value, int) else _string(value or "")
+
+
+def _reason(value: Any) -> str | None:
+    return None if value is None else _string(value)
+
+
+def _content(value: Any) -> str | None:
+    # Some servers give text in parts.
+    if isinstance(value, list):
+        return "".join(_string(part["text"]) for part in value if part.get("type") == "text")
+    return None if value is None else _string(value)
+
+
+def _arguments(value: Any) -> str:
+    # Some servers give the arguments as an object.
+    if isinstance(value, str):
+        return value
+    return "" if value is None else orjson.dumps(value).decode()
+
+
+def _usage(value: Any) -> Usage:
+    if not isinstance(value, dict):
+        return NO_USAGE
+    return Usage.model_construct(
+        input_tokens=_count(value.get("prompt_tokens")), output_tokens=_count(value.get("completion_tokens"))
+    )
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _glimpse(raw: bytes) -> str:
+    text = raw[:120].decode("utf-8", "replace").strip()
+    return repr(text) if text else "nothing"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class StreamReader:
+    """Puts a streamed answer together while its bytes come in, however they are cut.
+
+    Attributes:
+        veil: Keeps a secret out of the answer; None where there is none.
+        done: Whether `[DONE]` was seen.
+        first_delta: Whether any content or call has come.
+    """
+
+    veil: Veil | None = None
+    done: bool = False
+    first_delta: bool = False
+    _rest: bytes = b""
+    _raw: list[bytes] = field(default_factory=list)
+    _text: list[str] = field(default_factory=list)
+    _has_text: bool = False
+    _calls: dict[int, RawCall] = field(default_factory=dict)
+    _finish_reason: str | None = None
+    _usage: Usage = NO_USAGE
+    _head: JsonObject | None = None
+    _choices: bool = False
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """Take in bytes; returns the pieces of text that they completed.
+
+        Raises:
+            BadResponseError: an event is not a Chat Completions chunk, or reports an error.
+        """
+        self._raw.append(chunk)
+        lines = (self._rest + chunk).split(b"\n")
+        self._rest = lines.pop()
+        texts = []
+        for line in lines:
+            line = line.strip()  # noqa: PLW2901
+            if line.startswith(b"data:") and (text := self._event(line[5:].strip())):
+                texts.append(text)
+        return texts
+
+    @property
+    def raw(self) -> bytes:
+        """All bytes so far."""
+        return b"".join(self._raw)
+
+    def answer(self) -> Answer:
+        """The whole answer, once the stream has ended.
+
+        Raises:
+            BadResponseError: the stream ended before its finish, or had no choices.
+        """
+        raw, last, self._rest = self.raw, self._rest.strip(), b""
+        if last.startswith(b"data:"):
+            self._event(last[5:].strip())
+        if self._head is None:
+            # A server that ignores `stream` answers with one body.
+            return parse_answer(raw if self.veil is None else self.veil.whole(raw.decode("utf-8", "replace")).encode())
+        if not self._choices:
+            raise BadResponseError("the answer has no choices")
+        if self._finish_reason is None:
+            raise BadResponseError("the stream ended before the answer was finished")
+        text = "".join(self._text) if self._has_text else None
+        calls = [self._calls[index] for index in sorted(self._calls)]
+        if self.veil is not None:
+            for call in calls:
+                call.arguments = self.veil.whole(call.arguments)
+        return Answer(text, calls, self._finish_reason, self._usage, self._whole(text, calls), raw)
+
+    def _event(self, data: bytes) -> str | None:
+        if data == b"[DONE]":
+            self.done = True
+            return None
+        try:
+            chunk = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise BadResponseError(f"a streamed event is not JSON: {_glimpse(data)}") from error
+        try:
+            return self._take(chunk)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise BadResponseError(f"a streamed event is not a Chat Completions chunk: {_glimpse(data)}") from error
+
+    def _take(self, chunk: JsonObject) -> str | None:
+        if "error" in chunk and "choices" not in chunk:
+            raise BadResponseError(
+                f"the model's server reported an error while streaming: {_glimpse(orjson.dumps(chunk))}"
+            )
+        if self._head is None:
+            self._head = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}
+        if chunk.get("usage"):
+            self._usage = _usage(chunk["usage"])
+        if not chunk["choices"]:
+            return None
+        self._choices = True
+        choice = chunk["choices"][0]
+        self._finish_reason = _reason(choice.get("finish_reason")) or self._finish_reason
+        delta = choice.get("delta") or {}
+        for call in delta.get("tool_calls") or ():
+            self._take_call(call)
+        text = _content(delta.get("content"))
+        if self.veil is not None and text is not None:
+            text = self.veil.feed(text)
+        if self.veil is not None and self._finish_reason is not None and (rest := self.veil.rest()):
+            text = (text or "") + rest
+        if text is None:
+            return None
+        self._has_text = True
+        self._text.append(text)
+        self.first_delta = self.first_delta or bool(text)
+        return text
+
+    def _take_call(self, call: JsonObject) -> None:
+        self.first_delta = True
+        function = call.get("function") or {}
+        index = call.get("index")
+        if not isinstance(index, int):
+            # Some servers number nothing: an id or a name begins a call, the rest goes on with the last one.
+            begins = bool(call.get("id") or function.get("name")) or not self._calls
+            index = len(self._calls) if begins else max(self._calls)
+        known = self._calls.get(index)
+        if known is None:
+            self._calls[index] = RawCall(
+                _id(call.get("id")), _string(function.get("name") or ""), _arguments(function.get("arguments"))
+            )
+            return
+        known.id = known.id or _id(call.get("id"))
+        known.name = known.name or _string(function.get("name") or "")
+        known.arguments += _arguments(function.get("arguments"))
+
+    def _whole(self, text: str | None, calls: list[RawCall]) -> JsonObject:
+        message = assistant_message(text, calls)
+        choice = {"index": 0, "message": message, "finish_reason": self._finish_reason}
+        return completion(self._head or {}, choice, self._usage)
+
+
+def assistant_message(text: str | None, calls: list[RawCall]) -> JsonObject:
+    """An assistant turn in Chat Completions terms."""
+    message: JsonObject = {"role": "assistant", "content": text}
+    if calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls
+        ]
+    return message
+
+
+def completion(head: JsonObject, choice: JsonObject, usage: Usage) -> JsonObject:
+    """A `chat.completion` object."""
+    body = {"id": "", "created": 0, "model": ""} | head | {"object": "chat.completion", "choices": [choice]}
+    if usage.total_tokens is not None:
+        body["usage"] = {
+            "prompt_tokens": usage.input_tokens or 0,
+            "completion_tokens": usage.output_tokens or 0,
+            "total_tokens": usage.total_tokens,
+        }
+    return body
+
+
+def stream_of(body: JsonObject, include_usage: bool) -> Iterator[bytes]:
+    """A whole answer as server-sent events: the text in one delta, then one delta for each call."""
+    head = {key: body[key] for key in ("id", "created", "model") if key in body} | {"object": "chat.completion.chunk"}
+    choice = body["choices"][0]
+    message = choice["message"]
+
+    def chunk(delta: JsonObject, finish_reason: str | None = None) -> bytes:
+        return _event(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
+
+    yield chunk({"role": "assistant", "content": message.get("content") or ""})
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        yield chunk({"tool_calls": [{"index": index} | call]})
+    yield chunk({}, choice.get("finish_reason"))
+    if include_usage:
+        yield _event(head | {"choices": [], "usage": body.get("usage")})
+    yield b"data: [DONE]\n\n"
+
+
+def _event(body: JsonObject) -> bytes:
+    return b"data: " + orjson.dumps(body) + b"\n\n"
