@@ -5,311 +5,159 @@ Everything that is public stands here, and is loaded when it is first used.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unified_agents.agent import Agent, EventStream, create_agent
-    from unified_agents.backend import AgentSpec, Backend, BoundTool, Capability, NativeAgent, ToolOutcome
-    from unified_agents.catalogue.catalogue import Catalogue, OpenSource, ToolLike, load_catalogue, open_catalogue
-    from unified_agents.catalogue.selection import Bm25Selector, EmbeddingSelector, Selector, ToolIndex
+    from unified_agents.agent import Agent as Agent, EventStream as EventStream, create_agent as create_agent
+    from unified_agents.backend import (
+        AgentSpec as AgentSpec,
+        Backend as Backend,
+        BoundTool as BoundTool,
+        Capability as Capability,
+        NativeAgent as NativeAgent,
+        ToolOutcome as ToolOutcome,
+    )
+    from unified_agents.catalogue.catalogue import (
+        Catalogue as Catalogue,
+        ToolLike as ToolLike,
+        load_catalogue as load_catalogue,
+        open_catalogue as open_catalogue,
+    )
+    from unified_agents.catalogue.selection import (
+        Bm25Selector as Bm25Selector,
+        EmbeddingSelector as EmbeddingSelector,
+        Selector as Selector,
+        ToolIndex as ToolIndex,
+    )
     from unified_agents.config import (
-        AgentConfig,
-        CatalogueConfig,
-        FaultShare,
-        Limits,
-        ModelConfig,
-        ModelParameters,
-        ModelPolicy,
-        ModelPrice,
-        SelectConfig,
-        ToolPolicy,
-        ToolSource,
-        load_config,
+        AgentConfig as AgentConfig,
+        CatalogueConfig as CatalogueConfig,
+        FaultShare as FaultShare,
+        Limits as Limits,
+        ModelConfig as ModelConfig,
+        ModelParameters as ModelParameters,
+        ModelPolicy as ModelPolicy,
+        ModelPrice as ModelPrice,
+        SelectConfig as SelectConfig,
+        ToolPolicy as ToolPolicy,
+        ToolSource as ToolSource,
+        load_config as load_config,
     )
     from unified_agents.errors import (
-        AuthenticationError,
-        BackendBrokenError,
-        BackendError,
-        BackendNotInstalledError,
-        BadRequestError,
-        BadResponseError,
-        ConfigError,
-        ErrorRecord,
-        InvalidInputError,
-        LimitError,
-        ModelError,
-        ModelTimeoutError,
-        NetworkError,
-        RateLimited,
-        RateLimitError,
-        RunError,
-        ServerError,
-        ToolCallError,
-        ToolDefinitionError,
-        ToolFailedError,
-        ToolNotFoundError,
-        ToolTimeoutError,
-        Transient,
-        UnifiedAgentsError,
-        UnknownBackendError,
-        UnsupportedCapabilityError,
+        AuthenticationError as AuthenticationError,
+        BackendBrokenError as BackendBrokenError,
+        BackendError as BackendError,
+        BackendNotInstalledError as BackendNotInstalledError,
+        BadRequestError as BadRequestError,
+        BadResponseError as BadResponseError,
+        ConfigError as ConfigError,
+        ErrorRecord as ErrorRecord,
+        InvalidInputError as InvalidInputError,
+        LimitError as LimitError,
+        ModelError as ModelError,
+        ModelTimeoutError as ModelTimeoutError,
+        NetworkError as NetworkError,
+        RateLimited as RateLimited,
+        RateLimitError as RateLimitError,
+        RunError as RunError,
+        ServerError as ServerError,
+        ToolCallError as ToolCallError,
+        ToolDefinitionError as ToolDefinitionError,
+        ToolFailedError as ToolFailedError,
+        ToolNotFoundError as ToolNotFoundError,
+        ToolTimeoutError as ToolTimeoutError,
+        Transient as Transient,
+        UnifiedAgentsError as UnifiedAgentsError,
+        UnknownBackendError as UnknownBackendError,
+        UnsupportedCapabilityError as UnsupportedCapabilityError,
     )
     from unified_agents.events import (
-        AttemptDiscarded,
-        Event,
-        ModelCallCompleted,
-        ModelCallFailed,
-        ModelCallStarted,
-        RunEnded,
-        RunStarted,
-        TextDelta,
-        ToolCallCompleted,
-        ToolCallFailed,
-        ToolCallProgress,
-        ToolCallRetried,
-        ToolCallStarted,
+        AttemptDiscarded as AttemptDiscarded,
+        Event as Event,
+        ModelCallCompleted as ModelCallCompleted,
+        ModelCallFailed as ModelCallFailed,
+        ModelCallStarted as ModelCallStarted,
+        RunEnded as RunEnded,
+        RunStarted as RunStarted,
+        TextDelta as TextDelta,
+        ToolCallCompleted as ToolCallCompleted,
+        ToolCallFailed as ToolCallFailed,
+        ToolCallProgress as ToolCallProgress,
+        ToolCallRetried as ToolCallRetried,
+        ToolCallStarted as ToolCallStarted,
     )
-    from unified_agents.fidelity.report import FidelityReport, StrictFidelity, ToolFidelity, check_tools
-    from unified_agents.fidelity.schema_diff import SchemaChange, compare_schemas
+    from unified_agents.fidelity.report import (
+        FidelityReport as FidelityReport,
+        StrictFidelity as StrictFidelity,
+        ToolFidelity as ToolFidelity,
+        check_tools as check_tools,
+    )
+    from unified_agents.fidelity.schema_diff import SchemaChange as SchemaChange, compare_schemas as compare_schemas
     from unified_agents.interop.formats import (
-        from_anthropic,
-        from_mcp,
-        from_openai,
-        to_anthropic,
-        to_langchain,
-        to_llamaindex,
-        to_mcp,
-        to_openai,
-        to_openai_responses,
+        from_anthropic as from_anthropic,
+        from_mcp as from_mcp,
+        from_openai as from_openai,
+        to_anthropic as to_anthropic,
+        to_langchain as to_langchain,
+        to_llamaindex as to_llamaindex,
+        to_mcp as to_mcp,
+        to_openai as to_openai,
+        to_openai_responses as to_openai_responses,
     )
-    from unified_agents.interop.mcp import McpConnection, McpServerConfig
-    from unified_agents.interop.openai_strict import Loss, strict_report, strict_schema
-    from unified_agents.interop.openai_strict_arguments import from_strict
-    from unified_agents.interop.openapi import OpenApiConfig, OpenApiKey, load_openapi
-    from unified_agents.messages import Message, ToolCall, Usage
-    from unified_agents.registry import BackendInfo, backend_info, backend_names
-    from unified_agents.result import Exchange, RunResult, Timing, ToolCallRecord
-    from unified_agents.scripted.model import Script, ScriptedModel
-    from unified_agents.tools.definition import Tool, ToolContext, tool
-    from unified_agents.tools.parts import FilePart, ImagePart, TextPart
-    from unified_agents.tracing.spans import Span
+    from unified_agents.interop.mcp import McpConnection as McpConnection, McpServerConfig as McpServerConfig
+    from unified_agents.interop.openai_strict import (
+        Loss as Loss,
+        strict_report as strict_report,
+        strict_schema as strict_schema,
+    )
+    from unified_agents.interop.openai_strict_arguments import from_strict as from_strict
+    from unified_agents.interop.openapi import (
+        OpenApiConfig as OpenApiConfig,
+        OpenApiKey as OpenApiKey,
+        load_openapi as load_openapi,
+    )
+    from unified_agents.interop.source import OpenSource as OpenSource
+    from unified_agents.messages import Message as Message, ToolCall as ToolCall, Usage as Usage
+    from unified_agents.registry import (
+        BackendInfo as BackendInfo,
+        backend_info as backend_info,
+        backend_names as backend_names,
+    )
+    from unified_agents.result import (
+        Exchange as Exchange,
+        RunResult as RunResult,
+        Timing as Timing,
+        ToolCallRecord as ToolCallRecord,
+    )
+    from unified_agents.scripted.model import Script as Script, ScriptedModel as ScriptedModel
+    from unified_agents.tools.decorator import tool as tool
+    from unified_agents.tools.definition import Tool as Tool, ToolContext as ToolContext
+    from unified_agents.tools.parts import FilePart as FilePart, ImagePart as ImagePart, TextPart as TextPart
+    from unified_agents.tracing.spans import Span as Span
 
-_HOMES = {
-    "agent": ("Agent", "EventStream", "create_agent"),
-    "backend": ("AgentSpec", "Backend", "BoundTool", "Capability", "NativeAgent", "ToolOutcome"),
-    "config": (
-        "AgentConfig",
-        "CatalogueConfig",
-        "FaultShare",
-        "Limits",
-        "ModelConfig",
-        "ModelParameters",
-        "ModelPolicy",
-        "ModelPrice",
-        "SelectConfig",
-        "ToolPolicy",
-        "ToolSource",
-        "load_config",
-    ),
-    "errors": (
-        "AuthenticationError",
-        "BackendBrokenError",
-        "BackendError",
-        "BackendNotInstalledError",
-        "BadRequestError",
-        "BadResponseError",
-        "ConfigError",
-        "ErrorRecord",
-        "InvalidInputError",
-        "LimitError",
-        "ModelError",
-        "ModelTimeoutError",
-        "NetworkError",
-        "RateLimitError",
-        "RateLimited",
-        "RunError",
-        "ServerError",
-        "ToolCallError",
-        "ToolDefinitionError",
-        "ToolFailedError",
-        "ToolNotFoundError",
-        "ToolTimeoutError",
-        "Transient",
-        "UnifiedAgentsError",
-        "UnknownBackendError",
-        "UnsupportedCapabilityError",
-    ),
-    "events": (
-        "AttemptDiscarded",
-        "Event",
-        "ModelCallCompleted",
-        "ModelCallFailed",
-        "ModelCallStarted",
-        "RunEnded",
-        "RunStarted",
-        "TextDelta",
-        "ToolCallCompleted",
-        "ToolCallFailed",
-        "ToolCallProgress",
-        "ToolCallRetried",
-        "ToolCallStarted",
-    ),
-    "messages": ("Message", "ToolCall", "Usage"),
-    "registry": ("BackendInfo", "backend_info", "backend_names"),
-    "result": ("Exchange", "RunResult", "Timing", "ToolCallRecord"),
-    "catalogue.catalogue": ("Catalogue", "OpenSource", "ToolLike", "load_catalogue", "open_catalogue"),
-    "fidelity.report": ("FidelityReport", "StrictFidelity", "ToolFidelity", "check_tools"),
-    "tools.definition": ("Tool", "ToolContext", "tool"),
-    "fidelity.schema_diff": ("SchemaChange", "compare_schemas"),
-    "interop.formats": (
-        "from_anthropic",
-        "from_mcp",
-        "from_openai",
-        "to_anthropic",
-        "to_langchain",
-        "to_llamaindex",
-        "to_mcp",
-        "to_openai",
-        "to_openai_responses",
-    ),
-    "interop.mcp": ("McpConnection", "McpServerConfig"),
-    "tools.parts": ("FilePart", "ImagePart", "TextPart"),
-    "catalogue.selection": ("Bm25Selector", "EmbeddingSelector", "Selector", "ToolIndex"),
-    "interop.openai_strict": ("Loss", "strict_report", "strict_schema"),
-    "interop.openai_strict_arguments": ("from_strict",),
-    "interop.openapi": ("OpenApiConfig", "OpenApiKey", "load_openapi"),
-    "tracing.spans": ("Span",),
-    "scripted.model": ("Script", "ScriptedModel"),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: RUF022  # in the order of their homes
-    "Agent",
-    "EventStream",
-    "create_agent",
-    "AgentSpec",
-    "Backend",
-    "BoundTool",
-    "Capability",
-    "NativeAgent",
-    "ToolOutcome",
-    "AgentConfig",
-    "Limits",
-    "ModelConfig",
-    "ModelParameters",
-    "ModelPolicy",
-    "ModelPrice",
-    "FaultShare",
-    "ToolPolicy",
-    "load_config",
-    "AuthenticationError",
-    "BackendBrokenError",
-    "BackendError",
-    "BackendNotInstalledError",
-    "BadRequestError",
-    "BadResponseError",
-    "ConfigError",
-    "ErrorRecord",
-    "InvalidInputError",
-    "LimitError",
-    "ModelError",
-    "ModelTimeoutError",
-    "NetworkError",
-    "RateLimitError",
-    "RateLimited",
-    "RunError",
-    "ServerError",
-    "ToolCallError",
-    "ToolDefinitionError",
-    "ToolFailedError",
-    "ToolNotFoundError",
-    "ToolTimeoutError",
-    "Transient",
-    "UnifiedAgentsError",
-    "UnknownBackendError",
-    "UnsupportedCapabilityError",
-    "AttemptDiscarded",
-    "Event",
-    "ModelCallCompleted",
-    "ModelCallFailed",
-    "ModelCallStarted",
-    "RunEnded",
-    "RunStarted",
-    "TextDelta",
-    "ToolCallCompleted",
-    "ToolCallFailed",
-    "ToolCallProgress",
-    "ToolCallRetried",
-    "ToolCallStarted",
-    "Message",
-    "ToolCall",
-    "Usage",
-    "BackendInfo",
-    "backend_info",
-    "backend_names",
-    "Exchange",
-    "RunResult",
-    "Timing",
-    "ToolCallRecord",
-    "Tool",
-    "ToolContext",
-    "tool",
-    "from_anthropic",
-    "from_mcp",
-    "from_openai",
-    "to_anthropic",
-    "to_langchain",
-    "to_llamaindex",
-    "to_mcp",
-    "to_openai",
-    "to_openai_responses",
-    "McpConnection",
-    "McpServerConfig",
-    "Loss",
-    "strict_report",
-    "strict_schema",
-    "from_strict",
-    "OpenApiConfig",
-    "OpenApiKey",
-    "load_openapi",
-    "Span",
-    "Script",
-    "ScriptedModel",
-    "Catalogue",
-    "OpenSource",
-    "ToolLike",
-    "load_catalogue",
-    "open_catalogue",
-    "FidelityReport",
-    "StrictFidelity",
-    "ToolFidelity",
-    "check_tools",
-    "SchemaChange",
-    "compare_schemas",
-    "FilePart",
-    "ImagePart",
-    "TextPart",
-    "Bm25Selector",
-    "EmbeddingSelector",
-    "Selector",
-    "ToolIndex",
-    "CatalogueConfig",
-    "SelectConfig",
-    "ToolSource",
-]
+def _homes() -> dict[str, str]:
+    """The module of each public name, read from the imports above, so that each name stands there once."""
+    block = next(node for node in ast.parse(Path(__file__).read_text("utf-8")).body if isinstance(node, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
 
+
+_HOMES = _homes()
+__all__ = list(_HOMES)  # type checkers read the imports
 
 # A program that sets up no logging is told by errors and results, and not by Python's last resort on standard error.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

@@ -20,8 +20,8 @@ from unified_agents.run.calls import ToolOutcome
 from unified_agents.tool_runner.native import watched
 from unified_agents.tool_runner.unified import refuse_sync, run_call
 from unified_agents.tools.definition import Tool
+from unified_agents.tools.offer import INVALID_CALL_TOOL
 from unified_agents.wire.client import ModelClient
-from unified_agents.wire.request import INVALID_CALL_TOOL
 
 __all__ = [
     "INVALID_CALL_TOOL",

@@ -10,8 +10,7 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.messages import ToolMessage
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, ToolException
-from langchain_core.tools import Tool as SingleInputTool
+from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, Tool as SingleInputTool, ToolException
 from langchain_core.tools.base import get_all_basemodel_annotations
 from langgraph.types import Command
 from pydantic import BaseModel, PrivateAttr

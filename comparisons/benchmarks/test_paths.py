@@ -14,10 +14,11 @@ from unified_agents import Limits, ModelConfig, TextDelta, Tool
 from unified_agents.events import Event
 from unified_agents.run.context import Run
 from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.tools.offer import Offer
 from unified_agents.tools.results import to_text
 from unified_agents.tracing.live import LiveTrace
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer, stream_of
-from unified_agents.wire.request import Composer, Offer
+from unified_agents.wire.request import Composer
 
 SCHEMA_TOOL = Tool(
     name="add",

@@ -19,12 +19,13 @@ from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents_comparisons.bfcl.suite import NAME, Source
 from unified_agents_comparisons.execution.comparison import Plan, compare
+from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.negative_controls import controls
 from unified_agents_comparisons.progress import progress
 from unified_agents_comparisons.report.markdown import REPORT, write_report
 from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
 from unified_agents_comparisons.report.terminal import show
-from unified_agents_comparisons.suite.model import LoadedSuite, load_suite
+from unified_agents_comparisons.suite.model import LoadedSuite
 
 
 def run_command(options: Mapping[str, Any], *, as_json: bool) -> int:

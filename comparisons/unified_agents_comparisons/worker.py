@@ -23,7 +23,8 @@ from unified_agents.config.importing import import_from
 from unified_agents.errors import ConfigError, UnifiedAgentsError
 from unified_agents.registry import backend_info, load_backend
 from unified_agents_comparisons.execution.protocol import Done, Job, Ready, Refused, Start, line, to_worker
-from unified_agents_comparisons.suite.model import LoadedSuite, SuiteError, load_suite
+from unified_agents_comparisons.loading import load_suite
+from unified_agents_comparisons.suite.model import LoadedSuite, SuiteError
 
 OURS = "unified-agents"
 GRACE = 5.0

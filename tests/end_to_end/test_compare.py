@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from unified_agents.registry import backend_info, backend_names
-from unified_agents_comparisons.suite.model import load_suite
+from unified_agents_comparisons.loading import load_suite
 
 COMMAND = (sys.executable, "-c", "from unified_agents.cli.main import main; main()", "compare")
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from unified_agents import backend_info, backend_names
-from unified_agents_comparisons.suite.model import load_suite
+from unified_agents_comparisons.loading import load_suite
 
 COMMAND = (sys.executable, "-c", "from unified_agents.cli.main import main; main()", "compare")
 

@@ -25,9 +25,9 @@ from unified_agents.config import Handling, ModelParameters, ShareFault
 from unified_agents.errors import ModelError
 from unified_agents.scripted.faults import FAULTS, RECOVERABLE, FaultyUpstream
 from unified_agents.scripted.server import ScriptServer
+from unified_agents.tools.offer import Offer
 from unified_agents.wire.endpoint import Target
-from unified_agents.wire.request import Offer
-from unified_agents.wire.upstream import HttpUpstream
+from unified_agents.wire.http_upstream import HttpUpstream
 
 INSTALLED = [name for name in backend_names() if backend_info(name).installed]
 POLICY = ModelPolicy(

@@ -19,10 +19,11 @@ from unified_agents_comparisons.execution.cell import load_bench
 from unified_agents_comparisons.execution.protocol import Job, Start
 from unified_agents_comparisons.faults.cells import open_faults
 from unified_agents_comparisons.faults.verdict import GOOD
+from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import Cell
 from unified_agents_comparisons.suite.fault_kinds import KINDS
 from unified_agents_comparisons.suite.fault_settings import FaultCase, FaultSettings
-from unified_agents_comparisons.suite.model import LoadedSuite, load_suite
+from unified_agents_comparisons.suite.model import LoadedSuite
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 SUITE = load_suite("faults")

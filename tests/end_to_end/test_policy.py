@@ -30,8 +30,8 @@ from unified_agents import (
     tool,
 )
 from unified_agents.config import ModelPolicy, ModelPrice
-from unified_agents.scripted.rendering.chat_completions import Reply
 from unified_agents.scripted.server import ScriptServer
+from unified_agents.wire.local_upstream import Reply
 
 QUICK = {"wait_initial": 0.001, "wait_max": 0.002, "jitter": 0.001}
 

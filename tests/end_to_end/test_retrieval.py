@@ -23,7 +23,7 @@ from llama_index.core.tools import QueryEngineTool, RetrieverTool
 
 from unified_agents import RunResult, Script, ScriptedModel, Tool, backend_names, create_agent, tool
 from unified_agents.registry import backend_info
-from unified_agents_comparisons.suite.model import load_suite
+from unified_agents_comparisons.loading import load_suite
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 SIZE = 2048

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pydantic import BaseModel, Field
 
 from unified_agents import (
@@ -26,7 +25,7 @@ from unified_agents import (
     to_openai_responses,
     tool,
 )
-from unified_agents.tools.definition import as_tool
+from unified_agents.tools.decorator import as_tool
 
 
 def handler(**arguments: Any) -> Any:

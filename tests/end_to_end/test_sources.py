@@ -30,7 +30,7 @@ from unified_agents import (
     tool,
 )
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.tools.definition import as_tool
+from unified_agents.tools.decorator import as_tool
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 

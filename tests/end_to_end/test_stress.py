@@ -17,11 +17,20 @@ from typing import Any
 
 import pytest
 
-from unified_agents import Limits, ModelConfig, RunResult, Script, ScriptedModel, backend_info, backend_names, tool
-from unified_agents import create_agent as make_agent
+from unified_agents import (
+    Limits,
+    ModelConfig,
+    RunResult,
+    Script,
+    ScriptedModel,
+    backend_info,
+    backend_names,
+    create_agent as make_agent,
+    tool,
+)
 from unified_agents.config import ModelPolicy
-from unified_agents.scripted.rendering.chat_completions import Reply
 from unified_agents.scripted.server import ScriptServer
+from unified_agents.wire.local_upstream import Reply
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -26,8 +26,9 @@ from unified_agents import (
     tool,
 )
 from unified_agents.errors import BadResponseError
-from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, Reply
+from unified_agents.scripted.rendering.chat_completions import JSON_TYPE
 from unified_agents.scripted.server import ScriptServer
+from unified_agents.wire.local_upstream import Reply
 
 
 @pytest.fixture(params=backend_names())

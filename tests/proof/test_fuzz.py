@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 HERE = Path(__file__).parent
 _spec = importlib.util.spec_from_file_location("unified_agents_fuzz", HERE / "fuzz.py")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -23,6 +24,32 @@ LIBRARY = sorted((ROOT / "unified_agents").rglob("*.py"))
 ADAPTERS = sorted((ROOT / "adapters").rglob("*.py"))
 COMPARISONS = sorted((ROOT / "comparisons" / "unified_agents_comparisons").rglob("*.py"))
 
+LAYERS = (
+    ("cli",),
+    ("testing", "fidelity"),
+    ("agent",),
+    ("registry",),
+    ("backend", "scripted"),
+    ("wire",),
+    ("catalogue",),
+    ("interop",),
+    ("tool_runner",),
+    ("run",),
+    ("events",),
+    ("tools", "result"),
+    ("config", "concurrency", "http", "messages"),
+    ("errors",),
+    ("wording",),
+    ("text", "tracing", "redaction"),
+)
+"""The rooms of the library. A room imports only what stands in a row below its own."""
+
+BESIDE = {("config", "concurrency"), ("config", "http"), ("config", "messages")}
+"""Who may import within a row."""
+
+EXCEPTION = ("unified_agents.errors", "unified_agents.result")
+"""For types alone: an error holds the result of its run, and a result holds records of errors."""
+
 FOR_ADAPTERS = {"backend", "messages", "errors", "tools", "wire.client"}
 FORBIDDEN_TO_ADAPTERS = {"Limits", "LimitError", "Run", "current_run", "Span", "LiveTrace"}
 
@@ -36,6 +63,78 @@ def imported(source: str) -> Iterator[tuple[str, str | None]]:
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 yield node.module or "", alias.name
+
+
+def module_name(path: Path, root: Path = ROOT) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_among(sources: Mapping[str, str]) -> list[tuple[str, str, bool]]:
+    """Each import of one of these modules by another, lazy ones too, and whether it is for type checkers alone."""
+    found = []
+    for importer, source in sources.items():
+        tree = ast.parse(source)
+        blocks = [
+            node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        ]
+        for_types = {id(inner) for block in blocks for part in block.body for inner in ast.walk(part)}
+        for node in ast.walk(tree):
+            for name in named_modules(node, sources):
+                found.append((importer, name, id(node) in for_types))
+    return found
+
+
+def named_modules(node: ast.AST, modules: Iterable[str]) -> list[str]:
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        whole = [f"{node.module}.{alias.name}" for alias in node.names]
+        names = [name if name in modules else node.module or "" for name in whole]
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {
+        "import_module",
+        "import_off_loop",
+    }:
+        names = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    else:
+        names = []
+    return [name for name in dict.fromkeys(names) if name in modules]
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def against_the_layers(sources: Mapping[str, str]) -> list[str]:
+    rows = {name: row for row, names in enumerate(LAYERS) for name in names}
+    return [
+        f"{importer} imports {module}"
+        for importer, module, for_types in imports_among(sources)
+        if importer != "unified_agents" and room(importer) != room(module)
+        if rows[room(importer)] >= rows[room(module)] and (room(importer), room(module)) not in BESIDE
+        if not (for_types and (importer, module) == EXCEPTION)
+    ]
+
+
+def circle(sources: Mapping[str, str]) -> list[str]:
+    """Modules that import each other in a circle, in whatever way; none when there is no circle."""
+    above: dict[str, set[str]] = {name: set() for name in sources}
+    for importer, module, for_types in imports_among(sources):
+        if not (for_types and (importer, module) == EXCEPTION):
+            above[importer].add(module)
+    try:
+        TopologicalSorter(above).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+SOURCES = {module_name(path): path.read_text() for path in LIBRARY}
+EVERYTHING = SOURCES | {
+    module_name(path, ROOT / folder): path.read_text()
+    for folder, paths in (("adapters", ADAPTERS), ("comparisons", COMPARISONS))
+    for path in paths
+}
 
 
 def top(module: str) -> str:
@@ -63,6 +162,49 @@ def offences_of_adapter(source: str, own: str) -> list[str]:
             if name in FORBIDDEN_TO_ADAPTERS:
                 found.append(f"{module}:{name}")
     return found
+
+
+def test_every_room_has_its_layer() -> None:
+    rooms = {room(name) for name in SOURCES if name != "unified_agents"}
+    assert rooms == {name for row in LAYERS for name in row}
+
+
+def test_a_room_imports_only_what_stands_below_it() -> None:
+    assert against_the_layers(SOURCES) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("unified_agents.run.calls", "from unified_agents.wire.endpoint import ModelEndpoint"),
+        ("unified_agents.tools.schema", "def late():\n    import unified_agents.run.calls"),
+        ("unified_agents.config.model", "if TYPE_CHECKING:\n    from unified_agents.tools.definition import Tool"),
+        ("unified_agents.wire.upstream", 'import_off_loop("unified_agents.scripted.server")'),
+        ("unified_agents.tools.schema", "from unified_agents import result"),
+        ("unified_agents.errors", "from unified_agents.result import RunResult"),
+    ],
+)
+def test_an_import_against_the_layers_is_found(module: str, line: str) -> None:
+    assert len(against_the_layers(SOURCES | {module: f"{SOURCES[module]}\n{line}\n"})) == 1
+
+
+def test_no_files_import_each_other() -> None:
+    assert circle(EVERYTHING) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", "def late():\n    {}", "if TYPE_CHECKING:\n    {}"], ids=["now", "late", "types"]
+)
+@pytest.mark.parametrize(
+    ("module", "back"),
+    [
+        ("unified_agents.wire.upstream", "from unified_agents.wire.http_upstream import HttpUpstream"),
+        ("unified_agents.tools.lazy_schema", "from unified_agents.tools import schema, definition"),
+        ("unified_agents_comparisons.records", "import unified_agents_comparisons.worker"),
+    ],
+)
+def test_a_circle_is_found(line: str, module: str, back: str) -> None:
+    assert module in circle(EVERYTHING | {module: f"{EVERYTHING[module]}\n{line.format(back)}\n"})
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from unified_agents import wording
 from unified_agents.agent.arguments import check_run_arguments
+from unified_agents.agent.stream import _Events, _Stream
 from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, Capability, ModelClient, variants_of
 from unified_agents.catalogue.catalogue import Catalogue
 from unified_agents.concurrency.background_loop import run_in_background
@@ -22,24 +23,24 @@ from unified_agents.config import (
     Variant,
 )
 from unified_agents.errors import ConfigError, UnifiedAgentsError, UnsupportedCapabilityError
-from unified_agents.events import AnyEvent, Event, RunEnded
+from unified_agents.events import Event
 from unified_agents.messages import Task, check_text, task_messages
 from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
 from unified_agents.run.context import Cancelled, Run, current_call
 from unified_agents.run.driver import Loop, drive
 from unified_agents.tools.definition import Tool
+from unified_agents.tools.offer import Offer
 from unified_agents.tracing import spans
 from unified_agents.tracing.live import LiveTrace
 from unified_agents.wire.endpoint import Target
 from unified_agents.wire.output_format import OutputFormat, OutputType
 from unified_agents.wire.react.protocol import TextProtocol
-from unified_agents.wire.request import Offer
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import Upstream
 
 if TYPE_CHECKING:
-    from unified_agents.agent.create import EventStream
+    from unified_agents.agent.protocol import EventStream
     from unified_agents.catalogue.selection import Choice, Selector
 
 
@@ -311,61 +312,3 @@ def _bounded(limits: Limits, parent: Run | None) -> Limits:
         return limits
     left = max(parent.limits.timeout - parent.trace.now(), 0.001)
     return limits.model_copy(update={"timeout": min(limits.timeout, left)})
-
-
-class _Stream(AbstractAsyncContextManager["EventStream"]):
-    """A run that starts when it is entered, and has ended when it is left."""
-
-    def __init__(self, start: Callable[[_Events], tuple[Run, asyncio.Task[RunResult]]]) -> None:
-        self._start = start
-        self._events: _Events | None = None
-
-    async def __aenter__(self) -> EventStream:
-        if self._events is not None:
-            raise UnifiedAgentsError("a stream is entered once: call agent.stream(…) for each run")
-        self._events = _Events()
-        self._run, self._driving = self._start(self._events)
-        self._events.follow(self._driving)
-        return self._events
-
-    async def __aexit__(self, *exc: object) -> None:
-        if self._events is not None and self._events.has_begun:
-            self._driving.cancel()
-        else:  # a task that is cancelled before its first step would end without a word
-            self._run.end(Cancelled("the caller left the stream"))
-        await asyncio.wait([self._driving])
-        if not self._driving.cancelled():
-            self._driving.exception()  # told by the iteration, or given up with it
-
-    def __aiter__(self) -> NoReturn:
-        raise UnifiedAgentsError(
-            "a stream is entered before it is followed: "
-            "async with agent.stream(…) as events: async for event in events: …"
-        )
-
-
-class _Events:
-    """The events of one run, from whoever makes them to whoever follows."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._driving: asyncio.Task[RunResult] | None = None
-        self.result: RunResult | None = None
-        self.has_begun = False
-
-    def put(self, event: Event) -> None:
-        self.has_begun = True
-        if isinstance(event, RunEnded):
-            self.result = event.result
-        self._queue.put_nowait(event)
-
-    def follow(self, driving: asyncio.Task[RunResult]) -> None:
-        self._driving = driving
-        driving.add_done_callback(lambda _: self._queue.put_nowait(None))
-
-    async def __aiter__(self) -> AsyncIterator[AnyEvent]:
-        while (event := await self._queue.get()) is not None:
-            yield event  # type: ignore[misc]  # the seams make no other events
-        self._queue.put_nowait(None)  # so that whoever asks again is told that this is the end
-        if self._driving is not None and not self._driving.cancelled() and (error := self._driving.exception()):
-            raise error

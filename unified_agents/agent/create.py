@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from unified_agents.agent.arguments import check_agent_arguments
 from unified_agents.agent.backend_agent import ComposedAgent
+from unified_agents.agent.protocol import Agent, EventStream
 from unified_agents.catalogue.catalogue import ToolLike, open_catalogue
 from unified_agents.config import (
     AgentConfig,
@@ -24,91 +24,16 @@ from unified_agents.config import (
 )
 from unified_agents.config.importing import import_named
 from unified_agents.errors import ConfigError
-from unified_agents.events import AnyEvent, Event
-from unified_agents.messages import Task
-from unified_agents.result import RunResult
+from unified_agents.wire.http_upstream import HttpUpstream
+from unified_agents.wire.local_upstream import LocalUpstream, ReplyingModel
 from unified_agents.wire.output_format import OutputType
-from unified_agents.wire.upstream import HttpUpstream, LocalUpstream, ReplyingModel, Upstream
+from unified_agents.wire.upstream import Upstream
 
 if TYPE_CHECKING:
     from unified_agents.catalogue.selection import Selector
 
 
 __all__ = ["Agent", "ComposedAgent", "EventStream", "ToolLike", "create_agent"]
-
-
-class EventStream(Protocol):
-    """The events of one run, in their order; the last is `RunEnded`."""
-
-    def __aiter__(self) -> AsyncIterator[AnyEvent]:
-        """The events as they happen."""
-
-    @property
-    def result(self) -> RunResult | None:
-        """The result, once the run has ended."""
-
-
-@runtime_checkable
-class Agent(Protocol):
-    """One agent, whatever framework runs it. An agent serves many runs at once."""
-
-    @property
-    def backend(self) -> str:
-        """The backend's name."""
-
-    @property
-    def native(self) -> object:
-        """The framework's own object. Its shape is the framework's and may change with it."""
-
-    async def run(
-        self,
-        task: Task,
-        *,
-        run_id: str | None = None,
-        limits: Limits | None = None,
-        record_exchanges: bool = False,
-        on_event: Callable[[Event], None] | None = None,
-    ) -> RunResult:
-        """Run one task to its end.
-
-        Args:
-            task: What the user asks, as plain text, or a conversation in Chat Completions terms.
-            run_id: A name for the run; None takes a new unique one.
-            limits: Bounds of this run; None takes the agent's own.
-            record_exchanges: Whether `result.exchanges` keeps the bodies of all requests and answers.
-            on_event: Called with each event as it happens, on the run's event loop; must not block.
-
-        Returns:
-            The outcome. A run that meets a limit raises nothing: its `status` is "limit".
-
-        Raises:
-            RunError: the run failed; `kind` says how, and `result` holds what there is, with its trace.
-            ConfigError: the task has no messages or is no conversation, or an argument is of a wrong type.
-            InvalidInputError: the task or the instructions hold what cannot be sent, such as half a surrogate pair.
-        """
-
-    def run_sync(
-        self,
-        task: Task,
-        *,
-        run_id: str | None = None,
-        limits: Limits | None = None,
-        record_exchanges: bool = False,
-        on_event: Callable[[Event], None] | None = None,
-    ) -> RunResult:
-        """`run`, for code that is not asynchronous. Also works where an event loop is running, and blocks it."""
-
-    def stream(
-        self, task: Task, *, run_id: str | None = None, limits: Limits | None = None, record_exchanges: bool = False
-    ) -> AbstractAsyncContextManager[EventStream]:
-        """Run one task and follow its events: `async with agent.stream(…) as events: async for event in events`.
-
-        The model's answers are streamed. Leaving the block early cancels the run; `events.result` then says so. A run
-        that fails raises its error from the iteration, after `RunEnded`. Arguments and errors are those of `run`.
-        """
-
-    async def aclose(self) -> None:
-        """End the runs that are under way, and close all connections. The agent cannot be used after."""
 
 
 def create_agent(

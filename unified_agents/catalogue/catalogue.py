@@ -13,58 +13,26 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, TypeAlias, TypeVar
 
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Settings, ToolSource, load_tools, parse_config
 from unified_agents.config.importing import import_module, import_named
 from unified_agents.errors import ConfigError
+from unified_agents.interop.mcp.config import McpServerConfig
+from unified_agents.interop.openapi.config import OpenApiConfig
+from unified_agents.interop.source import Openable, Source
 from unified_agents.text import closest
-from unified_agents.tools.definition import Tool, as_tool
+from unified_agents.tools.decorator import as_tool
+from unified_agents.tools.definition import Tool
 
-
-class Source(Protocol):
-    """A source of tools that is ready to be called."""
-
-    @property
-    def tools(self) -> Sequence[Tool]:
-        """What it has."""
-
-    @property
-    def aclose(self) -> Callable[[], Awaitable[None]]:
-        """Ends it. May be awaited on any event loop, and more than once."""
-
-
-@dataclass(slots=True, frozen=True)
-class OpenSource:
-    """The plainest `Source`.
-
-    Attributes:
-        tools: What it has.
-        aclose: Ends it. May be awaited on any event loop, and more than once.
-    """
-
-    tools: Sequence[Tool]
-    aclose: Callable[[], Awaitable[None]]
-
-
-@runtime_checkable
-class Openable(Protocol):
-    """Settings of a source, such as an MCP server's."""
-
-    def open(self) -> Source:
-        """Make it ready.
-
-        Raises:
-            ConfigError: it cannot be opened.
-        """
-
-
-ToolLike: TypeAlias = Tool | Callable[..., Any] | str | ToolSource | Mapping[str, Any] | Openable
+ToolLike: TypeAlias = (
+    Tool | Callable[..., Any] | str | ToolSource | McpServerConfig | OpenApiConfig | Mapping[str, Any] | Openable
+)
 """What an agent may be given as tools."""
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -187,6 +155,8 @@ def _read(entry: ToolLike, catalogue: Catalogue) -> tuple[str, Iterable[Tool]]:
     if isinstance(entry, ToolSource):
         origin, tools = _of_source(entry, catalogue)
         return origin, _filtered(entry, tools, origin)
+    if isinstance(entry, Settings):
+        return _opened(entry, catalogue)
     if not isinstance(entry, Tool) and isinstance(entry, Openable):
         if inspect.iscoroutinefunction(entry.open):
             name = type(entry).__name__
@@ -197,12 +167,8 @@ def _read(entry: ToolLike, catalogue: Catalogue) -> tuple[str, Iterable[Tool]]:
 
 def _of_source(entry: ToolSource, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:
     if entry.mcp is not None:
-        from unified_agents.interop.mcp import McpServerConfig  # noqa: PLC0415  # its SDK is an extra
-
         return _opened(_settings(McpServerConfig, entry.mcp, "tools: mcp"), catalogue)
     if entry.openapi is not None:
-        from unified_agents.interop.openapi import OpenApiConfig  # noqa: PLC0415  # only who has a document pays for it
-
         return _opened(_settings(OpenApiConfig, entry.openapi, "tools: openapi"), catalogue)
     name = entry.python or ""
     return name, _named(name) if ":" in name else _of_module(import_module(name, "tools"))
@@ -214,10 +180,30 @@ def _settings(kind: type[SettingsT], given: Mapping[str, Any] | Settings, where:
     return given if isinstance(given, kind) else parse_config(kind, given, where)
 
 
-def _opened(settings: Openable, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:
-    source = settings.open()
+def _opened(settings: Openable | Settings, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:
+    source = settings.open() if isinstance(settings, Openable) else open_source(settings)
     catalogue._sources.append(source)
     return str(getattr(settings, "label", type(settings).__name__)), source.tools
+
+
+def open_source(settings: Settings) -> Source:
+    """Connect to an MCP server, or read an OpenAPI document. Blocks until its tools are known.
+
+    Args:
+        settings: An `McpServerConfig` or an `OpenApiConfig`.
+
+    Raises:
+        ConfigError: it cannot be opened, and the message says why; or it is another kind of settings.
+    """
+    if isinstance(settings, McpServerConfig):
+        from unified_agents.interop.mcp.connection import open_server  # noqa: PLC0415  # its SDK is an extra
+
+        return open_server(settings)
+    if isinstance(settings, OpenApiConfig):
+        from unified_agents.interop.openapi.source import open_openapi  # noqa: PLC0415  # brings the HTTP client
+
+        return open_openapi(settings)
+    raise ConfigError(f"tools: {type(settings).__name__} is no source of tools")
 
 
 def _filtered(source: ToolSource, known: Sequence[Tool], origin: str) -> Iterator[Tool]:

@@ -1,14 +1,23 @@
-"""What an agent is made of, in Python or in a YAML file."""
+"""What an agent is made of, in Python or in a YAML file.
+
+Everything public of this package can be imported from here.
+"""
 
 from unified_agents.config.agent import (
-    OPENAI_BASE_URL,
-    OPENAI_KEY_VARIABLE,
     AgentConfig,
     CatalogueConfig,
-    ConfigT,
-    FaultShare,
     Handling,
     Limits,
+    SelectConfig,
+    ToolPolicy,
+    ToolSource,
+    Variant,
+)
+from unified_agents.config.files import load_config, load_tools, read_yaml
+from unified_agents.config.model import (
+    OPENAI_BASE_URL,
+    OPENAI_KEY_VARIABLE,
+    FaultShare,
     ModelConfig,
     ModelParameters,
     ModelPolicy,
@@ -16,17 +25,9 @@ from unified_agents.config.agent import (
     Provider,
     ResultParts,
     RetriedKind,
-    SelectConfig,
-    Settings,
     ShareFault,
-    ToolPolicy,
-    ToolSource,
-    Variant,
-    load_config,
-    load_tools,
-    parse_config,
-    read_yaml,
 )
+from unified_agents.config.settings import ConfigT, Settings, parse_config
 
 __all__ = [
     "OPENAI_BASE_URL",

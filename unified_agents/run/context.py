@@ -32,8 +32,8 @@ from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.run.calls import Call, Step
 
 if TYPE_CHECKING:
+    from unified_agents.tools.offer import Offer
     from unified_agents.tracing.live import LiveTrace, OpenSpan
-    from unified_agents.wire.request import Offer
 
 T = TypeVar("T")
 

@@ -17,7 +17,8 @@ from unified_agents.errors import BadResponseError, NetworkError
 from unified_agents.messages import JsonObject
 from unified_agents.scripted.format import Fault
 from unified_agents.scripted.model import fault_choice, fault_reply
-from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, STREAM_TYPE, Call, Choice, Reply, cut
+from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, STREAM_TYPE, Call, Choice, cut
+from unified_agents.wire.local_upstream import Reply
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer, stream_of
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 

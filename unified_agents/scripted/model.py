@@ -34,14 +34,15 @@ from unified_agents.scripted.rendering.chat_completions import (
     Choice,
     Envelope,
     Rendered,
-    Reply,
     cut,
     error_reply,
     in_text,
     render,
 )
-from unified_agents.scripted.values import BadRequestShapeError, MissingValueError, Slot, TextTurn, Turn, to_json
+from unified_agents.scripted.values import BadRequestShapeError, Slot, TextTurn, Turn
+from unified_agents.tools.json_values import MissingValueError, to_json
 from unified_agents.wire.http_errors import SCRIPT_ERROR
+from unified_agents.wire.local_upstream import Reply
 
 __all__ = ["Answer", "Fault", "FaultEntry", "Reply", "Script", "ScriptedCall", "ScriptedModel", "ScriptedUsage"]
 

@@ -22,7 +22,8 @@ from aiohttp import web
 
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script, ScriptedModel
-from unified_agents.scripted.rendering.chat_completions import STREAM_TYPE, Reply, error_reply
+from unified_agents.scripted.rendering.chat_completions import STREAM_TYPE, error_reply
+from unified_agents.wire.local_upstream import Reply
 
 HOST = "127.0.0.1"
 CLOSING_SECONDS = 1.0

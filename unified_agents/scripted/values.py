@@ -7,7 +7,6 @@ stand at any depth of a value. There is nothing else: no expressions, no format 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,18 +14,14 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any, TypeAlias, TypeGuard
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from unified_agents import wording
 from unified_agents.config import parse_config
+from unified_agents.tools.json_values import MissingValueError, parse_text, point, to_json
 
 RESULT = "$result"
 TEMPLATE = "$template"
-
-
-class MissingValueError(LookupError):
-    """A `$result` names a value that the request does not hold."""
 
 
 class BadRequestShapeError(ValueError):
@@ -285,55 +280,6 @@ class Slot:
 def as_text(value: JsonValue) -> str:
     """A string as it is, any other value as compact JSON."""
     return value if isinstance(value, str) else to_json(value).decode()
-
-
-def to_json(value: object) -> bytes:
-    """Compact JSON, also of integers beyond 64 bits and of lone surrogates."""
-    try:
-        return orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _finite(number: str) -> float:
-    value = float(number)
-    if not math.isfinite(value):
-        raise ValueError(f"{number} is out of range")
-    return value
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no JSON")
-
-
-# orjson would round integers beyond 64 bits.
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse)
-
-
-def parse_text(text: str) -> JsonValue:
-    """The value of a JSON text; the text itself when it is no JSON."""
-    try:
-        value: JsonValue = _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        return text
-    return value
-
-
-def point(value: JsonValue, pointer: str) -> JsonValue:
-    """The value that a JSON Pointer (RFC 6901) names.
-
-    Raises:
-        MissingValueError: there is none.
-    """
-    for token in pointer.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict) and name in value:
-            value = value[name]
-        elif isinstance(value, list) and re.fullmatch("0|[1-9][0-9]{0,8}", name) and int(name) < len(value):
-            value = value[int(name)]
-        else:
-            raise MissingValueError(wording.nothing_at(pointer))
-    return value
 
 
 def _begins_turn(message: Mapping[str, Any]) -> bool:

@@ -11,7 +11,8 @@ import pytest
 from unified_agents.backend import Capability
 from unified_agents.testing.base import Contract, either_way, needs
 from unified_agents.testing.fixtures import Bench, Stage, add, call, calls, exactly, say
-from unified_agents.tools.definition import Tool, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool
 
 MANY = 8
 _PATIENCE = 3.0

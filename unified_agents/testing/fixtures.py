@@ -18,7 +18,8 @@ from unified_agents.messages import JsonObject
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Reply, Script, ScriptedModel
 from unified_agents.scripted.server import ReceivedRequest, ScriptServer
-from unified_agents.tools.definition import Tool, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool
 
 ErrorT = TypeVar("ErrorT", bound=RunError)
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from unified_agents.backend import Capability
 from unified_agents.errors import BadRequestError, UnifiedAgentsError
 from unified_agents.testing.base import Contract, either_way
 from unified_agents.testing.fixtures import Bench, ServerThread, Stage, add, call, calls, fault, say
-from unified_agents.tools.definition import tool
+from unified_agents.tools.decorator import tool
 
 _SUM = calls(call("add", {"a": 2, "b": 3}))
 

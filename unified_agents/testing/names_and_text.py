@@ -9,7 +9,8 @@ from unified_agents.errors import InvalidInputError
 from unified_agents.messages import Message, Task
 from unified_agents.testing.base import Contract, either_way, needs
 from unified_agents.testing.fixtures import Bench, call, calls, say
-from unified_agents.tools.definition import Tool, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool
 
 _HALF = "\ud83d"
 _WHOLE = "\U0001f600"

@@ -11,7 +11,8 @@ from unified_agents.backend import INVALID_CALL_TOOL, Capability
 from unified_agents.messages import Message, ToolCall
 from unified_agents.testing.base import Contract, either_way
 from unified_agents.testing.fixtures import MODEL_NAME, Bench, add, call, calls, exactly, fault, say
-from unified_agents.tools.definition import Tool, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool
 from unified_agents.tools.provider_names import provider_names
 
 _LEGAL = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")

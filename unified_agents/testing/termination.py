@@ -16,7 +16,8 @@ from unified_agents.events import Event, ToolCallProgress, ToolCallStarted
 from unified_agents.result import RunResult
 from unified_agents.testing.base import Contract, either_way
 from unified_agents.testing.fixtures import Bench, Held, HeldThread, Stage, add, call, calls, fault, new_tasks, say
-from unified_agents.tools.definition import ToolContext, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import ToolContext
 
 AT_ONCE = 3.0
 """Seconds in which a cancelled run must have ended."""

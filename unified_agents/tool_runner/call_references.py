@@ -109,7 +109,7 @@ async def resolved(call: Call) -> str:
         InvalidInputError: one of the results has no such value.
         asyncio.CancelledError: the run ends, and one of the other calls never ran.
     """
-    from unified_agents.scripted.values import MissingValueError, parse_text, point, to_json  # noqa: PLC0415
+    from unified_agents.tools.json_values import MissingValueError, parse_text, point, to_json  # noqa: PLC0415
 
     arguments: Any = parse_object(call.arguments, call.name)
     texts = {reference.call.index: await _text(call, reference.call) for reference in call.references}

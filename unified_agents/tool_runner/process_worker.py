@@ -21,7 +21,8 @@ from typing import Any
 import orjson
 
 from unified_agents.errors import RateLimited, Transient, native_name
-from unified_agents.tools.definition import Tool, ToolContext, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.results import to_text
 
 LENGTH = struct.Struct(">Q")

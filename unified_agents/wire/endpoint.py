@@ -16,11 +16,13 @@ from unified_agents.errors import (
 from unified_agents.messages import Usage
 from unified_agents.redaction.secret import Secret
 from unified_agents.run.context import ExchangeDraft
+from unified_agents.tools.offer import Offer
 from unified_agents.tracing import spans
+from unified_agents.wire.circuit_breaker import Breaker
 from unified_agents.wire.http_errors import error_for_status
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
-from unified_agents.wire.rate_limiter import Breaker, Place, RateGate
-from unified_agents.wire.request import Composer, Offer
+from unified_agents.wire.rate_limiter import Place, RateGate
+from unified_agents.wire.request import Composer
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 
 OnPiece = Callable[[list[str], bool], float | None]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import orjson
 
 from unified_agents.errors import AuthenticationError, BadRequestError, ModelError, RateLimitError, ServerError
+from unified_agents.http.retry_after import retry_after
 
 _LONGEST = 500
 _VERSION = re.compile(r"/v\d")
@@ -58,28 +57,6 @@ def _not_there(base_url: str, model: str) -> str:
     where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/chat/completions"
     hint = "" if _VERSION.search(parts.path) else "; does base_url lack a /v1 at its end?"
     return f"; asked was {where}, for the model {model!r}{hint}"
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that `retry-after-ms` or `Retry-After` (RFC 9110, section 10.2.3) asks for; None without one."""
-    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
-        return milliseconds / 1000
-    value = headers.get("Retry-After") or headers.get("retry-after")
-    if (seconds := _number(value)) is not None:
-        return seconds
-    try:
-        date = parsedate_to_datetime(value or "")
-    except ValueError:
-        return None
-    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - datetime.now(UTC).timestamp())
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value or "")
-    except ValueError:
-        return None
-    return number if 0 <= number < float("inf") else None
 
 
 def _is_script_error(body: bytes) -> bool:

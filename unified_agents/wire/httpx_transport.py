@@ -14,9 +14,10 @@ from unified_agents.errors import ModelError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Step
 from unified_agents.run.context import Run, current_call, current_run
+from unified_agents.tools.offer import INVALID_CALL_TOOL
+from unified_agents.wire.conversation import in_call_order
 from unified_agents.wire.native import Relayed, relay
 from unified_agents.wire.protocols.chat_completions import Answer, stream_of
-from unified_agents.wire.request import INVALID_CALL_TOOL, in_call_order
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 

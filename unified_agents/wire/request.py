@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import orjson
 
-from unified_agents import wording
 from unified_agents.config import ModelConfig
-from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
-from unified_agents.tools.provider_names import provider_names
-
-if TYPE_CHECKING:
-    from unified_agents.run.calls import Call, Step
-    from unified_agents.run.context import Run
-    from unified_agents.tools.definition import Tool
-
-INVALID_CALL_TOOL = "invalid_tool_call"
-"""The reserved tool that takes the calls a framework would choke on; it never reaches the model."""
+from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer, function_tool
 
 _OURS = frozenset(
     {
@@ -37,52 +27,6 @@ _OURS = frozenset(
         "stream_options",
     }
 )
-
-
-class Offer:
-    """The tools of one agent as the model sees them: canonical schemas under names that providers take."""
-
-    def __init__(self, tools: Sequence[Tool], names: Mapping[str, str] | None = None) -> None:
-        if names is None:
-            names = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
-        self.tools = {names[tool.name]: tool for tool in tools}
-        self.wire_names = names
-        self._encoded: orjson.Fragment | None = None
-
-    def cut(self, tools: Sequence[Tool]) -> Offer:
-        """Some of the tools, under the same names."""
-        return Offer(tools, self.wire_names)
-
-    def by_own_name(self, name: str) -> Tool | None:
-        """The tool of this name, whatever name it has on the wire; None where there is none."""
-        return next((tool for tool in self.tools.values() if tool.name == name), None)
-
-    def payload(self) -> orjson.Fragment | None:
-        """The `tools` of a request, encoded once; None when there are none.
-
-        Raises:
-            ConfigError: a tool's description or schema has no JSON form.
-        """
-        if self._encoded is None and self.tools:
-            encoded = b",".join(_encoded(name, tool) for name, tool in self.tools.items())
-            self._encoded = orjson.Fragment(b"[" + encoded + b"]")
-        return self._encoded
-
-
-def function_tool(name: str, tool: Tool) -> JsonObject:
-    """A tool in Chat Completions' form."""
-    return {
-        "type": "function",
-        "function": {"name": name, "description": tool.description, "parameters": tool.parameters},
-    }
-
-
-def _encoded(name: str, tool: Tool) -> bytes:
-    declared = function_tool(name, tool)
-    try:
-        return orjson.dumps(declared)
-    except TypeError as error:
-        raise ConfigError(f"tool {tool.name!a} cannot be sent as JSON: {error}") from error
 
 
 class Composer:
@@ -163,119 +107,6 @@ def _choice(choice: str | None, offer: Offer) -> Any:
     if choice is None or choice in ("auto", "none", "required"):
         return choice
     return {"type": "function", "function": {"name": offer.wire_names.get(choice, choice)}}
-
-
-def with_system_text(messages: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
-    """The conversation with a text at the end of its system message; in one of its own where there is none."""
-    first = messages[0] if messages else {}
-    if first.get("role") in ("system", "developer") and isinstance(first.get("content"), str):
-        return [{**first, "content": f"{first['content']}\n\n{text}"}, *messages[1:]]
-    return [{"role": "system", "content": text}, *messages]
-
-
-def in_call_order(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The conversation with each assistant turn as the model wrote it, and each turn's results in call order.
-
-    Frameworks rewrite arguments and send parallel results back in the order in which the tools ended.
-    """
-    ordered: list[Mapping[str, Any]] = []
-    results: list[tuple[int, Mapping[str, Any]]] = []
-    step: Step | None = None
-    for message in messages:
-        call = run.calls.get(message.get("tool_call_id", "")) if message.get("role") == "tool" else None
-        if call is not None and step is not None and call.step == step.index:
-            results.append((call.index, message))
-            continue
-        ordered.extend(message for _, message in sorted(results, key=_index))
-        results.clear()
-        step = _step_of(run, message)
-        ordered.append(message if step is None else step.message)
-    ordered.extend(message for _, message in sorted(results, key=_index))
-    return ordered
-
-
-def with_parts(
-    run: Run, messages: Iterable[Mapping[str, Any]], place: Literal["tool", "user"], *, in_text: bool = False
-) -> list[Mapping[str, Any]]:
-    """The conversation, in call order, with the images and files that tools of this run returned.
-
-    Args:
-        run: The run.
-        messages: The conversation.
-        place: `tool` puts them into the tool messages, in the place of their description. `user` puts those that user
-            messages take into one after the last tool message of each step.
-        in_text: Whether the text protocol will write results as user messages, which then hold them.
-    """
-    if in_text:
-        return _in_observations(run, messages, place)
-    if place == "user":
-        return _after_results(run, messages)
-    shown = ((message, _shown(run, message)) for message in messages)
-    return [message if call is None else _holding(message, call, place) for message, call in shown]
-
-
-def _after_results(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    written: list[Mapping[str, Any]] = []
-    attached: list[JsonObject] = []
-    for message in messages:
-        if attached and message.get("role") != "tool":
-            written.append({"role": "user", "content": attached})
-            attached = []
-        written.append(message)
-        if (call := _shown(run, message)) is not None:
-            attached += _attached(call)
-    return [*written, {"role": "user", "content": attached}] if attached else written
-
-
-def _attached(call: Call) -> list[JsonObject]:
-    parts = call.outcome.parts if call.outcome is not None else ()
-    taken = [said for part in parts if part.type != "text" and (said := part.to_user()) is not None]
-    return [{"type": "text", "text": wording.attached_result(call.wire_name, call.id)}, *taken] if taken else []
-
-
-def _in_observations(
-    run: Run, messages: Iterable[Mapping[str, Any]], place: Literal["tool", "user"]
-) -> list[Mapping[str, Any]]:
-    """With each observation, which frameworks write without its call's id, as a tool message that holds its parts."""
-    written: list[Mapping[str, Any]] = []
-    asked: Call | None = None
-    for message in messages:
-        call = asked if wording.is_observation(message) else _shown(run, message)
-        written.append(message if call is None else _holding(message, call, place))
-        step = _step_of(run, message)
-        asked = step.calls[0] if step is not None and _has_parts(step.calls[0]) else None
-    return written
-
-
-def _shown(run: Run, message: Mapping[str, Any]) -> Call | None:
-    """The call that a tool message answers, where it has more to show than text."""
-    call = run.calls.get(message.get("tool_call_id", "")) if message.get("role") == "tool" else None
-    return call if call is not None and _has_parts(call) else None
-
-
-def _has_parts(call: Call) -> bool:
-    return call.outcome is not None and bool(call.outcome.parts)
-
-
-def _holding(message: Mapping[str, Any], call: Call, place: Literal["tool", "user"]) -> JsonObject:
-    parts = call.outcome.parts if call.outcome is not None else ()
-    content = [
-        part.to_chat() if place == "tool" else part.to_user() or {"type": "text", "text": part.as_text()}
-        for part in parts
-    ]
-    return {**message, "role": "tool", "tool_call_id": call.id, "content": content}
-
-
-def _index(result: tuple[int, Mapping[str, Any]]) -> int:
-    return result[0]
-
-
-def _step_of(run: Run, message: Mapping[str, Any]) -> Step | None:
-    calls = message.get("tool_calls")
-    if message.get("role") != "assistant" or not calls:
-        return None
-    call: Call | None = run.calls.get(calls[0].get("id"))
-    return run.steps[call.step] if call is not None else None
 
 
 def fingerprint(messages: Iterable[Mapping[str, Any]]) -> str:

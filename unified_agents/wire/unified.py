@@ -26,13 +26,14 @@ from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run
 from unified_agents.tool_runner.unified import start_calls
 from unified_agents.tools.arguments import parse_object
+from unified_agents.tools.offer import Offer
 from unified_agents.tracing import spans
 from unified_agents.tracing.live import OpenSpan
+from unified_agents.wire.conversation import with_parts, with_system_text
 from unified_agents.wire.endpoint import OnPiece, Target
 from unified_agents.wire.output_format import OutputFormat
 from unified_agents.wire.protocols.chat_completions import Answer, RawCall, assistant_message
 from unified_agents.wire.react.protocol import FinalText, TextProtocol
-from unified_agents.wire.request import Offer, with_parts, with_system_text
 from unified_agents.wire.retry import again, retries
 
 if TYPE_CHECKING:

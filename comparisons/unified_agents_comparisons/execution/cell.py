@@ -25,7 +25,8 @@ from unified_agents.errors import (
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import ScriptedModel
 from unified_agents.text import closest
-from unified_agents.tools.definition import Tool, as_tool
+from unified_agents.tools.decorator import as_tool
+from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.execution.protocol import Job, Start
 from unified_agents_comparisons.negative_controls import scripted_model
 from unified_agents_comparisons.records import CallSummary, Cell, Perturbation

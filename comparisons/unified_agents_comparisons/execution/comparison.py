@@ -21,9 +21,10 @@ from unified_agents.scripted.model import Script
 from unified_agents_comparisons.execution.capabilities import Abilities, Named, abilities, judged
 from unified_agents_comparisons.execution.protocol import Job, Start
 from unified_agents_comparisons.execution.worker_process import GRACE, Worker, worker_command
+from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.negative_controls import controls
 from unified_agents_comparisons.records import CELLS, DETAILS, Cell, CellFile, CellKey, Keep, Perturbation
-from unified_agents_comparisons.suite.model import LoadedSuite, Task, load_suite
+from unified_agents_comparisons.suite.model import LoadedSuite, Task
 
 MANY_CELLS = 1000
 """Beyond it only the details of failed cells are kept, when nothing else is said."""

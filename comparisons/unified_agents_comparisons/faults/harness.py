@@ -12,9 +12,9 @@ from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.errors import ErrorRecord, RunError, UnifiedAgentsError, native_name
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Script, ScriptedModel
-from unified_agents.scripted.rendering.chat_completions import Reply
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.tools.definition import Tool
+from unified_agents.wire.local_upstream import Reply
 from unified_agents_comparisons.faults.misbehaving_tools import Misbehaving
 from unified_agents_comparisons.suite.fault_kinds import KINDS, Injection
 from unified_agents_comparisons.suite.fault_settings import FaultCase, FaultSettings, place_of

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from unified_agents.tools.definition import Tool, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.suite.fault_kinds import Injection, ToolFault
 
 HUGE = 10 * 1024 * 1024

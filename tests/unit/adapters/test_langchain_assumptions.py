@@ -29,11 +29,12 @@ from unified_agents.messages import Message, ToolCall
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.tools.definition import Tool, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool
+from unified_agents.tools.offer import Offer
 from unified_agents.wire.endpoint import Target
-from unified_agents.wire.request import Offer
+from unified_agents.wire.local_upstream import LocalUpstream
 from unified_agents.wire.unified import Wire
-from unified_agents.wire.upstream import LocalUpstream
 from unified_agents_langchain.model import chat_model
 
 HANDLINGS: tuple[Handling, ...] = ("unified", "native")

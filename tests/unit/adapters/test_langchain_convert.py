@@ -19,17 +19,17 @@ from langchain_core.tools import (
     InjectedToolArg,
     InjectedToolCallId,
     StructuredTool,
+    Tool as SingleInputTool,
     ToolException,
     create_retriever_tool,
+    tool as langchain_tool,
 )
-from langchain_core.tools import Tool as SingleInputTool
-from langchain_core.tools import tool as langchain_tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.types import Command
 from pydantic import BaseModel, Field, field_validator
 
 from unified_agents import InvalidInputError, Tool, ToolDefinitionError, ToolFailedError, to_langchain, tool
-from unified_agents.tools.definition import as_tool
+from unified_agents.tools.decorator import as_tool
 from unified_agents.tools.parts import ImagePart, TextPart
 
 PIXEL = base64.b64encode(b"\x89PNG").decode()

@@ -13,8 +13,8 @@ from unified_agents.agent import Agent, create_agent
 from unified_agents.config import Handling, ModelParameters
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Script, ScriptedModel
-from unified_agents.scripted.rendering.chat_completions import Reply
-from unified_agents.tools.definition import tool
+from unified_agents.tools.decorator import tool
+from unified_agents.wire.local_upstream import Reply
 
 HANDLINGS: tuple[Handling, ...] = ("unified", "native")
 

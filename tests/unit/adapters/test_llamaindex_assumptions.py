@@ -16,7 +16,8 @@ from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Script
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.tools.definition import Tool, ToolContext, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool, ToolContext
 
 Run = Callable[..., Any]
 

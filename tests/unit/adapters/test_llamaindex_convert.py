@@ -18,7 +18,7 @@ from llama_index.core.workflow import Context
 from pydantic import BaseModel, Field
 
 from unified_agents import InvalidInputError, Tool, ToolDefinitionError, ToolFailedError, to_llamaindex, tool
-from unified_agents.tools.definition import as_tool
+from unified_agents.tools.decorator import as_tool
 from unified_agents.tools.parts import ImagePart, TextPart
 
 PNG = base64.b64decode(

@@ -15,8 +15,9 @@ from unified_agents.scripted.model import Script
 from unified_agents_comparisons.bfcl.fetch import fetched_data
 from unified_agents_comparisons.bfcl.schema import json_schema
 from unified_agents_comparisons.bfcl.suite import Source
+from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.suite.bfcl_truth import CATEGORIES, Asked, Truth
-from unified_agents_comparisons.suite.model import LoadedSuite, load_suite
+from unified_agents_comparisons.suite.model import LoadedSuite
 
 WEATHER = {
     "name": "weather.now",

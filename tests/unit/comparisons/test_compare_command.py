@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from unified_agents_comparisons.cli import compare_command
+from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import CELLS
-from unified_agents_comparisons.suite.model import load_suite
 
 app = typer.Typer()
 app.command()(compare_command)

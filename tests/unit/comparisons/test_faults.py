@@ -14,10 +14,10 @@ from unified_agents.errors import ConfigError, ErrorRecord
 from unified_agents.scripted.model import Script
 from unified_agents_comparisons.analysis.fault_matrix import matrix
 from unified_agents_comparisons.faults.verdict import verdict
+from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import CallSummary
 from unified_agents_comparisons.suite.fault_kinds import KINDS
 from unified_agents_comparisons.suite.fault_settings import FaultCase, FaultSettings, place_of
-from unified_agents_comparisons.suite.model import load_suite
 
 ORACLE = load_suite("faults").suite.tasks[0].oracle or {}
 FAILURE = ErrorRecord(kind="server", type="ServerError", message="no")

@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from unified_agents_comparisons.execution.comparison import Comparison, Plan
+from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import Cell
 from unified_agents_comparisons.report.markdown import escaped, render, write_report
 from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
 from unified_agents_comparisons.report.terminal import show
-from unified_agents_comparisons.suite.model import load_suite
 
 MakeCell = Callable[..., Cell]
 Summarise = Callable[..., Summary]

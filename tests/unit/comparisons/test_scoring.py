@@ -8,7 +8,7 @@ from pydantic import Field
 
 from unified_agents.errors import ErrorRecord
 from unified_agents.result import RunResult, ToolCallRecord
-from unified_agents.tools.definition import tool
+from unified_agents.tools.decorator import tool
 from unified_agents_comparisons.scoring import Score, equal, lost, misfed, score
 from unified_agents_comparisons.suite.model import Expectation
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unified_agents.errors import ConfigError
-from unified_agents_comparisons.suite.model import load_suite, shipped_suites
+from unified_agents_comparisons.loading import load_suite, shipped_suites
 
 TASK = {"id": "a", "question": "?", "expect": {"output": "x"}}
 

@@ -16,8 +16,8 @@ from unified_agents.config import ModelConfig
 from unified_agents.errors import ConfigError
 from unified_agents_comparisons.execution.protocol import Job, Start, line
 from unified_agents_comparisons.execution.worker_process import Worker, worker_command
+from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import Cell
-from unified_agents_comparisons.suite.model import load_suite
 
 TOOLS = '''
 import asyncio, os, sys, threading, time

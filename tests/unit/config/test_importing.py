@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unified_agents.config.importing import import_off_loop
+from unified_agents.concurrency.off_loop_import import import_off_loop
 
 SLOW = "import threading\nTHREAD = threading.get_ident()\n"
 

@@ -19,6 +19,7 @@ import pytest
 
 from unified_agents.errors import ConfigError, InvalidInputError, ToolFailedError
 from unified_agents.interop.mcp import McpConnection, McpServerConfig
+from unified_agents.interop.mcp.connection import open_server
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.parts import FilePart, ImagePart, TextPart
 
@@ -44,7 +45,7 @@ async def opened(**values: Any) -> AsyncIterator[tuple[McpConnection, dict[str, 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[dict[str, Tool]]:
     """The tools of one server for all tests that do it no harm: a connection serves every event loop."""
-    source = config().open()
+    source = open_server(config())
     yield {tool.name: tool for tool in source.tools}
     asyncio.run(source.aclose())  # type: ignore[arg-type]  # it is a coroutine
 
@@ -201,7 +202,7 @@ async def test_one_connection_serves_other_event_loops(shared: dict[str, Tool]) 
 
 
 async def test_a_source_is_opened_by_synchronous_code_and_closed_for_good(tmp_path: Path) -> None:
-    source = config().open()
+    source = open_server(config())
     tools = {tool.name: tool for tool in source.tools}
     pid = int(await call(tools["pid"]))
     waiting = asyncio.create_task(refused(tools["wait"], {"folder": str(tmp_path)}))
@@ -233,8 +234,9 @@ def test_a_program_that_forgets_to_close_ends_with_its_server() -> None:
     program = (
         "import asyncio, sys\n"
         "from unified_agents.interop.mcp import McpServerConfig\n"
+        "from unified_agents.interop.mcp.connection import open_server\n"
         "from unified_agents.tools.definition import ToolContext\n"
-        "tools = {t.name: t for t in McpServerConfig(command=sys.argv[1:]).open().tools}\n"
+        "tools = {t.name: t for t in open_server(McpServerConfig(command=sys.argv[1:])).tools}\n"
         "print(asyncio.run(tools['pid'].handler(ToolContext('r', 'c', 0, 'pid'))))\n"
     )
     done = subprocess.run(
@@ -264,7 +266,7 @@ def test_a_program_that_forgets_to_close_ends_with_its_server() -> None:
 )
 def test_a_server_that_does_not_start_is_a_config_error(values: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        config(**values).open()
+        open_server(config(**values))
     assert "MCP server 'stand-in'" in str(caught.value)
     assert reason in str(caught.value)
 
@@ -275,7 +277,7 @@ def test_a_line_that_is_no_message_is_told_once_and_without_secrets(
     monkeypatch.setenv("STAND_IN_KEY", SECRET)
     program = 'echo "$STAND_IN_KEY" "$STAND_IN_KEY" "$STAND_IN_KEY" "$STAND_IN_KEY"; read x; exit 1'
     with pytest.raises(ConfigError, match=r"it wrote .*\[STAND_IN_KEY\]") as caught:
-        config(command=("sh", "-c", program), env=("STAND_IN_KEY",)).open()
+        open_server(config(command=("sh", "-c", program), env=("STAND_IN_KEY",)))
     assert SECRET[:12] not in str(caught.value)
     assert "Traceback" not in capfd.readouterr().err
     assert [record.name for record in caplog.records if record.exc_info] == []
@@ -284,4 +286,4 @@ def test_a_line_that_is_no_message_is_told_once_and_without_secrets(
 def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mcp", None)
     with pytest.raises(ConfigError, match=r"pip install 'unified-agents\[mcp\]'"):
-        config().open()
+        open_server(config())

@@ -11,8 +11,9 @@ import pytest
 
 from unified_agents.errors import ConfigError
 from unified_agents.interop.mcp import McpServerConfig
+from unified_agents.interop.mcp.connection import open_server
 from unified_agents.interop.mcp.server import serve
-from unified_agents.tools.definition import tool
+from unified_agents.tools.decorator import tool
 
 pytest.importorskip("mcp")
 httpx2 = pytest.importorskip("httpx2")
@@ -59,7 +60,7 @@ async def test_a_name_that_turns_private_leads_nowhere(monkeypatch: pytest.Monke
         port = (await ready).split(":")[2].partition("/")[0]
         monkeypatch.setattr(socket, "getaddrinfo", resolver([PUBLIC], [PRIVATE]))
         with pytest.raises(ConfigError, match=rf"{NAME} stands for {PRIVATE}.*allow_private"):
-            await asyncio.to_thread(McpServerConfig(url=f"http://{NAME}:{port}/mcp").open)
+            await asyncio.to_thread(open_server, McpServerConfig(url=f"http://{NAME}:{port}/mcp"))
     finally:
         serving.cancel()
         await asyncio.wait([serving])
@@ -150,7 +151,7 @@ async def test_either_the_proxy_connects_or_the_address_is_judged(
     monkeypatch.setattr(socket, "getaddrinfo", resolver([PUBLIC], [PRIVATE]))
     told = "502" if is_proxied else rf"{NAME} stands for {PRIVATE}.*allow_private"
     with pytest.raises(ConfigError, match=told):
-        await asyncio.to_thread(McpServerConfig(url=f"https://{NAME}:8443/mcp").open)
+        await asyncio.to_thread(open_server, McpServerConfig(url=f"https://{NAME}:8443/mcp"))
     assert set(asked) == ({f"CONNECT {NAME}:8443"} if is_proxied else set())
 
 
@@ -162,7 +163,7 @@ async def test_a_proxy_for_another_scheme_is_none(
     monkeypatch.setenv("https_proxy", f"http://{address}")
     monkeypatch.setattr(socket, "getaddrinfo", resolver([PUBLIC], [PRIVATE]))
     with pytest.raises(ConfigError, match=f"{NAME} stands for {PRIVATE}"):
-        await asyncio.to_thread(McpServerConfig(url=f"http://{NAME}:8080/mcp").open)
+        await asyncio.to_thread(open_server, McpServerConfig(url=f"http://{NAME}:8080/mcp"))
     assert asked == []
 
 
@@ -174,10 +175,10 @@ async def test_the_proxy_is_asked_for_a_private_server_too(
     monkeypatch.setenv("http_proxy", address)
     server = McpServerConfig(url="http://127.0.0.1:9/mcp", allow_private=True)
     with pytest.raises(ConfigError):
-        await asyncio.to_thread(server.open)
+        await asyncio.to_thread(open_server, server)
     assert {line.partition(" ")[2] for line in asked} == {"http://127.0.0.1:9/mcp"}
     asked.clear()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with pytest.raises(ConfigError):
-        await asyncio.to_thread(server.open)
+        await asyncio.to_thread(open_server, server)
     assert asked == []

@@ -18,7 +18,8 @@ from aiohttp import web
 from unified_agents.errors import ConfigError, ToolFailedError
 from unified_agents.interop.mcp import McpConnection, McpServerConfig
 from unified_agents.interop.mcp.server import serve
-from unified_agents.tools.definition import Tool, ToolContext, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.parts import FilePart, ImagePart, TextPart
 
 mcp = pytest.importorskip("mcp")

@@ -6,7 +6,7 @@ import pytest
 from unified_agents.config import parse_config
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script, ScriptedModel
-from unified_agents.scripted.values import MissingValueError, point
+from unified_agents.tools.json_values import MissingValueError, point
 
 USER = {"role": "user", "content": "go"}
 

@@ -17,7 +17,8 @@ import pytest
 from unified_agents import Script, ScriptedModel, create_agent
 from unified_agents.errors import ToolFailedError, ToolTimeoutError
 from unified_agents.tool_runner.standalone import call_tool, call_tool_sync
-from unified_agents.tools.definition import Tool, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool
 
 
 def raising(error: BaseException, *, is_async: bool) -> Tool:

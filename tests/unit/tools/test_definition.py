@@ -12,7 +12,8 @@ import pytest
 from pydantic import Field
 
 from unified_agents.errors import ToolDefinitionError
-from unified_agents.tools.definition import Tool, ToolContext, as_tool, tool
+from unified_agents.tools.decorator import as_tool, tool
+from unified_agents.tools.definition import Tool, ToolContext
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -310,7 +311,7 @@ def test_importing_is_light() -> None:
 
 def test_a_docstring_without_sections_does_not_load_the_parser() -> None:
     code = (
-        "import sys; from unified_agents.tools.definition import tool\n"
+        "import sys; from unified_agents.tools.decorator import tool\n"
         "def f(a: int): 'Plain: text.'\n"
         "t = tool(f); t.parameters; t.description; print('griffe' in sys.modules)"
     )

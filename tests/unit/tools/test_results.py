@@ -16,8 +16,7 @@ from uuid import UUID
 
 import numpy
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
 from unified_agents.errors import ToolFailedError

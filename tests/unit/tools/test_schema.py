@@ -12,7 +12,8 @@ import jsonschema_rs
 import pytest
 from pydantic import BaseModel, Field
 
-from unified_agents.tools.definition import Tool, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool
 
 
 class Colour(enum.Enum):

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydantic import AfterValidator, BaseModel, Field
 
 from unified_agents.errors import InvalidInputError, ToolFailedError
-from unified_agents.tools.definition import Tool, tool
+from unified_agents.tools.decorator import tool
+from unified_agents.tools.definition import Tool
 
 
 class Colour(enum.Enum):

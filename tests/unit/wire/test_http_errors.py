@@ -8,7 +8,8 @@ from email.utils import format_datetime
 import pytest
 
 from unified_agents.errors import AuthenticationError, BadRequestError, RateLimitError, ServerError
-from unified_agents.wire.http_errors import error_for_status, retry_after
+from unified_agents.http.retry_after import retry_after
+from unified_agents.wire.http_errors import error_for_status
 
 
 @pytest.mark.parametrize(

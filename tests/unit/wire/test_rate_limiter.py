@@ -8,7 +8,8 @@ import pytest
 
 from unified_agents.config import ModelPolicy
 from unified_agents.errors import BadRequestError, NetworkError, RateLimitError, ServerError
-from unified_agents.wire.rate_limiter import Breaker, RateGate
+from unified_agents.wire.circuit_breaker import Breaker
+from unified_agents.wire.rate_limiter import RateGate
 
 
 class Clock:

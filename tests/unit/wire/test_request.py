@@ -10,7 +10,8 @@ import pytest
 
 from unified_agents.config import ModelConfig, ModelParameters
 from unified_agents.tools.definition import Tool
-from unified_agents.wire.request import INVALID_CALL_TOOL, Composer, Offer, fingerprint
+from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
+from unified_agents.wire.request import Composer, fingerprint
 
 
 def offer() -> Offer:

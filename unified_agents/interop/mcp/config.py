@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -12,9 +12,6 @@ from pydantic import Field, field_validator, model_validator
 from unified_agents.config import Settings
 from unified_agents.errors import ConfigError
 from unified_agents.http.public_hosts import checked_url
-
-if TYPE_CHECKING:
-    from unified_agents.catalogue.catalogue import OpenSource
 
 _RUNNERS = frozenset({"npx", "npm", "exec", "uvx", "uv", "run", "python", "python3", "node", "env", "docker"})
 _SHORTEST_SECRET = 6
@@ -117,20 +114,6 @@ class McpServerConfig(Settings):
         names = [*self.env, *(source.rpartition(" ")[2] for source in self.headers_env.values())]
         found = {os.environ.get(name, ""): name for name in names}
         return {value: name for value, name in found.items() if len(value) >= _SHORTEST_SECRET}
-
-    def open(self) -> OpenSource:
-        """Connect, and list the server's tools. Blocks until that is done; the session lives on a loop of its own.
-
-        Raises:
-            ConfigError: the `mcp` package is missing, a variable is not set, or the server cannot be started or
-                reached; the message says why.
-        """
-        from unified_agents.catalogue.catalogue import OpenSource  # noqa: PLC0415
-        from unified_agents.concurrency.background_loop import run_in_background  # noqa: PLC0415  # the config alone is light
-        from unified_agents.interop.mcp.connection import McpConnection  # noqa: PLC0415
-
-        connection = McpConnection(self)
-        return OpenSource(run_in_background(connection.open), connection.aclose)
 
     def _variable(self, name: str) -> str:
         value = os.environ.get(name)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unified_agents import wording
-from unified_agents.concurrency.background_loop import background_loop
+from unified_agents.concurrency.background_loop import background_loop, run_in_background
 from unified_agents.errors import ConfigError, ToolDefinitionError, ToolFailedError, UnifiedAgentsError
 from unified_agents.interop.mcp.config import McpServerConfig
+from unified_agents.interop.source import OpenSource
 from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import Tool, ToolContext
 
@@ -161,6 +162,17 @@ class McpHandler:
     async def __call__(self, /, unified_agents_context: ToolContext, **arguments: Any) -> Any:
         """Call the tool at the server."""
         return await self.connection.call(self.name, arguments, unified_agents_context)
+
+
+def open_server(config: McpServerConfig) -> OpenSource:
+    """Connect, and list the server's tools. Blocks until that is done; the session lives on a loop of its own.
+
+    Raises:
+        ConfigError: the `mcp` package is missing, a variable is not set, or the server cannot be started or reached;
+            the message says why.
+    """
+    connection = McpConnection(config)
+    return OpenSource(run_in_background(connection.open), connection.aclose)
 
 
 def require_sdk() -> None:

@@ -30,8 +30,8 @@ from mcp_types import (
     ListToolsResult,
     PaginatedRequestParams,
     TextContent,
+    Tool as ListedTool,
 )
-from mcp_types import Tool as ListedTool
 
 from unified_agents import wording
 from unified_agents.errors import ConfigError, ToolCallError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unified_agents.interop.openapi.config import OpenApiConfig, OpenApiKey
+from unified_agents.interop.openapi.config import OpenApiConfig
+from unified_agents.interop.openapi.credentials import OpenApiKey
 
 if TYPE_CHECKING:
     from unified_agents.tools.definition import Tool
@@ -19,4 +20,6 @@ def load_openapi(config: OpenApiConfig) -> list[Tool]:
         ConfigError: the file is no OpenAPI 3.0 or 3.1 document, or refers to another one; a secret is missing; or its
             server is none that calls may go to.
     """
-    return list(config.open().tools)
+    from unified_agents.interop.openapi.source import open_openapi  # noqa: PLC0415  # brings the HTTP client
+
+    return list(open_openapi(config).tools)

@@ -19,10 +19,10 @@ from unified_agents import wording
 from unified_agents.errors import RateLimited, ToolFailedError, Transient, native_name
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.http.public_hosts import PrivateAddressError
+from unified_agents.http.retry_after import retry_after
 from unified_agents.interop.openapi.credentials import Keys
 from unified_agents.interop.openapi.public_resolver import PublicResolver, check_target
 from unified_agents.tools.parts import FilePart, ImagePart
-from unified_agents.wire.http_errors import retry_after
 
 _MOST_REDIRECTS = 5
 _GRACE = 1.0

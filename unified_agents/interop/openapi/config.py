@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from unified_agents.config import Settings
-
-if TYPE_CHECKING:
-    from unified_agents.interop.openapi.source import OpenApiSource
-
-
-class OpenApiKey(Settings):
-    """Where the secret for one of the document's security schemes comes from.
-
-    Attributes:
-        env: The environment variable that holds it: the key, the token, or `user:password` for HTTP basic.
-        prefix: What stands before it where the scheme is an `apiKey`, such as `"Bot "`.
-    """
-
-    env: str = Field(min_length=1)
-    prefix: str = ""
+from unified_agents.interop.openapi.credentials import OpenApiKey
 
 
 class OpenApiConfig(Settings):
@@ -67,9 +52,3 @@ class OpenApiConfig(Settings):
     def label(self) -> str:
         """What messages call it."""
         return str(self.openapi)
-
-    def open(self) -> OpenApiSource:
-        """Read the document and make its tools; see `open_openapi`."""
-        from unified_agents.interop.openapi.source import open_openapi  # noqa: PLC0415  # brings the HTTP client
-
-        return open_openapi(self)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from pydantic import Field
+
 from unified_agents import wording
+from unified_agents.config import Settings
 from unified_agents.errors import ConfigError
-from unified_agents.interop.openapi.config import OpenApiConfig, OpenApiKey
 from unified_agents.interop.openapi.document import Document
 from unified_agents.messages import JsonObject
 
@@ -40,16 +42,16 @@ class Keys:
     """The credentials of a document, read from the environment once.
 
     Args:
-        config: Says which variable holds which secret.
+        auth: Says which variable holds which secret, by the name of a security scheme.
         document: Says where each goes.
 
     Raises:
         ConfigError: a scheme is not in the document or not supported, or a variable is not set.
     """
 
-    def __init__(self, config: OpenApiConfig, document: Document) -> None:
+    def __init__(self, auth: Mapping[str, OpenApiKey], document: Document) -> None:
         schemes = (document.root.get("components") or {}).get("securitySchemes") or {}
-        self._credentials = {name: _credential(name, key, schemes, document) for name, key in config.auth.items()}
+        self._credentials = {name: _credential(name, key, schemes, document) for name, key in auth.items()}
         self._default = document.root.get("security")
         self._hidden_texts = _forms(self._credentials.values())
 
@@ -116,3 +118,15 @@ def _forms(credentials: Iterable[Credential]) -> list[bytes]:
         for secret in credential.secrets:
             forms |= {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
     return sorted((form.encode() for form in forms), key=len, reverse=True)
+
+
+class OpenApiKey(Settings):
+    """Where the secret for one of the document's security schemes comes from.
+
+    Attributes:
+        env: The environment variable that holds it: the key, the token, or `user:password` for HTTP basic.
+        prefix: What stands before it where the scheme is an `apiKey`, such as `"Bot "`.
+    """
+
+    env: str = Field(min_length=1)
+    prefix: str = ""

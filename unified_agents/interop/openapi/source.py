@@ -53,7 +53,7 @@ def open_openapi(config: OpenApiConfig) -> OpenApiSource:
             server is none that calls may go to.
     """
     document = Document(config.openapi)
-    keys = Keys(config, document)
+    keys = Keys(config.auth, document)
     base = _base(config, document)
     hosts = _hosts(config, base)
     try:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 from unified_agents import wording
-from unified_agents.scripted.values import to_json
+from unified_agents.tools.json_values import to_json
+from unified_agents.wire.local_upstream import Reply
 from unified_agents.wire.react.parser import has_mark
-
-Ending: TypeAlias = Literal["complete", "disconnect", "truncate", "stall"]
 
 JSON_TYPE = "application/json"
 STREAM_TYPE = "text/event-stream"
@@ -20,30 +19,6 @@ DONE = b"data: [DONE]\n\n"
 
 # Fixed, so that the same request gets the same bytes.
 CREATED = 1_763_769_600
-
-
-@dataclass(slots=True, frozen=True)
-class Reply:
-    """One answer on its way to the client.
-
-    Attributes:
-        status: The HTTP status; 0 when the connection is closed before any byte.
-        content_type: The media type of the body.
-        headers: Further headers.
-        chunks: The body: one piece when it is whole, one for each event when it is streamed.
-        delay: Seconds to wait before the first byte.
-        pause: Seconds to wait before each further chunk.
-        ending: What follows the chunks. `complete`: the regular end. `disconnect`: there is no byte at all.
-            `truncate`: the connection is closed although more was promised. `stall`: headers are sent, and no more.
-    """
-
-    status: int
-    content_type: str
-    headers: dict[str, str] = field(default_factory=dict)
-    chunks: tuple[bytes, ...] = ()
-    delay: float = 0.0
-    pause: float = 0.0
-    ending: Ending = "complete"
 
 
 @dataclass(slots=True, eq=False)

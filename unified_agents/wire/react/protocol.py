@@ -13,9 +13,10 @@ from typing import Any
 
 from unified_agents import wording
 from unified_agents.run.calls import Step
+from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
+from unified_agents.wire.conversation import with_system_text
 from unified_agents.wire.protocols.chat_completions import Answer, RawCall
 from unified_agents.wire.react.parser import ReactParseError, Reading, begins_answer, read_turn
-from unified_agents.wire.request import INVALID_CALL_TOOL, Offer, with_system_text
 
 _A_MARK = re.compile(r"(action|answer|observation|thought)([ _*`0-9]*[:：])", re.IGNORECASE)
 

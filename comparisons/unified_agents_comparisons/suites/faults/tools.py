@@ -1,6 +1,6 @@
 """The tools of the suite `faults`. Annotations are evaluated at once: see the quickstart's tools."""
 
-from unified_agents.tools.definition import tool
+from unified_agents.tools.decorator import tool
 
 PRICES = {"desk lamp": 42, "kettle": 31}
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from unified_agents.tools.definition import tool
+from unified_agents.tools.decorator import tool
 from unified_agents_comparisons.suites.quickstart import shop
 from unified_agents_comparisons.suites.quickstart.arithmetic import Number, evaluate
 from unified_agents_comparisons.suites.quickstart.scratch import scratch_file, scratch_folder

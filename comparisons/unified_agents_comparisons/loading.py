@@ -1,0 +1,110 @@
+"""Finds and reads suites: shipped ones, YAML files, and those that are made from a corpus."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.resources import files
+from pathlib import Path
+
+from unified_agents.config import parse_config, read_yaml
+from unified_agents.errors import ConfigError
+from unified_agents.scripted.model import Script
+from unified_agents_comparisons.suite.model import LoadedSuite, Suite
+
+CORPORA = ("bfcl",)
+"""Suites that are made from a corpus, not read from YAML."""
+
+
+def shipped_suites() -> tuple[str, ...]:
+    """The names of the suites that come with the library."""
+    root = files("unified_agents_comparisons") / "suites"
+    if not root.is_dir():
+        return ()
+    return tuple(sorted(entry.name for entry in root.iterdir() if (entry / "suite.yaml").is_file()))
+
+
+def load_suite(name_or_path: str | Path) -> LoadedSuite:
+    """Read a suite.
+
+    Args:
+        name_or_path: A shipped suite's name, the path of a YAML file (or of a folder with a `suite.yaml`), or a
+            corpus with its options, such as `bfcl?limit=10`.
+
+    Raises:
+        ConfigError: there is no such suite, or something in it does not fit; the message says where.
+    """
+    name = str(name_or_path)
+    if name.partition("?")[0] in CORPORA:
+        from unified_agents_comparisons.bfcl.suite import load_bfcl  # noqa: PLC0415  # it makes suites of this module
+
+        return load_bfcl(name)
+    if name in shipped_suites():
+        path = Path(str(files("unified_agents_comparisons") / "suites" / name / "suite.yaml"))
+        return _load(path, name, None)
+    path = Path(name_or_path)
+    path = path / "suite.yaml" if path.is_dir() else path
+    if not path.is_file():
+        shipped = ", ".join((*shipped_suites(), *CORPORA))
+        raise ConfigError(f"no suite {name!r}: give the path of a suite file, or one of the shipped: {shipped}")
+    path = path.resolve()
+    return _load(path, str(path), path.parent)
+
+
+def _load(path: Path, source: str, folder: Path | None) -> LoadedSuite:
+    suite = parse_config(Suite, read_yaml(path), str(path))
+    for task in suite.tasks:
+        if task.oracle is not None:
+            parse_config(Script, task.oracle, f"{path}: task {task.id}: oracle")
+    return LoadedSuite(suite, source, folder, _digest(path, suite, folder))
+
+
+def _digest(path: Path, suite: Suite, folder: Path | None) -> str:
+    total = hashlib.sha256(path.read_bytes())
+    if suite.tools is not None:
+        for name, source in _sources(suite.tools, folder):
+            total.update(f"\0{name}\0".encode() + source.read_bytes())
+    return total.hexdigest()
+
+
+def _sources(module: str, folder: Path | None) -> Iterator[tuple[str, Path]]:
+    file = _module_file(module, folder)
+    if not (file.parent / "__init__.py").is_file():
+        yield file.name, file
+        return
+    for found in sorted(file.parent.rglob("*")):
+        parts = found.relative_to(file.parent).parts
+        if found.is_file() and not any(part.startswith((".", "__pycache__")) for part in parts):
+            yield "/".join(parts), found
+
+
+def _module_file(module: str, folder: Path | None) -> Path:
+    spec = find_module(module, folder)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"the suite's tools module {module!r} is not found: install it, or put it beside the suite")
+    return Path(spec.origin)
+
+
+def find_module(module: str, folder: Path | None) -> ModuleSpec | None:
+    """Where a module would be imported from by a worker; nothing is imported that stands beside a suite."""
+    path: Sequence[str] | None = ([str(folder)] if folder else []) + [os.getcwd(), *sys.path]
+    spec: ModuleSpec | None = None
+    parts = module.split(".")
+    for end in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:end]), path)
+        path = spec.submodule_search_locations if spec else None
+        if path is None and end < len(parts):
+            spec = None
+            break
+    return spec or _installed(module)
+
+
+def _installed(module: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(module)
+    except ImportError:
+        return None

@@ -1,0 +1,39 @@
+"""Imports slow modules in a thread, so that the event loop goes on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import threading
+from contextlib import suppress
+from types import ModuleType
+
+_imported_off_loop: dict[str, ModuleType] = {}
+"""Unlike in `sys.modules`, no module stands here that another thread is still importing."""
+
+
+async def import_off_loop(name: str) -> ModuleType:
+    """A module of ours that is slow to import, imported in a thread, once, while the event loop goes on."""
+    if name in _imported_off_loop:
+        return _imported_off_loop[name]
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[ModuleType] = loop.create_future()
+
+    def settle(outcome: ModuleType | Exception) -> None:
+        if done.cancelled():
+            return
+        if isinstance(outcome, Exception):
+            done.set_exception(outcome)
+        else:
+            done.set_result(outcome)
+
+    def work() -> None:
+        try:
+            outcome: ModuleType | Exception = _imported_off_loop.setdefault(name, importlib.import_module(name))
+        except Exception as error:
+            outcome = error
+        with suppress(RuntimeError):  # nobody waits any more where the loop is closed
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=work, name=f"import {name}", daemon=True).start()
+    return await done

@@ -1,0 +1,188 @@
+"""What a run that has ended reports: its status, its errors and its result."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from unified_agents.errors import BackendError, ErrorRecord, LimitError, RunError, native_name
+from unified_agents.events import RunEnded
+from unified_agents.messages import Message
+from unified_agents.result import Exchange, RunResult, RunStatus, Timing
+from unified_agents.run.context import Cancelled, Interval, Run
+from unified_agents.tracing import spans
+
+logger = logging.getLogger("unified_agents.run")
+
+
+def finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> RunResult:
+    """Close the run's span and make its result.
+
+    Args:
+        run: A run that has ended.
+        output: The final answer.
+        parse: Makes a value of the final answer; None for free text.
+    """
+    status = _status(run)
+    for name in list(run.native_threads.values()):  # at once: threads that end take themselves out
+        run.abandon("of the framework", name)
+    run.errors.extend(run.abandoned)
+    if isinstance(run.cause, RunError):
+        record = run.cause.record()
+        if record in run.errors:
+            run.errors.remove(record)  # a tool's failure that ended the run is told once, as its end
+        run.errors.append(record)
+    elif run.cause is not None:
+        run.errors.append(ErrorRecord(kind="cancelled", type="CancelledError", message=str(run.cause)))
+    kind = run.errors[-1].kind if run.cause is not None else None
+    run.root.span.attributes.update(_usage(run))
+    run.root.close(kind, str(run.cause or ""))
+    result = _result(run, status, output, parse(output) if parse and output and status == "completed" else None)
+    logger.info("run ended: %s", status, extra={"run_id": run.id})
+    if run.sinks:
+        run.emit(RunEnded(run.id, run.trace.now(), result))
+    return result
+
+
+def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Exception], RunError | None]) -> str | None:
+    """The native loop's final answer; where it gave none, the run's cause says why from now on.
+
+    Args:
+        run: A run that has ended.
+        task: Its native loop.
+        translate: Which of our errors a foreign one is.
+    """
+    if run.cause is not None:
+        if task.done() and not task.cancelled():
+            task.exception()  # discarded: the recorded cause decides
+        return None
+    if not task.done() or task.cancelled():
+        run.cause = BackendError("the framework cancelled its own run")
+        return None
+    error = task.exception()
+    if error is None:
+        run.cause = _dropped_calls(run)
+        return task.result()
+    if not isinstance(error, Exception):
+        raise error
+    run.cause = _translated(run, error, translate)
+    return None
+
+
+def _translated(run: Run, error: Exception, translate: Callable[[Exception], RunError | None]) -> RunError:
+    known = _tool_failure(run, error) or (error if isinstance(error, RunError) else None) or translate(error)
+    seen = run.last_model_error
+    if known is not None and seen is not None and seen.kind == known.kind and known is not seen:
+        seen.native_type = known.native_type  # the wire's words name the key's variable, and never hold the key
+        known = seen
+    if known is None:
+        text = str(error) or "without a message"
+        known = BackendError(f"the framework failed: {type(error).__name__}: {text}", native_type=native_name(error))
+    if known is not error:
+        known.__cause__ = error
+    return known
+
+
+def _tool_failure(run: Run, error: BaseException) -> RunError | None:
+    seen: BaseException | None = error
+    for _ in range(20):
+        if seen is None:
+            return None
+        for raised, failure in run.raised:
+            if raised is seen:
+                return failure
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _dropped_calls(run: Run) -> BackendError | None:
+    if run.handling == "native":
+        return None
+    dropped = [call for step in run.steps for call in step.calls if not call.reached]
+    if not dropped:
+        return None
+    names = ", ".join(sorted({call.name for call in dropped}))
+    return BackendError(f"the framework ended with {len(dropped)} of the model's tool calls not carried out: {names}")
+
+
+def _status(run: Run) -> RunStatus:
+    if run.cause is None:
+        return "completed"
+    if isinstance(run.cause, LimitError):
+        return "limit"
+    return "cancelled" if isinstance(run.cause, Cancelled) else "failed"
+
+
+def _usage(run: Run) -> dict[str, spans.AttributeValue]:
+    counts = {spans.INPUT_TOKENS: run.usage.input_tokens, spans.OUTPUT_TOKENS: run.usage.output_tokens}
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunResult:
+    span = run.root.span
+    return RunResult.model_construct(
+        run_id=run.id,
+        backend=run.backend,
+        handling=run.handling,
+        status=status,
+        limit=run.cause.limit if isinstance(run.cause, LimitError) else None,
+        output=output,
+        messages=_conversation(run, output),
+        usage=run.usage,
+        errors=tuple(run.errors),
+        tool_calls=tuple(call.record() for step in run.steps for call in step.calls),
+        requests=run.requests,
+        retries=run.retries,
+        request_bytes=tuple(run.request_bytes),
+        seconds=_timing(run, (span.end or run.trace.now()) - span.start),
+        time_to_first_token=run.time_to_first_token,
+        trace=span,
+        exchanges=tuple(
+            Exchange(
+                step=draft.step,
+                attempt=draft.attempt,
+                received=_text(draft.received),
+                sent=_text(draft.sent),
+                status=draft.status,
+                answered=_text(draft.answered),
+                returned=_text(draft.returned),
+            )
+            for draft in run.exchanges
+        ),
+        pending=(),
+        cost=run.cost,
+        value=value,
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _conversation(run: Run, output: str | None) -> tuple[Message, ...]:
+    messages = [*run.messages, *map(Message.from_chat, run.turns())]
+    if output and not (run.steps and not run.steps[-1].calls):
+        messages.append(Message(role="assistant", content=output))
+    return tuple(messages)
+
+
+def _timing(run: Run, total: float) -> Timing:
+    busy = _union([*run.model_time, *run.tool_time, *run.waiting_time])
+    return Timing.model_construct(
+        total=total,
+        model=_union(run.model_time),
+        tool=_union(run.tool_time),
+        waiting=_union(run.waiting_time),
+        overhead=max(0.0, total - busy),
+    )
+
+
+def _union(intervals: Iterable[Interval]) -> float:
+    length, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        if end > reached:
+            length += end - max(start, reached)
+            reached = end
+    return length

@@ -1,0 +1,65 @@
+"""The tools that a model is offered, under names and in a form that providers take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import orjson
+
+from unified_agents.errors import ConfigError
+from unified_agents.messages import JsonObject
+from unified_agents.tools.provider_names import provider_names
+
+if TYPE_CHECKING:
+    from unified_agents.tools.definition import Tool
+
+
+INVALID_CALL_TOOL = "invalid_tool_call"
+"""The reserved tool that takes the calls a framework would choke on; it never reaches the model."""
+
+
+class Offer:
+    """The tools of one agent as the model sees them: canonical schemas under names that providers take."""
+
+    def __init__(self, tools: Sequence[Tool], names: Mapping[str, str] | None = None) -> None:
+        if names is None:
+            names = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
+        self.tools = {names[tool.name]: tool for tool in tools}
+        self.wire_names = names
+        self._encoded: orjson.Fragment | None = None
+
+    def cut(self, tools: Sequence[Tool]) -> Offer:
+        """Some of the tools, under the same names."""
+        return Offer(tools, self.wire_names)
+
+    def by_own_name(self, name: str) -> Tool | None:
+        """The tool of this name, whatever name it has on the wire; None where there is none."""
+        return next((tool for tool in self.tools.values() if tool.name == name), None)
+
+    def payload(self) -> orjson.Fragment | None:
+        """The `tools` of a request, encoded once; None when there are none.
+
+        Raises:
+            ConfigError: a tool's description or schema has no JSON form.
+        """
+        if self._encoded is None and self.tools:
+            encoded = b",".join(_encoded(name, tool) for name, tool in self.tools.items())
+            self._encoded = orjson.Fragment(b"[" + encoded + b"]")
+        return self._encoded
+
+
+def function_tool(name: str, tool: Tool) -> JsonObject:
+    """A tool in Chat Completions' form."""
+    return {
+        "type": "function",
+        "function": {"name": name, "description": tool.description, "parameters": tool.parameters},
+    }
+
+
+def _encoded(name: str, tool: Tool) -> bytes:
+    declared = function_tool(name, tool)
+    try:
+        return orjson.dumps(declared)
+    except TypeError as error:
+        raise ConfigError(f"tool {tool.name!a} cannot be sent as JSON: {error}") from error

@@ -1,0 +1,62 @@
+"""A model server over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from unified_agents.concurrency.off_loop_import import import_off_loop
+
+if TYPE_CHECKING:
+    from unified_agents.wire.http_client import HttpClient
+from unified_agents.wire.upstream import Response
+
+
+class HttpUpstream:
+    """A server over HTTP. Sessions are kept per event loop and end with it.
+
+    The HTTP client is imported at the first request, off the event loop: it takes a tenth of a second, once.
+
+    Args:
+        base_url: With its `/v1` or the like; a query string is kept.
+        api_key: Sent as a bearer token; None sends none.
+    """
+
+    def __init__(self, base_url: str, api_key: str | None) -> None:
+        self._base_url = base_url
+        self._api_key = api_key
+        self._client: HttpClient | None = None
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port."""
+        parts = urlsplit(self._base_url)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+    def post(
+        self, path: str, body: bytes, headers: Mapping[str, str], key: str
+    ) -> AbstractAsyncContextManager[Response]:
+        """Send a request; see `Upstream.post`."""
+        if self._client is None:
+            return self._first_post(path, body, headers, key)
+        return self._client.post(path, body, headers, key)
+
+    @asynccontextmanager
+    async def _first_post(
+        self, path: str, body: bytes, headers: Mapping[str, str], key: str
+    ) -> AsyncIterator[Response]:
+        module = await import_off_loop("unified_agents.wire.http_client")
+        if self._client is None:
+            self._client = module.HttpClient(self._base_url, self._api_key)
+        async with self._client.post(path, body, headers, key) as response:
+            yield response
+
+    def forget(self, key: str) -> None:
+        """Nothing is kept for a conversation."""
+
+    async def aclose(self) -> None:
+        """Close the sessions of all loops."""
+        if self._client is not None:
+            await self._client.aclose()

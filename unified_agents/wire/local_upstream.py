@@ -1,0 +1,99 @@
+"""A model in this process, such as the scripted model: no network at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+import orjson
+
+from unified_agents.errors import NetworkError
+from unified_agents.wire.upstream import CHAT_PATH, Response
+
+Ending: TypeAlias = Literal["complete", "disconnect", "truncate", "stall"]
+
+
+@dataclass(slots=True, frozen=True)
+class Reply:
+    """One answer on its way to the client.
+
+    Attributes:
+        status: The HTTP status; 0 when the connection is closed before any byte.
+        content_type: The media type of the body.
+        headers: Further headers.
+        chunks: The body: one piece when it is whole, one for each event when it is streamed.
+        delay: Seconds to wait before the first byte.
+        pause: Seconds to wait before each further chunk.
+        ending: What follows the chunks. `complete`: the regular end. `disconnect`: there is no byte at all.
+            `truncate`: the connection is closed although more was promised. `stall`: headers are sent, and no more.
+    """
+
+    status: int
+    content_type: str
+    headers: dict[str, str] = field(default_factory=dict)
+    chunks: tuple[bytes, ...] = ()
+    delay: float = 0.0
+    pause: float = 0.0
+    ending: Ending = "complete"
+
+
+class ReplyingModel(Protocol):
+    """A model in this process, such as `ScriptedModel`."""
+
+    def reply(self, request: Mapping[str, object], key: str = "") -> Reply:
+        """Answer a Chat Completions request."""
+
+    def forget(self, key: str) -> None:
+        """Drop what was counted for a conversation."""
+
+
+class LocalUpstream:
+    """A model in this process: no network at all."""
+
+    address: tuple[str, int] | None = None
+
+    def __init__(self, model: ReplyingModel) -> None:
+        self.model = model
+
+    @asynccontextmanager
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str], key: str) -> AsyncIterator[Response]:
+        """Send a request; see `Upstream.post`."""
+        if path != CHAT_PATH:
+            raise NetworkError(f"the scripted model serves {CHAT_PATH} only, not {path}")
+        reply = self.model.reply(orjson.loads(body), key)
+        await asyncio.sleep(reply.delay)
+        if reply.ending == "disconnect":
+            raise NetworkError("the scripted model broke the connection")
+        yield _LocalResponse(reply)
+
+    def forget(self, key: str) -> None:
+        """Let the model drop what it counted for a conversation."""
+        self.model.forget(key)
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class _LocalResponse:
+    __slots__ = ("_reply", "headers", "status")
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self.status = reply.status
+        self.headers: Mapping[str, str] = {"Content-Type": reply.content_type} | reply.headers
+
+    async def read(self) -> bytes:
+        return b"".join([chunk async for chunk in self.chunks()])
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for place, chunk in enumerate(self._reply.chunks):
+            if place and self._reply.pause:
+                await asyncio.sleep(self._reply.pause)
+            yield chunk
+        if self._reply.ending == "truncate":
+            raise NetworkError("the scripted model broke the connection in the middle of its answer")
+        if self._reply.ending == "stall":
+            await asyncio.get_running_loop().create_future()

@@ -1,0 +1,58 @@
+"""Calls that refer to the results of other calls of their turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unified_agents.wording.common import shortened
+
+REFERENCES = (
+    "Calls of one turn may use each other's results: where an argument shall be the result of another call of the same"
+    ' turn, write the object {"$call": N} in its place, with N the position of that call in the turn, counted from 0;'
+    ' {"$call": N, "path": "/rows/0/name"} takes one value of a JSON result, named by a JSON Pointer. The object stands'
+    " for the whole value of an argument or of an element within it, never for a part of a text. Such a call waits for"
+    " the other; calls that do not refer to each other run at once."
+)
+"""How calls of one turn refer to each other; for the system text, where `tool_references` is on."""
+
+
+def malformed_reference() -> str:
+    """A problem of an argument: an object with `$call` is no reference."""
+    return 'a reference is {"$call": N} or {"$call": N, "path": "/…"}, with N the position of a call, and no other keys'
+
+
+def malformed_pointer(given: str) -> str:
+    """A problem of an argument: the path of a reference is none."""
+    return f'the path {given} is no JSON Pointer, such as "/rows/0/name"'
+
+
+def no_such_call(given: str, calls: int) -> str:
+    """A problem of an argument: a reference to a call that is not there."""
+    return f"there is no call {given} in this turn: its calls are 0 to {calls - 1}"
+
+
+def no_such_value(place: str, call: int, reason: str) -> str:
+    """A problem of an argument: a reference to a value that the other call's result does not have."""
+    return f"{place}: the result of call {call} {reason}"
+
+
+def nothing_at(pointer: str) -> str:
+    """Why a result has no such value."""
+    return f"has no value at {pointer}"
+
+
+def calls_in_a_circle(tool: str, circle: Sequence[int]) -> str:
+    """Calls of one turn wait for each other."""
+    chain = " → ".join(f"call {place}" for place in circle)
+    return shortened(
+        f"Error: tool {tool!r} was not run: its arguments refer to results in a circle ({chain})."
+        " Break the circle, and make the calls again."
+    )
+
+
+def awaited_call_failed(tool: str, place: int, other: str) -> str:
+    """A call that another one refers to gave no result."""
+    return shortened(
+        f"Error: tool {tool!r} was not run: it needs the result of call {place} ({other!r}), which failed."
+        " Mend that call first."
+    )
