@@ -72,8 +72,8 @@ def run() -> Iterator[Run]:
 
 
 def test_compose_a_request(benchmark: BenchmarkFixture) -> None:
-    composer = Composer(ModelConfig(name="m", base_url="http://127.0.0.1:1/v1"), Offer([add]))
-    body = benchmark(composer.compose, CONVERSATION, first=False, stream=False)
+    composer = Composer(ModelConfig(name="m", base_url="http://127.0.0.1:1/v1"))
+    body = benchmark(composer.compose, CONVERSATION, Offer([add]), first=False, stream=False)
     assert body.startswith(b'{"model":"m"')
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from unified_agents.agent.arguments import check_agent_arguments
-from unified_agents.agent.backend_agent import ComposedAgent
-from unified_agents.agent.protocol import Agent, EventStream
-from unified_agents.catalogue.catalogue import ToolLike, open_catalogue
+from unified_agents.agent.backend_agent import BackendAgent
+from unified_agents.agent.protocol import Agent
+from unified_agents.agent.settings import AgentSettings
+from unified_agents.catalogue.catalogue import ToolLike
 from unified_agents.config import (
     AgentConfig,
     Handling,
@@ -24,16 +25,13 @@ from unified_agents.config import (
 )
 from unified_agents.config.importing import import_named
 from unified_agents.errors import ConfigError
-from unified_agents.wire.http_upstream import HttpUpstream
-from unified_agents.wire.local_upstream import LocalUpstream, ReplyingModel
+from unified_agents.wire.local_upstream import ReplyingModel
 from unified_agents.wire.output_format import OutputType
-from unified_agents.wire.upstream import Upstream
 
 if TYPE_CHECKING:
     from unified_agents.catalogue.selection import Selector
 
-
-__all__ = ["Agent", "ComposedAgent", "EventStream", "ToolLike", "create_agent"]
+T = TypeVar("T")
 
 
 def create_agent(
@@ -82,98 +80,49 @@ def create_agent(
             that is broken, and a bad tool.
         UnsupportedCapabilityError: the backend cannot do what is asked.
     """
-    check_agent_arguments(
-        {
-            "config": config,
-            "backend": backend,
-            "model": model,
-            "instructions": instructions,
-            "tools": tools,
-            "limits": limits,
-            "handling": handling,
-            "name": name,
-            "model_parameters": model_parameters,
-            "output_type": output_type,
-            "selector": selector,
-            "tool_policy": tool_policy,
-            "tool_references": tool_references,
-            "variant": variant,
-        }
-    )
+    check_agent_arguments(locals())  # the arguments, while there is nothing else
     if isinstance(limits, Mapping):
         limits = parse_config(Limits, limits, "limits")
     if isinstance(model, Mapping):
         model = parse_config(ModelConfig, model, "model")
-    base = config if isinstance(config, AgentConfig) else load_config(config) if config is not None else None
-    local = None if model is None or isinstance(model, str | ModelConfig) else model
-    settings = _model_config(model, base)
+    file = config if isinstance(config, AgentConfig) else load_config(config) if config is not None else None
+    chosen = _model(model, file)
     if model_parameters is not None:
-        settings = settings.model_copy(update={"parameters": model_parameters})
-    values = base or AgentConfig.model_construct(model=settings)
-    catalogue = open_catalogue(tools if tools is not None else values.tools)
-    try:
-        return ComposedAgent(
-            backend=backend if backend is not None else values.backend,
-            model=settings,
-            servers=_servers(settings, local, variant or values.variant),
-            instructions=instructions if instructions is not None else values.instructions,
-            catalogue=catalogue,
-            selector=_selector(selector if selector is not None else values.select),
-            limits=limits or values.limits,
-            handling=handling or values.handling,
-            name=name or values.name or "agent",
-            output_type=_output_type(output_type if output_type is not None else values.output_type),
-            tool_policy=tool_policy or values.tool_policy,
-            tool_references=tool_references if tool_references is not None else values.tool_references,
-            variant=variant or values.variant,
+        chosen = chosen.model_copy(update={"parameters": model_parameters})
+    base = file or AgentConfig.model_construct(model=chosen)
+    return BackendAgent(
+        AgentSettings(
+            backend=_first(backend, base.backend),
+            model=chosen,
+            local_model=None if model is None or isinstance(model, str | ModelConfig) else model,
+            instructions=_first(instructions, base.instructions),
+            tools=_first(tools, base.tools),
+            limits=_first(limits, base.limits),
+            handling=_first(handling, base.handling),
+            name=name or base.name or "agent",
+            output_type=_output_type(_first(output_type, base.output_type)),
+            selector=_selector(_first(selector, base.select)),
+            tool_policy=_first(tool_policy, base.tool_policy),
+            tool_references=_first(tool_references, base.tool_references),
+            variant=_first(variant, base.variant),
         )
-    except BaseException:
-        catalogue.close()
-        raise
+    )
 
 
-def _model_config(model: str | ModelConfig | ReplyingModel | None, base: AgentConfig | None) -> ModelConfig:
+def _first(argument: T | None, of_the_file: T) -> T:
+    return argument if argument is not None else of_the_file
+
+
+def _model(model: str | ModelConfig | ReplyingModel | None, file: AgentConfig | None) -> ModelConfig:
     if isinstance(model, ModelConfig):
         return model
     if isinstance(model, str):
         return ModelConfig.parse(model)
     if model is not None:
         return ModelConfig(provider="script", name="script")
-    if base is None:
+    if file is None:
         raise ConfigError('no model: give model="openai:<name>", or model="script:<file>" for a scripted one')
-    return base.model
-
-
-def _servers(
-    model: ModelConfig, local: ReplyingModel | None, variant: Variant
-) -> list[tuple[ModelConfig, Upstream, str | None]]:
-    first = (model, *_upstream(model, local, variant))
-    return [first, *((other, *_upstream(other, None, variant)) for other in model.fallback)]
-
-
-def _upstream(model: ModelConfig, local: ReplyingModel | None, variant: Variant) -> tuple[Upstream, str | None]:
-    if local is not None:
-        return LocalUpstream(local), None
-    if model.provider == "oracle":
-        raise ConfigError(
-            "oracle: answers from a suite task's own script, so it works only within `unified-agents compare`"
-        )
-    if model.provider == "script":
-        from unified_agents.scripted.model import Script, ScriptedModel  # noqa: PLC0415  # only who has a script pays for it
-
-        script = Script.load(model.name)
-        scripted = ScriptedModel(script.in_text() if variant == "react" else script)
-        return _with_faults(model, LocalUpstream(scripted)), None
-    key = model.api_key()
-    return _with_faults(model, HttpUpstream(model.url, key)), key
-
-
-def _with_faults(model: ModelConfig, upstream: Upstream) -> Upstream:
-    if model.faults is None:
-        return upstream
-    from unified_agents.scripted.faults import FaultyUpstream  # noqa: PLC0415  # only who wants faults pays for them
-
-    return FaultyUpstream(upstream, model.faults)
+    return file.model
 
 
 def _selector(selector: Selector | SelectConfig | None) -> Selector | None:

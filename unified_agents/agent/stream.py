@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 from unified_agents.errors import UnifiedAgentsError
 from unified_agents.events import AnyEvent, Event, RunEnded
 from unified_agents.result import RunResult
-from unified_agents.run.context import Cancelled, Run
+from unified_agents.run.context import Run
+from unified_agents.run.lifecycle import Cancelled
 
 if TYPE_CHECKING:
     from unified_agents.agent.protocol import EventStream
@@ -35,7 +36,7 @@ class _Stream(AbstractAsyncContextManager["EventStream"]):
         if self._events is not None and self._events.has_begun:
             self._driving.cancel()
         else:  # a task that is cancelled before its first step would end without a word
-            self._run.end(Cancelled("the caller left the stream"))
+            self._run.lifecycle.end(Cancelled("the caller left the stream"))
         await asyncio.wait([self._driving])
         if not self._driving.cancelled():
             self._driving.exception()  # told by the iteration, or given up with it

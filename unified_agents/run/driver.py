@@ -11,7 +11,8 @@ from typing import Any
 from unified_agents.errors import ErrorRecord, LimitError, ModelError, RunError
 from unified_agents.events import RunStarted
 from unified_agents.result import RunResult
-from unified_agents.run.context import Cancelled, Run, current_call, current_run
+from unified_agents.run.context import Run, current_call, current_run
+from unified_agents.run.lifecycle import Cancelled
 from unified_agents.run.outcome import finish, outcome
 
 logger = logging.getLogger("unified_agents.run")
@@ -56,19 +57,19 @@ async def drive(run: Run, loop: Loop) -> RunResult:
     logger.info("run started", extra={"run_id": run.id})
     task = asyncio.create_task(_native(run, loop.start), name=f"unified-agents run {run.id}")
     clock = asyncio.get_running_loop().call_later(
-        run.limits.timeout, run.end, LimitError("timeout", f"{run.limits.timeout:g} seconds")
+        run.limits.timeout, run.lifecycle.end, LimitError("timeout", f"{run.limits.timeout:g} seconds")
     )
     cancelled: asyncio.CancelledError | None = None
     try:
-        await asyncio.wait(_both(task, run.ended), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(_both(task, run.lifecycle.ended), return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError as error:
         cancelled = error
-        run.end(Cancelled("the caller cancelled the run"))
+        run.lifecycle.end(Cancelled("the caller cancelled the run"))
     finally:
         clock.cancel()
     cancelled = await _settle(run, task) or cancelled
     output = outcome(run, task, loop.translate)
-    if run.drained and run.limits.on_limit == "answer" and cancelled is None:
+    if run.lifecycle.draining and run.limits.on_limit == "answer" and cancelled is None:
         try:
             output = await _last_answer(run, loop)
         except asyncio.CancelledError as error:
@@ -76,9 +77,9 @@ async def drive(run: Run, loop: Loop) -> RunResult:
     result = finish(run, output, loop.parse)
     if cancelled is not None:
         raise cancelled
-    if isinstance(run.cause, RunError) and result.status == "failed":
-        run.cause.result = result
-        raise run.cause
+    if isinstance(run.lifecycle.cause, RunError) and result.status == "failed":
+        run.lifecycle.cause.result = result
+        raise run.lifecycle.cause
     return result
 
 
@@ -94,9 +95,9 @@ async def _native(run: Run, native: Callable[[], Coroutine[Any, Any, str | None]
 
 async def _settle(run: Run, task: asyncio.Task[str | None]) -> asyncio.CancelledError | None:
     """End what is left. A cancel meanwhile is kept for later: an end that is cut short would leave tasks behind."""
-    own_end = not run.shut
-    if own_end and not run.children:
-        run.end(None)
+    own_end = not run.lifecycle.shut
+    if own_end and not run.lifecycle.tasks:
+        run.lifecycle.end(None)
         return None
     cleaning = asyncio.create_task(_clean(run, task))
     cancelled: asyncio.CancelledError | None = None
@@ -110,10 +111,10 @@ async def _settle(run: Run, task: asyncio.Task[str | None]) -> asyncio.Cancelled
 
 
 async def _clean(run: Run, task: asyncio.Task[str | None]) -> None:
-    run.end(None)
-    await _stop(run, run.children)
+    run.lifecycle.end(None)
+    await _stop(run, run.lifecycle.tasks)
     await _stop(run, [task])
-    await _stop(run, run.children)  # what the native loop may have started while it was ending
+    await _stop(run, run.lifecycle.tasks)  # what the native loop may have started while it was ending
 
 
 async def _stop(run: Run, tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from unified_agents.errors import BackendError, ErrorRecord, LimitError, RunError, native_name
 from unified_agents.events import RunEnded
 from unified_agents.messages import Message
-from unified_agents.result import Exchange, RunResult, RunStatus, Timing
-from unified_agents.run.context import Cancelled, Interval, Run
+from unified_agents.result import RunResult, RunStatus
+from unified_agents.run.context import Run
+from unified_agents.run.lifecycle import Cancelled
 from unified_agents.tracing import spans
 
 logger = logging.getLogger("unified_agents.run")
@@ -29,16 +30,16 @@ def finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> 
     for name in list(run.native_threads.values()):  # at once: threads that end take themselves out
         run.abandon("of the framework", name)
     run.errors.extend(run.abandoned)
-    if isinstance(run.cause, RunError):
-        record = run.cause.record()
+    if isinstance(run.lifecycle.cause, RunError):
+        record = run.lifecycle.cause.record()
         if record in run.errors:
             run.errors.remove(record)  # a tool's failure that ended the run is told once, as its end
         run.errors.append(record)
-    elif run.cause is not None:
-        run.errors.append(ErrorRecord(kind="cancelled", type="CancelledError", message=str(run.cause)))
-    kind = run.errors[-1].kind if run.cause is not None else None
+    elif run.lifecycle.cause is not None:
+        run.errors.append(ErrorRecord(kind="cancelled", type="CancelledError", message=str(run.lifecycle.cause)))
+    kind = run.errors[-1].kind if run.lifecycle.cause is not None else None
     run.root.span.attributes.update(_usage(run))
-    run.root.close(kind, str(run.cause or ""))
+    run.root.close(kind, str(run.lifecycle.cause or ""))
     result = _result(run, status, output, parse(output) if parse and output and status == "completed" else None)
     logger.info("run ended: %s", status, extra={"run_id": run.id})
     if run.sinks:
@@ -54,20 +55,20 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
         task: Its native loop.
         translate: Which of our errors a foreign one is.
     """
-    if run.cause is not None:
+    if run.lifecycle.cause is not None:
         if task.done() and not task.cancelled():
             task.exception()  # discarded: the recorded cause decides
         return None
     if not task.done() or task.cancelled():
-        run.cause = BackendError("the framework cancelled its own run")
+        run.lifecycle.cause = BackendError("the framework cancelled its own run")
         return None
     error = task.exception()
     if error is None:
-        run.cause = _dropped_calls(run)
+        run.lifecycle.cause = _dropped_calls(run)
         return task.result()
     if not isinstance(error, Exception):
         raise error
-    run.cause = _translated(run, error, translate)
+    run.lifecycle.cause = _translated(run, error, translate)
     return None
 
 
@@ -108,57 +109,42 @@ def _dropped_calls(run: Run) -> BackendError | None:
 
 
 def _status(run: Run) -> RunStatus:
-    if run.cause is None:
+    if run.lifecycle.cause is None:
         return "completed"
-    if isinstance(run.cause, LimitError):
+    if isinstance(run.lifecycle.cause, LimitError):
         return "limit"
-    return "cancelled" if isinstance(run.cause, Cancelled) else "failed"
+    return "cancelled" if isinstance(run.lifecycle.cause, Cancelled) else "failed"
 
 
 def _usage(run: Run) -> dict[str, spans.AttributeValue]:
-    counts = {spans.INPUT_TOKENS: run.usage.input_tokens, spans.OUTPUT_TOKENS: run.usage.output_tokens}
+    counts = {spans.INPUT_TOKENS: run.budget.usage.input_tokens, spans.OUTPUT_TOKENS: run.budget.usage.output_tokens}
     return {name: count for name, count in counts.items() if count is not None}
 
 
 def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunResult:
-    span = run.root.span
+    span, cause, budget, measured = run.root.span, run.lifecycle.cause, run.budget, run.measurements
     return RunResult.model_construct(
         run_id=run.id,
         backend=run.backend,
         handling=run.handling,
         status=status,
-        limit=run.cause.limit if isinstance(run.cause, LimitError) else None,
+        limit=cause.limit if isinstance(cause, LimitError) else None,
         output=output,
         messages=_conversation(run, output),
-        usage=run.usage,
+        usage=budget.usage,
         errors=tuple(run.errors),
         tool_calls=tuple(call.record() for step in run.steps for call in step.calls),
-        requests=run.requests,
-        retries=run.retries,
-        request_bytes=tuple(run.request_bytes),
-        seconds=_timing(run, (span.end or run.trace.now()) - span.start),
-        time_to_first_token=run.time_to_first_token,
+        requests=budget.requests,
+        retries=measured.retries,
+        request_bytes=tuple(measured.request_bytes),
+        seconds=measured.timing((span.end or run.trace.now()) - span.start),
+        time_to_first_token=measured.time_to_first_token,
         trace=span,
-        exchanges=tuple(
-            Exchange(
-                step=draft.step,
-                attempt=draft.attempt,
-                received=_text(draft.received),
-                sent=_text(draft.sent),
-                status=draft.status,
-                answered=_text(draft.answered),
-                returned=_text(draft.returned),
-            )
-            for draft in run.exchanges
-        ),
+        exchanges=tuple(record.exchange() for record in measured.exchanges or ()),
         pending=(),
-        cost=run.cost,
+        cost=budget.cost,
         value=value,
     )
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
 
 
 def _conversation(run: Run, output: str | None) -> tuple[Message, ...]:
@@ -166,23 +152,3 @@ def _conversation(run: Run, output: str | None) -> tuple[Message, ...]:
     if output and not (run.steps and not run.steps[-1].calls):
         messages.append(Message(role="assistant", content=output))
     return tuple(messages)
-
-
-def _timing(run: Run, total: float) -> Timing:
-    busy = _union([*run.model_time, *run.tool_time, *run.waiting_time])
-    return Timing.model_construct(
-        total=total,
-        model=_union(run.model_time),
-        tool=_union(run.tool_time),
-        waiting=_union(run.waiting_time),
-        overhead=max(0.0, total - busy),
-    )
-
-
-def _union(intervals: Iterable[Interval]) -> float:
-    length, reached = 0.0, float("-inf")
-    for start, end in sorted(intervals):
-        if end > reached:
-            length += end - max(start, reached)
-            reached = end
-    return length

@@ -160,7 +160,7 @@ class _OfRun(Attempt):
         return _watched(work, self._running)
 
     def is_over(self) -> bool:
-        return self._running.run.shut
+        return self._running.run.lifecycle.shut
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:

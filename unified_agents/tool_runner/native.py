@@ -52,7 +52,7 @@ def _watched_async(tool: Tool, hidden: tuple[str, ...]) -> Callable[..., Any]:
                 return visit.returned(await tool.handler(*args, **visit.arguments))
 
         await run.admit(_no_limit)
-        return await run.spawn(work())
+        return await run.lifecycle.spawn(work())
 
     return call
 
@@ -95,7 +95,7 @@ class _Visit:
         self._span = run.trace.open(f"execute_tool {call.name}", attributes, run.root)
         self._token = current_call.set(RunningCall(run, call, self._span))
         self._start = run.trace.now()
-        run.count(tool_calls=1)
+        run.budget.count(tool_calls=1)
         run.native_threads[call.id] = threading.current_thread().name
         self._tell(ToolCallStarted(run.id, self._start, call.step, call.index, call.id, call.name, call.arguments))
         return self
@@ -113,7 +113,7 @@ class _Visit:
         current_call.reset(self._token)
         now = run.trace.now()
         call.seconds = now - self._start
-        run.tool_time.append((self._start, now))
+        run.measurements.tool_time.append((self._start, now))
         run.native_threads.pop(call.id, None)
         if error is None:
             self._close(None)

@@ -58,7 +58,7 @@ async def run_call(call_id: str) -> ToolOutcome:
     run = _run()
     call = run.calls.get(call_id)
     if call is None:
-        run.fail(
+        run.lifecycle.fail(
             BackendError(f"the framework carried out a tool call {call_id!r} that no answer of the model asked for")
         )
         raise asyncio.CancelledError(f"run {run.id} has ended")
@@ -90,7 +90,7 @@ def start_calls(run: Run, step: Step, given_ids: Sequence[str]) -> None:
     """
     calls_between.link(step, given_ids)
     for call in step.calls:
-        if not run.admits(run.room_for_tool_call):
+        if not run.admits(run.budget.tool_call_limit):
             return
         _start(run, call)
 
@@ -99,7 +99,7 @@ async def _claim(run: Run, call: Call) -> ToolOutcome:
     call.reached = True
     if call.task is not None:
         return await _started(run, call.task)
-    await run.admit(run.room_for_tool_call)
+    await run.admit(run.budget.tool_call_limit)
     return await _start(run, call)
 
 
@@ -107,14 +107,16 @@ async def _started(run: Run, task: asyncio.Task[ToolOutcome]) -> ToolOutcome:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        if task.cancelled() and run.drained and not run.shut:
-            await asyncio.wait([run.ended])  # it waited for a call that never started; others may still finish
+        if task.cancelled() and run.lifecycle.draining and not run.lifecycle.shut:
+            await asyncio.wait(
+                [run.lifecycle.ended]
+            )  # it waited for a call that never started; others may still finish
         raise
 
 
 def _start(run: Run, call: Call) -> asyncio.Task[ToolOutcome]:
-    run.count(tool_calls=1)
-    call.task = run.spawn(_carry_out(run, call))
+    run.budget.count(tool_calls=1)
+    call.task = run.lifecycle.spawn(_carry_out(run, call))
     return call.task
 
 
@@ -182,7 +184,7 @@ async def _value(running: RunningCall, tool: Tool, text: str) -> Any:
             return await _in_turn(running, tool, tool.arguments_for(arguments, context), text)
         except ToolCallError as error:
             policy = run.tool_policy or _DEFAULT_POLICY
-            again = tool.options.idempotent and not run.drained and not _is_in_its_own_way(running)
+            again = tool.options.idempotent and not run.lifecycle.draining and not _is_in_its_own_way(running)
             wait = wait_before_next(policy, error, tried) if again else None
             if wait is None:
                 raise (error if tried == 1 else given_up(tool, error, tried)) from error.__cause__
@@ -224,18 +226,18 @@ def _waiting(run: Run, call: Call) -> Iterator[None]:
         yield
     finally:
         pause = (start, run.trace.now())
-        run.waiting_time.append(pause)
+        run.measurements.waiting_time.append(pause)
         call.pauses = [*(call.pauses or ()), pause]
 
 
 def _note_time(run: Run, call: Call, start: float) -> None:
     """Note how long the tool ran; what it waited between is no tool time."""
     for pause, going_on in call.pauses or ():
-        run.tool_time.append((start, pause))
+        run.measurements.tool_time.append((start, pause))
         call.seconds += pause - start
         start = going_on
     end = run.trace.now()
-    run.tool_time.append((start, end))
+    run.measurements.tool_time.append((start, end))
     call.seconds += end - start
 
 
@@ -252,7 +254,7 @@ def call_context(run: Run, call: Call, tool: Tool) -> ToolContext:
     """What a tool's function may know of its call; progress that it reports becomes an event."""
 
     def tell(progress: float, total: float | None, message: str) -> None:
-        if run.sinks and call.outcome is None and not run.shut:
+        if run.sinks and call.outcome is None and not run.lifecycle.shut:
             now = run.trace.now()
             run.emit_threadsafe(
                 ToolCallProgress(run.id, now, call.step, call.index, call.id, call.name, progress, total, message)

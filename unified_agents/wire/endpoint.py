@@ -15,8 +15,7 @@ from unified_agents.errors import (
 )
 from unified_agents.messages import Usage
 from unified_agents.redaction.secret import Secret
-from unified_agents.run.context import ExchangeDraft
-from unified_agents.tools.offer import Offer
+from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
 from unified_agents.wire.circuit_breaker import Breaker
 from unified_agents.wire.http_errors import error_for_status
@@ -55,14 +54,13 @@ class Target:
     Args:
         model: The model.
         upstream: Its server.
-        offer: The agent's tools.
         secret: The API key, which is kept out of every message and record; None when there is none.
     """
 
-    def __init__(self, model: ModelConfig, upstream: Upstream, offer: Offer, secret: str | None) -> None:
+    def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None) -> None:
         self.model = model
         self.upstream = upstream
-        self.composer = Composer(model, offer)
+        self.composer = Composer(model)
         self.refuses_response_format = False
         self._secret = Secret(secret)
         self._breaker = Breaker(model.policy)
@@ -105,7 +103,7 @@ class Target:
         self._breaker.note(error)
 
     async def post(
-        self, body: bytes, key: str, timeout: float, on_piece: OnPiece | None, draft: ExchangeDraft | None
+        self, body: bytes, key: str, timeout: float, on_piece: OnPiece | None, draft: ExchangeRecord | None
     ) -> Answer:
         """One attempt.
 
@@ -155,7 +153,7 @@ class Target:
         error.args = (self._secret.out_of(str(error)),)
         return error
 
-    async def _asked(self, body: bytes, key: str, draft: ExchangeDraft | None, pieces: _Pieces | None) -> Answer:
+    async def _asked(self, body: bytes, key: str, draft: ExchangeRecord | None, pieces: _Pieces | None) -> Answer:
         async with self.upstream.post(CHAT_PATH, body, {}, key) as response:
             if draft is not None:
                 draft.status = response.status
@@ -163,7 +161,7 @@ class Target:
                 return await self._whole(response, draft)
             return await self._streamed(response, draft, pieces)
 
-    async def _followed(self, body: bytes, key: str, draft: ExchangeDraft | None, pieces: _Pieces) -> Answer:
+    async def _followed(self, body: bytes, key: str, draft: ExchangeRecord | None, pieces: _Pieces) -> Answer:
         """A streamed answer; the time until it begins runs from the request on."""
         try:
             async with pieces.clock:
@@ -174,7 +172,7 @@ class Target:
             where = "in its answer" if pieces.has_begun else "before its answer began"
             raise ModelTimeoutError(f"the model went silent for {pieces.patience:g} seconds {where}") from error
 
-    async def _whole(self, response: Response, draft: ExchangeDraft | None) -> Answer:
+    async def _whole(self, response: Response, draft: ExchangeRecord | None) -> Answer:
         raw = await response.read()
         if draft is not None:
             draft.answered = draft.returned = self.kept(raw)
@@ -182,7 +180,7 @@ class Target:
             raise self.failure(response.status, response.headers, raw)
         return parse_answer(self._secret.out_of_answer(raw))
 
-    async def _streamed(self, response: Response, draft: ExchangeDraft | None, pieces: _Pieces) -> Answer:
+    async def _streamed(self, response: Response, draft: ExchangeRecord | None, pieces: _Pieces) -> Answer:
         reader = StreamReader(self._secret.veil())
         try:
             async for chunk in response.chunks():

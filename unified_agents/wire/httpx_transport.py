@@ -12,7 +12,7 @@ import orjson
 
 from unified_agents.errors import ModelError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject
-from unified_agents.run.calls import Step
+from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run, current_call, current_run
 from unified_agents.tools.offer import INVALID_CALL_TOOL
 from unified_agents.wire.conversation import in_call_order
@@ -70,9 +70,9 @@ class WireTransport(httpx.AsyncBaseTransport):
             messages if protocol is None else protocol.own_turns(messages, run.steps),
             received=body,
             extra=composer.extra_of(received),
-            added_tools=composer.added_tools(received),
+            added_tools=composer.added_tools(received, run.offer),
         )
-        text = None if protocol is None else protocol.canonical(answer, step, hidden=run.offer is not None)
+        text = None if protocol is None else protocol.canonical(answer, step, hidden=run.hides_tools)
         if received.get("stream"):
             usage = bool((received.get("stream_options") or {}).get("include_usage"))
             content = b"".join(stream_of(_for_framework(answer, step, run, text), usage))
@@ -80,8 +80,8 @@ class WireTransport(httpx.AsyncBaseTransport):
         else:
             content = _whole(answer, step, run, text)
             kind = "application/json"
-        if run.record_exchanges:
-            run.exchanges[-1].returned = self._wire.target.kept(content)
+        if run.measurements.exchanges:
+            run.measurements.exchanges[-1].returned = self._wire.target.kept(content)
         return httpx.Response(200, headers={"Content-Type": kind}, content=content)
 
 
@@ -97,23 +97,21 @@ def _whole(answer: Answer, step: Step, run: Run, text: str | None) -> bytes:
     return orjson.dumps(_for_framework(answer, step, run, text))
 
 
+def _call_for_framework(call: Call, *, by_id: bool) -> JsonObject:
+    if by_id or call.problem is not None:
+        function = {"name": INVALID_CALL_TOOL, "arguments": "{}"}
+    else:
+        function = {"name": call.wire_name, "arguments": call.arguments if call.arguments.strip() else "{}"}
+    return {"id": call.id, "type": "function", "function": function}
+
+
 def _for_framework(answer: Answer, step: Step, run: Run, text: str | None) -> JsonObject:
     # Calls that a framework would choke on become calls of the reserved tool, which the runner answers. Where the
     # offer is chosen for each run, the framework knows no other tool: the runner carries calls out by their ids.
     choice = answer.body["choices"][0]
     message = dict(choice["message"]) | ({} if text is None else {"content": text})
     if step.calls:
-        message["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {
-                    "name": INVALID_CALL_TOOL if call.problem or run.offer else call.wire_name,
-                    "arguments": "{}" if call.problem or run.offer or not call.arguments.strip() else call.arguments,
-                },
-            }
-            for call in step.calls
-        ]
+        message["tool_calls"] = [_call_for_framework(call, by_id=run.hides_tools) for call in step.calls]
     finish = "tool_calls" if step.calls else choice.get("finish_reason")
     return answer.body | {"choices": [choice | {"message": message, "finish_reason": finish}]}
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from unified_agents.errors import BadResponseError, ModelError
 from unified_agents.events import ModelCallCompleted, ModelCallFailed, TextDelta
-from unified_agents.run.context import ExchangeDraft, Run, current_call
+from unified_agents.run.context import Run, current_call
+from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing.live import OpenSpan
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
 from unified_agents.wire.react.protocol import FinalText, TextProtocol
@@ -70,7 +71,7 @@ class _Watched:
     attempt: int
     body: bytes
     span: OpenSpan
-    draft: ExchangeDraft | None
+    draft: ExchangeRecord | None
     start: float = 0.0
     first: float | None = None
     seen: bool = False
@@ -96,11 +97,11 @@ async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Ma
     request = _Request(path, body, headers, run.id if run else "")
     if run is None or path != CHAT_PATH:
         work = _pump(wire, relayed, request, None)
-        relayed._task = run.spawn(work) if run else asyncio.create_task(work)
+        relayed._task = run.lifecycle.spawn(work) if run else asyncio.create_task(work)
     else:
         _admit(run)
         watched = _watch(wire, run, body)
-        relayed._task = run.spawn(_pump(wire, relayed, request, watched))
+        relayed._task = run.lifecycle.spawn(_pump(wire, relayed, request, watched))
     try:
         await relayed.head
     except asyncio.CancelledError:
@@ -114,10 +115,10 @@ async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Ma
 
 
 def _admit(run: Run) -> None:
-    if run.shut:
+    if run.lifecycle.shut:
         raise asyncio.CancelledError(f"run {run.id} has ended")
-    if run.handling == "unified" and (limit := run.room_for_request()) is not None:
-        run.drain(limit)
+    if run.handling == "unified" and (limit := run.budget.request_limit()) is not None:
+        run.lifecycle.drain(limit)
         raise asyncio.CancelledError(str(limit))
 
 
@@ -127,10 +128,10 @@ def _watch(wire: Wire, run: Run, body: bytes) -> _Watched:
         step, attempt, parent = None, 1, running.span
     else:
         again = run.failed_request == body
-        step, attempt, parent = run.steps_started - again, 1 + run.failed_attempts if again else 1, run.root
-        run.steps_started = step + 1
-        run.retries += again
-    draft = run.draft(step, attempt, body, body)
+        step, attempt, parent = run.budget.steps_started - again, 1 + run.failed_attempts if again else 1, run.root
+        run.budget.steps_started = step + 1
+        run.measurements.retries += again
+    draft = run.measurements.record_exchange(step, attempt, body, body)
     final = FinalText() if wire.protocol is not None else None
     return _Watched(run, step, attempt, body, wire.open_span(run, parent), draft, final=final)
 
@@ -177,7 +178,7 @@ def _see(watched: _Watched | None, reader: StreamReader, chunk: bytes) -> None:
         return
     if reader.first_delta and watched.first is None:
         watched.first = run.trace.now() - watched.start
-        run.first_token(watched.first)
+        run.measurements.first_token(watched.first)
     if run.sinks:
         for text in filter(None, texts if watched.final is None else map(watched.final.feed, texts)):
             run.emit(TextDelta(run.id, run.trace.now(), watched.step, watched.attempt, text))
@@ -198,7 +199,7 @@ def _lost(wire: Wire, relayed: Relayed, watched: _Watched | None, reader: Stream
 
 def _failed(wire: Wire, watched: _Watched, raw: bytes, error: ModelError | None) -> None:
     run = watched.run
-    run.model_time.append((watched.start, run.trace.now()))
+    run.measurements.model_time.append((watched.start, run.trace.now()))
     if watched.draft is not None:
         watched.draft.answered = watched.draft.returned = wire.target.kept(raw)
     if watched.step is None:
@@ -228,8 +229,8 @@ def _seen(wire: Wire, watched: _Watched, reader: StreamReader, response: Respons
     run = watched.run
     now = run.trace.now()
     answer.time_to_first_token = watched.first
-    run.model_time.append((watched.start, now))
-    run.count(usage=answer.usage, cost=wire.target.cost(answer.usage))
+    run.measurements.model_time.append((watched.start, now))
+    run.budget.count(usage=answer.usage, cost=wire.target.cost(answer.usage))
     if watched.draft is not None:
         watched.draft.answered = watched.draft.returned = wire.target.kept(raw)
     describe(watched.span, answer)

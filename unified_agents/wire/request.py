@@ -32,9 +32,8 @@ _OURS = frozenset(
 class Composer:
     """Writes the request that goes upstream."""
 
-    def __init__(self, model: ModelConfig, offer: Offer) -> None:
+    def __init__(self, model: ModelConfig) -> None:
         parameters = model.parameters
-        self._offer = offer
         self._model = model.name
         self._fixed: JsonObject = {
             key: value
@@ -45,32 +44,31 @@ class Composer:
             )
             if value is not None
         }
-        self._tool_choice = _choice(parameters.tool_choice, offer)
+        self._tool_choice = parameters.tool_choice
         self._parallel = parameters.parallel_tool_calls
 
     def compose(
         self,
         messages: Sequence[Mapping[str, Any]],
+        offer: Offer,
         *,
         first: bool,
         stream: bool,
         extra: JsonObject | None = None,
         added_tools: Sequence[JsonObject] = (),
         without_tools: bool = False,
-        offer: Offer | None = None,
     ) -> bytes:
         """The body of a request.
 
         Args:
             messages: The conversation in Chat Completions terms, in its right order.
+            offer: The tools that the model is offered.
             first: Whether this is the run's first request, to which a forced `tool_choice` belongs.
             stream: Whether the model shall stream.
             extra: Fields that are the framework's own, such as `response_format`.
             added_tools: Tools that the framework added itself.
             without_tools: Whether the model is offered none.
-            offer: What it is offered, where that is not all of the agent's tools.
         """
-        offer = offer or self._offer
         body: JsonObject = {"model": self._model, "messages": messages}
         body |= self._fixed
         if extra:
@@ -81,7 +79,7 @@ class Composer:
         if tools is not None and not without_tools:
             body["tools"] = tools
             if self._tool_choice is not None and (first or self._tool_choice in ("auto", "none")):
-                body["tool_choice"] = self._tool_choice
+                body["tool_choice"] = _choice(self._tool_choice, offer)
             if self._parallel is not None:
                 body["parallel_tool_calls"] = self._parallel
         if stream:
@@ -93,18 +91,17 @@ class Composer:
         """The fields of a framework's request that are its own."""
         return {key: value for key, value in received.items() if key not in _OURS and value is not None}
 
-    def added_tools(self, received: Mapping[str, Any]) -> list[JsonObject]:
+    def added_tools(self, received: Mapping[str, Any], offer: Offer) -> list[JsonObject]:
         """The tools that the framework added itself."""
-        ours = self._offer.tools
         return [
             tool
             for tool in received.get("tools") or ()
-            if (name := (tool.get("function") or {}).get("name")) not in ours and name != INVALID_CALL_TOOL
+            if (name := (tool.get("function") or {}).get("name")) not in offer.tools and name != INVALID_CALL_TOOL
         ]
 
 
-def _choice(choice: str | None, offer: Offer) -> Any:
-    if choice is None or choice in ("auto", "none", "required"):
+def _choice(choice: str, offer: Offer) -> Any:
+    if choice in ("auto", "none", "required"):
         return choice
     return {"type": "function", "function": {"name": offer.wire_names.get(choice, choice)}}
 

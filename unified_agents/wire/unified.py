@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from unified_agents import wording
 from unified_agents.errors import (
-    BackendError,
     BadRequestError,
     BadResponseError,
     InvalidInputError,
@@ -18,7 +17,6 @@ from unified_agents.errors import (
     ModelTimeoutError,
     ToolCallError,
     ToolNotFoundError,
-    native_name,
 )
 from unified_agents.events import AttemptDiscarded, ModelCallCompleted, ModelCallFailed, TextDelta
 from unified_agents.messages import JsonObject
@@ -37,7 +35,6 @@ from unified_agents.wire.react.protocol import FinalText, TextProtocol
 from unified_agents.wire.retry import again, retries
 
 if TYPE_CHECKING:
-    from unified_agents.catalogue.selection import Choice
     from unified_agents.tools.definition import Tool
 
 logger = logging.getLogger("unified_agents.wire")
@@ -71,9 +68,7 @@ class Wire:
 
     Args:
         targets: The model, and those that stand in for it, in their order.
-        offer: The agent's tools.
         output: The form that the final answer must have; None for free text.
-        choice: Chooses what each run is offered; None offers all tools.
         references: Whether calls of one answer may refer to each other.
         protocol: The text protocol of variant `react`; None where the model calls tools.
     """
@@ -81,21 +76,17 @@ class Wire:
     def __init__(
         self,
         targets: Sequence[Target],
-        offer: Offer,
         output: OutputFormat | None = None,
-        choice: Choice | None = None,
         *,
         references: bool = False,
         protocol: TextProtocol | None = None,
     ) -> None:
         self.target = targets[0]
         self.model = self.target.model
-        self.offer = offer
         self.output = output
         self.protocol = protocol
         self._targets = tuple(targets)
-        self._choice = choice
-        self._references = references and bool(offer.tools)
+        self._references = references
 
     async def ask(
         self,
@@ -118,13 +109,11 @@ class Wire:
         Raises:
             asyncio.CancelledError: the run is shut, or ends with this call's error.
         """
-        await run.admit(run.room_for_model_call)
-        if self._choice is not None and run.offer is None:
-            run.offer = await run.spawn(self._offer_for(run, self._choice))
+        await run.admit(run.budget.step_limit)
         call = self._new_call(run, messages)
         call.received, call.extra, call.added_tools = received, extra, added_tools
         try:
-            answer = await run.spawn(self._or_fail(call))
+            answer = await run.lifecycle.spawn(self._or_fail(call))
         finally:
             call.span.close("cancelled")  # for one that was cancelled before it began; else it is closed already
         step = self.register(run, answer)
@@ -161,8 +150,8 @@ class Wire:
         return step
 
     def _new_call(self, run: Run, messages: Sequence[Mapping[str, Any]]) -> _ModelCall:
-        index = run.steps_started
-        run.steps_started += 1
+        index = run.budget.steps_started
+        run.budget.steps_started += 1
         stream = run.streaming or bool(self.model.parameters.stream)
         return _ModelCall(run, index, b"", messages, stream, self.open_span(run, run.root), self.target)
 
@@ -171,7 +160,7 @@ class Wire:
         while not call_id or call_id in run.calls or call_id in run.given_ids:
             call_id = f"call_{step}_{index}" + (f"_{tried}" if tried else "")
             tried += 1
-        offer = run.offer or self.offer
+        offer = run.offer
         tool, wire_name = offer.tools.get(raw.name), raw.name
         if tool is None and run.handling == "unified" and (tool := offer.by_own_name(raw.name)) is not None:
             wire_name = offer.wire_names[tool.name]
@@ -179,20 +168,11 @@ class Wire:
         problem = _problem(raw, tool, name, offer) if run.handling == "unified" else None
         return Call(step, index, call_id, name, wire_name, raw.arguments, tool, problem)
 
-    async def _offer_for(self, run: Run, choice: Choice) -> Offer:
-        try:
-            return self.offer.cut(await choice.tools_for(run.messages))
-        except Exception as error:
-            run.fail(
-                BackendError(f"the selector failed: {type(error).__name__}: {error}", native_type=native_name(error))
-            )
-            raise asyncio.CancelledError(f"run {run.id} has ended") from error
-
     async def _or_fail(self, call: _ModelCall) -> Answer:
         try:
             return await self._answer(call)
         except ModelError as error:
-            call.run.fail(error)
+            call.run.lifecycle.fail(error)
             raise asyncio.CancelledError(f"run {call.run.id} has ended") from error
 
     async def _answer(self, call: _ModelCall) -> Answer:
@@ -295,7 +275,7 @@ class Wire:
         if place := call.target.model.tool_result_parts:
             messages = with_parts(call.run, messages, place, in_text=self.protocol is not None)
         if self.protocol is not None:
-            offer = None if call.without_tools else call.run.offer or self.offer
+            offer = None if call.without_tools else call.run.offer
             messages = self.protocol.messages(messages, offer, notes=[self.output.as_text] if self.output else [])
         elif self.output is not None:
             if call.target.refuses_response_format:
@@ -304,12 +284,12 @@ class Wire:
                 extra = (extra or {}) | {"response_format": self.output.response_format}
         return call.target.composer.compose(
             messages,
+            call.run.offer,
             first=call.step == 0,
             stream=call.stream,
             extra=extra,
             added_tools=call.added_tools,
             without_tools=call.without_tools or self.protocol is not None,
-            offer=call.run.offer,
         )
 
     def _notice(self, call: _ModelCall, error: ModelError, wait: float, what: str) -> None:
@@ -320,34 +300,34 @@ class Wire:
             call.patience = call.target.model.policy.longer_timeout
         if run.sinks:
             run.emit(AttemptDiscarded(run.id, run.trace.now(), call.step, call.attempt, error.record(), wait))
-        run.waits_since = run.trace.now()
+        run.measurements.waits_since = run.trace.now()
 
     async def _attempt(self, call: _ModelCall) -> Answer:
         run, target = call.run, call.target
         call.attempt += 1
         start = run.trace.now()
         place = await target.begin()
-        if place.waited or run.waits_since is not None:
-            run.waited(start)
+        if place.waited or run.measurements.waits_since is not None:
+            run.measurements.waited(start, run.trace.now())
             start = run.trace.now()
         failure: BaseException | None = None
         call.final = FinalText() if self.protocol is not None else None
         try:
             # Asked again: others that count against the same limits may have come first.
-            if not call.without_tools and (limit := run.room_for_request()) is not None:
-                run.drain(limit)
+            if not call.without_tools and (limit := run.budget.request_limit()) is not None:
+                run.lifecycle.drain(limit)
                 raise asyncio.CancelledError(str(limit))
-            run.retries += call.attempt > 1
+            run.measurements.retries += call.attempt > 1
             start = run.begin_request(call.step, call.attempt, call.sent)
-            draft = run.draft(call.step, call.attempt, call.received or call.sent, call.sent)
+            draft = run.measurements.record_exchange(call.step, call.attempt, call.received or call.sent, call.sent)
             answer = await target.post(call.sent, run.id, call.patience, _listener(call, start), draft)
         except BaseException as error:
             failure = error
             raise
         finally:
             target.ended(place, failure)
-            run.model_time.append((start, run.trace.now()))
-        run.count(usage=answer.usage, cost=target.cost(answer.usage))
+            run.measurements.model_time.append((start, run.trace.now()))
+        run.budget.count(usage=answer.usage, cost=target.cost(answer.usage))
         if not answer.text and not answer.calls:
             raise BadResponseError("the model's answer is empty: it has no text and no tool call")
         if self.protocol is not None:
@@ -376,7 +356,7 @@ def _listener(call: _ModelCall, start: float) -> OnPiece | None:
         nonlocal first
         if first is None and begun:
             first = run.trace.now() - start
-            run.first_token(first)
+            run.measurements.first_token(first)
         if run.sinks:
             for text in filter(None, texts if call.final is None else map(call.final.feed, texts)):
                 run.emit(TextDelta(run.id, run.trace.now(), call.step, call.attempt, text))

@@ -20,12 +20,14 @@ def offer() -> Offer:
 
 
 def composer(base_url: str | None = "http://127.0.0.1/v1", **parameters: Any) -> Composer:
-    return Composer(ModelConfig(name="m", base_url=base_url, parameters=ModelParameters(**parameters)), offer())
+    return Composer(ModelConfig(name="m", base_url=base_url, parameters=ModelParameters(**parameters)))
 
 
-def body(made: Composer, *, first: bool = True, stream: bool = False, **more: Any) -> dict[str, Any]:
+def body(
+    made: Composer, offered: Offer | None = None, *, first: bool = True, stream: bool = False, **more: Any
+) -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads(
-        made.compose([{"role": "user", "content": "q"}], first=first, stream=stream, **more)
+        made.compose([{"role": "user", "content": "q"}], offered or offer(), first=first, stream=stream, **more)
     )
     return parsed
 
@@ -48,9 +50,9 @@ def test_a_forced_choice_holds_for_the_first_request_only() -> None:
 
 def test_choice_and_parallel_go_with_the_tools() -> None:
     bare = Composer(
-        ModelConfig(name="m", parameters=ModelParameters(tool_choice="required", parallel_tool_calls=False)), Offer([])
+        ModelConfig(name="m", parameters=ModelParameters(tool_choice="required", parallel_tool_calls=False))
     )
-    assert set(body(bare)) == {"model", "messages"}
+    assert set(body(bare, Offer([]))) == {"model", "messages"}
     assert body(composer(parallel_tool_calls=False))["parallel_tool_calls"] is False
 
 
@@ -66,7 +68,7 @@ def test_a_frameworks_own_fields_and_tools_pass_and_its_sampling_does_not() -> N
             for name in ("a_b", "handoff_to", INVALID_CALL_TOOL)
         ],
     }
-    sent = body(made, extra=made.extra_of(received), added_tools=made.added_tools(received))
+    sent = body(made, extra=made.extra_of(received), added_tools=made.added_tools(received, offer()))
     assert sent["model"] == "m"
     assert sent["response_format"] == {"type": "json_object"}
     assert "temperature" not in sent

@@ -1,0 +1,58 @@
+"""What an agent's settings ask of its backend, refused where the backend does not declare it."""
+
+from __future__ import annotations
+
+from unified_agents.agent.settings import AgentSettings
+from unified_agents.backend import Backend, Capability, variants_of
+from unified_agents.errors import UnsupportedCapabilityError
+
+
+def check_capabilities(settings: AgentSettings, adapter: Backend, *, has_tools: bool) -> None:
+    """See that a backend declares what the settings ask of it, and that the settings fit each other.
+
+    Raises:
+        UnsupportedCapabilityError: it does not, or they do not; the message says what to leave out.
+    """
+    backend, handling, parameters = settings.backend, settings.handling, settings.model.parameters
+    refusals = {
+        Capability.TOOLS: (has_tools, "does not call tools; leave `tools` out"),
+        Capability.NATIVE: (handling == "native", "has no `handling: native`; use unified"),
+        Capability.PARALLEL_TOOLS: (
+            parameters.parallel_tool_calls,
+            "runs one call at a time; leave `parallel_tool_calls` out",
+        ),
+        Capability.STREAMING: (parameters.stream, "does not stream; leave `stream` out of the parameters"),
+    }
+    for capability, (is_asked, refusal) in refusals.items():
+        if is_asked and capability not in adapter.capabilities:
+            raise UnsupportedCapabilityError(f"backend {backend!r} {refusal}")
+    _check_variant(settings, variants_of(adapter))
+    _check_native(settings)
+
+
+def _check_variant(settings: AgentSettings, variants: frozenset[str]) -> None:
+    if settings.variant not in variants:
+        raise UnsupportedCapabilityError(
+            f"backend {settings.backend!r} has no variant {settings.variant!r}; it has {', '.join(sorted(variants))}"
+        )
+    asked = {
+        "parallel_tool_calls": settings.model.parameters.parallel_tool_calls,
+        "tool_choice": settings.model.parameters.tool_choice,
+        "tool_references": settings.tool_references,
+    }
+    refused = [name for name, value in asked.items() if value]
+    if settings.variant == "react" and refused:
+        raise UnsupportedCapabilityError(
+            f"variant 'react' makes one call at a time, which the model chooses; leave {', '.join(refused)} out"
+        )
+
+
+def _check_native(settings: AgentSettings) -> None:
+    asked = {
+        "output_type": settings.output_type is not None,
+        "a selector": settings.selector is not None,
+        "tool_references": settings.tool_references,
+    }
+    for name, is_asked in asked.items():
+        if is_asked and settings.handling == "native":
+            raise UnsupportedCapabilityError(f"{name} needs `handling: unified`: native only watches")

@@ -1,0 +1,49 @@
+"""Where the requests of an agent go: to a server, to a script file, or to a model in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unified_agents.agent.settings import AgentSettings
+from unified_agents.config import ModelConfig, Variant
+from unified_agents.errors import ConfigError
+from unified_agents.wire.endpoint import Target
+from unified_agents.wire.http_upstream import HttpUpstream
+from unified_agents.wire.local_upstream import LocalUpstream
+from unified_agents.wire.upstream import Upstream
+
+
+def model_servers(settings: AgentSettings) -> Sequence[Target]:
+    """Make the endpoint of the model, and those of its fallbacks, in their order. Opens no connection.
+
+    Raises:
+        ConfigError: a key's environment variable is not set, or a script cannot be read.
+    """
+    local = settings.local_model
+    first = (
+        _endpoint(settings.model, settings.variant)
+        if local is None
+        else (Target(settings.model, LocalUpstream(local), None))
+    )
+    return [first, *(_endpoint(other, settings.variant) for other in settings.model.fallback)]
+
+
+def _endpoint(model: ModelConfig, variant: Variant) -> Target:
+    if model.provider == "oracle":
+        raise ConfigError(
+            "oracle: answers from a suite task's own script, so it works only within `unified-agents compare`"
+        )
+    key = None
+    if model.provider == "script":
+        from unified_agents.scripted.model import Script, ScriptedModel  # noqa: PLC0415  # only who has a script pays for it
+
+        script = Script.load(model.name)
+        upstream: Upstream = LocalUpstream(ScriptedModel(script.in_text() if variant == "react" else script))
+    else:
+        key = model.api_key()
+        upstream = HttpUpstream(model.url, key)
+    if model.faults is not None:
+        from unified_agents.scripted.faults import FaultyUpstream  # noqa: PLC0415  # only who wants faults pays for them
+
+        upstream = FaultyUpstream(upstream, model.faults)
+    return Target(model, upstream, key)

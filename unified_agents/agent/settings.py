@@ -1,0 +1,38 @@
+"""What an agent is made of, once files are read, names are imported and defaults are filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from unified_agents.catalogue.catalogue import ToolLike
+from unified_agents.config import Handling, Limits, ModelConfig, ToolPolicy, Variant
+from unified_agents.wire.local_upstream import ReplyingModel
+from unified_agents.wire.output_format import OutputType
+
+if TYPE_CHECKING:
+    from unified_agents.catalogue.selection import Selector
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AgentSettings:
+    """The settings of one agent; `create_agent` documents them.
+
+    Attributes:
+        local_model: A model in this process, which answers in place of the server of `model`; None asks the server.
+    """
+
+    backend: str
+    model: ModelConfig
+    local_model: ReplyingModel | None
+    instructions: str | None
+    tools: Sequence[ToolLike]
+    limits: Limits
+    handling: Handling
+    name: str
+    output_type: OutputType | None
+    selector: Selector | None
+    tool_policy: ToolPolicy
+    tool_references: bool
+    variant: Variant

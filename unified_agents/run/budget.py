@@ -1,0 +1,94 @@
+"""What a run has used up, held against its limits and those of the runs above it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from unified_agents.config import Limits
+from unified_agents.errors import LimitError
+from unified_agents.messages import Usage
+
+
+class Budget:
+    """The counts of one run that its limits bound.
+
+    Args:
+        limits: The run's limits.
+        outer: The budget of the run whose tool started this one. What counts here counts there too, and its limits
+            hold here.
+
+    Attributes:
+        steps_started: Model calls of the agent.
+        requests: Requests to a model: steps, retries, and what tools ask of a model.
+        tool_calls: Tool calls that the model asked for.
+        usage: Tokens of all answers.
+        cost: Cost of all answers, in the unit of the model's price; None without a price.
+    """
+
+    __slots__ = ("_limits", "_outer", "cost", "requests", "steps_started", "tool_calls", "usage")
+
+    def __init__(self, limits: Limits, outer: Budget | None) -> None:
+        self._limits = limits
+        self._outer = outer
+        self.steps_started = 0
+        self.requests = 0
+        self.tool_calls = 0
+        self.usage = Usage()
+        self.cost: float | None = None
+
+    def count(
+        self, *, requests: int = 0, tool_calls: int = 0, usage: Usage | None = None, cost: float | None = None
+    ) -> None:
+        """Count against this run and those above it."""
+        budget: Budget | None = self
+        while budget is not None:
+            budget.requests += requests
+            budget.tool_calls += tool_calls
+            if usage is not None:
+                budget.usage = budget.usage + usage
+            if cost is not None:
+                budget.cost = (budget.cost or 0.0) + cost
+            budget = budget._outer
+
+    def step_limit(self) -> LimitError | None:
+        """Return the limit that forbids another step; None while there is room."""
+        return self._first_met(Budget._requests_met) or self._first_met(Budget._steps_met)
+
+    def request_limit(self) -> LimitError | None:
+        """Return the limit that forbids another request to a model; None while there is room."""
+        return self._first_met(Budget._requests_met)
+
+    def tool_call_limit(self) -> LimitError | None:
+        """Return the limit that forbids another tool call; None while there is room."""
+        return self._first_met(Budget._tool_calls_met)
+
+    def _first_met(self, met: Callable[[Budget], LimitError | None]) -> LimitError | None:
+        budget: Budget | None = self
+        while budget is not None:
+            if (limit := met(budget)) is not None:
+                return limit
+            budget = budget._outer
+        return None
+
+    def _requests_met(self) -> LimitError | None:
+        if self.requests >= self._limits.max_model_calls:
+            return LimitError("max_model_calls", str(self._limits.max_model_calls))
+        return self._spent()
+
+    def _steps_met(self) -> LimitError | None:
+        if self.steps_started >= self._limits.max_steps:
+            return LimitError("max_steps", str(self._limits.max_steps))
+        return None
+
+    def _tool_calls_met(self) -> LimitError | None:
+        if self.tool_calls >= self._limits.max_tool_calls:
+            return LimitError("max_tool_calls", str(self._limits.max_tool_calls))
+        return self._spent()
+
+    def _spent(self) -> LimitError | None:
+        tokens, cost = self._limits.max_tokens, self._limits.max_cost
+        if tokens is not None and (self.usage.total_tokens or 0) >= tokens:
+            return LimitError("max_tokens", str(tokens))
+        if cost is not None and (self.cost or 0.0) >= cost:
+            return LimitError("max_cost", f"{cost:g}")
+        return None

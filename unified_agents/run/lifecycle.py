@@ -1,0 +1,99 @@
+"""How a run ends.
+
+A run owns the tasks that its seams start. It ends in one of three ways: the native loop returns or raises; somebody
+calls `end` (a fatal error, the wall clock, a cancel), which cancels those tasks at once; or a limit calls `drain`,
+after which nothing new starts and what runs may finish. From the moment it is shut, the cause recorded first decides
+the result, whatever the framework then does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from unified_agents.errors import RunError
+
+T = TypeVar("T")
+
+logger = logging.getLogger("unified_agents.run")
+
+
+class Cancelled(Exception):  # noqa: N818  # a cause of ending, never raised
+    """The caller cancelled the run."""
+
+
+class Lifecycle:
+    """The tasks of one run, and its end. Belongs to the event loop that it is made on.
+
+    Args:
+        run_id: The run's id, for the log.
+
+    Attributes:
+        cause: Why the run ended; None while it goes on, and when it completed.
+        shut: Whether the run has ended.
+        draining: Whether a limit ended the run, and what ran then may finish.
+        ended: Done once the run is shut.
+        tasks: The tasks that the seams have started and that are not done.
+        child_runs: The runs that tools of this run have started and that are not done. They end with it.
+    """
+
+    __slots__ = ("_run_id", "cause", "child_runs", "draining", "ended", "shut", "tasks")
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self.cause: Exception | None = None
+        self.shut = False
+        self.draining = False
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.child_runs: set[Lifecycle] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a task that ends with the run."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def end(self, cause: Exception | None) -> None:
+        """Shut the run at once and cancel what the seams have started. Only the first cause counts."""
+        if self.shut:
+            return
+        self.shut = True
+        self.cause = self.cause or cause
+        for task in self.tasks:
+            task.cancel()
+        for child in self.child_runs:
+            child.end_threadsafe(Cancelled("the outer run has ended"))
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def end_threadsafe(self, cause: Exception) -> None:
+        """Shut the run from whatever thread this is."""
+        with suppress(RuntimeError):  # its loop may be closed already
+            self.ended.get_loop().call_soon_threadsafe(self.end, cause)
+
+    def drain(self, cause: Exception) -> None:
+        """Let nothing new start, and end the run when what runs has finished."""
+        if self.shut or self.draining:
+            return
+        self.draining = True
+        self.cause = cause
+        logger.info("run is draining", extra={"run_id": self._run_id})
+        if not self.tasks:
+            self.end(cause)
+
+    def fail(self, error: RunError) -> None:
+        """End the run with an error that it does not survive."""
+        logger.warning("run failed: %s", error.kind, extra={"run_id": self._run_id})
+        self.end(error)
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # retrieved by whoever awaits it; a cancelled waiter must not leave a warning
+        if self.draining and not self.tasks:
+            self.end(self.cause)

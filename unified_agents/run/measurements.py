@@ -1,0 +1,96 @@
+"""What is measured and recorded of a run: times, bytes and the exchanges with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from unified_agents.result import Exchange, Timing
+
+Interval = tuple[float, float]
+"""Begin and end, in seconds on the run's clock."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class ExchangeRecord:
+    """An exchange while it is under way; see `Exchange` for the fields."""
+
+    step: int | None
+    attempt: int
+    received: bytes
+    sent: bytes
+    status: int | None = None
+    answered: bytes = b""
+    returned: bytes = b""
+
+    def exchange(self) -> Exchange:
+        """Return the exchange as it stands in a result."""
+        texts = {name: _text(getattr(self, name)) for name in ("received", "sent", "answered", "returned")}
+        return Exchange(step=self.step, attempt=self.attempt, status=self.status, **texts)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Measurements:
+    """The measurements of one run. All times are seconds on the run's clock.
+
+    Attributes:
+        retries: Requests that were further attempts.
+        request_bytes: The size of each request's body.
+        time_to_first_token: From the first streamed request to its first token; None when nothing was streamed.
+        model_time: When requests were under way.
+        tool_time: When tools ran.
+        waiting_time: When something was put off: for a retry, for the rate limit, for another call.
+        waits_since: When the current wait for a retry began; None when there is none.
+        exchanges: The recorded exchanges; None when bodies are not kept.
+    """
+
+    retries: int = 0
+    request_bytes: list[int] = field(default_factory=list)
+    time_to_first_token: float | None = None
+    model_time: list[Interval] = field(default_factory=list)
+    tool_time: list[Interval] = field(default_factory=list)
+    waiting_time: list[Interval] = field(default_factory=list)
+    waits_since: float | None = None
+    exchanges: list[ExchangeRecord] | None = None
+
+    def waited(self, since: float, now: float) -> None:
+        """Record a wait that ends now: from where `waits_since` says, else from the moment given."""
+        self.waiting_time.append((since if self.waits_since is None else self.waits_since, now))
+        self.waits_since = None
+
+    def record_exchange(self, step: int | None, attempt: int, received: bytes, sent: bytes) -> ExchangeRecord | None:
+        """Begin the record of an exchange; None when bodies are not kept."""
+        if self.exchanges is None:
+            return None
+        record = ExchangeRecord(step, attempt, received, sent)
+        self.exchanges.append(record)
+        return record
+
+    def first_token(self, seconds: float) -> None:
+        """Record the time to first token; only the run's first counts."""
+        if self.time_to_first_token is None:
+            self.time_to_first_token = seconds
+
+    def timing(self, total: float) -> Timing:
+        """Return where the time of a run of `total` seconds went."""
+        busy = _union([*self.model_time, *self.tool_time, *self.waiting_time])
+        return Timing.model_construct(
+            total=total,
+            model=_union(self.model_time),
+            tool=_union(self.tool_time),
+            waiting=_union(self.waiting_time),
+            overhead=max(0.0, total - busy),
+        )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _union(intervals: Iterable[Interval]) -> float:
+    length, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        if end > reached:
+            length += end - max(start, reached)
+            reached = end
+    return length
