@@ -1,4 +1,4 @@
-"""The agent that users hold: one class over every backend."""
+"""The agent that users hold: its protocol, how it is made, and its one implementation over every backend."""
 
 from unified_agents.agent.create import create_agent
 from unified_agents.agent.protocol import Agent, EventStream

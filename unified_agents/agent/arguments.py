@@ -1,4 +1,4 @@
-"""What is given in Python, held against what it should be, with one line that says what to give instead."""
+"""Checks the types of the arguments of `create_agent` and `run`, and says in one line what to give instead."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from unified_agents.config import (
 )
 from unified_agents.errors import ConfigError
 
-_LONGEST = 80
+MAX_SHOWN_CHARS = 80
 
 
 def refuse_unless(fits: bool, what: str, wanted: str, value: object) -> None:
-    """See that something given is what it should be.
+    """Refuse an argument that does not fit.
 
     Args:
-        fits: Whether it is.
+        fits: Whether it fits.
         what: The argument's name.
-        wanted: What to give, for the message.
-        value: What was given.
+        wanted: What to give instead, for the message.
+        value: The argument.
 
     Raises:
-        ConfigError: it does not fit.
+        ConfigError: `fits` is false.
     """
     if not fits:
         raise ConfigError(f"{what}: give {wanted}, not {shown(value)}")
 
 
 def shown(value: object) -> str:
-    """A value on one short line; of what may hold a secret only its type."""
+    """Return a value on one short line. Of a value that may hold a secret, return its type only."""
     if not isinstance(value, str | int | float | None):
         return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     text = " ".join(repr(value).split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
 
 
 def check_agent_arguments(arguments: Mapping[str, Any]) -> None:
-    """See that the arguments of `create_agent` are of their types; None is taken for "not given".
+    """Check the types of the arguments of `create_agent`. None means that an argument was not given.
 
     Raises:
-        ConfigError: one is not; the message says what to give.
+        ConfigError: an argument is of another type; the message says what to give.
     """
     for name, value in arguments.items():
         if value is not None:
@@ -60,10 +60,10 @@ def check_agent_arguments(arguments: Mapping[str, Any]) -> None:
 
 
 def check_run_arguments(run_id: object, limits: object, on_event: object) -> None:
-    """See that the arguments of a run beside its task are of their types, or None.
+    """Check the types of the arguments of a run, except its task. Each may be None.
 
     Raises:
-        ConfigError: one is not; the message says what to give.
+        ConfigError: an argument is of another type; the message says what to give.
     """
     refuse_unless(run_id is None or isinstance(run_id, str), "run_id", "text", run_id)
     refuse_unless(limits is None or isinstance(limits, Limits), "limits", "Limits(…)", limits)

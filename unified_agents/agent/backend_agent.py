@@ -1,4 +1,4 @@
-"""The one concrete agent: what a user's settings become, over whatever backend is named."""
+"""The one implementation of `Agent`: joins a backend's native agent to the two seams."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unified_agents.agent.arguments import check_run_arguments
 from unified_agents.agent.capabilities import check_capabilities
 from unified_agents.agent.model_servers import model_servers
 from unified_agents.agent.settings import AgentSettings
-from unified_agents.agent.stream import _Events, _Stream
+from unified_agents.agent.stream import QueuedEvents, RunStream
 from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, ModelClient
 from unified_agents.catalogue.catalogue import open_catalogue
 from unified_agents.concurrency.background_loop import run_in_background
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 
 
 class BackendAgent:
-    """The one implementation of `Agent`, over whatever backend is named.
+    """An agent over any backend.
 
     Args:
-        settings: What it is made of. Its sources of tools are opened now, and closed with the agent.
+        settings: What the agent is made of. Sources of tools are opened now, and closed with the agent.
 
     Raises:
         ConfigError: a setting does not fit.
@@ -132,13 +132,13 @@ class BackendAgent:
     ) -> AbstractAsyncContextManager[EventStream]:
         """Run one task and follow its events; see `Agent.stream`."""
 
-        def start(events: _Events) -> tuple[Run, asyncio.Task[RunResult]]:
+        def start(events: QueuedEvents) -> tuple[Run, asyncio.Task[RunResult]]:
             run = self._new_run(task, run_id, limits, record_exchanges)
             run.streaming = True
             run.sinks.append(events.put)
             return run, asyncio.create_task(self._drive(run), name=f"unified-agents stream {run.id}")
 
-        return _Stream(start)
+        return RunStream(start)
 
     async def aclose(self) -> None:
         """End the runs that are under way, and close all connections; see `Agent.aclose`."""

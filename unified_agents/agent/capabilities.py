@@ -1,4 +1,4 @@
-"""What an agent's settings ask of its backend, refused where the backend does not declare it."""
+"""Refuses settings that need a capability which the backend does not declare."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from unified_agents.errors import UnsupportedCapabilityError
 
 
 def check_capabilities(settings: AgentSettings, adapter: Backend, *, has_tools: bool) -> None:
-    """See that a backend declares what the settings ask of it, and that the settings fit each other.
+    """Check that a backend declares every capability that the settings need, and that the settings fit each other.
 
     Raises:
-        UnsupportedCapabilityError: it does not, or they do not; the message says what to leave out.
+        UnsupportedCapabilityError: they do not fit; the message says what to leave out.
     """
     backend, handling, parameters = settings.backend, settings.handling, settings.model.parameters
     refusals = {

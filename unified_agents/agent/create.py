@@ -1,4 +1,4 @@
-"""The agent that users hold: one class over every backend."""
+"""Makes an agent from a config file, from arguments, or from both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps and calls: what the model asked for, as it stood on the wire."""
+"""Steps and calls: the tool calls that the model asked for, as they stood on the wire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unified_agents.tools.parts import Part
 
 @dataclass(slots=True, frozen=True)
 class ToolOutcome:
-    """What the model shall read of a call.
+    """The result of a call as the model reads it.
 
     Attributes:
         content: The text of the tool message.
@@ -66,7 +66,7 @@ class Call:
     pauses: list[tuple[float, float]] | None = None
 
     def record(self) -> ToolCallRecord:
-        """This call as it stands in a result."""
+        """Return this call as it stands in a run's result."""
         return ToolCallRecord(
             step=self.step,
             index=self.index,
@@ -85,7 +85,7 @@ class Call:
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Reference:
-    """One place in the arguments of a call that stands for the result of another call.
+    """A place in the arguments of a call that stands for the result of another call.
 
     Attributes:
         path: Where it stands.

@@ -1,4 +1,4 @@
-"""From a task to a result: starts the native loop, waits for it or for the end of the run, and cleans up."""
+"""Drives a run from its task to its result: starts the native loop, waits for its end, and cleans up."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from unified_agents.run.outcome import finish, outcome
 
 logger = logging.getLogger("unified_agents.run")
 
-_PATIENCE = 5.0
-"""Seconds that a cancelled task gets to end, before it is cancelled once more."""
+CANCEL_GRACE_SECONDS = 5.0
+"""How long a cancelled task may take to end, before it is cancelled once more."""
 
 
 @dataclass(slots=True, frozen=True)
 class Loop:
-    """What a run carries out.
+    """The native loop of one run, and what is done with its answer and its errors.
 
     Attributes:
         start: Starts the native loop; its result is the final answer.
-        translate: Which of our errors a foreign one is.
+        translate: Returns our error for a foreign one; None for one that it does not know.
         last_answer: Asks the model once more, without tools, after a limit.
         parse: Makes a value of the final answer; None for free text.
     """
@@ -39,11 +39,11 @@ class Loop:
 
 
 async def drive(run: Run, loop: Loop) -> RunResult:
-    """Carry out a run, to its end.
+    """Carry out a run to its end.
 
     Args:
         run: A new run.
-        loop: What to carry out.
+        loop: Its native loop.
 
     Returns:
         The result, whatever its status.
@@ -61,7 +61,8 @@ async def drive(run: Run, loop: Loop) -> RunResult:
     )
     cancelled: asyncio.CancelledError | None = None
     try:
-        await asyncio.wait(_both(task, run.lifecycle.ended), return_when=asyncio.FIRST_COMPLETED)
+        awaited: set[asyncio.Future[Any]] = {task, run.lifecycle.ended}
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError as error:
         cancelled = error
         run.lifecycle.end(Cancelled("the caller cancelled the run"))
@@ -83,10 +84,6 @@ async def drive(run: Run, loop: Loop) -> RunResult:
     return result
 
 
-def _both(task: asyncio.Task[str | None], ended: asyncio.Future[None]) -> set[asyncio.Future[Any]]:
-    return {task, ended}
-
-
 async def _native(run: Run, native: Callable[[], Coroutine[Any, Any, str | None]]) -> str | None:
     current_run.set(run)
     current_call.set(None)
@@ -94,9 +91,8 @@ async def _native(run: Run, native: Callable[[], Coroutine[Any, Any, str | None]
 
 
 async def _settle(run: Run, task: asyncio.Task[str | None]) -> asyncio.CancelledError | None:
-    """End what is left. A cancel meanwhile is kept for later: an end that is cut short would leave tasks behind."""
-    own_end = not run.lifecycle.shut
-    if own_end and not run.lifecycle.tasks:
+    """End all tasks that are left. Return a cancel that came meanwhile: raised at once, it would leave tasks behind."""
+    if not run.lifecycle.shut and not run.lifecycle.tasks:
         run.lifecycle.end(None)
         return None
     cleaning = asyncio.create_task(_clean(run, task))
@@ -124,7 +120,7 @@ async def _stop(run: Run, tasks: Iterable[asyncio.Task[Any]]) -> None:
             return
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=_PATIENCE)
+        _, left = await asyncio.wait(left, timeout=CANCEL_GRACE_SECONDS)
     for task in left:
         logger.error("a task does not end and is given up: %s", task.get_name(), extra={"run_id": run.id})
         message = f"task {task.get_name()!r} does not end when it is cancelled, and was abandoned"

@@ -1,4 +1,4 @@
-"""How a run ends.
+"""The tasks of a run, and the three ways in which it ends.
 
 A run owns the tasks that its seams start. It ends in one of three ways: the native loop returns or raises; somebody
 calls `end` (a fatal error, the wall clock, a cancel), which cancels those tasks at once; or a limit calls `drain`,

@@ -1,4 +1,4 @@
-"""What a run that has ended reports: its status, its errors and its result."""
+"""Decides how a run has ended, and makes its result."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> 
 
 
 def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Exception], RunError | None]) -> str | None:
-    """The native loop's final answer; where it gave none, the run's cause says why from now on.
+    """Return the native loop's final answer. Where there is none, record the cause in the run's lifecycle.
 
     Args:
         run: A run that has ended.
         task: Its native loop.
-        translate: Which of our errors a foreign one is.
+        translate: Returns our error for a foreign one; None for one that it does not know.
     """
     if run.lifecycle.cause is not None:
         if task.done() and not task.cancelled():
