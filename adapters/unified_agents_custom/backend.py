@@ -1,4 +1,4 @@
-"""The in-house loop as a backend."""
+"""Runs the agent loop of this library, without a framework."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from unified_agents_custom.react import PlainReactLoop
 
 
 class CustomBackend:
-    """Runs our own loop: no framework at all."""
+    """The backend that runs our own loop, without any framework."""
 
     name = "custom"
     capabilities = frozenset(Capability)
     variants: frozenset[Variant] = frozenset({"tool_calling", "react"})
 
     def build(self, spec: AgentSpec) -> NativeAgent:
-        """Make the loop for an agent. Under `unified` it is the same for both variants: the wire speaks the text."""
+        """Make the loop for an agent. Under `unified` both variants share one: the wire speaks the text protocol."""
         if spec.handling == "unified":
             return Loop(spec)
         return PlainReactLoop(spec) if spec.variant == "react" else PlainLoop(spec)
