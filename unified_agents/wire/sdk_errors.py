@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from unified_agents.errors import (
     AuthenticationError,
@@ -50,8 +51,8 @@ MAX_MESSAGE_CHARS = 1000
 
 def translate_error(
     error: BaseException,
-    framework_errors: Mapping[type[BaseException], type[RunError]],
-    is_unreadable_answer: Callable[[BaseException], bool],
+    framework_errors: Mapping[type[BaseException], type[RunError]] = MappingProxyType({}),
+    is_unreadable_answer: Callable[[BaseException], bool] = lambda error: False,
 ) -> RunError | None:
     """Return the error of ours that a foreign one stands for.
 
@@ -61,7 +62,7 @@ def translate_error(
     Args:
         error: What the framework raised.
         framework_errors: The framework's own classes. They decide before the clients' classes, the nearest base first.
-        is_unreadable_answer: Tells whether a builtin error means that an answer of the model could not be read.
+        is_unreadable_answer: Tells whether an error of no known class means that the model's answer cannot be read.
 
     Returns:
         The error of ours; None when nothing in the chain is the framework's or a client's.
