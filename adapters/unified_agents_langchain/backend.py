@@ -10,14 +10,14 @@ from typing import Any
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
 from unified_agents.backend import AgentSpec, Capability, NativeAgent
 from unified_agents.errors import RunError
 from unified_agents.messages import Message
 from unified_agents_langchain.errors import translate
-from unified_agents_langchain.model import chat_model
+from unified_agents_langchain.model import chat_model, langchain_message
 from unified_agents_langchain.tools import translate_tools
 
 _NO_STEP_LIMIT = 1_000_000
@@ -89,7 +89,7 @@ class LangChainAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the graph to its end, and return the text of its last message."""
-        state: dict[str, Any] = {"messages": [to_langchain(message) for message in messages]}
+        state: dict[str, Any] = {"messages": [langchain_message(message) for message in messages]}
         context = RunContext(len(messages))
         graph = self._graph()
         if not stream:
@@ -109,23 +109,6 @@ class LangChainAgent:
 def _text(state: dict[str, Any]) -> str | None:
     last = state["messages"][-1]
     return str(last.text) if isinstance(last, AIMessage) else None
-
-
-def to_langchain(message: Message) -> BaseMessage:
-    """Translate a message so that LangChain's client writes it to the wire as it is here."""
-    common: dict[str, Any] = {"content": message.content or "", "name": message.name}
-    if message.role == "user":
-        return HumanMessage(**common)
-    if message.role == "tool":
-        return ToolMessage(tool_call_id=message.tool_call_id or "", **common)
-    if message.role != "assistant":
-        return SystemMessage(additional_kwargs={"__openai_role__": message.role}, **common)
-    if not message.tool_calls:
-        return AIMessage(**common)
-    turn = AIMessage(additional_kwargs={"tool_calls": message.to_chat()["tool_calls"]}, **common)
-    # LangChain writes its parsed calls anew, in other text and order; without them it sends the ones given above.
-    turn.tool_calls, turn.invalid_tool_calls = [], []
-    return turn
 
 
 class _ToolParameters(AgentMiddleware[Any, RunContext, Any]):

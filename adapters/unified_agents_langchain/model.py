@@ -1,4 +1,4 @@
-"""Makes LangChain's own chat model, with requests that go over the wire."""
+"""Makes LangChain's own chat model, with requests that go over the wire, and translates messages for it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from unified_agents.backend import AgentSpec, refuse_sync_model_call
+from unified_agents.messages import Message
 from unified_agents_langchain.tools import LangChainTool
 
 _UNIFIED: dict[str, Any] = {"max_retries": 0, "stream_chunk_timeout": None, "cache": False}
@@ -70,3 +71,20 @@ def chat_model(spec: AgentSpec) -> ChatOpenAI:
         return WiredChatOpenAI(model=model.name, **sampling, **common)
     # ChatOpenAI reads rules out of the name ("o3": other roles and parameters). The wire sends the real one.
     return UnifiedChatOpenAI(model=f"unified-agents/{model.name}", **_UNIFIED, **common)
+
+
+def langchain_message(message: Message) -> BaseMessage:
+    """Translate a message so that LangChain's client writes it to the wire as it is here."""
+    common: dict[str, Any] = {"content": message.content or "", "name": message.name}
+    if message.role == "user":
+        return HumanMessage(**common)
+    if message.role == "tool":
+        return ToolMessage(tool_call_id=message.tool_call_id or "", **common)
+    if message.role != "assistant":
+        return SystemMessage(additional_kwargs={"__openai_role__": message.role}, **common)
+    if not message.tool_calls:
+        return AIMessage(**common)
+    turn = AIMessage(additional_kwargs={"tool_calls": message.to_chat()["tool_calls"]}, **common)
+    # LangChain writes its parsed calls anew, in other text and order; without them it sends the ones given above.
+    turn.tool_calls, turn.invalid_tool_calls = [], []
+    return turn

@@ -45,7 +45,7 @@ class UnifiedFunctionAgent(CallIdWorkflow, FunctionAgent):
 
 
 class RunMemory(BaseMemory):
-    """The memory of one run. Unlike LlamaIndex's own it drops no message, counts no tokens and needs no thread."""
+    """The memory of one run. It drops no message, counts no tokens, and where agents use it needs no thread."""
 
     messages: list[ChatMessage] = Field(default_factory=list)
 
@@ -63,10 +63,6 @@ class RunMemory(BaseMemory):
         return list(self.messages)
 
     def get_all(self) -> list[ChatMessage]:
-        """Return all messages."""
-        return list(self.messages)
-
-    async def aget_all(self) -> list[ChatMessage]:
         """Return all messages."""
         return list(self.messages)
 
@@ -94,13 +90,9 @@ class RunMemory(BaseMemory):
         """Forget all messages."""
         self.messages = []
 
-    async def areset(self) -> None:
-        """Forget all messages."""
-        self.messages = []
-
 
 class UnifiedLlamaIndexAgent:
-    """The agent under `unified`. Streaming is a field of LlamaIndex's agent, so there is one for each mode."""
+    """The agent under `unified`. Streaming is a field of LlamaIndex's agent, so there are two, made at first use."""
 
     def __init__(self, spec: AgentSpec) -> None:
         self._spec = spec
