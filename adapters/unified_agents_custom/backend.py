@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from unified_agents.backend import AgentSpec, Capability, NativeAgent, Variant
-from unified_agents_custom.loop import Loop, PlainLoop
-from unified_agents_custom.react import PlainReactLoop
+from unified_agents_custom.loop import NativeLoop, UnifiedLoop
+from unified_agents_custom.react import NativeReactLoop
 
 
 class CustomBackend:
@@ -17,5 +17,5 @@ class CustomBackend:
     def build(self, spec: AgentSpec) -> NativeAgent:
         """Make the loop for an agent. Under `unified` both variants share one: the wire speaks the text protocol."""
         if spec.handling == "unified":
-            return Loop(spec)
-        return PlainReactLoop(spec) if spec.variant == "react" else PlainLoop(spec)
+            return UnifiedLoop(spec)
+        return NativeReactLoop(spec) if spec.variant == "react" else NativeLoop(spec)

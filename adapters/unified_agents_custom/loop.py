@@ -15,8 +15,8 @@ from unified_agents.errors import BadResponseError, RunError
 from unified_agents.messages import JsonObject, Message
 
 
-class Conversation:
-    """The memory of one run, which grows from step to step."""
+class LoopMemory:
+    """The conversation of one run, which grows from step to step."""
 
     def __init__(self, instructions: str | None, messages: Sequence[Message]) -> None:
         self.messages: list[JsonObject] = [message.to_chat() for message in messages]
@@ -31,8 +31,8 @@ class Conversation:
         )
 
 
-class Loop:
-    """The loop under `unified`, with all that the wire and the tool runner do."""
+class CustomLoop:
+    """A loop of this library: the part that both handlings share."""
 
     def __init__(self, spec: AgentSpec) -> None:
         self._spec = spec
@@ -42,51 +42,50 @@ class Loop:
         """The loop itself."""
         return self
 
-    async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # the wire streams
-        """Think, act, observe, until the model asks for no tool."""
-        state = Conversation(self._spec.instructions, messages)
-        while True:
-            answer, step = await self._spec.model.ask(state.messages)
-            if not step.calls:
-                return answer.text
-            outcomes = await run_step(step)
-            state.remember(
-                step.message, [(call.id, outcome.content) for call, outcome in zip(step.calls, outcomes, strict=True)]
-            )
-
     def translate(self, error: Exception) -> RunError | None:
-        """Return None, since nothing foreign runs here."""
+        """Return None: no framework runs here, and the model client raises our own errors already."""
         return None
 
 
-class PlainLoop:
+class UnifiedLoop(CustomLoop):
+    """The loop under `unified`, with all that the wire and the tool runner do."""
+
+    async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # the wire streams
+        """Think, act, observe, until the model asks for no tool."""
+        memory = LoopMemory(self._spec.instructions, messages)
+        while True:
+            answer, step = await self._spec.model.ask(memory.messages)
+            if not step.calls:
+                return answer.text
+            outcomes = await run_step(step)
+            memory.remember(
+                step.message, [(call.id, outcome.content) for call, outcome in zip(step.calls, outcomes, strict=True)]
+            )
+
+
+class NativeLoop(CustomLoop):
     """The loop under `native`, as people write it by hand. Our library only watches it."""
 
     def __init__(self, spec: AgentSpec) -> None:
-        self._spec = spec
+        super().__init__(spec)
         self._tools = {tool.name: tool.function() for tool in spec.tools}
         self._async_names = {tool.name for tool in spec.tools if tool.is_async}
         self._declarations = [tool.declaration for tool in spec.tools]
 
-    @property
-    def native(self) -> object:
-        """The loop itself."""
-        return self
-
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Ask, parse, execute, remember, until the model asks for no tool."""
-        state = Conversation(self._spec.instructions, messages)
+        memory = LoopMemory(self._spec.instructions, messages)
         while True:
-            turn = await self._ask(state, stream)
+            turn = await self._ask(memory, stream)
             calls = turn.get("tool_calls") or []
             if not calls:
                 return turn.get("content")
             results = await asyncio.gather(*(self._execute(call) for call in calls))
-            state.remember(turn, [(call["id"], result) for call, result in zip(calls, results, strict=True)])
+            memory.remember(turn, [(call["id"], result) for call, result in zip(calls, results, strict=True)])
 
-    async def _ask(self, state: Conversation, stream: bool) -> JsonObject:
+    async def _ask(self, memory: LoopMemory, stream: bool) -> JsonObject:
         parameters = self._spec.model.parameters.model_dump(exclude_none=True, exclude={"stream"})
-        request = {"model": self._spec.model.name, "messages": state.messages, **parameters}
+        request = {"model": self._spec.model.name, "messages": memory.messages, **parameters}
         if self._declarations:
             request["tools"] = self._declarations
         answer = await self._spec.model.relay(request, stream=stream)
@@ -106,7 +105,3 @@ class PlainLoop:
             return to_text(await asyncio.to_thread(function, **keywords))
         except Exception as error:
             return f"{type(error).__name__}: {error}"  # a loop written by hand tells the model
-
-    def translate(self, error: Exception) -> RunError | None:
-        """Return None, since the model client raises our own errors already."""
-        return None
