@@ -1,8 +1,11 @@
-"""What the author of an adapter implements, and what it is given.
+"""The interface of adapters: what their authors implement, and what they are given.
 
-An adapter is a small translation: it builds the framework's own agent from our model client and our tools, runs it on
-a list of messages, and says which of our errors a foreign one is. Limits, retries, events, spans and validation stand
-on the seams and are none of its business.
+An adapter is a small translation. It builds the framework's own agent from our model client and our tools, runs it on
+a list of messages, and translates the framework's errors. Limits, retries, events, spans and validation are done on the
+wire and in the tool runner, and need nothing of it.
+
+An adapter imports this module, `unified_agents.messages`, `unified_agents.errors` and
+`unified_agents.tools.converters`, and no other module of the library.
 """
 
 from __future__ import annotations
@@ -12,16 +15,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
+from pydantic import ValidationError
+
 from unified_agents import wording
 from unified_agents.config import Handling, Variant
-from unified_agents.errors import RunError
+from unified_agents.errors import RunError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject, Message
 from unified_agents.run.calls import ToolOutcome
 from unified_agents.tool_runner.native import watched
-from unified_agents.tool_runner.unified import refuse_sync, run_call
+from unified_agents.tool_runner.standalone import call_tool, call_tool_sync
+from unified_agents.tool_runner.unified import refuse_sync, run_call, run_step
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import INVALID_CALL_TOOL
+from unified_agents.tools.results import to_text
 from unified_agents.wire.client import ModelClient
+from unified_agents.wire.sdk_errors import one_line, traceback_functions, translate_error
 
 __all__ = [
     "INVALID_CALL_TOOL",
@@ -29,18 +37,27 @@ __all__ = [
     "Backend",
     "BoundTool",
     "Capability",
+    "Handling",
     "ModelClient",
     "NativeAgent",
     "ToolOutcome",
     "Variant",
+    "call_tool",
+    "call_tool_sync",
     "react_instructions",
     "react_observation",
+    "refuse_sync_model_call",
+    "run_step",
+    "to_text",
+    "traceback_functions",
+    "translate_error",
+    "unsupported_natively",
     "variants_of",
 ]
 
 
 class Capability(StrEnum):
-    """What a backend may or may not be able to do. The contract suite proves each declaration."""
+    """An ability that a backend declares. The contract suite proves each declaration."""
 
     TOOLS = "tools"
     """It calls tools."""
@@ -54,11 +71,11 @@ class Capability(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class BoundTool:
-    """One tool as an adapter translates it.
+    """A tool under the name that the model knows, for an adapter to translate.
 
     Attributes:
         name: The name on the wire, which every provider accepts.
-        tool: The definition; None for the reserved tool that takes calls which a framework would choke on.
+        tool: The definition; None for the reserved tool, which answers calls that a framework cannot handle.
     """
 
     name: str
@@ -66,16 +83,32 @@ class BoundTool:
 
     @property
     def description(self) -> str:
-        """What the model is told."""
+        """The description that the model reads."""
         return self.tool.description if self.tool is not None else "Answers calls that cannot be carried out."
 
     @property
     def parameters(self) -> JsonObject:
-        """The canonical JSON Schema."""
+        """The canonical JSON Schema of the arguments."""
         return self.tool.parameters if self.tool is not None else {"type": "object", "properties": {}}
 
+    @property
+    def declaration(self) -> JsonObject:
+        """The entry in the `tools` of a Chat Completions request."""
+        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", "function": function}
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its function is a coroutine function."""
+        return self.tool is not None and self.tool.is_async
+
+    @property
+    def is_schema_only(self) -> bool:
+        """Whether there is only a JSON Schema, and no typed function behind it."""
+        return self.tool is not None and self.tool.is_schema_only
+
     async def run(self, call_id: str) -> ToolOutcome:
-        """Under `unified`: carry out the call with this id. The arguments are taken from the wire.
+        """Carry out the call with this id, under `unified`. The arguments are taken from the wire.
 
         Raises:
             asyncio.CancelledError: the run has ended.
@@ -83,7 +116,7 @@ class BoundTool:
         return await run_call(call_id)
 
     def refuse_sync(self) -> NoReturn:
-        """What to do when the framework calls the tool synchronously.
+        """Refuse a synchronous call of the tool by the framework.
 
         Raises:
             UnsupportedCapabilityError: always.
@@ -91,29 +124,24 @@ class BoundTool:
         refuse_sync()
 
     def function(self) -> Callable[..., Any]:
-        """Under `native`: the tool's own function, watched, for the framework to wrap as its documentation says."""
+        """Return the tool's own function, watched, for the framework to wrap as its documentation says (`native`)."""
         if self.tool is None:
             raise ValueError("the reserved tool exists under `unified` only")
         return watched(self.tool)
 
-    @property
-    def is_schema_only(self) -> bool:
-        """Whether there is only a JSON Schema, and no typed function behind it."""
-        return self.tool is not None and self.tool.is_schema_only
-
 
 @dataclass(slots=True, frozen=True)
 class AgentSpec:
-    """What an adapter builds its native agent from.
+    """Everything that an adapter builds its native agent from.
 
     Attributes:
         name: The agent's name.
         instructions: The system text; None for none.
-        tools: What the model is offered; under `unified` with the reserved tool last.
-        model: How to reach the model.
+        tools: The tools that the model is offered; under `unified` with the reserved tool last.
+        model: The client that reaches the model.
         handling: `unified` or `native`.
-        variant: Which loop; one of the backend's `variants`. Under `unified` the wire speaks the text protocol: an
-            answer that reaches the framework holds one action or the final answer in canonical text, and the call,
+        variant: The kind of loop; one of the backend's `variants`. Under `unified` the wire speaks the text protocol:
+            an answer that reaches the framework holds one action or the final answer in canonical text, and the call,
             under its id, in `tool_calls` beside it.
     """
 
@@ -124,10 +152,16 @@ class AgentSpec:
     handling: Handling
     variant: Variant = "tool_calling"
 
+    @property
+    def tool_choice(self) -> str | None:
+        """The `tool_choice` of the model's parameters, with a tool's name as it is on the wire."""
+        choice = self.model.parameters.tool_choice
+        return next((bound.name for bound in self.tools if bound.tool and bound.tool.name == choice), choice)
+
 
 @runtime_checkable
 class NativeAgent(Protocol):
-    """A framework's agent, ready to run. One serves many runs at once, so it keeps no state of a run."""
+    """A framework's agent, ready to run. One object serves many runs at once, so it keeps no state of a run."""
 
     @property
     def native(self) -> object:
@@ -147,20 +181,26 @@ class NativeAgent(Protocol):
         """
 
     def translate(self, error: Exception) -> RunError | None:
-        """Which of our errors a foreign one is; None when it is none of the framework's or its client's."""
+        """Return the error of ours that a foreign one stands for.
+
+        `translate_error` does most of the work for frameworks whose model client is built on openai or httpx.
+
+        Returns:
+            None when the error is none of the framework's or its model client's.
+        """
 
 
 class Backend(Protocol):
-    """An adapter's entry point: `unified_agents.backends` names a class without arguments that has these.
+    """An adapter's entry point. The group `unified_agents.backends` names its class, which takes no arguments.
 
-    One that has other loops than `tool_calling` names them all in `variants: frozenset[Variant]`.
+    A backend with other loops than `tool_calling` names all of its loops in `variants: frozenset[Variant]`.
     """
 
     name: str
     capabilities: frozenset[Capability]
 
     def build(self, spec: AgentSpec) -> NativeAgent:
-        """Make the native agent. Opens nothing and asks nothing.
+        """Make the native agent, without a connection or a request.
 
         Raises:
             UnsupportedCapabilityError: the framework cannot do what the spec asks.
@@ -168,16 +208,39 @@ class Backend(Protocol):
 
 
 def variants_of(backend: Backend) -> frozenset[Variant]:
-    """The loops of a backend; `tool_calling` alone where it does not say."""
+    """Return the loops of a backend; `tool_calling` alone where it declares none."""
     variants: frozenset[Variant] = getattr(backend, "variants", frozenset({"tool_calling"}))
     return variants
 
 
 def react_instructions(tools: Sequence[BoundTool]) -> str:
-    """Under `native`: what a loop written by hand tells the model of its tools and of the text protocol."""
+    """Return what a hand-written loop tells the model about its tools and the text protocol (`native`)."""
     return wording.react_instructions([(tool.name, tool.description, tool.parameters) for tool in tools])
 
 
 def react_observation(content: str) -> str:
-    """Under `native`: a tool's result in the text protocol."""
+    """Return a tool's result in the text protocol (`native`)."""
     return wording.observation(content)
+
+
+def refuse_sync_model_call() -> NoReturn:
+    """Refuse a synchronous call of the framework's model client, which would go past the wire.
+
+    Raises:
+        UnsupportedCapabilityError: always.
+    """
+    raise UnsupportedCapabilityError(
+        "a synchronous model call would go past unified-agents; use `agent.run_sync(…)`, or the asynchronous call"
+    )
+
+
+def unsupported_natively(refusal: str, error: Exception) -> UnsupportedCapabilityError:
+    """Return the error for something that a framework refuses under `native` and that works under `unified`.
+
+    Args:
+        refusal: The framework and what it refuses, such as "LangChain cannot take tool 'add'".
+        error: What the framework raised.
+    """
+    if isinstance(error, ValidationError):
+        error = ValueError("; ".join(problem["msg"] for problem in error.errors()))
+    return UnsupportedCapabilityError(f"{refusal}: {one_line(error)}; use `handling: unified`")

@@ -1,0 +1,1 @@
+"""The adapter of the agent loop that comes with this library."""

@@ -1,21 +1,21 @@
-"""The in-house loop as a backend."""
+"""Runs the agent loop of this library, without a framework."""
 
 from __future__ import annotations
 
 from unified_agents.backend import AgentSpec, Capability, NativeAgent, Variant
-from unified_agents_custom.loop import Loop, PlainLoop
-from unified_agents_custom.react import PlainReactLoop
+from unified_agents_custom.loop import NativeLoop, UnifiedLoop
+from unified_agents_custom.react import NativeReactLoop
 
 
 class CustomBackend:
-    """Runs our own loop: no framework at all."""
+    """The backend that runs our own loop, without any framework."""
 
     name = "custom"
     capabilities = frozenset(Capability)
     variants: frozenset[Variant] = frozenset({"tool_calling", "react"})
 
     def build(self, spec: AgentSpec) -> NativeAgent:
-        """Make the loop for an agent. Under `unified` it is the same for both variants: the wire speaks the text."""
+        """Make the loop for an agent. Under `unified` both variants share one: the wire speaks the text protocol."""
         if spec.handling == "unified":
-            return Loop(spec)
-        return PlainReactLoop(spec) if spec.variant == "react" else PlainLoop(spec)
+            return UnifiedLoop(spec)
+        return NativeReactLoop(spec) if spec.variant == "react" else NativeLoop(spec)

@@ -1,15 +1,12 @@
-"""Which of our errors one of LangChain's, LangGraph's or the model client's is."""
+"""Translates the errors of LangChain, LangGraph and the model client."""
 
 from __future__ import annotations
 
-import traceback
-
-import httpx
-import openai
 from langchain_core import exceptions as core
 from langchain_openai import StreamChunkTimeoutError
 from langgraph import errors as graph
 
+from unified_agents.backend import traceback_functions, translate_error
 from unified_agents.errors import (
     AuthenticationError,
     BackendError,
@@ -20,101 +17,43 @@ from unified_agents.errors import (
     RateLimitError,
     RunError,
     ServerError,
-    error_chain,
-    native_name,
 )
 
-_LONGEST_MESSAGE = 1000
-_REQUEST_TIMEOUT = 408
+FRAMEWORK_ERRORS: dict[type[BaseException], type[RunError]] = {
+    StreamChunkTimeoutError: ModelTimeoutError,
+    core.LangChainException: BackendError,
+    core.ContextOverflowError: BadRequestError,
+    core.ModelAPIError: ServerError,
+    core.ModelAuthenticationError: AuthenticationError,
+    core.ModelConnectionError: NetworkError,
+    core.ModelInvalidRequestError: BadRequestError,
+    core.ModelNotFoundError: BadRequestError,
+    core.ModelPermissionDeniedError: AuthenticationError,
+    core.ModelRateLimitError: RateLimitError,
+    core.ModelTimeoutError: ModelTimeoutError,
+    core.OutputParserException: BadResponseError,
+    graph.EmptyInputError: BackendError,
+    graph.GraphBubbleUp: BackendError,
+    graph.GraphRecursionError: BackendError,
+    graph.InvalidUpdateError: BackendError,
+    graph.NodeCancelledError: BackendError,
+    graph.NodeTimeoutError: BackendError,
+    graph.TaskNotFound: BackendError,
+}
 
-_Kinds = tuple[tuple[type[RunError], tuple[type[BaseException], ...]], ...]
-
-# The first that fits counts, so subclasses stand before their bases.
-_KINDS: _Kinds = (
-    (BadRequestError, (core.ContextOverflowError,)),
-    (
-        AuthenticationError,
-        (
-            openai.AuthenticationError,
-            openai.PermissionDeniedError,
-            core.ModelAuthenticationError,
-            core.ModelPermissionDeniedError,
-        ),
-    ),
-    (RateLimitError, (openai.RateLimitError, core.ModelRateLimitError)),
-    (
-        ModelTimeoutError,
-        (openai.APITimeoutError, core.ModelTimeoutError, httpx.TimeoutException, StreamChunkTimeoutError),
-    ),
-    (BadResponseError, (httpx.DecodingError,)),
-    (NetworkError, (openai.APIConnectionError, core.ModelConnectionError, httpx.RequestError)),
-    (ServerError, (openai.InternalServerError, core.ModelAPIError)),
-    (BadRequestError, (openai.APIStatusError, core.ModelInvalidRequestError, core.ModelNotFoundError)),
-    (
-        BadResponseError,
-        (
-            openai.APIError,  # without a status: an error inside a stream, or an answer of the wrong shape
-            openai.LengthFinishReasonError,
-            openai.ContentFilterFinishReasonError,
-            core.OutputParserException,
-        ),
-    ),
-    (
-        BackendError,
-        (
-            openai.OpenAIError,
-            core.LangChainException,
-            graph.GraphBubbleUp,
-            graph.GraphRecursionError,
-            graph.InvalidUpdateError,
-            graph.EmptyInputError,
-            graph.TaskNotFound,
-            graph.NodeCancelledError,
-            graph.NodeTimeoutError,
-        ),
-    ),
-)
-
-_READING_FAILS = (LookupError, TypeError, ValueError)
-_READERS = ("openai", "langchain_openai", "langchain_core.language_models")
-_WRITES_REQUEST = "_get_request_payload"
+_READERS = ("openai.", "langchain_openai.", "langchain_core.language_models.")
+_REQUEST_WRITER = "._get_request_payload"
 
 
 def translate(error: Exception) -> RunError | None:
-    """Which of our errors a foreign one is.
-
-    The whole chain of causes is looked at, from the outermost; the first in it that has a kind of its own decides.
-
-    Returns:
-        None when nothing in the chain is LangChain's, LangGraph's or the client's.
-    """
-    general: RunError | None = None
-    for link in error_chain(error):
-        known = _known(link)
-        if known is None:
-            continue
-        text = " ".join(str(link).split())[:_LONGEST_MESSAGE] or type(link).__name__
-        translated = known(text, native_type=native_name(error))
-        if known is not BackendError:
-            return translated
-        general = general or translated
-    return general
-
-
-def _known(error: BaseException) -> type[RunError] | None:
-    if isinstance(error, openai.APIStatusError) and error.status_code == _REQUEST_TIMEOUT:
-        return ServerError
-    for known, foreign in _KINDS:
-        if isinstance(error, foreign):
-            return known
-    return BadResponseError if _is_unreadable_answer(error) else None
+    """Return the error of ours that a foreign one stands for; None when it is none of LangChain's or the client's."""
+    return translate_error(error, FRAMEWORK_ERRORS, _is_unreadable_answer)
 
 
 def _is_unreadable_answer(error: BaseException) -> bool:
     # An answer that the client cannot read raises whatever the reading happened to trip over.
-    if not isinstance(error, _READING_FAILS):
+    if not isinstance(error, LookupError | TypeError | ValueError):
         return False
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    modules = [str(frame.f_globals.get("__name__", "")) for frame in frames]
-    reads = any(name == reader or name.startswith(f"{reader}.") for name in modules for reader in _READERS)
-    return reads and all(frame.f_code.co_name != _WRITES_REQUEST for frame in frames)
+    functions = traceback_functions(error)
+    is_written = any(function.endswith(_REQUEST_WRITER) for function in functions)
+    return not is_written and any(function.startswith(_READERS) for function in functions)

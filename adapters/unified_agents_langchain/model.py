@@ -1,48 +1,45 @@
-"""LangChain's own chat model, over the wire."""
+"""Makes LangChain's own chat model, with requests that go over the wire, and translates messages for it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from unified_agents.backend import AgentSpec
-from unified_agents.errors import UnsupportedCapabilityError
-from unified_agents_langchain.tools import ClaimingTool
+from unified_agents.backend import AgentSpec, refuse_sync_model_call
+from unified_agents.messages import Message
+from unified_agents_langchain.tools import LangChainTool
 
-_UNIFIED: dict[str, Any] = {
-    "max_retries": 0,
-    "stream_chunk_timeout": None,
-    "cache": False,
-}
+_UNIFIED: dict[str, Any] = {"max_retries": 0, "stream_chunk_timeout": None, "cache": False}
 """The wire alone retries and keeps time, and a cache would answer without it."""
 
 
 class WiredChatOpenAI(ChatOpenAI):
-    """`ChatOpenAI` that refuses synchronous calls itself; its client would say "Connection error." of a refusal."""
+    """`ChatOpenAI` that refuses synchronous calls itself: its client would report a refusal as "Connection error."."""
 
-    def _generate(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _refuse()
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        refuse_sync_model_call()
 
-    def _stream(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _refuse()
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        refuse_sync_model_call()
 
 
 class UnifiedChatOpenAI(WiredChatOpenAI):
-    """`ChatOpenAI` that spends nothing on what the wire writes itself.
+    """`ChatOpenAI` that sends messages and tools as an extra body, which its client does not walk through.
 
-    Messages and tools go out as an extra body, as they are: the client would walk through all of them otherwise.
+    The wire writes both anew, so the time would be lost.
     """
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
-        """Bind tools; those of ours have their declaration ready."""
-        ready = [tool.declaration if isinstance(tool, ClaimingTool) else tool for tool in tools]
-        return super().bind_tools(ready, **kwargs)
+        """Bind tools; ours by the declaration that they have ready."""
+        declared = [tool.declaration if isinstance(tool, LangChainTool) else tool for tool in tools]
+        return super().bind_tools(declared, **kwargs)
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
@@ -52,39 +49,42 @@ class UnifiedChatOpenAI(WiredChatOpenAI):
         return payload | {"messages": [], "extra_body": {**(payload.get("extra_body") or {}), **body}}
 
 
-def _refuse() -> NoReturn:
-    raise UnsupportedCapabilityError(
-        "a synchronous model call would go past unified-agents; use `agent.run_sync(…)`, or the asynchronous call"
-    )
-
-
 def chat_model(spec: AgentSpec) -> ChatOpenAI:
-    """The model class of LangChain's documentation, whose requests go through the wire.
+    """Make the chat model of LangChain's documentation, with requests that go over the wire.
 
     Under `unified` it has no retries, no clock and no cache of its own, and no sampling parameters: those are the
     wire's. Under `native` the parameters of the model's config are handed on, and all else is LangChain's default.
     """
     model = spec.model
-    is_unified = spec.handling == "unified"
-    settings = _UNIFIED if is_unified else _sampling(spec)
-    return (UnifiedChatOpenAI if is_unified else WiredChatOpenAI)(
-        model=_name(spec),
-        base_url=model.base_url,
-        api_key=SecretStr(model.api_key),
-        http_async_client=model.httpx_async_client(),
-        http_client=model.httpx_client(),
-        openai_proxy=None,  # taken from the environment otherwise, and refused beside a client
-        timeout=model.timeout,
-        stream_usage=True,
-        use_responses_api=False,
-        **settings,
-    )
-
-
-def _name(spec: AgentSpec) -> str:
+    common: dict[str, Any] = {
+        "base_url": model.base_url,
+        "api_key": SecretStr(model.api_key),
+        "http_async_client": model.httpx_async_client(),
+        "http_client": model.httpx_client(),
+        "openai_proxy": None,  # taken from the environment otherwise, and refused beside a client
+        "timeout": model.timeout,
+        "stream_usage": True,
+        "use_responses_api": False,
+    }
+    if spec.handling == "native":
+        sampling = model.parameters.model_dump(include={"temperature", "max_tokens", "seed"}, exclude_none=True)
+        return WiredChatOpenAI(model=model.name, **sampling, **common)
     # ChatOpenAI reads rules out of the name ("o3": other roles and parameters). The wire sends the real one.
-    return f"unified-agents/{spec.model.name}" if spec.handling == "unified" else spec.model.name
+    return UnifiedChatOpenAI(model=f"unified-agents/{model.name}", **_UNIFIED, **common)
 
 
-def _sampling(spec: AgentSpec) -> dict[str, Any]:
-    return spec.model.parameters.model_dump(include={"temperature", "max_tokens", "seed"}, exclude_none=True)
+def langchain_message(message: Message) -> BaseMessage:
+    """Translate a message so that LangChain's client writes it to the wire as it is here."""
+    common: dict[str, Any] = {"content": message.content or "", "name": message.name}
+    if message.role == "user":
+        return HumanMessage(**common)
+    if message.role == "tool":
+        return ToolMessage(tool_call_id=message.tool_call_id or "", **common)
+    if message.role != "assistant":
+        return SystemMessage(additional_kwargs={"__openai_role__": message.role}, **common)
+    if not message.tool_calls:
+        return AIMessage(**common)
+    turn = AIMessage(additional_kwargs={"tool_calls": message.to_chat()["tool_calls"]}, **common)
+    # LangChain writes its parsed calls anew, in other text and order; without them it sends the ones given above.
+    turn.tool_calls, turn.invalid_tool_calls = [], []
+    return turn

@@ -1,4 +1,4 @@
-"""Our tools as LangChain's."""
+"""Translates our tools to LangChain's."""
 
 from __future__ import annotations
 
@@ -11,49 +11,51 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, PrivateAttr
 from pydantic.errors import PydanticUserError
 
-from unified_agents.backend import AgentSpec, BoundTool
-from unified_agents.errors import BackendError, UnsupportedCapabilityError
+from unified_agents.backend import AgentSpec, BoundTool, unsupported_natively
+from unified_agents.errors import BackendError
 from unified_agents.messages import JsonObject
 
-_PASSTHROUGH: JsonObject = {"type": "object", "properties": {}}
-"""A schema that lets every argument pass: the wire sends the canonical one, and the runner validates."""
+_ANY_ARGUMENTS: JsonObject = {"type": "object", "properties": {}}
+"""A schema that lets every argument pass: the wire sends the canonical one, and the tool runner validates."""
 
 _call_id: ContextVar[str | None] = ContextVar("unified_agents_langchain_call_id", default=None)
 
 
 class _NoParameters(BaseModel):
-    """What LangGraph reads the parameters from that it shall inject."""
+    """A signature without parameters, so that LangGraph finds none to inject."""
 
 
-class ClaimingTool(BaseTool):
-    """A tool that carries out the model's call by its id, through LangChain's own tool path.
+class LangChainTool(BaseTool):
+    """A tool under `unified`: it carries out the model's call by its id, through LangChain's own tool path.
 
     Args:
-        bound: What it stands for.
+        bound: The tool that it calls.
+
+    Attributes:
+        declaration: The tool as the model client sends it; the wire puts the canonical schema in.
     """
 
+    declaration: JsonObject
     _bound: BoundTool = PrivateAttr()
-    _declaration: JsonObject = PrivateAttr()
 
     def __init__(self, bound: BoundTool) -> None:
-        super().__init__(name=bound.name, description=bound.description, args_schema=_PASSTHROUGH)
+        function = {"name": bound.name, "description": bound.description, "parameters": _ANY_ARGUMENTS}
+        super().__init__(
+            name=bound.name,
+            description=bound.description,
+            args_schema=_ANY_ARGUMENTS,
+            declaration={"type": "function", "function": function},
+        )
         self._bound = bound
-        function = {"name": bound.name, "description": bound.description, "parameters": _PASSTHROUGH}
-        self._declaration = {"type": "function", "function": function}
-
-    @property
-    def declaration(self) -> JsonObject:
-        """What LangChain's model client writes of it; the wire puts the canonical schema there."""
-        return self._declaration
 
     def get_input_schema(self, config: RunnableConfig | None = None) -> type[BaseModel]:
-        """No parameters, so nothing for LangGraph to inject."""
+        """Return a model without fields."""
         return _NoParameters
 
     async def ainvoke(
         self, input: str | dict[str, Any] | ToolCall, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Any:
-        """Note the id of the call, and go on as LangChain does."""
+        """Keep the id of the call for `_arun`, and go on as LangChain does."""
         token = _call_id.set(input.get("id") if isinstance(input, dict) else None)
         try:
             return await super().ainvoke(input, config, **kwargs)
@@ -78,25 +80,22 @@ class ClaimingTool(BaseTool):
 
 
 def translate_tools(spec: AgentSpec) -> list[BaseTool]:
-    """The tools of an agent.
+    """Translate the tools of an agent.
 
     Raises:
         UnsupportedCapabilityError: under `native`, LangChain does not take the function.
     """
     if spec.handling == "unified":
-        return [ClaimingTool(bound) for bound in spec.tools]
-    return [_native(bound) for bound in spec.tools]
+        return [LangChainTool(bound) for bound in spec.tools]
+    return [_native_tool(bound) for bound in spec.tools]
 
 
-def _native(bound: BoundTool) -> BaseTool:
-    function = bound.function()
-    place = "coroutine" if bound.tool is not None and bound.tool.is_async else "func"
-    common: dict[str, Any] = {"name": bound.name, "description": bound.description, place: function}
+def _native_tool(bound: BoundTool) -> BaseTool:
+    place = "coroutine" if bound.is_async else "func"
+    common: dict[str, Any] = {"name": bound.name, "description": bound.description, place: bound.function()}
     try:
         if bound.is_schema_only:
             return StructuredTool(args_schema=bound.parameters, **common)
         return StructuredTool.from_function(**common)
     except (TypeError, ValueError, PydanticUserError) as error:
-        raise UnsupportedCapabilityError(
-            f"LangChain cannot take tool {bound.name!r}: {' '.join(str(error).split())}; use `handling: unified`"
-        ) from error
+        raise unsupported_natively(f"LangChain cannot take tool {bound.name!r}", error) from error

@@ -1,4 +1,4 @@
-"""LlamaIndex's `FunctionAgent` as a backend, and its `ReActAgent` as variant `react`."""
+"""Runs LlamaIndex's `FunctionAgent`, and its `ReActAgent` as variant `react`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from llama_index.core.memory import BaseMemory
 from pydantic import Field, ValidationError
 from workflows.handler import WorkflowHandler
 
-from unified_agents.backend import AgentSpec, Capability, NativeAgent, Variant
-from unified_agents.errors import RunError, UnsupportedCapabilityError
+from unified_agents.backend import AgentSpec, Capability, NativeAgent, Variant, unsupported_natively
+from unified_agents.errors import RunError
 from unified_agents.messages import Message
-from unified_agents_llamaindex import errors
+from unified_agents_llamaindex.errors import translate
 from unified_agents_llamaindex.model import native_llm, native_message, unified_llm, unified_message
 from unified_agents_llamaindex.react import UnifiedReActAgent
-from unified_agents_llamaindex.tools import CallNoting, UnifiedTool, native_tool
+from unified_agents_llamaindex.tools import CallIdWorkflow, LlamaIndexTool, native_tool
 
 _NO_STEP_LIMIT = 1_000_000
 _CANCEL_SECONDS = 2.0
 
 
 class LlamaIndexBackend:
-    """Runs LlamaIndex's `FunctionAgent`, or its `ReActAgent`."""
+    """The backend that runs LlamaIndex's `FunctionAgent`, or its `ReActAgent`."""
 
     name = "llamaindex"
     capabilities = frozenset(Capability)
@@ -37,37 +37,33 @@ class LlamaIndexBackend:
         Raises:
             UnsupportedCapabilityError: under `native`, LlamaIndex refuses a tool or the model.
         """
-        return _Native(spec) if spec.handling == "native" else _Unified(spec)
+        return NativeLlamaIndexAgent(spec) if spec.handling == "native" else UnifiedLlamaIndexAgent(spec)
 
 
-class CallNotingAgent(CallNoting, FunctionAgent):
+class UnifiedFunctionAgent(CallIdWorkflow, FunctionAgent):
     """A `FunctionAgent` whose tools learn the id of their call, and which runs all calls of an answer at once."""
 
 
-class WholeMemory(BaseMemory):
-    """The memory of one run. It drops nothing, counts nothing and needs no thread."""
+class RunMemory(BaseMemory):
+    """The memory of one run. It drops no message, counts no tokens, and where agents use it needs no thread."""
 
     messages: list[ChatMessage] = Field(default_factory=list)
 
     @classmethod
-    def from_defaults(cls, **_: Any) -> WholeMemory:
-        """An empty one."""
+    def from_defaults(cls, **_: Any) -> RunMemory:
+        """Make an empty memory."""
         return cls()
 
     def get(self, input: str | None = None, **_: Any) -> list[ChatMessage]:
-        """All messages."""
+        """Return all messages."""
         return list(self.messages)
 
     async def aget(self, input: str | None = None, **_: Any) -> list[ChatMessage]:
-        """All messages."""
+        """Return all messages."""
         return list(self.messages)
 
     def get_all(self) -> list[ChatMessage]:
-        """All messages."""
-        return list(self.messages)
-
-    async def aget_all(self) -> list[ChatMessage]:
-        """All messages."""
+        """Return all messages."""
         return list(self.messages)
 
     def put(self, message: ChatMessage) -> None:
@@ -94,17 +90,13 @@ class WholeMemory(BaseMemory):
         """Forget all messages."""
         self.messages = []
 
-    async def areset(self) -> None:
-        """Forget all messages."""
-        self.messages = []
 
-
-class _Unified:
-    """The agent under `unified`. Streaming is a field of LlamaIndex's agent, so there is one for each mode."""
+class UnifiedLlamaIndexAgent:
+    """The agent under `unified`. Streaming is a field of LlamaIndex's agent, so there are two, made at first use."""
 
     def __init__(self, spec: AgentSpec) -> None:
         self._spec = spec
-        self._tools = [UnifiedTool(tool) for tool in spec.tools]
+        self._tools = [LlamaIndexTool(tool) for tool in spec.tools]
         self._llm = unified_llm(spec.model)
         self._agents: dict[bool, BaseWorkflowAgent] = {}
 
@@ -115,16 +107,16 @@ class _Unified:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the agent's workflow, without limits of its own."""
-        given = [unified_message(message) for message in messages]
-        return await _run(self._agent(stream), given, memory=WholeMemory(), max_iterations=_NO_STEP_LIMIT)
+        history = [unified_message(message) for message in messages]
+        return await _run(self._agent(stream), history, memory=RunMemory(), max_iterations=_NO_STEP_LIMIT)
 
     def translate(self, error: Exception) -> RunError | None:
-        """See `errors.translate`."""
-        return errors.translate(error)
+        """Return the error of ours that a foreign one stands for."""
+        return translate(error)
 
     def _agent(self, stream: bool) -> BaseWorkflowAgent:
         if stream not in self._agents:
-            kind = UnifiedReActAgent if self._spec.variant == "react" else CallNotingAgent
+            kind = UnifiedReActAgent if self._spec.variant == "react" else UnifiedFunctionAgent
             self._agents[stream] = kind(
                 name=self._spec.name,
                 system_prompt=self._spec.instructions,
@@ -136,19 +128,17 @@ class _Unified:
         return self._agents[stream]
 
 
-class _Native:
+class NativeLlamaIndexAgent:
     """The agent under `native`: as LlamaIndex ships. It streams unless it is told not to."""
 
     def __init__(self, spec: AgentSpec) -> None:
         parameters = spec.model.parameters
         kind: type[BaseWorkflowAgent] = ReActAgent if spec.variant == "react" else FunctionAgent
-        options: dict[str, Any] = {}
-        if parameters.tool_choice is not None:
-            options["initial_tool_choice"] = _wire_name(spec, parameters.tool_choice)
-        if parameters.parallel_tool_calls is not None:
-            options["allow_parallel_tool_calls"] = parameters.parallel_tool_calls
-        if parameters.stream is False:
-            options["streaming"] = False
+        options: dict[str, Any] = {
+            "initial_tool_choice": spec.tool_choice,
+            "allow_parallel_tool_calls": parameters.parallel_tool_calls,
+            "streaming": parameters.stream,
+        }
         try:
             self._agent = kind(
                 name=spec.name,
@@ -156,11 +146,10 @@ class _Native:
                 tools=[native_tool(tool) for tool in spec.tools],
                 llm=native_llm(spec.model),
                 timeout=None,
-                **options,
+                **{name: value for name, value in options.items() if value is not None},
             )
         except ValidationError as error:
-            text = f"LlamaIndex refuses this agent: {errors.reason(error)}; use handling: unified"
-            raise UnsupportedCapabilityError(text) from error
+            raise unsupported_natively("LlamaIndex refuses this agent", error) from error
 
     @property
     def native(self) -> BaseWorkflowAgent:
@@ -172,12 +161,12 @@ class _Native:
         return await _run(self._agent, [native_message(message) for message in messages])
 
     def translate(self, error: Exception) -> RunError | None:
-        """See `errors.translate`."""
-        return errors.translate(error)
+        """Return the error of ours that a foreign one stands for."""
+        return translate(error)
 
 
 async def _run(agent: BaseWorkflowAgent, messages: list[ChatMessage], **options: Any) -> str | None:
-    # The last message goes in as the user's, whatever its role: LlamaIndex fails on a conversation without any.
+    # The last message goes in as the user's, whatever its role: LlamaIndex fails on a conversation without a user.
     handler = agent.run(user_msg=messages[-1], chat_history=messages[:-1], **options)
     result: asyncio.Future[AgentOutput] = asyncio.ensure_future(handler)
     try:
@@ -194,8 +183,4 @@ async def _end(handler: WorkflowHandler, result: asyncio.Future[AgentOutput]) ->
     result.cancel()
     await asyncio.wait([result])
     if not result.cancelled():
-        result.exception()  # that it was cancelled, or what it met meanwhile: its end decides nothing any more
-
-
-def _wire_name(spec: AgentSpec, tool_choice: str) -> str:
-    return next((tool.name for tool in spec.tools if tool.tool and tool.tool.name == tool_choice), tool_choice)
+        result.exception()  # taken, so that asyncio does not log it; the run's own end decides

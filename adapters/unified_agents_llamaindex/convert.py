@@ -1,4 +1,4 @@
-"""LlamaIndex's tools, query engines and retrievers as ours, and our tools as LlamaIndex's, without an agent of ours."""
+"""Converts LlamaIndex's tools, query engines and retrievers to ours, and our tools to LlamaIndex's."""
 
 from __future__ import annotations
 
@@ -24,18 +24,31 @@ from llama_index.core.tools import (
 from llama_index.core.tools.types import BaseTool
 from pydantic import BaseModel
 
+from unified_agents.backend import call_tool, call_tool_sync
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
-from unified_agents.tool_runner.standalone import call_tool, call_tool_sync
-from unified_agents.tools.converters import ANSWERS, QUERY, RETRIEVES, Answered, Retrieved, own_name, refuse, told_error
-from unified_agents.tools.definition import Tool
-from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
+from unified_agents.tools.converters import (
+    FilePart,
+    ImagePart,
+    Part,
+    QueryAnswer,
+    RetrievedDocument,
+    TextPart,
+    Tool,
+    is_list_of,
+    not_a_tool_error,
+    query_engine_tool,
+    retriever_tool,
+    tool_error,
+    tool_handler,
+)
+from unified_agents_llamaindex.tools import CanonicalMetadata
 
 
 def from_llamaindex(
     value: object, /, *, name: str | None = None, description: str | None = None, **options: Any
 ) -> Tool:
-    """A LlamaIndex tool, query engine or retriever as our tool.
+    """Convert a LlamaIndex tool, query engine or retriever to our tool.
 
     It runs by LlamaIndex's own asynchronous call; one that is only synchronous in a thread of ours. LlamaIndex gives a
     function the JSON values, whatever its annotations; but these are validated before. A query engine and a retriever
@@ -44,7 +57,7 @@ def from_llamaindex(
     Args:
         value: A `BaseTool`, a `BaseQueryEngine` or a `BaseRetriever`.
         name: The tool's name; None takes its own, for engines and retrievers one made from the class.
-        description: What the model is told; None takes its own.
+        description: The description that the model reads; None takes its own.
         options: Further options of `Tool`.
 
     Raises:
@@ -52,50 +65,28 @@ def from_llamaindex(
     """
     if isinstance(value, BaseTool):
         return _from_tool(value, name, description, options)
-    if isinstance(value, BaseQueryEngine | BaseRetriever):
-        is_engine = isinstance(value, BaseQueryEngine)
-        handler = _engine(value) if isinstance(value, BaseQueryEngine) else _retriever(value)
-        return Tool(
-            name=name or own_name(value),
-            description=description if description is not None else ANSWERS if is_engine else RETRIEVES,
-            parameters=QUERY,
-            handler=handler,
-            **options,
-        )
-    raise refuse(value, "give a LlamaIndex tool, query engine or retriever; `index.as_retriever()` makes one")
+    if isinstance(value, BaseQueryEngine):
+        return query_engine_tool(value, _engine_handler(value), name=name, description=description, **options)
+    if isinstance(value, BaseRetriever):
+        return retriever_tool(value, _retriever_handler(value), name=name, description=description, **options)
+    raise not_a_tool_error(value, "give a LlamaIndex tool, query engine or retriever; `index.as_retriever()` makes one")
 
 
 def to_llamaindex(tool: Tool) -> AsyncBaseTool:
-    """Our tool as LlamaIndex's; see `unified_agents.to_llamaindex`."""
-    return StandaloneTool(tool)
+    """Convert our tool to LlamaIndex's; see `unified_agents.to_llamaindex`."""
+    return StandaloneLlamaIndexTool(tool)
 
 
-class WholeMetadata(ToolMetadata):
-    """Metadata that gives the whole schema: LlamaIndex' own keeps five of its keywords.
-
-    Args:
-        tool: Whose they are.
-    """
-
-    def __init__(self, tool: Tool) -> None:
-        super().__init__(description=tool.description, name=tool.name, fn_schema=_describing(tool.parameters))
-        self._parameters = tool.parameters
-
-    def get_parameters_dict(self) -> JsonObject:
-        """The canonical schema."""
-        return self._parameters
-
-
-class StandaloneTool(AsyncBaseTool):
-    """One of our tools, for whoever uses LlamaIndex without us.
+class StandaloneLlamaIndexTool(AsyncBaseTool):
+    """One of our tools, for whoever uses LlamaIndex without our agents.
 
     Args:
-        tool: What it stands for.
+        tool: The tool that it calls.
     """
 
     def __init__(self, tool: Tool) -> None:
         self._tool = tool
-        self._metadata = WholeMetadata(tool)
+        self._metadata = CanonicalMetadata(tool, _arguments_model(tool.parameters))
 
     @property
     def metadata(self) -> ToolMetadata:
@@ -113,8 +104,8 @@ class StandaloneTool(AsyncBaseTool):
         Raises:
             ToolCallError: the arguments do not fit, or the tool failed.
         """
-        given = self._named(args, arguments)
-        return self._output(given, call_tool_sync(self._tool, given))
+        arguments = self._by_name(args, arguments)
+        return self._output(arguments, call_tool_sync(self._tool, arguments))
 
     async def acall(self, /, *args: Any, **arguments: Any) -> ToolOutput:
         """Call the tool.
@@ -122,16 +113,16 @@ class StandaloneTool(AsyncBaseTool):
         Raises:
             ToolCallError: the arguments do not fit, or the tool failed.
         """
-        given = self._named(args, arguments)
-        return self._output(given, await call_tool(self._tool, given))
+        arguments = self._by_name(args, arguments)
+        return self._output(arguments, await call_tool(self._tool, arguments))
 
-    def _named(self, args: Sequence[Any], arguments: Mapping[str, Any]) -> JsonObject:
+    def _by_name(self, args: Sequence[Any], arguments: Mapping[str, Any]) -> JsonObject:
         return {**dict(zip(self._tool.parameters["properties"], args, strict=False)), **arguments}
 
-    def _output(self, given: JsonObject, result: tuple[str, tuple[Part, ...]]) -> ToolOutput:
+    def _output(self, arguments: JsonObject, result: tuple[str, tuple[Part, ...]]) -> ToolOutput:
         text, parts = result
         blocks: list[ContentBlock] = [_block(part) for part in parts] or [TextBlock(text=text)]
-        return ToolOutput(tool_name=self._tool.name, blocks=blocks, raw_input=given, raw_output=text)
+        return ToolOutput(tool_name=self._tool.name, blocks=blocks, raw_input=arguments, raw_output=text)
 
 
 def _block(part: Part) -> ContentBlock:
@@ -142,7 +133,9 @@ def _block(part: Part) -> ContentBlock:
     return DocumentBlock(data=base64.b64decode(part.data), document_mimetype=part.mime_type, title=part.name)
 
 
-def _describing(parameters: JsonObject) -> type[BaseModel]:
+def _arguments_model(parameters: JsonObject) -> type[BaseModel]:
+    """Make the class that LlamaIndex wants of a tool's arguments; it only gives the JSON Schema."""
+
     class Arguments(BaseModel):
         @classmethod
         def model_json_schema(cls, *_: Any, **__: Any) -> JsonObject:
@@ -159,32 +152,28 @@ def _from_tool(tool: BaseTool, name: str | None, description: str | None, option
         raise ToolDefinitionError(
             f"tool {name!r}: only a workflow of LlamaIndex can give it its context; give a tool without it"
         )
-    handler = _run(tool, name)
-    # Whoever writes the schema for the model by other means than the class says it there.
+    handler = _tool_handler(tool, name)
+    # A tool whose metadata overrides `get_parameters_dict` gives its schema there, and not in the class.
     if metadata.fn_schema is None or type(metadata).get_parameters_dict is not ToolMetadata.get_parameters_dict:
         schema = metadata.get_parameters_dict()
         return Tool(name=name, description=description, parameters=schema, handler=handler, **options)
     if isinstance(tool, FunctionTool) and not metadata.fn_schema.__pydantic_complete__:
-        # LlamaIndex leaves annotations that are texts as they are; the function knows what they mean.
+        # LlamaIndex leaves annotations that are strings as they are; the function's module resolves them.
         names = getattr(inspect.unwrap(tool.real_fn), "__globals__", {})
         metadata.fn_schema.model_rebuild(raise_errors=False, _types_namespace=names)
     return Tool.from_model(metadata.fn_schema, handler, name=name, description=description, unpack=True, **options)
 
 
-def _run(tool: BaseTool, name: str) -> Callable[..., Any]:
-    # These two make one text of the names and the values of their keywords.
-    by_place = isinstance(tool, QueryEngineTool | RetrieverTool)
+def _tool_handler(tool: Any, name: str) -> Callable[..., Any]:
+    is_async = not _is_sync(tool)
+    invoke: Callable[..., Any] = tool.acall if is_async else tool
+    # These two join the names and values of keywords to one text, so they get the values by position.
+    by_position = isinstance(tool, QueryEngineTool | RetrieverTool)
 
-    async def run(**arguments: Any) -> Any:
-        asynchronous: Any = tool
-        output = await (asynchronous.acall(*arguments.values()) if by_place else asynchronous.acall(**arguments))
-        return _result(output, name)
+    def call(arguments: JsonObject) -> Any:
+        return invoke(*arguments.values()) if by_position else invoke(**arguments)
 
-    def run_sync(**arguments: Any) -> Any:
-        called: Any = tool
-        return _result(called(*arguments.values()) if by_place else called(**arguments), name)
-
-    return run_sync if _is_sync(tool) else run
+    return tool_handler(call, lambda output: _result(output, name), is_async=is_async)
 
 
 def _is_sync(tool: BaseTool) -> bool:
@@ -197,28 +186,24 @@ def _is_sync(tool: BaseTool) -> bool:
     return not isinstance(tool, AsyncBaseTool)
 
 
-def _engine(engine: BaseQueryEngine) -> Callable[..., Any]:
-    async def run(query: str) -> Answered:
-        return await _answered(await engine.aquery(query))
+def _engine_handler(engine: BaseQueryEngine) -> Callable[..., Any]:
+    async def query(arguments: JsonObject) -> Any:
+        response = await engine.aquery(arguments["query"])
+        return await response.get_response() if isinstance(response, AsyncStreamingResponse) else response
 
-    def run_sync(query: str) -> Answered:
-        return _answer(engine.query(query))
+    if _queries_sync(engine):
+        return tool_handler(lambda arguments: engine.query(arguments["query"]), _answer, is_async=False)
+    return tool_handler(query, _answer, is_async=True)
 
-    return run_sync if _queries_sync(engine) else run
 
-
-def _retriever(retriever: BaseRetriever) -> Callable[..., Any]:
-    async def run(query: str) -> list[Retrieved]:
-        return [_document(node) for node in await retriever.aretrieve(query)]
-
-    def run_sync(query: str) -> list[Retrieved]:
-        return [_document(node) for node in retriever.retrieve(query)]
-
-    return run_sync if _retrieves_sync(retriever) else run
+def _retriever_handler(retriever: BaseRetriever) -> Callable[..., Any]:
+    is_async = not _retrieves_sync(retriever)
+    retrieve: Callable[[str], Any] = retriever.aretrieve if is_async else retriever.retrieve
+    return tool_handler(lambda arguments: retrieve(arguments["query"]), _documents, is_async=is_async)
 
 
 def _retrieves_sync(retriever: BaseRetriever) -> bool:
-    """Whether its asynchronous call would block: LlamaIndex' own default calls the synchronous one."""
+    """Tell whether the asynchronous call would block: LlamaIndex's default runs the synchronous one."""
     return type(retriever)._aretrieve is BaseRetriever._aretrieve
 
 
@@ -226,22 +211,15 @@ def _queries_sync(engine: BaseQueryEngine) -> bool:
     return isinstance(engine, CustomQueryEngine) and (type(engine).acustom_query is CustomQueryEngine.acustom_query)
 
 
-async def _answered(response: Any) -> Answered:
-    if isinstance(response, AsyncStreamingResponse):
-        response = await response.get_response()
-    return _answer(response)
-
-
-def _answer(response: Any) -> Answered:
+def _answer(response: Any) -> QueryAnswer:
     if isinstance(response, StreamingResponse):
         response = response.get_response()
     text = response.response if isinstance(response, Response) else str(response)
-    documents = [_document(node) for node in response.source_nodes]
-    return Answered(text or None, documents)
+    return QueryAnswer(text or None, _documents(response.source_nodes))
 
 
-def _document(found: NodeWithScore) -> Retrieved:
-    return Retrieved(found.node.get_content(), _metadata(found.node), found.score)
+def _documents(nodes: Sequence[NodeWithScore]) -> list[RetrievedDocument]:
+    return [RetrievedDocument(found.node.get_content(), _metadata(found.node), found.score) for found in nodes]
 
 
 def _metadata(node: BaseNode) -> dict[str, Any]:
@@ -249,14 +227,14 @@ def _metadata(node: BaseNode) -> dict[str, Any]:
 
 
 def _result(output: ToolOutput, name: str) -> Any:
-    """What a tool gave, as our results are."""
+    """Convert the result of LlamaIndex's tool to one of ours."""
     if output.is_error:
-        raise told_error(name, output.content)
+        raise tool_error(name, output.content)
     raw = output.raw_output
     if isinstance(raw, Response | StreamingResponse):
         return _answer(raw)
-    if isinstance(raw, list) and raw and all(isinstance(item, NodeWithScore) for item in raw):
-        return [_document(item) for item in raw]
+    if is_list_of(NodeWithScore, raw):
+        return _documents(raw)
     if any(not isinstance(block, TextBlock) for block in output.blocks):
         return [_part(block) for block in output.blocks]
     # LlamaIndex writes a value as Python does; where nobody has changed that text, the value says more.
@@ -267,12 +245,8 @@ def _part(block: ContentBlock) -> Part | str:
     if isinstance(block, TextBlock):
         return TextPart(text=block.text)
     if isinstance(block, ImageBlock) and block.image is not None:
-        return ImagePart(data=_base64(block.resolve_image().read()), mime_type=block.image_mimetype or "image/png")
+        return ImagePart.from_bytes(block.resolve_image().read(), block.image_mimetype or "image/png")
     if isinstance(block, DocumentBlock) and block.data is not None:
-        data = _base64(block.resolve_document().read())
-        return FilePart(data=data, mime_type=block.document_mimetype or "application/octet-stream", name=block.title)
+        mime_type = block.document_mimetype or "application/octet-stream"
+        return FilePart.from_bytes(block.resolve_document().read(), mime_type, block.title or "file")
     return str(block)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

@@ -1,4 +1,4 @@
-"""LlamaIndex's own model client on the wire, and messages as it sees them."""
+"""Makes LlamaIndex's own model client, with requests that go over the wire, and translates messages for it."""
 
 from __future__ import annotations
 
@@ -18,28 +18,24 @@ from llama_index.core.base.llms.types import (
 from llama_index.llms.openai.utils import to_openai_message_dict
 from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
 
-from unified_agents.backend import ModelClient
-from unified_agents.errors import BackendError, UnsupportedCapabilityError
+from unified_agents.backend import ModelClient, refuse_sync_model_call, unsupported_natively
+from unified_agents.errors import BackendError
 from unified_agents.messages import JsonObject, Message
-from unified_agents_llamaindex.errors import reason
 
 _CONTEXT_WINDOW = 1_000_000
-_NO_RETRIES = 0
-_AS_GIVEN = "chat_completions"
+_ORIGINAL = "chat_completions"
 _NEUTRAL_NAME = "unified-agents"
 
 
-class WireLLM(OpenAILike):  # type: ignore[misc]  # untyped, and its base is typed
-    """`OpenAILike` without its synchronous client, which would go past both seams."""
+class WiredLLM(OpenAILike):  # type: ignore[misc]  # untyped, and its base is typed
+    """`OpenAILike` that refuses synchronous calls."""
 
     def _get_client(self) -> NoReturn:
-        raise UnsupportedCapabilityError(
-            "a synchronous model call would go past unified-agents; use `agent.run_sync(…)`, or the asynchronous call"
-        )
+        refuse_sync_model_call()
 
 
-class UnifiedLLM(WireLLM):
-    """Sends messages as they are: LlamaIndex changes roles by the model's name, and has no place for some content."""
+class UnifiedLLM(WiredLLM):
+    """A client that sends messages as they are, where LlamaIndex would change roles and drop some content."""
 
     async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         response: ChatResponse = await super()._achat([], extra_body=_body(messages, kwargs), **kwargs)
@@ -51,54 +47,48 @@ class UnifiedLLM(WireLLM):
 
 
 def unified_llm(model: ModelClient) -> UnifiedLLM:
-    """The model under `unified`: no retries, no limit on the conversation, and parameters are the wire's affair."""
-    llm = UnifiedLLM(model=_NEUTRAL_NAME, context_window=_CONTEXT_WINDOW, max_retries=_NO_RETRIES, **_connection(model))
+    """Make the model under `unified`: without limit, retries and parameters, which are the wire's."""
+    llm = UnifiedLLM(model=_NEUTRAL_NAME, context_window=_CONTEXT_WINDOW, max_retries=0, **_connection(model))
     llm.model = model.name  # not in the constructor, which refuses some names
     return llm
 
 
-def native_llm(model: ModelClient) -> WireLLM:
-    """The model under `native`: as `OpenAILike` ships, with the user's parameters, and usage of streamed answers.
+def native_llm(model: ModelClient) -> WiredLLM:
+    """Make the model under `native`: as `OpenAILike` ships, with the user's parameters, and usage of streamed answers.
 
     Raises:
         UnsupportedCapabilityError: LlamaIndex refuses this model or a parameter.
     """
-    parameters = model.parameters
-    given = {"temperature": parameters.temperature, "max_tokens": parameters.max_tokens}
-    additional: JsonObject = {"stream_options": {"include_usage": True}}
-    if parameters.seed is not None:
-        additional["seed"] = parameters.seed
+    sampling = model.parameters.model_dump(include={"temperature", "max_tokens"}, exclude_none=True)
+    additional = model.parameters.model_dump(include={"seed"}, exclude_none=True)
+    additional["stream_options"] = {"include_usage": True}
     try:
-        return WireLLM(
-            model=model.name,
-            additional_kwargs=additional,
-            **{name: value for name, value in given.items() if value is not None},
-            **_connection(model),
-        )
+        return WiredLLM(model=model.name, additional_kwargs=additional, **sampling, **_connection(model))
     except ValueError as error:
-        raise UnsupportedCapabilityError(
-            f"LlamaIndex refuses model {model.name!r} or its parameters: {reason(error)}; use handling: unified"
-        ) from error
+        raise unsupported_natively(f"LlamaIndex refuses model {model.name!r} or its parameters", error) from error
 
 
 def unified_message(message: Message) -> ChatMessage:
-    """A given message under `unified`, which reaches the wire exactly as it was given."""
+    """Translate a message under `unified`, so that it reaches the wire exactly as it was given."""
     return ChatMessage(
         role=MessageRole(message.role),
         blocks=_texts(message.content),
-        additional_kwargs={_AS_GIVEN: message.to_chat()},
+        additional_kwargs={_ORIGINAL: message.to_chat()},
     )
 
 
 def native_message(message: Message) -> ChatMessage:
-    """A given message under `native`, in LlamaIndex's own terms. It has no place for a participant's name.
+    """Translate a message under `native` to LlamaIndex's own terms, which have no place for a participant's name.
 
     Raises:
         BackendError: LlamaIndex has no block for a part of the content.
     """
-    given = message.to_chat()
-    kept = {key: given[key] for key in ("tool_calls", "tool_call_id") if key in given}
-    return ChatMessage(role=MessageRole(message.role), blocks=_blocks(message.content), additional_kwargs=kept)
+    chat, content = message.to_chat(), message.content
+    return ChatMessage(
+        role=MessageRole(message.role),
+        blocks=[_block(part) for part in content] if isinstance(content, list) else _texts(content),
+        additional_kwargs={key: chat[key] for key in ("tool_calls", "tool_call_id") if key in chat},
+    )
 
 
 def _connection(model: ModelClient) -> dict[str, Any]:
@@ -114,10 +104,10 @@ def _connection(model: ModelClient) -> dict[str, Any]:
 
 
 def _body(messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> JsonObject:
-    # As an extra body they go out as they are: the client would walk through all of it otherwise.
+    # The client does not walk through an extra body, so messages and tools go out as they are, and at once.
     body: JsonObject = {
         "messages": [
-            message.additional_kwargs.get(_AS_GIVEN) or to_openai_message_dict(message) for message in messages
+            message.additional_kwargs.get(_ORIGINAL) or to_openai_message_dict(message) for message in messages
         ]
     }
     if tools := kwargs.pop("tools", None):
@@ -129,12 +119,6 @@ def _texts(content: str | list[JsonObject] | None) -> list[ContentBlock]:
     if isinstance(content, str):
         return [TextBlock(text=content)]
     return [TextBlock(text=str(part.get("text"))) for part in content or () if part.get("type") == "text"]
-
-
-def _blocks(content: str | list[JsonObject] | None) -> list[ContentBlock]:
-    if not isinstance(content, list):
-        return _texts(content)
-    return [_block(part) for part in content]
 
 
 def _block(part: JsonObject) -> ContentBlock:

@@ -1,4 +1,4 @@
-"""Variant `react`: LlamaIndex's `ReActAgent` on the wire, which speaks the text protocol with the model."""
+"""Adapts LlamaIndex's `ReActAgent` to the wire, which speaks the text protocol with the model."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from llama_index.core.memory import BaseMemory
 from llama_index.core.tools import AsyncBaseTool, BaseTool
 from pydantic import Field
 
-from unified_agents_llamaindex.tools import CallNoting
+from unified_agents_llamaindex.tools import CallIdWorkflow
 
-_TAKEN_OFF = ChatMessage(role=MessageRole.SYSTEM, content="")
-"""LlamaIndex takes the first system message off, and puts its own prompt in; the wire has the prompt."""
+_REPLACED_MESSAGE = ChatMessage(role=MessageRole.SYSTEM, content="")
+"""The agent takes off the first system message, in favour of its own prompt. This one stands in for the user's."""
 
 
 class PlainFormatter(ReActChatFormatter):
-    """Writes the conversation and the steps, and no prompt: that is the wire's."""
+    """A formatter that writes the conversation and the steps without a prompt, which the wire adds."""
 
     def format(
         self,
@@ -28,20 +28,20 @@ class PlainFormatter(ReActChatFormatter):
         chat_history: list[ChatMessage],
         current_reasoning: list[BaseReasoningStep] | None = None,
     ) -> list[ChatMessage]:
-        """The messages of a request."""
+        """Return the messages of a request."""
         return [*chat_history, *map(_message, current_reasoning or ())]
 
 
-class UnifiedReActAgent(CallNoting, ReActAgent):
-    """A `ReActAgent` whose calls have the ids under which the wire knows them."""
+class UnifiedReActAgent(CallIdWorkflow, ReActAgent):
+    """A `ReActAgent` whose calls have the ids that the wire gave them."""
 
     formatter: ReActChatFormatter = Field(default_factory=PlainFormatter)
 
     async def take_step(
         self, ctx: Any, llm_input: list[ChatMessage], tools: Sequence[AsyncBaseTool], memory: BaseMemory
     ) -> AgentOutput:
-        """Take a step as LlamaIndex does; the call's id stands in the answer, beside the text."""
-        output: AgentOutput = await super().take_step(ctx, [_TAKEN_OFF, *llm_input], tools, memory)
+        """Take a step as LlamaIndex does, and give its calls the ids that stand in the answer beside the text."""
+        output: AgentOutput = await super().take_step(ctx, [_REPLACED_MESSAGE, *llm_input], tools, memory)
         blocks = (block for block in output.response.blocks if isinstance(block, ToolCallBlock))
         for call, block in zip(output.tool_calls, blocks, strict=False):
             call.tool_id = block.tool_call_id or call.tool_id

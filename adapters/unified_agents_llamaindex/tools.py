@@ -1,4 +1,4 @@
-"""Tools as LlamaIndex sees them."""
+"""Translates our tools to LlamaIndex's."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from llama_index.core.workflow import Context, step
 from pydantic import BaseModel, Field, create_model, field_validator
 from pydantic.errors import PydanticUserError
 
-from unified_agents.backend import BoundTool
-from unified_agents.errors import UnsupportedCapabilityError
+from unified_agents.backend import BoundTool, unsupported_natively
 from unified_agents.messages import JsonObject
-from unified_agents_llamaindex.errors import reason
+from unified_agents.tools.converters import Tool
 
-calling: ContextVar[str] = ContextVar("unified_agents_llamaindex_call", default="")
-"""The id of the call that the current step carries out."""
+_current_call_id: ContextVar[str] = ContextVar("unified_agents_llamaindex_call_id", default="")
 
-_WORKERS = 512
+_MAX_PARALLEL_CALLS = 512
 _PYTHON_TYPES: Mapping[str, Any] = {
     "string": str,
     "integer": int,
@@ -32,48 +30,53 @@ _PYTHON_TYPES: Mapping[str, Any] = {
 }
 
 
-class _Metadata(ToolMetadata):
-    """What LlamaIndex asks a tool for. It wants a class for the arguments, with which it validates nothing."""
+class CanonicalMetadata(ToolMetadata):
+    """Metadata that gives the whole canonical schema, of which LlamaIndex itself would keep five keywords.
 
-    def __init__(self, bound: BoundTool) -> None:
-        super().__init__(bound.description, bound.name, BaseModel)
-        self._bound = bound
+    Args:
+        tool: The tool that it describes.
+        arguments_model: The class that LlamaIndex wants for the arguments. It validates nothing with it.
+    """
+
+    def __init__(self, tool: BoundTool | Tool, arguments_model: type[BaseModel] = BaseModel) -> None:
+        super().__init__(tool.description, tool.name, arguments_model)
+        self._tool = tool
 
     def get_parameters_dict(self) -> JsonObject:
-        """The canonical schema, made when it is first sent."""
-        return dict(self._bound.parameters)  # a copy: LlamaIndex's OpenAI client writes additionalProperties into it
+        """Return the canonical schema, made when it is first sent."""
+        return dict(self._tool.parameters)  # a copy: LlamaIndex's OpenAI client writes additionalProperties into it
 
 
-class CallNoting(BaseWorkflowAgent):
-    """What our agents add to LlamaIndex's: tools learn the id of their call, and all calls of an answer run at once."""
+class CallIdWorkflow(BaseWorkflowAgent):
+    """A base of our agents: tools learn the id of their call, and all calls of an answer run at the same time."""
 
     @field_validator("tools", mode="before")
     @classmethod
     def validate_tools(cls, v: Any) -> Any:
-        """Take the tools as they are. LlamaIndex refuses the name `handoff`, which means nothing to a single agent."""
+        """Accept the tools as they are. LlamaIndex refuses the name `handoff`, which only groups of agents need."""
         return v
 
-    @step(num_workers=_WORKERS)
+    @step(num_workers=_MAX_PARALLEL_CALLS)
     async def call_tool(self, ctx: Context, ev: ToolCall) -> ToolCallResult:
-        """Note the id, and go on as LlamaIndex does."""
-        token = calling.set(ev.tool_id)
+        """Keep the id of the call for the tool, and go on as LlamaIndex does."""
+        token = _current_call_id.set(ev.tool_id)
         try:
             result: ToolCallResult = await super().call_tool(ctx, ev)
             return result
         finally:
-            calling.reset(token)
+            _current_call_id.reset(token)
 
 
-class UnifiedTool(AsyncBaseTool):
+class LlamaIndexTool(AsyncBaseTool):
     """A tool under `unified`: whatever LlamaIndex made of the arguments, the call is carried out by its id.
 
     Args:
-        bound: The tool.
+        bound: The tool that it calls.
     """
 
     def __init__(self, bound: BoundTool) -> None:
         self._bound = bound
-        self._metadata = _Metadata(bound)
+        self._metadata = CanonicalMetadata(bound)
 
     @property
     def metadata(self) -> ToolMetadata:
@@ -81,12 +84,12 @@ class UnifiedTool(AsyncBaseTool):
         return self._metadata
 
     async def acall(self, /, *_: Any, **arguments: Any) -> ToolOutput:  # an argument may be called `self`
-        """Carry out the call whose step this is.
+        """Carry out the call of the current step.
 
         Raises:
             asyncio.CancelledError: the run has ended.
         """
-        outcome = await self._bound.run(calling.get())
+        outcome = await self._bound.run(_current_call_id.get())
         return ToolOutput(
             tool_name=self._bound.name,
             content=outcome.content,
@@ -96,7 +99,7 @@ class UnifiedTool(AsyncBaseTool):
         )
 
     def call(self, /, *_: Any, **__: Any) -> ToolOutput:
-        """Refuse.
+        """Refuse a synchronous call.
 
         Raises:
             UnsupportedCapabilityError: always.
@@ -107,41 +110,40 @@ class UnifiedTool(AsyncBaseTool):
 
 
 def native_tool(bound: BoundTool) -> FunctionTool:
-    """A tool under `native`, made as LlamaIndex's documentation does it.
+    """Make a tool under `native`, as LlamaIndex's documentation does it.
 
     Raises:
         UnsupportedCapabilityError: LlamaIndex cannot make a tool of this function or schema.
     """
     function = bound.function()
-    is_async = bound.tool is not None and bound.tool.is_async
     try:
         return FunctionTool.from_defaults(
-            fn=None if is_async else function,
-            async_fn=function if is_async else None,
+            fn=None if bound.is_async else function,
+            async_fn=function if bound.is_async else None,
             name=bound.name,
             description=bound.description,
-            fn_schema=_model_of(bound) if bound.is_schema_only else None,
+            fn_schema=_arguments_model(bound) if bound.is_schema_only else None,
         )
     except (PydanticUserError, NameError, TypeError, ValueError) as error:
-        raise UnsupportedCapabilityError(
-            f"LlamaIndex cannot make a tool of {bound.name!r} by itself: {reason(error)}; use handling: unified"
-        ) from error
+        raise unsupported_natively(f"LlamaIndex cannot make a tool of {bound.name!r} by itself", error) from error
 
 
-def _model_of(bound: BoundTool) -> type[BaseModel]:
+def _arguments_model(bound: BoundTool) -> type[BaseModel]:
     required = bound.parameters.get("required", ())
     fields: dict[str, Any] = {}
-    for place, (name, schema) in enumerate(bound.parameters.get("properties", {}).items()):
-        kind = _python_type(schema)
-        described = {"alias": name, "description": schema.get("description") if isinstance(schema, dict) else None}
+    for position, (name, schema) in enumerate(bound.parameters.get("properties", {}).items()):
+        keywords = schema if isinstance(schema, dict) else {}
+        described = {"alias": name, "description": keywords.get("description")}
+        python_type = _python_type(keywords.get("type"))
         if name in required:
-            fields[f"parameter_{place}"] = (kind, Field(**described))
+            field = python_type, Field(**described)
+        elif (default := keywords.get("default")) is not None:
+            field = python_type, Field(default, **described)
         else:
-            default = schema.get("default") if isinstance(schema, dict) else None
-            fields[f"parameter_{place}"] = (kind if default is not None else kind | None, Field(default, **described))
+            field = python_type | None, Field(None, **described)
+        fields[f"parameter_{position}"] = field
     return create_model(bound.name, **fields)
 
 
-def _python_type(schema: Any) -> Any:
-    kind = schema.get("type") if isinstance(schema, dict) else None
-    return _PYTHON_TYPES.get(kind, Any) if isinstance(kind, str) else Any
+def _python_type(name: Any) -> Any:
+    return _PYTHON_TYPES.get(name, Any) if isinstance(name, str) else Any

@@ -50,7 +50,15 @@ BESIDE = {("config", "concurrency"), ("config", "http"), ("config", "messages")}
 EXCEPTION = ("unified_agents.errors", "unified_agents.result")
 """For types alone: an error holds the result of its run, and a result holds records of errors."""
 
-FOR_ADAPTERS = {"backend", "messages", "errors", "tools", "wire.client"}
+FOR_ADAPTERS = {
+    "unified_agents.backend",
+    "unified_agents.errors",
+    "unified_agents.messages",
+    "unified_agents.tools.converters",
+}
+"""The modules of the library that an adapter may import."""
+MODEL_CLIENTS = {"httpx", "openai"}
+"""Packages whose errors are translated in the library, so that an adapter needs none of them."""
 FORBIDDEN_TO_ADAPTERS = {"Limits", "LimitError", "Run", "current_run", "Span", "LiveTrace"}
 
 
@@ -155,9 +163,10 @@ def offences_of_adapter(source: str, own: str) -> list[str]:
     for module, name in imported(source):
         if top(module).startswith("unified_agents_") and top(module) != own:
             found.append(module)
+        if top(module) in MODEL_CLIENTS:
+            found.append(module)
         if top(module) == "unified_agents":
-            inside = module.removeprefix("unified_agents").lstrip(".") or (name or "")
-            if inside not in FOR_ADAPTERS and top(inside) not in {"tools", "tool_runner"}:
+            if not {module, f"{module}.{name}"} & FOR_ADAPTERS:
                 found.append(module)
             if name in FORBIDDEN_TO_ADAPTERS:
                 found.append(f"{module}:{name}")
@@ -283,7 +292,32 @@ def test_the_check_of_the_library_can_fail(source: str) -> None:
         "import unified_agents_langchain",
         "from unified_agents.events import Event",
         "from unified_agents.errors import LimitError",
+        "from unified_agents.tools.definition import Tool",
+        "from unified_agents.tools import converters, parts",
+        "from unified_agents.tool_runner.standalone import call_tool",
+        "from unified_agents.wire.sdk_errors import translate_error",
+        "from unified_agents.backend.inner import anything",
+        "from unified_agents import Tool",
+        "import unified_agents",
+        "def late():\n    import unified_agents.wire.client",
+        "import openai",
+        "from httpx import TimeoutException",
     ],
 )
 def test_the_check_of_adapters_can_fail(source: str) -> None:
     assert offences_of_adapter(source, own="unified_agents_mine")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(f"import {module}" for module in sorted(FOR_ADAPTERS)),
+        "from unified_agents import backend, errors, messages",
+        "from unified_agents.tools import converters",
+        "from unified_agents.backend import AgentSpec",
+        "import framework",
+        "from unified_agents_mine.errors import translate",
+    ],
+)
+def test_what_an_adapter_may_import_passes(source: str) -> None:
+    assert offences_of_adapter(source, own="unified_agents_mine") == []

@@ -32,7 +32,7 @@ TOLD = {
     "ToolNotFoundError",
     "ToolTimeoutError",
     "Transient",
-    "told_error",
+    "tool_error",
 }
 """What becomes a message to the model, or a part of one."""
 
@@ -60,7 +60,7 @@ PEOPLES = {
     "ToolDefinitionError",
     "UnifiedAgentsError",
     "UnsupportedCapabilityError",
-    "refuse",
+    "not_a_tool_error",
 }
 """Errors that no model is told."""
 OTHERS = {

@@ -7,10 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
-
-from unified_agents.backend import AgentSpec, Capability, NativeAgent
-from unified_agents.errors import NetworkError, RunError, UnsupportedCapabilityError, native_name
+from unified_agents.backend import AgentSpec, Capability, NativeAgent, translate_error
+from unified_agents.errors import RunError, UnsupportedCapabilityError
 from unified_agents.messages import Message
 
 
@@ -32,13 +30,7 @@ class TinyAgent:
     def __init__(self, spec: AgentSpec) -> None:
         self._spec = spec
         self._tools = {tool.name: tool for tool in spec.tools}
-        self._offer = [
-            {
-                "type": "function",
-                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-            }
-            for tool in spec.tools
-        ]
+        self._declarations = [tool.declaration for tool in spec.tools]
 
     @property
     def native(self) -> object:
@@ -64,15 +56,13 @@ class TinyAgent:
 
     async def _ask(self, chat: list[dict[str, Any]], *, stream: bool) -> dict[str, Any]:
         model = self._spec.model
-        body = {"model": model.name, "messages": chat, "tools": self._offer, "stream": stream}
+        body = {"model": model.name, "messages": chat, "tools": self._declarations, "stream": stream}
         response = await model.httpx_async_client().post(f"{model.base_url}/chat/completions", json=body)
         response.raise_for_status()
         return _joined(response.text) if stream else dict(response.json()["choices"][0]["message"])
 
     def translate(self, error: Exception) -> RunError | None:
-        if isinstance(error, httpx.HTTPError):
-            return NetworkError(f"the model's server cannot be reached: {error}", native_type=native_name(error))
-        return None
+        return translate_error(error)
 
 
 def _joined(stream: str) -> dict[str, Any]:

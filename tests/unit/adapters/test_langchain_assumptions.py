@@ -164,6 +164,14 @@ class TestModel:
         assert first["tool_choice"] == {"type": "function", "function": {"name": "add"}}
         assert "tool_choice" not in second
 
+    async def test_a_native_tool_choice_has_the_name_that_the_provider_takes(self) -> None:
+        query = Tool(name="db.query", parameters={"type": "object"}, handler=lambda: "rows")
+        parameters = ModelParameters(tool_choice="db.query")
+        agent = agent_for(script({"text": "x"}), query, handling="native", model_parameters=parameters)
+        request = sent(await agent.run("q", record_exchanges=True))
+        names = [item["function"]["name"] for item in request["tools"]]
+        assert request["tool_choice"] == {"type": "function", "function": {"name": names[0]}}
+
     async def test_native_adds_no_parameter_that_nobody_set(self) -> None:
         result = await agent_for(script({"text": "x"}), handling="native").run("q", record_exchanges=True)
         assert set(sent(result)) == {"model", "messages", "stream"}

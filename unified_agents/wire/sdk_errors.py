@@ -1,0 +1,120 @@
+"""The errors of the clients that frameworks reach a model with, in our terms.
+
+The classes of openai and httpx are known by their names, so that neither package has to be installed or imported.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+from unified_agents.errors import (
+    AuthenticationError,
+    BackendError,
+    BadRequestError,
+    BadResponseError,
+    ModelError,
+    ModelTimeoutError,
+    NetworkError,
+    RateLimitError,
+    RunError,
+    ServerError,
+    error_chain,
+    native_name,
+)
+from unified_agents.http.retry_after import retry_after
+
+SDK_ERRORS: Mapping[str, type[RunError]] = {
+    "openai.OpenAIError": BackendError,
+    "openai.APIError": BadResponseError,  # without a status: an error inside a stream, or an answer of the wrong shape
+    "openai.APIConnectionError": NetworkError,
+    "openai.APITimeoutError": ModelTimeoutError,
+    "openai.APIStatusError": BadRequestError,
+    "openai.AuthenticationError": AuthenticationError,
+    "openai.PermissionDeniedError": AuthenticationError,
+    "openai.RateLimitError": RateLimitError,
+    "openai.InternalServerError": ServerError,
+    "openai.LengthFinishReasonError": BadResponseError,
+    "openai.ContentFilterFinishReasonError": BadResponseError,
+    "httpx.HTTPError": NetworkError,
+    "httpx.TimeoutException": ModelTimeoutError,
+    "httpx.DecodingError": BadResponseError,
+    "httpx.StreamError": NetworkError,
+    "httpx.InvalidURL": BackendError,
+}
+"""Package and class to our error. Subclasses that are not named here count as the nearest base that is."""
+
+MAX_MESSAGE_CHARS = 1000
+
+
+def translate_error(
+    error: BaseException,
+    framework_errors: Mapping[type[BaseException], type[RunError]] = MappingProxyType({}),
+    is_unreadable_answer: Callable[[BaseException], bool] = lambda error: False,
+) -> RunError | None:
+    """Return the error of ours that a foreign one stands for.
+
+    The whole chain of causes is searched from the outermost. An error that the wire itself raised decides before all
+    others, and one about the model decides before a `BackendError`, which says only that the framework failed.
+
+    Args:
+        error: What the framework raised.
+        framework_errors: The framework's own classes. They decide before the clients' classes, the nearest base first.
+        is_unreadable_answer: Tells whether an error of no known class means that the model's answer cannot be read.
+
+    Returns:
+        The error of ours; None when nothing in the chain is the framework's or a client's.
+    """
+    known = [
+        (link, kind)
+        for link in error_chain(error)
+        if (kind := _kind(link, framework_errors) or (BadResponseError if is_unreadable_answer(link) else None))
+    ]
+    if not known:
+        return None
+    link, kind = min(known, key=_rank)
+    message, native_type = one_line(link)[:MAX_MESSAGE_CHARS], native_name(error)
+    if kind is RateLimitError or kind is ServerError:
+        return kind(message, retry_after=_retry_after(link), native_type=native_type)
+    return kind(message, native_type=native_type)
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says, in one line; the name of its class where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def traceback_functions(error: BaseException) -> list[str]:
+    """Return the functions that an error passed through, as `module.function`; the one that raised it is the last."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return [f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}" for frame in frames]
+
+
+def _kind(
+    error: BaseException, framework_errors: Mapping[type[BaseException], type[RunError]]
+) -> type[RunError] | None:
+    if isinstance(error, ModelError):
+        return type(error)
+    bases = type(error).__mro__
+    if kind := next((framework_errors[base] for base in bases if base in framework_errors), None):
+        return kind
+    names = [f"{base.__module__.partition('.')[0]}.{base.__name__}" for base in bases]
+    kind = next((SDK_ERRORS[name] for name in names if name in SDK_ERRORS), None)
+    is_request_timeout = kind is BadRequestError and getattr(error, "status_code", None) == HTTPStatus.REQUEST_TIMEOUT
+    return ServerError if is_request_timeout else kind
+
+
+def _rank(known: tuple[BaseException, type[RunError]]) -> int:
+    error, kind = known
+    if isinstance(error, ModelError):
+        return 0
+    return 2 if kind is BackendError else 1
+
+
+def _retry_after(error: BaseException) -> float | None:
+    if isinstance(error, RateLimitError | ServerError):
+        return error.retry_after
+    response = getattr(error, "response", None)
+    return retry_after(response.headers) if response is not None else None
