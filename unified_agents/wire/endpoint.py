@@ -14,7 +14,7 @@ from unified_agents.errors import (
     RateLimitError,
 )
 from unified_agents.messages import Usage
-from unified_agents.redaction.secret import Secret
+from unified_agents.redaction.redactor import Secret
 from unified_agents.run.context import ExchangeDraft
 from unified_agents.tools.offer import Offer
 from unified_agents.tracing import spans

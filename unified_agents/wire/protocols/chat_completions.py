@@ -10,7 +10,7 @@ import orjson
 
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
-from unified_agents.redaction.secret import Veil
+from unified_agents.redaction.redactor import Veil
 
 NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from unified_agents.redaction.secret import Secret
+from unified_agents.redaction.redactor import Secret
 from unified_agents.wire.protocols.chat_completions import StreamReader
 
 KEY = "sk-live-SECRET-123456"
