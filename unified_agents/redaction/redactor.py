@@ -1,77 +1,93 @@
-"""An API key, kept out of whatever is told or written down: a server may echo it anywhere."""
+"""Secrets are taken out of whatever is told, logged or written down, because a server may echo them anywhere."""
 
 from __future__ import annotations
 
-SHORTEST = 6
-"""What is shorter is taken for no secret in an error or a record, such as `none`."""
-SHORTEST_IN_ANSWERS = 16
-"""What is shorter stays in a model's answer: servers of one's own get keys such as `lm-studio`, which are words too."""
+import json
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, quote_plus
 
-_SHOWN = "***"
+MIN_SECRET_CHARS = 6
+"""A shorter value is not treated as a secret: it would be a common word, such as `none`."""
+MIN_SECRET_CHARS_IN_ANSWERS = 16
+"""The same for what a model answers: its server may have a key such as `lm-studio`, which the model may need to say."""
 
-
-class Secret:
-    """What is kept out.
-
-    Args:
-        value: The key; None when there is none.
-    """
-
-    __slots__ = ("_bytes", "_in_answers", "_value")
-
-    def __init__(self, value: str | None) -> None:
-        self._value = value if value is not None and len(value) >= SHORTEST else None
-        self._bytes = self._value.encode() if self._value is not None else None
-        self._in_answers = self._value is not None and len(self._value) >= SHORTEST_IN_ANSWERS
-
-    def out_of(self, text: str) -> str:
-        """A text that is told to people."""
-        return text if self._value is None else text.replace(self._value, _SHOWN)
-
-    def out_of_record(self, raw: bytes) -> bytes:
-        """A body that is written down."""
-        return raw if self._bytes is None else raw.replace(self._bytes, _SHOWN.encode())
-
-    def out_of_answer(self, raw: bytes) -> bytes:
-        """A model's whole answer, on its way to the framework and into the result."""
-        return self.out_of_record(raw) if self._in_answers else raw
-
-    def veil(self) -> Veil | None:
-        """For an answer that comes in pieces; None where nothing is kept out of it."""
-        return Veil(self._value) if self._in_answers and self._value is not None else None
+MASK = "***"
+"""Stands in the place of a secret that has no name."""
 
 
-class Veil:
-    """Keeps a secret out of a text that comes in pieces, wherever they are cut.
+class Redactor:
+    """Replaces secrets, plain, percent-encoded or within JSON.
 
     Args:
-        secret: What is kept out.
+        masks: Each secret with the text that takes its place.
+        min_chars: Secrets shorter than this are left where they are.
     """
 
-    __slots__ = ("_held", "_secret")
+    __slots__ = ("_bytes", "_texts")
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, masks: Mapping[str, str], min_chars: int = MIN_SECRET_CHARS) -> None:
+        forms = {
+            form: mask for secret, mask in masks.items() if len(secret) >= min_chars for form in _encodings(secret)
+        }
+        # The longest first: one secret may be a part of another.
+        self._texts = sorted(forms.items(), key=lambda item: len(item[0]), reverse=True)
+        self._bytes = [(form.encode(), mask.encode()) for form, mask in self._texts]
+
+    def redact(self, text: str) -> str:
+        """Return a text without the secrets."""
+        for form, mask in self._texts:
+            text = text.replace(form, mask)
+        return text
+
+    def redact_bytes(self, data: bytes) -> bytes:
+        """Return a body without the secrets."""
+        for form, mask in self._bytes:
+            data = data.replace(form, mask)
+        return data
+
+    def stream(self) -> StreamRedactor | None:
+        """Return a redactor for one text that comes in pieces; None where there is no secret to look for."""
+        return StreamRedactor(self) if self._texts else None
+
+    def open_end(self, text: str) -> int:
+        """Return how many characters at the end of a text may be the beginning of a secret."""
+        for form, _ in self._texts:
+            for length in range(min(len(form) - 1, len(text)), 0, -1):
+                if text.endswith(form[:length]):
+                    return length
+        return 0
+
+
+class StreamRedactor:
+    """Replaces secrets in a text that comes in pieces, wherever they are cut.
+
+    Args:
+        redactor: Knows the secrets.
+    """
+
+    __slots__ = ("_held", "_redactor")
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
         self._held = ""
 
     def feed(self, piece: str) -> str:
-        """What can be told by now; an end that may be the secret's beginning is held back."""
-        text = (self._held + piece).replace(self._secret, _SHOWN)
-        begun = self._begun(text)
-        self._held = text[len(text) - begun :]
-        return text[: len(text) - begun]
+        """Return the text that can be passed on by now; an end that may begin a secret is held back."""
+        text = self._redactor.redact(self._held + piece)
+        end = len(text) - self._redactor.open_end(text)
+        self._held = text[end:]
+        return text[:end]
 
-    def rest(self) -> str:
-        """What was held back, at the end of the text."""
+    def flush(self) -> str:
+        """Return what was held back, at the end of the text."""
         held, self._held = self._held, ""
         return held
 
-    def whole(self, text: str) -> str:
-        """A text that has come as a whole."""
-        return text.replace(self._secret, _SHOWN)
+    def redact(self, text: str) -> str:
+        """Return a text that has come as a whole, without the secrets."""
+        return self._redactor.redact(text)
 
-    def _begun(self, text: str) -> int:
-        for length in range(min(len(self._secret) - 1, len(text)), 0, -1):
-            if text.endswith(self._secret[:length]):
-                return length
-        return 0
+
+def _encodings(secret: str) -> Iterator[str]:
+    """Yield a secret in each form in which a server may send it back."""
+    yield from (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1])
