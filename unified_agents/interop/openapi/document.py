@@ -10,7 +10,7 @@ import orjson
 
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
-from unified_agents.tools.json_values import UnresolvableError, resolve
+from unified_agents.tools.json_pointer import MissingValueError, resolve_reference
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -100,10 +100,11 @@ class Document:
         if not pointer.startswith("/"):
             raise ConfigError(f"{self.where}: $ref {reference!r} must be a path, such as #/components/schemas/Name")
         try:
-            return resolve(self.root, reference)
-        except UnresolvableError as error:
-            last = pointer.rpartition("/")[2]
-            raise ConfigError(f"{self.where}: $ref {reference!r} leads nowhere: {last!r} is not there") from error
+            return resolve_reference(self.root, reference)
+        except MissingValueError as error:
+            raise ConfigError(
+                f"{self.where}: $ref {reference!r} leads nowhere: {error.token!r} is not there"
+            ) from error
 
     def _check_references(self) -> None:
         waiting: list[Any] = [self.root]
