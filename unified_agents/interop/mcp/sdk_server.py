@@ -72,7 +72,7 @@ def make_server(tools: Sequence[Tool], name: str) -> Server[Any]:
         tool = offered.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, wording.unknown_tool(params.name, list(offered)))
-        return await _ToolCall(context, tool, params.arguments or {}).result()
+        return await _call(context, tool, params.arguments or {})
 
     return Server(name, on_list_tools=on_list, on_call_tool=on_call)
 
@@ -145,48 +145,33 @@ def _by_mcp_name(tools: Sequence[Tool]) -> dict[str, Tool]:
     return dict(zip(names, tools, strict=True))
 
 
-class _ToolCall:
-    """One call of a tool by a client, with the progress that it is sent meanwhile."""
+async def _call(context: ServerRequestContext[Any], tool: Tool, arguments: Mapping[str, Any]) -> CallToolResult:
+    """Run a tool for a client, and send it the tool's progress meanwhile."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[_Progress | None] = asyncio.Queue()
 
-    def __init__(self, context: ServerRequestContext[Any], tool: Tool, arguments: Mapping[str, Any]) -> None:
-        self._context = context
-        self._tool = tool
-        self._arguments = arguments
-        self._loop = asyncio.get_running_loop()
-        self._progress: asyncio.Queue[_Progress | None] = asyncio.Queue()
+    def on_progress(done: float, total: float | None, message: str) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, (done, total, message))
 
-    async def result(self) -> CallToolResult:
-        """Run the tool, and return what the client gets."""
-        sending = asyncio.create_task(self._send_progress())
-        try:
-            return await self._run()
-        finally:
-            self._progress.put_nowait(None)
-            await asyncio.wait([sending])
-            if not sending.cancelled() and (failure := sending.exception()):
-                logger.info("progress of %s was not sent: %s", self._tool.name, failure)
+    call_id = str(context.request_id)
+    tool_context = ToolContext(uuid.uuid4().hex, call_id, step=0, tool=tool.name, on_progress=on_progress)
+    sending = asyncio.create_task(_send_progress(queue, context))
+    try:
+        text, parts = await carry_out(tool, json.dumps(arguments), tool_context)
+    except ToolCallError as error:
+        return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
+    finally:
+        queue.put_nowait(None)
+        await asyncio.wait([sending])
+        if not sending.cancelled() and (failure := sending.exception()):
+            logger.info("progress of %s was not sent: %s", tool.name, failure)
+    return CallToolResult(content=[_block(part) for part in parts] or [TextContent(text=text)])
 
-    async def _run(self) -> CallToolResult:
-        context = ToolContext(
-            run_id=uuid.uuid4().hex,
-            call_id=str(self._context.request_id),
-            step=0,
-            tool=self._tool.name,
-            on_progress=self._queue_progress,
-        )
-        try:
-            text, parts = await carry_out(self._tool, json.dumps(self._arguments), context)
-        except ToolCallError as error:
-            return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
-        return CallToolResult(content=[_block(part) for part in parts] or [TextContent(text=text)])
 
-    def _queue_progress(self, progress: float, total: float | None, message: str) -> None:
-        self._loop.call_soon_threadsafe(self._progress.put_nowait, (progress, total, message))
-
-    async def _send_progress(self) -> None:
-        while (progress := await self._progress.get()) is not None:
-            done, total, message = progress
-            await self._context.session.report_progress(done, total, message or None)
+async def _send_progress(queue: asyncio.Queue[_Progress | None], context: ServerRequestContext[Any]) -> None:
+    while (progress := await queue.get()) is not None:
+        done, total, message = progress
+        await context.session.report_progress(done, total, message or None)
 
 
 def _block(part: Part) -> ContentBlock:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
-_CHUNK_BYTES = 65_536
+_BUFFER_BYTES = 65_536
 _STDIN = 0
 
 
@@ -39,14 +39,9 @@ async def _decode(lines: asyncio.Queue[bytes | None]) -> AsyncIterator[str]:
 
 
 def _read(descriptor: int, lines: asyncio.Queue[bytes | None], loop: asyncio.AbstractEventLoop) -> None:
-    rest: list[bytes] = []
     try:
-        while chunk := os.read(descriptor, _CHUNK_BYTES):
-            first, *more = chunk.split(b"\n")
-            rest.append(first)
-            for piece in more:
-                loop.call_soon_threadsafe(lines.put_nowait, b"".join(rest))
-                rest = [piece]
+        for line in os.fdopen(descriptor, "rb", _BUFFER_BYTES, closefd=False):
+            loop.call_soon_threadsafe(lines.put_nowait, line)
         loop.call_soon_threadsafe(lines.put_nowait, None)
     except RuntimeError:  # the loop is closed: nobody waits for lines any more
         return

@@ -20,6 +20,7 @@ from unified_agents.errors import RateLimited, ToolFailedError, Transient, nativ
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.http.public_hosts import PrivateAddressError
 from unified_agents.http.retry_after import retry_after
+from unified_agents.interop.openapi.config import OpenApiConfig
 from unified_agents.interop.openapi.public_resolver import PublicResolver, check_target
 from unified_agents.redaction.redactor import Redactor
 from unified_agents.tools.parts import FilePart, ImagePart
@@ -53,20 +54,14 @@ class OpenApiClient:
     """A client that sends requests to the allowed hosts only, and makes results of the answers.
 
     Args:
-        hosts: Where requests may go.
-        allow_private: Whether addresses that are not public are allowed.
-        timeout: Seconds for a call, its redirects included.
-        max_response_bytes: The longest answer that is read.
+        config: The settings of the document; `timeout` holds for a call with its redirects.
+        hosts: The hosts that requests may go to.
         redactor: Takes secrets out of results and errors.
     """
 
-    def __init__(
-        self, *, hosts: Set[str], allow_private: bool, timeout: float, max_response_bytes: int, redactor: Redactor
-    ) -> None:
+    def __init__(self, config: OpenApiConfig, hosts: Set[str], redactor: Redactor) -> None:
+        self._config = config
         self._hosts = hosts
-        self._allow_private = allow_private
-        self._timeout = timeout
-        self._max_response_bytes = max_response_bytes
         self._redactor = redactor
         self._sessions = LoopSessions(self._session)
 
@@ -88,7 +83,7 @@ class OpenApiClient:
         session = await self._sessions.get()
         try:
             for _ in range(_MAX_REDIRECTS + 1):
-                check_target(request.url, self._hosts, self._allow_private)
+                check_target(request.url, self._hosts, self._config.allow_private)
                 async with session.request(
                     request.method,
                     request.url,
@@ -111,8 +106,8 @@ class OpenApiClient:
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             # A little longer than the tool's own clock, whose error says more; it holds where that one does not.
-            timeout=aiohttp.ClientTimeout(total=self._timeout + _GRACE_SECONDS),
-            connector=aiohttp.TCPConnector(limit=0, resolver=None if self._allow_private else PublicResolver()),
+            timeout=aiohttp.ClientTimeout(total=self._config.timeout + _GRACE_SECONDS),
+            connector=aiohttp.TCPConnector(limit=0, resolver=None if self._config.allow_private else PublicResolver()),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "unified-agents", "Accept": "application/json, */*;q=0.8"},
         )
@@ -146,8 +141,8 @@ class OpenApiClient:
         data = bytearray()
         async for chunk in response.content.iter_any():
             data += chunk
-            if len(data) > self._max_response_bytes:
-                raise ToolFailedError(wording.http_too_long(response.status, self._max_response_bytes))
+            if len(data) > self._config.max_response_bytes:
+                raise ToolFailedError(wording.http_too_long(response.status, self._config.max_response_bytes))
         return bytes(data)
 
     def _failure(self, request: HttpRequest, error: Exception) -> Exception:
@@ -156,7 +151,7 @@ class OpenApiClient:
             return ToolFailedError(str(cause))
         host, kind = str(request.url.host), type(error).__name__
         if isinstance(error, TimeoutError):
-            text = wording.http_timed_out(host, self._timeout)
+            text = wording.http_timed_out(host, self._config.timeout)
         elif isinstance(error, aiohttp.ClientConnectorError):
             text = wording.http_unreachable(host, error.strerror or kind)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -54,30 +55,30 @@ class OperationContext:
     is_overridden: bool
 
 
+@dataclass(eq=False, repr=False)
 class Operation:
-    """One operation of a document, as the handler of a tool."""
+    """One operation of a document, as the handler of a tool.
 
-    __slots__ = ("_context", "_item", "_operation", "_plan", "method", "path")
+    Attributes:
+        method: The HTTP method in capitals.
+        path: The path, with its parameters in braces.
+    """
 
-    def __init__(
-        self, context: OperationContext, method: str, path: str, item: JsonObject, operation: JsonObject
-    ) -> None:
-        self._context = context
-        self.method = method.upper()
-        self.path = path
-        self._item = item
-        self._operation = operation
-        self._plan: RequestPlan | None = None
+    _context: OperationContext
+    method: str
+    path: str
+    _item: JsonObject
+    _operation: JsonObject
 
     @property
     def id(self) -> str | None:
-        """Its `operationId`; None where it has none."""
+        """The `operationId`; None where there is none."""
         stated = self._operation.get("operationId")
         return stated if isinstance(stated, str) and stated else None
 
     @property
     def description(self) -> str:
-        """Summary and description; method and path where there is neither."""
+        """The summary and the description; method and path where there is neither."""
         texts = [self._operation.get("summary"), self._operation.get("description")]
         if self._operation.get("deprecated") is True:
             texts.append(wording.DEPRECATED)
@@ -85,16 +86,14 @@ class Operation:
         return "\n\n".join(dict.fromkeys(present)) or wording.operation_without_words(self.method, self.path)
 
     def parameters(self) -> JsonObject:
-        """JSON Schema of the arguments."""
+        """Return the JSON Schema of the arguments."""
         return self.plan.schema
 
-    @property
+    @cached_property
     def plan(self) -> RequestPlan:
         """How the arguments become a request; made when it is first needed."""
-        if self._plan is None:
-            hidden = {(credential.location, credential.name) for credential in self._credentials()}
-            self._plan = plan_request(self.path, self._item, self._operation, self._context.schemas, hidden)
-        return self._plan
+        hidden = {(credential.location, credential.name) for credential in self._credentials()}
+        return plan_request(self.path, self._item, self._operation, self._context.schemas, hidden)
 
     async def __call__(self, /, **arguments: Any) -> Any:
         """Call the operation.

@@ -35,8 +35,8 @@ class Parameter:
         argument: Its name for the model; its own name, with its location before it where two have the same.
         name: Its own name.
         location: Where it goes.
-        style: How a list or an object is written there.
-        explode: Whether each of its items is written by itself.
+        style: How a list or an object is written there, in OpenAPI's terms.
+        explode: Whether each of its items is written separately.
         allow_reserved: Whether a query value keeps characters such as `/` as they are.
         is_json: Whether the value is written as JSON text.
     """
@@ -55,9 +55,9 @@ class RequestBody:
     """The request body of an operation.
 
     Attributes:
-        media_type: Its content type.
-        kind: How it is written.
-        encoding: For forms: property to what the document says of its writing.
+        media_type: The content type.
+        kind: The way in which it is written.
+        encoding: For forms: the document's `encoding` object.
         files: For multipart forms: the properties that are files.
     """
 
@@ -69,7 +69,7 @@ class RequestBody:
 
 @dataclass(slots=True, frozen=True)
 class RequestPlan:
-    """How the arguments of a call become a request.
+    """A plan of how the arguments of a call become a request.
 
     Attributes:
         schema: JSON Schema of the arguments.

@@ -46,13 +46,7 @@ def open_openapi(config: OpenApiConfig) -> OpenSource:
         check_target(base_url, hosts, config.allow_private)
     except ToolFailedError as error:
         raise ConfigError(f"{document.where}: {error}") from error
-    client = OpenApiClient(
-        hosts=hosts,
-        allow_private=config.allow_private,
-        timeout=config.timeout,
-        max_response_bytes=config.max_response_bytes,
-        redactor=credentials.redactor,
-    )
+    client = OpenApiClient(config, hosts, credentials.redactor)
     is_overridden = config.base_url is not None
     context = OperationContext(document, SchemaTranslator(document), credentials, client, base_url, is_overridden)
     tools = [_tool(name, operation, config) for name, operation in _named_operations(context)]
@@ -73,7 +67,7 @@ def _tool(name: str, operation: Operation, config: OpenApiConfig) -> Tool:
 def _named_operations(context: OperationContext) -> Iterator[tuple[str, Operation]]:
     used: set[str] = set()
     for method, path, item, raw in context.document.operations():
-        operation = Operation(context, method, path, item, raw)
+        operation = Operation(context, method.upper(), path, item, raw)
         name = operation.id
         if name is None or name in used:
             if name is not None:
