@@ -1,4 +1,4 @@
-"""Secrets are taken out of whatever is told, logged or written down, because a server may echo them anywhere."""
+"""Redaction of secrets in answers, errors, logs and records, because a server may echo them anywhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MASK = "***"
 
 
 class Redactor:
-    """Replaces secrets, plain, percent-encoded or within JSON.
+    """A replacer of secrets, whether plain, percent-encoded or escaped within JSON.
 
     Args:
         masks: Each secret with the text that takes its place.
@@ -59,7 +59,7 @@ class Redactor:
 
 
 class StreamRedactor:
-    """Replaces secrets in a text that comes in pieces, wherever they are cut.
+    """A replacer of secrets in a text that comes in pieces, wherever they are cut.
 
     Args:
         redactor: Knows the secrets.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unified_agents.tracing.spans import ERROR_TYPE, AttributeValue, Span
@@ -15,15 +16,17 @@ if TYPE_CHECKING:
 SCOPE = "unified_agents"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class OpenSpan:
-    """A span that has not ended yet."""
+    """A span that has not ended yet.
 
-    __slots__ = ("_otel", "_trace", "span")
+    Attributes:
+        span: The span in our own tree.
+    """
 
-    def __init__(self, trace: LiveTrace, span: Span, otel: Any) -> None:
-        self._trace = trace
-        self._otel = otel
-        self.span = span
+    _trace: LiveTrace
+    span: Span
+    _otel: Any
 
     def event(self, name: str, **attributes: AttributeValue) -> None:
         """Record an event within the span."""

@@ -9,8 +9,10 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from anyio import EndOfStream
+from anyio.abc import ObjectReceiveStream
 
 if TYPE_CHECKING:
     from mcp.client._transport import ReadStream
@@ -25,7 +27,7 @@ _MAX_CHARS = 300
 _LAST_LINES_SECONDS = 0.2
 
 
-class WatchedStream:
+class WatchedStream(ObjectReceiveStream["SessionMessage | Exception"]):
     """A stream of messages that reports its end, and what came in the place of a message.
 
     Args:
@@ -51,33 +53,18 @@ class WatchedStream:
 
     async def receive(self) -> SessionMessage | Exception:
         """Return the next message."""
-        return await self._stream.receive()
-
-    async def aclose(self) -> None:
-        """Close the stream."""
-        await self._stream.aclose()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
         try:
-            message = await self._stream.__anext__()
-        except StopAsyncIteration:
+            message = await self._stream.receive()
+        except EndOfStream:
             self._on_end()
             raise
         if isinstance(message, Exception):
             self._on_fault(message)
         return message
 
-    async def __aenter__(self) -> Self:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return await self._stream.__aexit__(kind, error, trace)
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
 
 
 class ErrorOutput:

@@ -72,8 +72,8 @@ class Credentials:
         return " or ".join(" with ".join(needed) for needed in alternatives)
 
     def _alternatives(self, operation: JsonObject) -> list[dict[str, Any]]:
-        stated = operation.get("security", self._default)
-        return [needed for needed in stated if isinstance(needed, dict)] if isinstance(stated, list) else []
+        security = operation.get("security", self._default)
+        return [needed for needed in security if isinstance(needed, dict)] if isinstance(security, list) else []
 
 
 def _credential(name: str, key: OpenApiKey, schemes: Mapping[str, Any], document: Document) -> Credential:
@@ -95,8 +95,10 @@ def _credential(name: str, key: OpenApiKey, schemes: Mapping[str, Any], document
             raise ConfigError(f"{document.where}: the variable {key.env} for {name!r} must hold user:password")
         encoded = base64.b64encode(secret.encode()).decode()
         return Credential("header", "Authorization", f"Basic {encoded}", (secret, encoded, password or secret))
-    stated = f"{kind} {scheme.get('scheme') or location or ''}".strip()
-    raise ConfigError(f"{document.where}: security scheme {name!r} ({stated}) is not supported: leave it out of auth")
+    described = f"{kind} {scheme.get('scheme') or location or ''}".strip()
+    raise ConfigError(
+        f"{document.where}: security scheme {name!r} ({described}) is not supported: leave it out of auth"
+    )
 
 
 class OpenApiKey(Settings):

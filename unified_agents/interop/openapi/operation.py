@@ -73,8 +73,8 @@ class Operation:
     @property
     def id(self) -> str | None:
         """The `operationId`; None where there is none."""
-        stated = self._operation.get("operationId")
-        return stated if isinstance(stated, str) and stated else None
+        operation_id = self._operation.get("operationId")
+        return operation_id if isinstance(operation_id, str) and operation_id else None
 
     @property
     def description(self) -> str:
@@ -153,11 +153,11 @@ class Operation:
         return URL(f"{text}?{'&'.join(parts)}" if parts else text, encoded=True)
 
     def _server(self) -> URL:
-        own = self._operation.get("servers") or self._item.get("servers")
-        if not own or self._context.is_overridden:
+        servers = self._operation.get("servers") or self._item.get("servers")
+        if not servers or self._context.is_overridden:
             return self._context.base_url
         try:
-            return server_url(own[0], self._context.document, self._context.base_url)
+            return server_url(servers[0], self._context.document, self._context.base_url)
         except ConfigError as error:
             raise ToolFailedError(str(error)) from error
 
@@ -185,16 +185,16 @@ def _multipart(body: RequestBody, value: Any) -> aiohttp.FormData:
         raise ToolFailedError(wording.form_is_no_object())
     for name, item in value.items():
         kind = (body.encoding.get(name) or {}).get("contentType")
-        stated = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None
-        for part in item if isinstance(item, list) and not _is_json(stated) else [item]:
+        declared = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None
+        for part in item if isinstance(item, list) and not _is_json(declared) else [item]:
             if name in body.files and isinstance(part, str):
-                data, given = file_content(part)
-                content_type = given or stated or "application/octet-stream"
+                data, stated = file_content(part)
+                content_type = stated or declared or "application/octet-stream"
                 form.add_field(name, data, filename=name, content_type=content_type)
             elif isinstance(part, dict | list):
-                form.add_field(name, json_text(part), content_type=stated or "application/json")
+                form.add_field(name, json_text(part), content_type=declared or "application/json")
             else:
-                form.add_field(name, plain(part), content_type=stated)
+                form.add_field(name, plain(part), content_type=declared)
     return form
 
 
@@ -221,10 +221,10 @@ def server_url(server: Any, document: Document, base: URL | None) -> URL:
     )
     if base is not None and "://" not in text:
         text = str(base.join(URL(text)))
-    return checked_url(text, document)
+    return parse_server_url(text, document)
 
 
-def checked_url(text: str, document: Document) -> URL:
+def parse_server_url(text: str, document: Document) -> URL:
     """Return a text as a URL that calls can go to.
 
     Raises:

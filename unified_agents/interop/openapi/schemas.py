@@ -36,7 +36,7 @@ _SCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _SCHEMAS_BY_NAME = frozenset({"dependentSchemas", "patternProperties", "properties"})
 _ALTERNATIVES = ("$ref", "allOf", "anyOf", "oneOf")
 _DROPPED = frozenset({"$anchor", "$comment", "$defs", "$id", "$schema", "example", "externalDocs", "nullable", "xml"})
-"""What says nothing about a value, or is said otherwise: references are followed through the document itself."""
+"""Keywords that do not constrain a value, or that have no use outside of the document."""
 _ANNOTATIONS = frozenset({"default", "deprecated", "description", "examples", "readOnly", "title", "writeOnly"})
 
 

@@ -13,7 +13,7 @@ from unified_agents.interop.openapi.client import OpenApiClient
 from unified_agents.interop.openapi.config import OpenApiConfig
 from unified_agents.interop.openapi.credentials import Credentials
 from unified_agents.interop.openapi.document import Document
-from unified_agents.interop.openapi.operation import Operation, OperationContext, checked_url, server_url
+from unified_agents.interop.openapi.operation import Operation, OperationContext, parse_server_url, server_url
 from unified_agents.interop.openapi.public_resolver import check_target
 from unified_agents.interop.openapi.schemas import SchemaTranslator
 from unified_agents.interop.source import OpenSource
@@ -81,7 +81,7 @@ def _named_operations(context: OperationContext) -> Iterator[tuple[str, Operatio
 
 def _base_url(config: OpenApiConfig, document: Document) -> URL:
     if config.base_url is not None:
-        return checked_url(config.base_url, document)
+        return parse_server_url(config.base_url, document)
     servers = document.servers
     if not isinstance(servers, list) or not servers:
         raise ConfigError(f"{document.where}: names no server: give base_url")

@@ -45,7 +45,7 @@ def parse_json_values(data: bytes, where: str) -> Any:
 
 
 class _ValueBuilder:
-    """Builds values from the events of the YAML parser."""
+    """A builder of values from the events of the YAML parser."""
 
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
