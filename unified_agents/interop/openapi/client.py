@@ -69,7 +69,7 @@ class OpenApiClient:
         """Send a request, and follow redirects within its host.
 
         Args:
-            request: What to send.
+            request: The request.
             missing_schemes: Security schemes that would be needed and are not configured; named when it is refused.
 
         Returns:

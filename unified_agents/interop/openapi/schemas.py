@@ -97,20 +97,20 @@ class SchemaTranslator:
         return {} if isinstance(value, bool) else self._document.resolve(value)
 
     def _reference(self, reference: str, schema: JsonObject, references: set[str]) -> JsonObject:
-        self._document.follow(schema)  # a circle of bare references means nothing
+        self._document.follow(schema)  # raises for a circle of bare references
         beside = {key: value for key, value in schema.items() if key != "$ref"}
-        if self._document.is_3_0:  # where what stands beside a $ref counts for nothing
+        if self._document.is_3_0:  # which ignores the keywords beside a $ref
             beside = {key: value for key, value in beside.items() if key in _ANNOTATIONS}
-        more = self._translate_object(beside, references)
+        translated = self._translate_object(beside, references)
         if not self._is_inlined(reference):
             references.add(reference)
-            return {"$ref": f"#/$defs/{_name(reference)}", **more}
+            return {"$ref": f"#/$defs/{_name(reference)}", **translated}
         target = self.translate(self._document.target(reference), references)
-        if not more:
+        if not translated:
             return target if isinstance(target, dict) else {"allOf": [target]}
-        if isinstance(target, dict) and more.keys() <= _ANNOTATIONS:
-            return {**target, **more}
-        return {"allOf": [target], **more}
+        if isinstance(target, dict) and translated.keys() <= _ANNOTATIONS:
+            return {**target, **translated}
+        return {"allOf": [target], **translated}
 
     def _translate_object(self, schema: JsonObject, references: set[str]) -> JsonObject:
         result: JsonObject = {}
@@ -129,7 +129,7 @@ class SchemaTranslator:
                 result[key] = value
         if "example" in schema:
             result.setdefault("examples", [schema["example"]])
-        self._let_read_only_be_absent(schema, result)
+        self._drop_read_only_from_required(schema, result)
         _convert_exclusive_bounds(result)
         return _with_null(result) if schema.get("nullable") is True else result
 
@@ -137,15 +137,15 @@ class SchemaTranslator:
         mapping = value.get("mapping")
         if not isinstance(mapping, dict):
             return value
-        settled = {}
+        translated = {}
         for name, reference in mapping.items():
             full = reference if "#" in str(reference) else f"{_COMPONENTS}{reference}"
             self._document.target(full)
             references.add(full)
-            settled[name] = f"#/$defs/{_name(full)}"
-        return {**value, "mapping": settled}
+            translated[name] = f"#/$defs/{_name(full)}"
+        return {**value, "mapping": translated}
 
-    def _let_read_only_be_absent(self, schema: JsonObject, result: JsonObject) -> None:
+    def _drop_read_only_from_required(self, schema: JsonObject, result: JsonObject) -> None:
         # A read-only property belongs to answers: `required` holds there, and not in a request.
         properties, required = schema.get("properties"), schema.get("required")
         if not isinstance(properties, dict) or not isinstance(required, list):
