@@ -1,38 +1,38 @@
-"""Words and texts: the closest known word to one that is not known, and text that can be sent."""
+"""Suggestions for misspelled words, and text that can be encoded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-_SHORTEST = 3
+_MIN_PART_CHARS = 3
 
 
 def closest(word: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
-    """The known words that look most like `word`, the best first; none where nothing is close.
+    """Return the known words that look most like `word`, the best first; none where nothing is close.
 
     Args:
-        word: What was written.
-        known: What could have been meant.
-        most: How many at most.
+        word: The word that was written.
+        known: The words that could have been meant.
+        most: The number of words to return at most.
         cutoff: How alike they must be, from 0 to 1.
     """
-    import difflib  # noqa: PLC0415  # only who mistypes pays for it
+    import difflib  # noqa: PLC0415  # needed only after a mistake
 
     return difflib.get_close_matches(word, list(known), n=most, cutoff=cutoff)
 
 
 def closest_key(word: str, known: Iterable[str]) -> str | None:
-    """The key that was meant: one that begins with the word or holds it, else the closest; None where none is close."""
+    """Return the key that was meant: one that begins with or contains the word, else the closest; None for none."""
     keys = list(known)
     for fits in (str.startswith, str.__contains__):
-        found = [key for key in keys if len(word) >= _SHORTEST and fits(key, word)]
+        found = [key for key in keys if len(word) >= _MIN_PART_CHARS and fits(key, word)]
         if found:
             return closest(word, found, cutoff=0)[0]
     return next(iter(closest(word, keys)), None)
 
 
 def encodable(text: str) -> str:
-    """A text as it can be sent: half a surrogate pair becomes U+FFFD, and two halves that fit become one character."""
+    """Return a text that UTF-8 can encode: lone surrogates become U+FFFD, and pairs of them one character."""
     if text.isascii():
         return text
     try:

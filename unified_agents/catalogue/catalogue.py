@@ -25,7 +25,7 @@ from unified_agents.config.importing import import_module, import_named
 from unified_agents.errors import ConfigError
 from unified_agents.interop.mcp.config import McpServerConfig
 from unified_agents.interop.openapi.config import OpenApiConfig
-from unified_agents.interop.source import Openable, Source
+from unified_agents.interop.source import Openable, OpenSource
 from unified_agents.text import closest
 from unified_agents.tools.decorator import as_tool
 from unified_agents.tools.definition import Tool
@@ -51,7 +51,7 @@ class Catalogue:
 
     tools: tuple[Tool, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
-    _sources: list[Source] = field(default_factory=list)
+    _sources: list[OpenSource] = field(default_factory=list)
 
     async def aclose(self) -> None:
         """End all sources, in the opposite order. May be awaited on any event loop, and more than once.
@@ -186,7 +186,7 @@ def _opened(settings: Openable | Settings, catalogue: Catalogue) -> tuple[str, S
     return str(getattr(settings, "label", type(settings).__name__)), source.tools
 
 
-def open_source(settings: Settings) -> Source:
+def open_source(settings: Settings) -> OpenSource:
     """Connect to an MCP server, or read an OpenAPI document. Blocks until its tools are known.
 
     Args:

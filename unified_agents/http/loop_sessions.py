@@ -1,4 +1,4 @@
-"""HTTP sessions, one for each event loop, which end with it."""
+"""HTTP sessions, one for each event loop, which are closed with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import aiohttp
 
 
 class LoopSessions:
-    """Holds an aiohttp session for each event loop that asks for one.
+    """A holder of aiohttp sessions, one for each event loop that asks for one.
 
     Args:
         make: Makes a session; called on the loop that the session is for.
@@ -18,35 +18,35 @@ class LoopSessions:
 
     def __init__(self, make: Callable[[], aiohttp.ClientSession]) -> None:
         self._make = make
-        self._held: weakref.WeakKeyDictionary[
+        self._sessions: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]
         ] = weakref.WeakKeyDictionary()
 
     async def get(self) -> aiohttp.ClientSession:
-        """The running loop's session. It is closed with the loop, if nobody does it before."""
+        """Return the running loop's session. It is closed with the loop, or by `aclose`."""
         loop = asyncio.get_running_loop()
-        held = self._held.get(loop)
+        held = self._sessions.get(loop)
         if held is None or held[0].closed:
             session = self._make()
-            keeper = _keep(session)
+            keeper = _closed_with_loop(session)
             await anext(keeper)
-            held = self._held[loop] = (session, keeper)
+            held = self._sessions[loop] = (session, keeper)
         return held[0]
 
     async def aclose(self) -> None:
-        """Close the sessions of all loops that run, and forget those of loops that are closed."""
+        """Close the sessions of all running loops, and forget those of closed loops."""
         here = asyncio.get_running_loop()
-        for loop, (session, keeper) in list(self._held.items()):
+        for loop, (session, keeper) in list(self._sessions.items()):
             if loop is here:
                 await keeper.aclose()
             elif loop.is_running():
                 await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(keeper.aclose(), loop))
             if session.closed or loop.is_closed():
-                self._held.pop(loop, None)
+                self._sessions.pop(loop, None)
 
 
-async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
-    # An event loop that ends closes its asynchronous generators, and so this session, if nobody did it before.
+async def _closed_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
+    # An event loop closes its asynchronous generators when it ends, and with this one the session.
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Which hosts tools may be called at: not this machine and its own network, unless the config says so."""
+"""Checks that keep requests away from this machine and private networks, unless the config allows them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class PrivateAddressError(OSError):
-    """A name stands for an address that is not public."""
+    """A host name stands for an address that is not public."""
 
 
 def checked_url(url: str, *, allow_private: bool) -> str:
-    """A URL that requests may go to, as far as its text tells.
+    """Return a URL, if requests may go to it as far as its text tells.
 
     Raises:
         ValueError: it is no http or https URL with a host, it holds a password, or its host is a private one and
@@ -35,7 +35,7 @@ def checked_url(url: str, *, allow_private: bool) -> str:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host name or an address is by its own text this machine, a private network, or otherwise not public."""
+    """Tell whether a host name or an address by its text alone means this machine or a private network."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
         return True
@@ -44,7 +44,7 @@ def is_private(host: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, v4 or v6, is one of the public internet. What is no address is not."""
+    """Tell whether an IP address, v4 or v6, is one of the public internet; False for what is no address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -59,13 +59,13 @@ def is_public(address: str) -> bool:
 
 
 async def refuse_private(url: str, *, where: str) -> None:
-    """Look the URL's host up, so that a public name that stands for a private address is noticed too.
+    """Look a URL's host up, and refuse a public name that stands for a private address.
 
     A name that cannot be looked up passes: the request itself will say so.
 
     Args:
         url: Where requests are to go.
-        where: What is being opened, for the message.
+        where: The name of what is being opened, for the message.
 
     Raises:
         ConfigError: one of the host's addresses is private.

@@ -1,4 +1,4 @@
-"""How long a server asks its clients to wait, in the headers of an answer."""
+"""The time that a server asks its clients to wait, read from the headers of an answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that `retry-after-ms` or `Retry-After` (RFC 9110, section 10.2.3) asks for; None without one."""
+    """Return the seconds that `retry-after-ms` or `Retry-After` (RFC 9110, section 10.2.3) asks for, or None."""
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
         return milliseconds / 1000
     value = headers.get("Retry-After") or headers.get("retry-after")

@@ -1,4 +1,4 @@
-"""Tools in other people's formats, in and out."""
+"""Conversion of tools from and to the formats of providers, frameworks and MCP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Handler = Callable[..., Any]
 
 
 def from_openai(definition: Mapping[str, Any], handler: Handler, **options: Any) -> Tool:
-    """A tool from OpenAI's JSON: Chat Completions' form, the Responses form, or the bare function.
+    """Make a tool of OpenAI's JSON: Chat Completions' form, the Responses form, or the bare function.
 
     Args:
         definition: The JSON. Its `strict` has no effect: the schema is taken as it stands.
@@ -31,11 +31,11 @@ def from_openai(definition: Mapping[str, Any], handler: Handler, **options: Any)
         raise ToolDefinitionError(
             f"{definition!r:.80} is no function of OpenAI's: give its `type`, `name`, `parameters`"
         )
-    return _read(function, "parameters", handler, options)
+    return _parsed(function, "parameters", handler, options)
 
 
 def from_anthropic(definition: Mapping[str, Any], handler: Handler, **options: Any) -> Tool:
-    """A tool from Anthropic's JSON: `name`, `description`, `input_schema`.
+    """Make a tool of Anthropic's JSON: `name`, `description`, `input_schema`.
 
     Args:
         definition: The JSON.
@@ -45,11 +45,11 @@ def from_anthropic(definition: Mapping[str, Any], handler: Handler, **options: A
     Raises:
         ToolDefinitionError: it is no such form, or cannot be a tool.
     """
-    return _read(definition, "input_schema", handler, options)
+    return _parsed(definition, "input_schema", handler, options)
 
 
 def from_mcp(definition: Mapping[str, Any], handler: Handler, **options: Any) -> Tool:
-    """A tool from an entry of MCP's `tools/list`: `name`, `description`, `inputSchema`.
+    """Make a tool of an entry of MCP's `tools/list`: `name`, `description`, `inputSchema`.
 
     Args:
         definition: The JSON.
@@ -59,16 +59,16 @@ def from_mcp(definition: Mapping[str, Any], handler: Handler, **options: Any) ->
     Raises:
         ToolDefinitionError: it is no such form, or cannot be a tool.
     """
-    return _read(definition, "inputSchema", handler, options)
+    return _parsed(definition, "inputSchema", handler, options)
 
 
 def to_openai(tool: Tool, *, strict: bool = False) -> JsonObject:
-    """A tool in Chat Completions' form.
+    """Return a tool in Chat Completions' form.
 
     Args:
         tool: The tool. A name that OpenAI does not take is mapped to one that it takes.
-        strict: Whether the schema is put into the subset of structured outputs; `strict_report` lists what that
-            loses, and `from_strict` gives the arguments that the model then writes their canonical form back.
+        strict: Whether the schema is converted to the subset of structured outputs; `strict_report` lists what that
+            loses, and `from_strict` converts the arguments that the model then writes back to their canonical form.
 
     Raises:
         ToolDefinitionError: under `strict`, the schema is beyond OpenAI's bounds.
@@ -77,9 +77,9 @@ def to_openai(tool: Tool, *, strict: bool = False) -> JsonObject:
 
 
 def to_openai_responses(tool: Tool, *, strict: bool = False) -> JsonObject:
-    """A tool in the form of the Responses API; see `to_openai`.
+    """Return a tool in the form of the Responses API; see `to_openai`.
 
-    `strict` always stands in it, because the API takes its absence for true.
+    It always contains `strict`, because the API takes its absence for true.
 
     Raises:
         ToolDefinitionError: under `strict`, the schema is beyond OpenAI's bounds.
@@ -88,22 +88,22 @@ def to_openai_responses(tool: Tool, *, strict: bool = False) -> JsonObject:
 
 
 def to_anthropic(tool: Tool) -> JsonObject:
-    """A tool in Anthropic's form, with its whole canonical schema. A name that Anthropic does not take is mapped."""
+    """Return a tool in Anthropic's form, with its canonical schema. A name that Anthropic does not take is mapped."""
     return {"name": _name(tool), "description": tool.description, "input_schema": tool.parameters}
 
 
 def to_mcp(tool: Tool) -> JsonObject:
-    """A tool as an entry of MCP's `tools/list`, with its whole canonical schema and its own name."""
+    """Return a tool as an entry of MCP's `tools/list`, with its whole canonical schema and its own name."""
     return {"name": tool.name, "description": tool.description, "inputSchema": tool.parameters}
 
 
 def to_langchain(tool: Tool) -> Any:
-    """A tool as a LangChain `BaseTool`, for whoever uses none of our agents.
+    """Return a tool as a LangChain `BaseTool`, for use without our agents.
 
-    It validates by our rules, runs by `invoke` and `ainvoke` without a run of ours, and tells its result as text.
-    What goes wrong is a `ToolException`, in our words; set its `handle_tool_error` to have the model told.
-    `args_schema` is the whole canonical schema. What LangChain itself then writes for a model has each `$ref` inlined,
-    and what refers to itself cut; `bind_tools([to_openai(tool)])` sends it whole.
+    It validates by our rules, runs by `invoke` and `ainvoke` without a run of ours, and returns its result as text.
+    A failure is a `ToolException` in our words; set `handle_tool_error` to report it to the model. `args_schema` is the
+    whole canonical schema. In what LangChain then sends to a model, each `$ref` is inlined and recursion is cut off;
+    `bind_tools([to_openai(tool)])` sends the schema whole.
 
     Raises:
         BackendNotInstalledError: LangChain or its adapter is not installed.
@@ -112,10 +112,10 @@ def to_langchain(tool: Tool) -> Any:
 
 
 def to_llamaindex(tool: Tool) -> Any:
-    """A tool as a LlamaIndex `AsyncBaseTool`, for whoever uses none of our agents.
+    """Return a tool as a LlamaIndex `AsyncBaseTool`, for use without our agents.
 
-    It validates by our rules, runs by `call` and `acall` without a run of ours, and tells its result as text. What
-    goes wrong is raised as our own `ToolCallError`, which LlamaIndex's agents tell the model. Its metadata gives
+    It validates by our rules, runs by `call` and `acall` without a run of ours, and returns its result as text. A
+    failure is raised as our own `ToolCallError`, which LlamaIndex's agents report to the model. Its metadata gives
     LlamaIndex the whole canonical schema.
 
     Raises:
@@ -124,13 +124,13 @@ def to_llamaindex(tool: Tool) -> Any:
     return _adapter("unified_agents_llamaindex").to_llamaindex(tool)
 
 
-def _read(definition: Mapping[str, Any], schema: str, handler: Handler, options: Mapping[str, Any]) -> Tool:
+def _parsed(definition: Mapping[str, Any], schema_key: str, handler: Handler, options: Mapping[str, Any]) -> Tool:
     if not isinstance(definition, Mapping) or not isinstance(definition.get("name"), str):
-        raise ToolDefinitionError(f"{definition!r:.80} is no tool in this format: it needs a `name` and `{schema}`")
+        raise ToolDefinitionError(f"{definition!r:.80} is no tool in this format: it needs a `name` and `{schema_key}`")
     return Tool(
         name=definition["name"],
         description=definition.get("description") or "",
-        parameters={} if definition.get(schema) is None else definition[schema],
+        parameters={} if definition.get(schema_key) is None else definition[schema_key],
         handler=handler,
         **options,
     )

@@ -6,16 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from unified_agents.interop.openai_strict import UNIONS, referenced_schema
 from unified_agents.messages import JsonObject
 from unified_agents.tools.arguments import parse_object
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.json_values import UnresolvableError, resolve
-
-_UNIONS = ("anyOf", "oneOf")
 
 
 def from_strict(tool: Tool, arguments: str) -> str:
-    """Arguments that a model wrote under the strict form, as the canonical schema has them.
+    """Return arguments that a model wrote under the strict form as the canonical schema has them.
 
     A null where the canonical schema takes none stands for an argument that is left out.
 
@@ -30,7 +28,7 @@ def from_strict(tool: Tool, arguments: str) -> str:
 
 
 def _without_nulls(value: Any, schemas: Sequence[Any], root: JsonObject) -> Any:
-    """A copy without the nulls of optional properties that take none."""
+    """Return a copy without the nulls of optional properties that take none."""
     flat = list(_flattened(schemas, root, set()))
     if isinstance(value, list):
         items = [schema["items"] for schema in flat if isinstance(schema.get("items"), dict)]
@@ -49,21 +47,19 @@ def _without_nulls(value: Any, schemas: Sequence[Any], root: JsonObject) -> Any:
 
 
 def _flattened(schemas: Iterable[Any], root: JsonObject, seen: set[int]) -> Iterator[JsonObject]:
-    """The schemas, and those that they refer to or put together."""
+    """Yield the schemas, and those that they refer to or combine."""
     for schema in schemas:
         if not isinstance(schema, dict) or id(schema) in seen:
             continue
         seen.add(id(schema))
         yield schema
-        inner = [branch for keyword in ("allOf", *_UNIONS) for branch in schema.get(keyword, ())]
+        inner = [branch for keyword in ("allOf", *UNIONS) for branch in schema.get(keyword, ())]
         yield from _flattened([*inner, *_target(schema, root)], root, seen)
 
 
 def _target(schema: JsonObject, root: JsonObject) -> list[Any]:
-    try:
-        return [resolve(root, schema["$ref"])] if "$ref" in schema else []
-    except UnresolvableError:
-        return []
+    target = referenced_schema(schema, root)
+    return [] if target is None else [target]
 
 
 def _takes_null(schema: Any, root: JsonObject, seen: set[int]) -> bool:
@@ -74,6 +70,6 @@ def _takes_null(schema: Any, root: JsonObject, seen: set[int]) -> bool:
     fits = ("null" in kind) if isinstance(kind, list) else kind == "null"
     fits = fits and None in schema.get("enum", [None]) and schema.get("const") is None
     fits = fits and all(_takes_null(item, root, seen) for item in [*schema.get("allOf", ()), *_target(schema, root)])
-    for keyword in _UNIONS:
+    for keyword in UNIONS:
         fits = fits and (keyword not in schema or any(_takes_null(item, root, seen) for item in schema[keyword]))
     return fits

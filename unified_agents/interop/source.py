@@ -1,4 +1,4 @@
-"""The protocols of a source of many tools, such as an MCP server or an OpenAPI document."""
+"""Sources of many tools, such as an MCP server or an OpenAPI document."""
 
 from __future__ import annotations
 
@@ -9,24 +9,12 @@ from typing import Protocol, runtime_checkable
 from unified_agents.tools.definition import Tool
 
 
-class Source(Protocol):
-    """A source of tools that is ready to be called."""
-
-    @property
-    def tools(self) -> Sequence[Tool]:
-        """What it has."""
-
-    @property
-    def aclose(self) -> Callable[[], Awaitable[None]]:
-        """Ends it. May be awaited on any event loop, and more than once."""
-
-
 @dataclass(slots=True, frozen=True)
 class OpenSource:
-    """The plainest `Source`.
+    """A source of tools that is ready to be called.
 
     Attributes:
-        tools: What it has.
+        tools: Its tools.
         aclose: Ends it. May be awaited on any event loop, and more than once.
     """
 
@@ -36,10 +24,10 @@ class OpenSource:
 
 @runtime_checkable
 class Openable(Protocol):
-    """Settings of a source, such as an MCP server's."""
+    """A source of tools that has yet to be opened."""
 
-    def open(self) -> Source:
-        """Make it ready.
+    def open(self) -> OpenSource:
+        """Make it ready to be called.
 
         Raises:
             ConfigError: it cannot be opened.

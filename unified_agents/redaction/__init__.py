@@ -1,0 +1,1 @@
+"""The one policy by which secrets are taken out of answers, errors, logs and records."""

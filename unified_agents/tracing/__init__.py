@@ -1,0 +1,1 @@
+"""The spans of a run, in OpenTelemetry's terms."""

@@ -1,9 +1,10 @@
-"""Spans while they are open: our own tree always, and OpenTelemetry's beside it when the user has set a provider."""
+"""Open spans: those of our own tree, and OpenTelemetry's beside them where the user has set a provider."""
 
 from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unified_agents.tracing.spans import ERROR_TYPE, AttributeValue, Span
@@ -15,23 +16,25 @@ if TYPE_CHECKING:
 SCOPE = "unified_agents"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class OpenSpan:
-    """A span that has begun and not ended."""
+    """A span that has not ended yet.
 
-    __slots__ = ("_otel", "_trace", "span")
+    Attributes:
+        span: The span in our own tree.
+    """
 
-    def __init__(self, trace: LiveTrace, span: Span, otel: Any) -> None:
-        self._trace = trace
-        self._otel = otel
-        self.span = span
+    _trace: LiveTrace
+    span: Span
+    _otel: Any
 
     def event(self, name: str, **attributes: AttributeValue) -> None:
-        """Note that something happened within the span."""
+        """Record an event within the span."""
         self.span.events.append((name, self._trace.now(), attributes))
         if self._otel is not None:
             self._otel.add_event(name, attributes)
 
-    def close(self, error: str | None = None, message: str = "", **attributes: AttributeValue) -> None:
+    def close(self, error: str | None = None, message: str = "") -> None:
         """End the span; `error` is the value of `error.type`. Only the first call counts."""
         if self.span.end is not None:
             return
@@ -39,19 +42,17 @@ class OpenSpan:
         if error is not None:
             self.span.error = error
             self.span.attributes[ERROR_TYPE] = error
-        if self._otel is not None:
-            self._close_otel(error, message)
-
-    def _close_otel(self, error: str | None, message: str) -> None:
-        from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415  # loaded already when there is a provider
-
+        if self._otel is None:
+            return
         self._otel.set_attributes(self.span.attributes)
         if error is not None:
+            from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415  # loaded already: there is a provider
+
             self._otel.set_status(Status(StatusCode.ERROR, message))
         self._otel.end()
 
     def context(self) -> Context | None:
-        """OpenTelemetry's context with this span as the current one; None without a provider."""
+        """Return OpenTelemetry's context with this span as the current one; None without a provider."""
         if self._otel is None:
             return None
         from opentelemetry.trace import set_span_in_context  # noqa: PLC0415
@@ -60,7 +61,7 @@ class OpenSpan:
 
 
 class LiveTrace:
-    """The trace of one run. Times are seconds since it was made."""
+    """The trace of one run. Times are seconds since it was created."""
 
     __slots__ = ("_start", "_tracer")
 
@@ -69,7 +70,7 @@ class LiveTrace:
         self._tracer = _user_tracer()
 
     def now(self) -> float:
-        """Seconds since the run began."""
+        """Return the seconds since the run began."""
         return time.monotonic() - self._start
 
     def open(

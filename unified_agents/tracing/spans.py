@@ -1,6 +1,6 @@
 """The span tree of a run, in the names of OpenTelemetry's GenAI conventions.
 
-Every attribute name stands here and nowhere else. Convention: semantic conventions 1.39.0, GenAI, status development.
+All attribute names are defined here. They follow the semantic conventions 1.39.0, GenAI, status development.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ ERROR_TYPE = "error.type"
 
 @dataclass(slots=True)
 class Span:
-    """One stretch of a run.
+    """A timed part of a run.
 
     Attributes:
         name: `invoke_agent`, `chat <request model>` or `execute_tool <tool>`.
         start: Seconds since the run began.
         end: Seconds since the run began; None while it is open.
-        attributes: As the conventions name them. Holds no message and no argument content.
+        attributes: Attributes by their names in the conventions, without the content of messages and arguments.
         error: The value of `error.type`; None when all went well.
-        events: What happened within, such as a retry: name, seconds since the run began, attributes.
+        events: Events within, such as a retry: name, seconds since the run began, attributes.
         children: Spans within this one, in order of their start.
     """
 
@@ -53,13 +53,13 @@ class Span:
     children: list[Span] = field(default_factory=list)
 
     def walk(self) -> Iterator[Span]:
-        """This span and all below it, parents first."""
+        """Yield this span and all below it, parents first."""
         yield self
         for child in self.children:
             yield from child.walk()
 
     def to_dict(self) -> dict[str, Any]:
-        """The tree as JSON values."""
+        """Return the tree as JSON values."""
         return {
             "name": self.name,
             "start": self.start,
@@ -71,6 +71,6 @@ class Span:
         }
 
     def shape(self) -> str:
-        """The tree without times and values, for comparing runs: `invoke_agent(chat, execute_tool add, chat)`."""
+        """Return the tree without times and values, to compare runs: `invoke_agent(chat, execute_tool add, chat)`."""
         name = self.name if self.name.startswith("execute_tool") else self.name.partition(" ")[0]
         return f"{name}({', '.join(child.shape() for child in self.children)})" if self.children else name

@@ -14,7 +14,7 @@ from unified_agents.errors import (
     RateLimitError,
 )
 from unified_agents.messages import Usage
-from unified_agents.redaction.secret import Secret
+from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
 from unified_agents.wire.circuit_breaker import Breaker
@@ -62,7 +62,9 @@ class Target:
         self.upstream = upstream
         self.composer = Composer(model)
         self.refuses_response_format = False
-        self._secret = Secret(secret)
+        masks = {secret: MASK} if secret else {}
+        self._redactor = Redactor(masks)
+        self._answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
         self._breaker = Breaker(model.policy)
         self._gates: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RateGate] = weakref.WeakKeyDictionary()
         self.attributes: dict[str, spans.AttributeValue] = {
@@ -141,7 +143,7 @@ class Target:
 
     def kept(self, raw: bytes) -> bytes:
         """A body as it may be recorded: without the key, which a server may echo."""
-        return self._secret.out_of_record(raw)
+        return self._redactor.redact_bytes(raw)
 
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
         """The error that an answer of status 300 and more means."""
@@ -150,7 +152,7 @@ class Target:
         return self._discreet(error)
 
     def _discreet(self, error: ModelError) -> ModelError:
-        error.args = (self._secret.out_of(str(error)),)
+        error.args = (self._redactor.redact(str(error)),)
         return error
 
     async def _asked(self, body: bytes, key: str, draft: ExchangeRecord | None, pieces: _Pieces | None) -> Answer:
@@ -178,10 +180,10 @@ class Target:
             draft.answered = draft.returned = self.kept(raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
-        return parse_answer(self._secret.out_of_answer(raw))
+        return parse_answer(self._answer_redactor.redact_bytes(raw))
 
     async def _streamed(self, response: Response, draft: ExchangeRecord | None, pieces: _Pieces) -> Answer:
-        reader = StreamReader(self._secret.veil())
+        reader = StreamReader(self._answer_redactor.stream())
         try:
             async for chunk in response.chunks():
                 pieces.take(reader.feed(chunk), reader.first_delta)

@@ -121,10 +121,6 @@ def mcp_broken_data(name: str, mime_type: str) -> str:
     return f"[{name} {mime_type:.80}: the server's data is not valid base64, or has no MIME type]"
 
 
-HIDDEN = "***"
-"""Stands in the place of a secret in an answer of an OpenAPI server."""
-
-
 def hidden(variable: str) -> str:
     """Stands in the place of a secret in what an MCP server says; names the environment variable."""
     return f"[{variable}]"

@@ -1,4 +1,4 @@
-"""Tools of MCP servers: `McpServerConfig` says which server, `McpConnection` keeps it."""
+"""MCP in both directions: an MCP server's tools as ours, and our tools as an MCP server."""
 
 from unified_agents.interop.mcp.config import McpServerConfig
 from unified_agents.interop.mcp.connection import McpConnection

@@ -1,4 +1,4 @@
-"""Which MCP server, and how it is reached."""
+"""Settings of an MCP server: which one it is, and how it is reached."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pydantic import Field, field_validator, model_validator
 from unified_agents.config import Settings
 from unified_agents.errors import ConfigError
 from unified_agents.http.public_hosts import checked_url
+from unified_agents.redaction.redactor import MIN_SECRET_CHARS
 
-_RUNNERS = frozenset({"npx", "npm", "exec", "uvx", "uv", "run", "python", "python3", "node", "env", "docker"})
-_SHORTEST_SECRET = 6
+_LAUNCHERS = frozenset({"npx", "npm", "exec", "uvx", "uv", "run", "python", "python3", "node", "env", "docker"})
 
 
 class McpServerConfig(Settings):
@@ -31,7 +31,7 @@ class McpServerConfig(Settings):
         url: Where the server is. Requests go to this host only, redirects elsewhere are not followed.
         headers_env: Header to the environment variable that holds its value; `Bearer NAME` puts that word before it.
         allow_private: Whether `url` may be this machine or in a private network.
-        name: What messages call it; None takes the command's or the host's name.
+        name: Its name in messages; None takes the command's or the host's name.
         timeout: Seconds that one call of a tool may take; None leaves only the run's own clock.
         start_timeout: Seconds until it is started, or reached, and has listed its tools.
     """
@@ -60,8 +60,8 @@ class McpServerConfig(Settings):
             raise ValueError("give either command, a list such as [npx, my-server], or url")
         if self.command is not None and not (self.command and self.command[0]):
             raise ValueError("command needs at least the program")
-        of_the_other = ("env", "set_env", "cwd") if self.command is None else ("headers_env", "allow_private")
-        for key in of_the_other:
+        misplaced = ("env", "set_env", "cwd") if self.command is None else ("headers_env", "allow_private")
+        for key in misplaced:
             if getattr(self, key):
                 raise ValueError(f"{key} goes with {'command' if self.command is None else 'url'}")
         if self.url is not None:
@@ -73,24 +73,24 @@ class McpServerConfig(Settings):
 
     @property
     def label(self) -> str:
-        """What messages call the server: the given name, or the package, script, program or host. Holds no query."""
+        """The server's name in messages: the given one, or the package, script, program or host; without a query."""
         if self.name is not None:
             return self.name
         if self.command is not None:
             words = [word for word in self.command if not word.startswith("-") and "=" not in word]
-            told = [word for word in words if PurePath(word).name not in _RUNNERS]
-            return PurePath((told or words or self.command)[0]).name
+            names = [word for word in words if PurePath(word).name not in _LAUNCHERS]
+            return PurePath((names or words or self.command)[0]).name
         return urlsplit(self.url or "").netloc
 
     @property
     def place(self) -> str:
-        """Where the server is, for people: the program, or the URL without its query."""
+        """Where the server is, for messages: the program, or the URL without its query."""
         if self.command is not None:
             return self.command[0]
         return urlunsplit(urlsplit(self.url or "")._replace(query="", fragment=""))
 
     def environment(self) -> dict[str, str]:
-        """What the server's process gets besides PATH, HOME and the like, read now.
+        """Return what the server's process gets besides PATH, HOME and the like, with present values.
 
         Raises:
             ConfigError: a variable is not set.
@@ -98,7 +98,7 @@ class McpServerConfig(Settings):
         return {**self.set_env, **{name: self._variable(name) for name in self.env}}
 
     def headers(self) -> dict[str, str]:
-        """What requests carry, read now.
+        """Return the headers of each request, with the present values of their variables.
 
         Raises:
             ConfigError: a variable is not set.
@@ -110,10 +110,10 @@ class McpServerConfig(Settings):
         return headers
 
     def secrets(self) -> dict[str, str]:
-        """Each secret value with the name of its variable, read now; short values are left out."""
+        """Return each secret value with the name of its variable; values too short for a secret are left out."""
         names = [*self.env, *(source.rpartition(" ")[2] for source in self.headers_env.values())]
         found = {os.environ.get(name, ""): name for name in names}
-        return {value: name for value, name in found.items() if len(value) >= _SHORTEST_SECRET}
+        return {value: name for value, name in found.items() if len(value) >= MIN_SECRET_CHARS}
 
     def _variable(self, name: str) -> str:
         value = os.environ.get(name)

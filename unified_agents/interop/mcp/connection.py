@@ -1,4 +1,4 @@
-"""A connection to an MCP server, whatever event loop its tools are called on."""
+"""A connection to an MCP server, for tools that are called on any event loop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unified_agents import wording
@@ -17,16 +18,18 @@ from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import Tool, ToolContext
 
 if TYPE_CHECKING:
-    from unified_agents.interop.mcp.session import McpSession, RemoteTool
+    from mcp_types import Tool as ListedTool
+
+    from unified_agents.interop.mcp.session import McpSession
 
 logger = logging.getLogger("unified_agents.tools.mcp")
 
 T = TypeVar("T")
-_AT_EXIT = 10.0
+_EXIT_SECONDS = 10.0
 
 
 class McpConnection:
-    """Keeps an MCP server, and makes its tools ours.
+    """A connection to an MCP server, whose tools it offers as ours.
 
     There is one session, on a background loop, for all event loops and threads. A server that ends is started again
     by the next call. `aclose` ends it; at the latest the end of the program does.
@@ -54,13 +57,13 @@ class McpConnection:
                 reached; the message says why.
         """
         require_sdk()
-        session = await self._there(self._live)
-        return tuple(tool for remote in session.tools if (tool := self._tool(remote)) is not None)
+        session = await self._in_background(self._live_session)
+        return tuple(tool for listed in session.tools if (tool := self._tool(listed)) is not None)
 
     async def aclose(self) -> None:
         """End the session, and the server where we started it. May be awaited on any event loop, and more than once."""
-        atexit.unregister(self._end)
-        await self._there(self._close)
+        atexit.unregister(self._close_at_exit)
+        await self._in_background(self._close)
 
     async def call(self, remote: str, arguments: Mapping[str, Any], context: ToolContext) -> Any:
         """Call one of the server's tools.
@@ -68,32 +71,32 @@ class McpConnection:
         Args:
             remote: The tool's name at the server.
             arguments: As its schema wants them.
-            context: Names the call, and is told of progress.
+            context: Names the call, and receives its progress.
 
         Returns:
-            What the model shall read: text, a `Part`, or a list of both.
+            The result for the model: text, a `Part`, or a list of both.
 
         Raises:
             ToolFailedError: the tool says that it failed, the server broke the protocol, or it ended.
         """
-        return await self._there(lambda: self._call(remote, dict(arguments), context))
+        return await self._in_background(lambda: self._call(remote, dict(arguments), context))
 
     async def _call(self, remote: str, arguments: JsonObject, context: ToolContext) -> Any:
         from unified_agents.interop.mcp.session import SessionExpiredError  # noqa: PLC0415  # loaded by `open`
 
         try:
-            session = await self._live()
+            session = await self._live_session()
             try:
                 return await session.call(remote, arguments, context)
             except SessionExpiredError:  # the server forgot the session, so it has not run the call
                 await session.aclose()
-                return await (await self._live()).call(remote, arguments, context)
+                return await (await self._live_session()).call(remote, arguments, context)
         except (ConfigError, SessionExpiredError) as error:
             text = wording.mcp_server_unavailable(context.tool, self.config.label, str(error))
             raise ToolFailedError(text) from error
 
-    async def _live(self) -> McpSession:
-        """The session, started where there is none that lives."""
+    async def _live_session(self) -> McpSession:
+        """Return the session, started where there is none that lives."""
         from unified_agents.interop.mcp.session import McpSession  # noqa: PLC0415  # only who has a server pays for it
 
         async with self._lock:
@@ -102,7 +105,7 @@ class McpConnection:
             if self._session is not None and not self._session.ended:
                 return self._session
             if self._session is None:
-                atexit.register(self._end)
+                atexit.register(self._close_at_exit)
             else:
                 await self._session.aclose()
                 self.restarts += 1
@@ -118,24 +121,25 @@ class McpConnection:
             if self._session is not None:
                 await self._session.aclose()
 
-    def _end(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=_AT_EXIT)
+    def _close_at_exit(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=_EXIT_SECONDS)
 
-    def _tool(self, remote: RemoteTool) -> Tool | None:
+    def _tool(self, listed: ListedTool) -> Tool | None:
+        hints = listed.annotations.model_dump(by_alias=True, exclude_none=True) if listed.annotations else {}
         try:
             return Tool(
-                name=remote.name,
-                description=remote.description,
-                parameters=remote.parameters,
-                handler=McpHandler(self, remote),
+                name=listed.name,
+                description=listed.description or listed.title or hints.get("title", ""),
+                parameters=listed.input_schema,
+                handler=McpHandler(self, listed.name, hints),
                 timeout=self.config.timeout,
             )
         except ToolDefinitionError as error:
-            self.skipped[remote.name] = str(error)
+            self.skipped[listed.name] = str(error)
             logger.warning("MCP server %s: a tool cannot be offered: %s", self.config.label, error)
             return None
 
-    async def _there(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _in_background(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do work on the background loop, in the caller's context."""
         if asyncio.get_running_loop() is self._loop:
             return await work()
@@ -144,8 +148,9 @@ class McpConnection:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
 
 
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
 class McpHandler:
-    """The handler of a tool that an MCP server has.
+    """The handler of a tool of an MCP server.
 
     Attributes:
         connection: The server.
@@ -153,10 +158,9 @@ class McpHandler:
         annotations: What the server says of its behaviour, such as `readOnlyHint`: hints, not promises.
     """
 
-    def __init__(self, connection: McpConnection, remote: RemoteTool) -> None:
-        self.connection = connection
-        self.name = remote.name
-        self.annotations: Mapping[str, Any] = remote.annotations
+    connection: McpConnection
+    name: str
+    annotations: Mapping[str, Any]
 
     # The context's name cannot be an argument's in earnest, and `/` leaves `self` free for one.
     async def __call__(self, /, unified_agents_context: ToolContext, **arguments: Any) -> Any:
@@ -176,7 +180,7 @@ def open_server(config: McpServerConfig) -> OpenSource:
 
 
 def require_sdk() -> None:
-    """See that the `mcp` package is there.
+    """Check that the `mcp` package is installed, in the version that we need.
 
     Raises:
         ConfigError: it is not installed, or is not version 2.

@@ -13,12 +13,12 @@ from unified_agents.http.public_hosts import PrivateAddressError, public_address
 
 
 class PublicTransport(httpx2.AsyncBaseTransport):
-    """Looks each request's host up, and connects to the very address that was judged.
+    """A transport that looks each request's host up, and connects to the very address that was checked.
 
     So a name that stood for a public address at first, and for a private one later, leads nowhere.
 
     Args:
-        inner: What connects; our own by default.
+        inner: The transport that connects; our own by default.
     """
 
     def __init__(self, inner: httpx2.AsyncBaseTransport | None = None) -> None:
@@ -41,18 +41,18 @@ class PublicTransport(httpx2.AsyncBaseTransport):
         *others, last = addresses
         for address in others:
             try:
-                return await self._inner.handle_async_request(_at(address, request))
+                return await self._inner.handle_async_request(_readdressed(address, request))
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 continue
-        return await self._inner.handle_async_request(_at(last, request))
+        return await self._inner.handle_async_request(_readdressed(last, request))
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._inner.aclose()
 
 
-def _at(address: str, request: httpx2.Request) -> httpx2.Request:
-    """The request to this address; its `Host` header and the name in TLS stay the host's own."""
+def _readdressed(address: str, request: httpx2.Request) -> httpx2.Request:
+    """Return the request to this address; its `Host` header and the name in TLS stay the host's own."""
     extensions = request.extensions | {"sni_hostname": _host(request)}
     return httpx2.Request(
         request.method,
@@ -68,7 +68,7 @@ def _host(request: httpx2.Request) -> str:
 
 
 def transport_to(url: str, *, allow_private: bool) -> httpx2.AsyncBaseTransport:
-    """What connects to a server. A client that is given one asks the environment for no proxy of its own any more.
+    """Return the transport to a server. A client that is given one does not look for a proxy in the environment itself.
 
     Args:
         url: The server's.
@@ -85,9 +85,9 @@ def transport_to(url: str, *, allow_private: bool) -> httpx2.AsyncBaseTransport:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for a URL, as `HTTPS_PROXY` and `NO_PROXY` do, by Python's own rules.
+    """Return the proxy that `HTTPS_PROXY`, `NO_PROXY` and the like name for a URL, by Python's own rules.
 
-    Of the system's settings too, where it has them. It is the proxy then that connects, and that looks the host up.
+    The system's settings count too, where it has them. The proxy then connects, and looks the host up.
     """
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()

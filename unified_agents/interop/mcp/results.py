@@ -1,9 +1,8 @@
-"""From an MCP result to what the model reads. Importing this loads the `mcp` package."""
+"""Results of MCP tools as text and parts for the model. Importing this loads the `mcp` package."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,36 +19,18 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from unified_agents import wording
+from unified_agents.redaction.redactor import Redactor
 from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 
 
-class Redaction:
-    """Puts `[NAME]` in the place of each secret.
-
-    Args:
-        secrets: Value to the name of its environment variable.
-    """
-
-    def __init__(self, secrets: Mapping[str, str]) -> None:
-        pairs = {value: wording.hidden(name) for value, name in secrets.items()}
-        escaped = {json.dumps(value)[1:-1]: shown for value, shown in pairs.items()}
-        self._pairs = sorted((pairs | escaped).items(), key=lambda pair: -len(pair[0]))
-
-    def __call__(self, text: str) -> str:
-        """The text without secrets."""
-        for value, shown in self._pairs:
-            text = text.replace(value, shown)
-        return text
-
-
-def result_value(result: CallToolResult, redact: Redaction) -> str | Part | list[Part]:
-    """What a tool's handler returns: text where there is nothing else, else parts.
+def result_value(result: CallToolResult, redactor: Redactor) -> str | Part | list[Part]:
+    """Return a result as a tool's handler gives it: text where there is nothing else, else parts.
 
     Several texts are joined by line breaks. Structured content stands in for content that is missing.
     """
-    parts = [_part(block, redact) for block in result.content]
+    parts = [_part(block, redactor) for block in result.content]
     if not parts:
-        return redact(_structured(result))
+        return redactor.redact(_structured(result))
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     if len(texts) == len(parts):
         return "\n".join(texts)
@@ -57,7 +38,7 @@ def result_value(result: CallToolResult, redact: Redaction) -> str | Part | list
 
 
 def error_text(result: CallToolResult) -> str:
-    """What an error result says."""
+    """Return the text of an error result."""
     texts = [block.text for block in result.content if isinstance(block, TextContent)]
     return "\n".join(texts).strip() or _structured(result) or wording.mcp_no_reason()
 
@@ -68,9 +49,9 @@ def _structured(result: CallToolResult) -> str:
     return json.dumps(result.structured_content, ensure_ascii=False, separators=(",", ":"))
 
 
-def _part(block: ContentBlock, redact: Redaction) -> Part:
+def _part(block: ContentBlock, redactor: Redactor) -> Part:
     if isinstance(block, TextContent):
-        return TextPart(text=redact(block.text))
+        return TextPart(text=redactor.redact(block.text))
     if isinstance(block, ImageContent):
         return _data(block.data, block.mime_type, "image")
     if isinstance(block, AudioContent):
@@ -79,9 +60,9 @@ def _part(block: ContentBlock, redact: Redaction) -> Part:
         resource = block.resource
         if isinstance(resource, BlobResourceContents):
             return _data(resource.blob, resource.mime_type or "application/octet-stream", _file_name(resource.uri))
-        return TextPart(text=redact(wording.mcp_resource(str(resource.uri), resource.text)))
+        return TextPart(text=redactor.redact(wording.mcp_resource(str(resource.uri), resource.text)))
     about = ", ".join(text for text in (block.mime_type, block.description) if text)
-    return TextPart(text=redact(wording.mcp_link(block.name, str(block.uri), about)))
+    return TextPart(text=redactor.redact(wording.mcp_link(block.name, str(block.uri), about)))
 
 
 def _data(data: str, mime_type: str, name: str) -> Part:

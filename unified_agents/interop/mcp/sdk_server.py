@@ -1,4 +1,4 @@
-"""Our tools behind the `mcp` SDK's server. Importing this loads the `mcp` package."""
+"""Our tools, served by the `mcp` SDK. Importing this loads the `mcp` package."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ from unified_agents.tools.provider_names import provider_names
 
 logger = logging.getLogger("unified_agents.tools.mcp")
 
-_LEGAL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_VALID_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _HOST = "127.0.0.1"
 _PATH = "/mcp"
-_GOODBYE = 2
+_SHUTDOWN_SECONDS = 2
 
-_Report = tuple[float, float | None, str]
+_Progress = tuple[float, float | None, str]
 
 
 def make_server(tools: Sequence[Tool], name: str) -> Server[Any]:
-    """An MCP server that offers these tools; see `serve`.
+    """Make an MCP server that offers these tools; see `serve`.
 
     Raises:
         ConfigError: two tools have the same name.
     """
-    offered = _offered(tools)
+    offered = _by_mcp_name(tools)
     listed = ListToolsResult(
         tools=[
             ListedTool(name=shown, description=tool.description or None, input_schema=tool.parameters)
@@ -72,13 +72,13 @@ def make_server(tools: Sequence[Tool], name: str) -> Server[Any]:
         tool = offered.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, wording.unknown_tool(params.name, list(offered)))
-        return await _Served(context, tool, params.arguments or {}).result()
+        return await _call(context, tool, params.arguments or {})
 
     return Server(name, on_list_tools=on_list, on_call_tool=on_call)
 
 
 async def serve_stdio(server: Server[Any], ready: Callable[[str], None]) -> None:
-    """Serve the client that started this process, until it hangs up. What is printed goes to standard error."""
+    """Serve the client that started this process, until it hangs up. Printed text goes to standard error meanwhile."""
     stdout = sys.stdout
     with standard_input() as lines:
         async with stdio_server(stdin=cast("Any", lines)) as (read, write):  # it only iterates over them
@@ -99,9 +99,9 @@ async def serve_http(server: Server[Any], port: int, ready: Callable[[str], None
     with _listening(port) as listener:
         app = server.streamable_http_app(streamable_http_path=_PATH, host=_HOST)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_GOODBYE
+            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_SHUTDOWN_SECONDS
         )
-        http = _Http(config, lambda: ready(f"http://{_HOST}:{listener.getsockname()[1]}{_PATH}"))
+        http = _HttpServer(config, lambda: ready(f"http://{_HOST}:{listener.getsockname()[1]}{_PATH}"))
         serving = asyncio.create_task(http.serve(sockets=[listener]), name="unified-agents MCP server")
         try:
             await asyncio.shield(serving)
@@ -110,7 +110,7 @@ async def serve_http(server: Server[Any], port: int, ready: Callable[[str], None
             await asyncio.wait([serving])
 
 
-class _Http(uvicorn.Server):
+class _HttpServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
@@ -134,9 +134,9 @@ def _listening(port: int) -> socket.socket:
     return listener
 
 
-def _offered(tools: Sequence[Tool]) -> dict[str, Tool]:
-    """The tools under names that MCP takes: their own, or mapped ones."""
-    legal = {tool.name for tool in tools if _LEGAL.fullmatch(tool.name)}
+def _by_mcp_name(tools: Sequence[Tool]) -> dict[str, Tool]:
+    """Return the tools by names that MCP takes: their own, or mapped ones."""
+    legal = {tool.name for tool in tools if _VALID_NAME.fullmatch(tool.name)}
     mapped = provider_names([tool.name for tool in tools if tool.name not in legal], taken=legal)
     names = [mapped.get(tool.name, tool.name) for tool in tools]
     if len(set(names)) < len(names):
@@ -145,48 +145,33 @@ def _offered(tools: Sequence[Tool]) -> dict[str, Tool]:
     return dict(zip(names, tools, strict=True))
 
 
-class _Served:
-    """One call, from start to end."""
+async def _call(context: ServerRequestContext[Any], tool: Tool, arguments: Mapping[str, Any]) -> CallToolResult:
+    """Run a tool for a client, and send it the tool's progress meanwhile."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[_Progress | None] = asyncio.Queue()
 
-    def __init__(self, context: ServerRequestContext[Any], tool: Tool, arguments: Mapping[str, Any]) -> None:
-        self._context = context
-        self._tool = tool
-        self._arguments = arguments
-        self._loop = asyncio.get_running_loop()
-        self._reports: asyncio.Queue[_Report | None] = asyncio.Queue()
+    def on_progress(done: float, total: float | None, message: str) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, (done, total, message))
 
-    async def result(self) -> CallToolResult:
-        """What the client gets."""
-        telling = asyncio.create_task(self._tell())
-        try:
-            return await self._run()
-        finally:
-            self._reports.put_nowait(None)
-            await asyncio.wait([telling])
-            if telling.done() and not telling.cancelled() and (failure := telling.exception()):
-                logger.info("progress of %s was not told: %s", self._tool.name, failure)
+    call_id = str(context.request_id)
+    tool_context = ToolContext(uuid.uuid4().hex, call_id, step=0, tool=tool.name, on_progress=on_progress)
+    sending = asyncio.create_task(_send_progress(queue, context))
+    try:
+        text, parts = await carry_out(tool, json.dumps(arguments), tool_context)
+    except ToolCallError as error:
+        return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
+    finally:
+        queue.put_nowait(None)
+        await asyncio.wait([sending])
+        if not sending.cancelled() and (failure := sending.exception()):
+            logger.info("progress of %s was not sent: %s", tool.name, failure)
+    return CallToolResult(content=[_block(part) for part in parts] or [TextContent(text=text)])
 
-    async def _run(self) -> CallToolResult:
-        context = ToolContext(
-            run_id=uuid.uuid4().hex,
-            call_id=str(self._context.request_id),
-            step=0,
-            tool=self._tool.name,
-            on_progress=self._report,
-        )
-        try:
-            text, parts = await carry_out(self._tool, json.dumps(self._arguments), context)
-        except ToolCallError as error:
-            return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
-        return CallToolResult(content=[_block(part) for part in parts] or [TextContent(text=text)])
 
-    def _report(self, progress: float, total: float | None, message: str) -> None:
-        self._loop.call_soon_threadsafe(self._reports.put_nowait, (progress, total, message))
-
-    async def _tell(self) -> None:
-        while (report := await self._reports.get()) is not None:
-            progress, total, message = report
-            await self._context.session.report_progress(progress, total, message or None)
+async def _send_progress(queue: asyncio.Queue[_Progress | None], context: ServerRequestContext[Any]) -> None:
+    while (progress := await queue.get()) is not None:
+        done, total, message = progress
+        await context.session.report_progress(done, total, message or None)
 
 
 def _block(part: Part) -> ContentBlock:

@@ -1,4 +1,4 @@
-"""What an MCP server's process says beside the protocol: that it ended, and what it wrote to its error output."""
+"""What is learnt of an MCP server's process beside the protocol: its end, and its error output."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from anyio import EndOfStream
+from anyio.abc import ObjectReceiveStream
 
 if TYPE_CHECKING:
     from mcp.client._transport import ReadStream
     from mcp.shared.message import SessionMessage
 
-    from unified_agents.interop.mcp.results import Redaction
+    from unified_agents.redaction.redactor import Redactor
 
 logger = logging.getLogger("unified_agents.tools.mcp")
 
-_LINES = 5
-_LONGEST = 300
-_LAST_WORDS = 0.2
+_MAX_LINES = 5
+_MAX_CHARS = 300
+_LAST_LINES_SECONDS = 0.2
 
 
-class WatchedStream:
-    """A stream of messages that tells when it has ended.
+class WatchedStream(ObjectReceiveStream["SessionMessage | Exception"]):
+    """A stream of messages that reports its end, and what came in the place of a message.
 
     Args:
         stream: The transport's own.
@@ -50,34 +52,19 @@ class WatchedStream:
         return getattr(self._stream, "last_context", None)
 
     async def receive(self) -> SessionMessage | Exception:
-        """The next message."""
-        return await self._stream.receive()
-
-    async def aclose(self) -> None:
-        """Receive nothing more."""
-        await self._stream.aclose()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
+        """Return the next message."""
         try:
-            message = await self._stream.__anext__()
-        except StopAsyncIteration:
+            message = await self._stream.receive()
+        except EndOfStream:
             self._on_end()
             raise
         if isinstance(message, Exception):
             self._on_fault(message)
         return message
 
-    async def __aenter__(self) -> Self:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return await self._stream.__aexit__(kind, error, trace)
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
 
 
 class ErrorOutput:
@@ -85,44 +72,44 @@ class ErrorOutput:
 
     Args:
         label: The server's name.
-        redact: Takes secrets out.
+        redactor: Takes secrets out.
     """
 
-    def __init__(self, label: str, redact: Redaction) -> None:
+    def __init__(self, label: str, redactor: Redactor) -> None:
         self._label = label
-        self._redact = redact
-        self._lines: collections.deque[str] = collections.deque(maxlen=_LINES)
-        self._ours: TextIO | None = None
+        self._redactor = redactor
+        self._lines: collections.deque[str] = collections.deque(maxlen=_MAX_LINES)
+        self._write_end: TextIO | None = None
         self._done: Future[None] = Future()
 
     def open(self) -> TextIO:
-        """A file for the process to write to."""
+        """Return a file for the process to write to, and begin to read what it writes."""
         read, write = os.pipe()
-        self._ours = os.fdopen(write, "w")
+        self._write_end = os.fdopen(write, "w")
         # A thread, because event loops cannot wait for plain pipes everywhere. It ends with the process.
         self._done.set_running_or_notify_cancel()  # so that waiting for it cannot cancel it
         threading.Thread(target=self._read, args=(read,), name="unified-agents-mcp-stderr", daemon=True).start()
-        return self._ours
+        return self._write_end
 
     def started(self) -> None:
-        """The process has the file: our own end is closed, so that reading ends with the process."""
-        if self._ours is not None:
-            self._ours.close()
+        """Close our own end of the file, once the process has it, so that reading ends with the process."""
+        if self._write_end is not None:
+            self._write_end.close()
 
     async def close(self) -> None:
-        """Nothing more is written; gives the last lines a moment to arrive."""
+        """End the output; the last lines are given a moment to arrive."""
         self.started()
         if self._done.running():
-            await asyncio.wait([asyncio.wrap_future(self._done)], timeout=_LAST_WORDS)
+            await asyncio.wait([asyncio.wrap_future(self._done)], timeout=_LAST_LINES_SECONDS)
 
-    def last(self) -> str:
-        """The last lines as one, without secrets; empty when there are none."""
-        return " | ".join(self._lines)[-_LONGEST:]
+    def tail(self) -> str:
+        """Return the last lines as one, without secrets; empty when there are none."""
+        return " | ".join(self._lines)[-_MAX_CHARS:]
 
     def _read(self, descriptor: int) -> None:
         with os.fdopen(descriptor, encoding="utf-8", errors="replace") as lines:
             for line in lines:
-                if text := self._redact(line.strip()):
+                if text := self._redactor.redact(line.strip()):
                     self._lines.append(text)
                     logger.debug("%s: %s", self._label, text)
         self._done.set_result(None)

@@ -1,4 +1,4 @@
-"""OpenAPI documents as tools: one tool for each operation."""
+"""OpenAPI documents as tools, one for each operation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["OpenApiConfig", "OpenApiKey", "load_openapi"]
 
 
 def load_openapi(config: OpenApiConfig) -> list[Tool]:
-    """The tools of a document, for who does not need to close their connections before the event loop ends.
+    """Return the tools of a document, for callers who need not close their connections before the event loop ends.
 
     Raises:
         ConfigError: the file is no OpenAPI 3.0 or 3.1 document, or refers to another one; a secret is missing; or its

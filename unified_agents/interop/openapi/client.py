@@ -1,4 +1,4 @@
-"""The HTTP client behind the operations of one document."""
+"""The HTTP client that calls the operations of one document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import aiohttp
@@ -20,27 +20,28 @@ from unified_agents.errors import RateLimited, ToolFailedError, Transient, nativ
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.http.public_hosts import PrivateAddressError
 from unified_agents.http.retry_after import retry_after
-from unified_agents.interop.openapi.credentials import Keys
+from unified_agents.interop.openapi.config import OpenApiConfig
 from unified_agents.interop.openapi.public_resolver import PublicResolver, check_target
+from unified_agents.redaction.redactor import Redactor
 from unified_agents.tools.parts import FilePart, ImagePart
 
-_MOST_REDIRECTS = 5
-_GRACE = 1.0
+_MAX_REDIRECTS = 5
+_GRACE_SECONDS = 1.0
 _MESSAGE_KEYS = ("message", "detail", "error_description", "error", "title", "reason")
-_LONGEST_MESSAGE = 500
-_ENDED = frozenset({204, 205, 304})
-_PASSING = frozenset({502, 503, 504})
+_MAX_MESSAGE_CHARS = 500
+_STATUSES_WITHOUT_BODY = frozenset({204, 205, 304})
+_TRANSIENT_STATUSES = frozenset({502, 503, 504})
 
 
 @dataclass(slots=True)
-class Request:
+class HttpRequest:
     """A request, ready to be sent.
 
     Attributes:
-        method: In capitals.
-        url: With its query.
+        method: The method in capitals.
+        url: The URL with its query.
         headers: Those of the operation and the credentials.
-        body: Bytes, or a form.
+        body: The content, as bytes or as a form; None for none.
     """
 
     method: str
@@ -49,33 +50,27 @@ class Request:
     body: bytes | aiohttp.FormData | None = None
 
 
-class Client:
-    """Sends requests to the allowed hosts only, and makes results of the answers.
+class OpenApiClient:
+    """A client that sends requests to the allowed hosts only, and makes results of the answers.
 
     Args:
-        hosts: Where requests may go.
-        allow_private: Whether addresses that are not public are allowed.
-        timeout: Seconds for a call, its redirects included.
-        max_response_bytes: The longest answer that is read.
-        keys: Knows the secrets, to keep them out of results.
+        config: The settings of the document; `timeout` holds for a call with its redirects.
+        hosts: The hosts that requests may go to.
+        redactor: Takes secrets out of results and errors.
     """
 
-    def __init__(
-        self, *, hosts: Set[str], allow_private: bool, timeout: float, max_response_bytes: int, keys: Keys
-    ) -> None:
+    def __init__(self, config: OpenApiConfig, hosts: Set[str], redactor: Redactor) -> None:
+        self._config = config
         self._hosts = hosts
-        self._allow_private = allow_private
-        self._timeout = timeout
-        self._max_response_bytes = max_response_bytes
-        self._keys = keys
+        self._redactor = redactor
         self._sessions = LoopSessions(self._session)
 
-    async def send(self, request: Request, missing: str | None) -> Any:
+    async def send(self, request: HttpRequest, missing_schemes: str | None) -> Any:
         """Send a request, and follow redirects within its host.
 
         Args:
-            request: What to send.
-            missing: Security schemes that would be needed and are not configured, for the message when it is refused.
+            request: The request.
+            missing_schemes: Security schemes that would be needed and are not configured; named when it is refused.
 
         Returns:
             The values of a JSON answer, the text of another, or an image or file part.
@@ -87,8 +82,8 @@ class Client:
         """
         session = await self._sessions.get()
         try:
-            for _ in range(_MOST_REDIRECTS + 1):
-                check_target(request.url, self._hosts, self._allow_private)
+            for _ in range(_MAX_REDIRECTS + 1):
+                check_target(request.url, self._hosts, self._config.allow_private)
                 async with session.request(
                     request.method,
                     request.url,
@@ -98,13 +93,11 @@ class Client:
                     skip_auto_headers=None if request.body is not None else ("Content-Type",),
                 ) as response:
                     if not (300 <= response.status < 400 and "Location" in response.headers):
-                        return await self._result(request, response, missing)
+                        return await self._result(request, response, missing_schemes)
                     request = self._redirected(request, response)
-        except PrivateAddressError as error:
-            raise ToolFailedError(str(error)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            self._fail(request, error)
-        raise ToolFailedError(wording.http_redirects(str(request.url.host), _MOST_REDIRECTS))
+            raise self._failure(request, error) from error
+        raise ToolFailedError(wording.http_redirects(str(request.url.host), _MAX_REDIRECTS))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -113,72 +106,70 @@ class Client:
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             # A little longer than the tool's own clock, whose error says more; it holds where that one does not.
-            timeout=aiohttp.ClientTimeout(total=self._timeout + _GRACE),
-            connector=aiohttp.TCPConnector(limit=0, resolver=None if self._allow_private else PublicResolver()),
+            timeout=aiohttp.ClientTimeout(total=self._config.timeout + _GRACE_SECONDS),
+            connector=aiohttp.TCPConnector(limit=0, resolver=None if self._config.allow_private else PublicResolver()),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "unified-agents", "Accept": "application/json, */*;q=0.8"},
         )
 
-    def _redirected(self, request: Request, response: aiohttp.ClientResponse) -> Request:
+    def _redirected(self, request: HttpRequest, response: aiohttp.ClientResponse) -> HttpRequest:
         url = request.url.join(URL(response.headers["Location"]))
         is_upgrade = (request.url.scheme, url.scheme) == ("http", "https") and url.is_default_port()
         if url.host != request.url.host or (url.origin() != request.url.origin() and not is_upgrade):
             target = f"{url.scheme}://{url.host}:{url.port}"
-            raise ToolFailedError(self._keys.redact_text(wording.http_redirect(target)))
+            raise ToolFailedError(self._redactor.redact(wording.http_redirect(target)))
         keeps = response.status in {307, 308} or request.method in {"GET", "HEAD"}
         if keeps and isinstance(request.body, aiohttp.FormData):
             raise ToolFailedError(wording.http_form_redirect())
         headers = request.headers if keeps else _without_content(request.headers)
-        return Request(request.method if keeps else "GET", url, headers, request.body if keeps else None)
+        return HttpRequest(request.method if keeps else "GET", url, headers, request.body if keeps else None)
 
-    async def _result(self, request: Request, response: aiohttp.ClientResponse, missing: str | None) -> Any:
-        data = self._keys.redact(await self._read(response))
+    async def _result(self, request: HttpRequest, response: aiohttp.ClientResponse, missing_schemes: str | None) -> Any:
+        data = self._redactor.redact_bytes(await self._read(response))
         status = response.status
         if status >= 400:
-            hint = wording.http_no_credential(missing) if missing and status in {401, 403} else ""
+            hint = wording.http_no_credential(missing_schemes) if missing_schemes and status in {401, 403} else ""
             text = wording.http_failed(status, _phrase(status), _message(data, response)) + hint
-            raise _refusal(status, text, retry_after(response.headers))
+            raise _status_error(status, text, retry_after(response.headers))
         if not data:
             return wording.http_empty(status, _phrase(status))
         return _value(data, response, request.url)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        if response.status in _ENDED:
+        if response.status in _STATUSES_WITHOUT_BODY:
             return b""
         data = bytearray()
         async for chunk in response.content.iter_any():
             data += chunk
-            if len(data) > self._max_response_bytes:
-                raise ToolFailedError(wording.http_too_long(response.status, self._max_response_bytes))
+            if len(data) > self._config.max_response_bytes:
+                raise ToolFailedError(wording.http_too_long(response.status, self._config.max_response_bytes))
         return bytes(data)
 
-    def _fail(self, request: Request, error: Exception) -> NoReturn:
-        reason: BaseException | None = error
-        while reason is not None and not isinstance(reason, PrivateAddressError):
-            reason = reason.__cause__
-        if reason is not None:
-            raise ToolFailedError(str(reason)) from error
+    def _failure(self, request: HttpRequest, error: Exception) -> Exception:
+        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        if isinstance(cause, PrivateAddressError):
+            return ToolFailedError(str(cause))
         host, kind = str(request.url.host), type(error).__name__
         if isinstance(error, TimeoutError):
-            text = wording.http_timed_out(host, self._timeout)
+            text = wording.http_timed_out(host, self._config.timeout)
         elif isinstance(error, aiohttp.ClientConnectorError):
             text = wording.http_unreachable(host, error.strerror or kind)
         else:
             text = wording.http_broke(host, kind)
-        text = self._keys.redact_text(text)
+        text = self._redactor.redact(text)
         if isinstance(error, aiohttp.ClientConnectionError) and not isinstance(error, TimeoutError):
-            raise Transient(text) from error
-        raise ToolFailedError(text, native_type=native_name(error)) from error
+            return Transient(text)
+        return ToolFailedError(text, native_type=native_name(error))
 
 
-def _refusal(status: int, text: str, seconds: float | None) -> Exception:
+def _status_error(status: int, text: str, seconds: float | None) -> Exception:
     if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and seconds is not None):
         return RateLimited(text, retry_after=seconds)
-    return Transient(text) if status in _PASSING else ToolFailedError(text)
+    return Transient(text) if status in _TRANSIENT_STATUSES else ToolFailedError(text)
 
 
-def data_bytes(text: str) -> tuple[bytes, str | None]:
-    """What a model gave as a file: bytes and media type of a data URL, or the text itself.
+def file_content(text: str) -> tuple[bytes, str | None]:
+    """Return the content of a file that a model gave: bytes and media type of a data URL, or the text itself.
 
     Raises:
         ToolFailedError: the data URL is broken.
@@ -200,17 +191,17 @@ def _value(data: bytes, response: aiohttp.ClientResponse, url: URL) -> Any:
         try:
             return from_json(data, allow_inf_nan=False)
         except ValueError:
-            return _decoded(data, response)  # it only says that it is JSON
+            return _decode(data, response)  # it only says that it is JSON
     if kind.startswith("image/") and kind != "image/svg+xml":
         return ImagePart.from_bytes(data, kind)
     if kind.startswith("text/") or kind.endswith(("xml", "yaml", "javascript", "x-ndjson", "x-www-form-urlencoded")):
-        return _decoded(data, response)
+        return _decode(data, response)
     disposition = response.content_disposition
     name = (disposition.filename if disposition else None) or url.name or "file"
     return FilePart.from_bytes(data, kind, name)
 
 
-def _decoded(data: bytes, response: aiohttp.ClientResponse) -> str:
+def _decode(data: bytes, response: aiohttp.ClientResponse) -> str:
     try:
         return data.decode(response.charset or "utf-8", "replace")
     except LookupError:
@@ -218,22 +209,22 @@ def _decoded(data: bytes, response: aiohttp.ClientResponse) -> str:
 
 
 def _message(data: bytes, response: aiohttp.ClientResponse) -> str:
-    text = " ".join(_decoded(data, response).split())
+    text = " ".join(_decode(data, response).split())
     if response.content_type.lower().endswith(("/json", "+json")):
         with suppress(ValueError):  # then it is the text
-            text = _said(from_json(data)) or text
-    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + wording.CUT_MARK
+            text = _error_message(from_json(data)) or text
+    return text if len(text) <= _MAX_MESSAGE_CHARS else text[:_MAX_MESSAGE_CHARS] + wording.CUT_MARK
 
 
-def _said(value: Any) -> str | None:
-    """The message in an error of one of the usual forms; None where there is more to it, or no such form."""
+def _error_message(value: Any) -> str | None:
+    """Return the message in an error of one of the usual forms; None where there is more to it, or no such form."""
     if not isinstance(value, Mapping) or "errors" in value:
         return None
     for key in _MESSAGE_KEYS:
         inner = value.get(key)
         if isinstance(inner, str) and inner:
             return inner
-        if isinstance(inner, Mapping) and (text := _said(inner)):
+        if isinstance(inner, Mapping) and (text := _error_message(inner)):
             return text
     return None
 

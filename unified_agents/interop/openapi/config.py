@@ -1,4 +1,4 @@
-"""Which OpenAPI document becomes tools, and where its calls may go."""
+"""Settings of an OpenAPI document: its file, and where its calls may go."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ class OpenApiConfig(Settings):
     """An OpenAPI document (3.0 or 3.1, YAML or JSON) whose operations are tools.
 
     Attributes:
-        openapi: The document's file. Nothing else is ever read: a `$ref` to another document is refused.
+        openapi: The document's file. Nothing else is read: a `$ref` to another document is refused.
         base_url: Where calls go, in place of what the document says; with its path, such as `https://host/api/v3`.
         auth: Name of a security scheme of the document to the place of its secret. Secrets come from environment
-            variables only; they reach the server that the document names, and nobody else.
+            variables only, and reach only the document's server; where it sends back one of 6 characters or more, `***`
+            takes its place.
         allow_hosts: The hosts that calls may go to; None allows that of `base_url` or of the document's first server.
         allow_private: Whether calls may go to loopback, private and link-local addresses.
         timeout: Seconds that a call may take.
@@ -50,5 +51,5 @@ class OpenApiConfig(Settings):
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """The document's name in messages."""
         return str(self.openapi)

@@ -1,25 +1,25 @@
-"""An OpenAPI document: reading it, and following its references."""
+"""An OpenAPI document, its operations and its references."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
+from unified_agents.tools.json_pointer import MissingValueError, resolve_reference
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
-_VALUES = frozenset({"example", "examples", "default", "const", "enum"})
+_LITERAL_KEYWORDS = frozenset({"example", "examples", "default", "const", "enum"})
 _DIALECTS = ("https://spec.openapis.org/oas/3.1/dialect/", "https://json-schema.org/draft/2020-12/schema")
 
 
 class Document:
-    """A document that has been read and whose references have all been found in it.
+    """A document that has been read, and in which all of its references have been found.
 
     Args:
         path: The file, YAML or JSON.
@@ -44,11 +44,11 @@ class Document:
 
     @property
     def servers(self) -> Any:
-        """The document's servers, as they stand there."""
+        """The document's `servers`; empty where it has none."""
         return self.root.get("servers") or []
 
     def operations(self) -> Iterator[tuple[str, str, JsonObject, JsonObject]]:
-        """Method, path, the path's item and the operation, in the document's order.
+        """Yield method, path, the path's item and the operation, in the document's order.
 
         Raises:
             ConfigError: a path or an operation is no object.
@@ -60,7 +60,7 @@ class Document:
                     yield method, path, item, self._object(operation, f"paths.{path}.{method}")
 
     def resolve(self, value: Any) -> JsonObject:
-        """What an object is, or what its `$ref` leads to.
+        """Return an object, or the one that its `$ref` leads to.
 
         Raises:
             ConfigError: the references lead in a circle, or not to an object.
@@ -68,7 +68,7 @@ class Document:
         return self._object(self.follow(value), f"what {value!r:.80} stands for")
 
     def follow(self, value: Any) -> Any:
-        """A value, or what its `$ref` leads to.
+        """Return a value, or the one that its `$ref` leads to.
 
         Raises:
             ConfigError: the references lead in a circle.
@@ -82,7 +82,7 @@ class Document:
         return value
 
     def target(self, reference: str) -> Any:
-        """What a `$ref` points to.
+        """Return the value that a `$ref` points to.
 
         Raises:
             ConfigError: it is in another document, or nowhere.
@@ -99,14 +99,12 @@ class Document:
             )
         if not pointer.startswith("/"):
             raise ConfigError(f"{self.where}: $ref {reference!r} must be a path, such as #/components/schemas/Name")
-        value: Any = self.root
-        for part in pointer[1:].split("/"):
-            key = unquote(part).replace("~1", "/").replace("~0", "~")
-            try:
-                value = value[int(key)] if isinstance(value, list) else value[key]
-            except (KeyError, IndexError, TypeError, ValueError) as error:
-                raise ConfigError(f"{self.where}: $ref {reference!r} leads nowhere: {part!r} is not there") from error
-        return value
+        try:
+            return resolve_reference(self.root, reference)
+        except MissingValueError as error:
+            raise ConfigError(
+                f"{self.where}: $ref {reference!r} leads nowhere: {error.token!r} is not there"
+            ) from error
 
     def _check_references(self) -> None:
         waiting: list[Any] = [self.root]
@@ -119,7 +117,7 @@ class Document:
                 seen.add(id(value))
                 if isinstance(reference := value.get("$ref"), str):
                     self.target(reference)
-                waiting.extend(item for key, item in value.items() if key not in _VALUES)
+                waiting.extend(item for key, item in value.items() if key not in _LITERAL_KEYWORDS)
             elif isinstance(value, list):
                 seen.add(id(value))
                 waiting.extend(value)

@@ -1,9 +1,10 @@
-"""One operation of a document: from the arguments that a model gave to a request, and to a result."""
+"""One operation of a document: makes a request of the arguments that a model gave, and sends it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -12,11 +13,11 @@ from yarl import URL
 
 from unified_agents import wording
 from unified_agents.errors import ConfigError, ToolFailedError
-from unified_agents.interop.openapi.client import Client, Request, data_bytes
-from unified_agents.interop.openapi.credentials import Credential, Keys
+from unified_agents.interop.openapi.client import HttpRequest, OpenApiClient, file_content
+from unified_agents.interop.openapi.credentials import Credential, Credentials
 from unified_agents.interop.openapi.document import Document
-from unified_agents.interop.openapi.request_plan import BODY, SLOT, Body, Plan, plan
-from unified_agents.interop.openapi.schemas import Schemas
+from unified_agents.interop.openapi.request_plan import BODY, PATH_PARAMETER, RequestBody, RequestPlan, plan_request
+from unified_agents.interop.openapi.schemas import SchemaTranslator
 from unified_agents.interop.openapi.serialization import (
     form_pairs,
     header_text,
@@ -27,87 +28,87 @@ from unified_agents.interop.openapi.serialization import (
 )
 from unified_agents.messages import JsonObject
 
-_LITERAL = "/%:@!$&'()*+,;=~"
-_CONCRETE = {
+_SAFE_IN_PATH = "/%:@!$&'()*+,;=~"
+_DEFAULT_MEDIA_TYPES = {
     "json": "application/json",
     "form": "application/x-www-form-urlencoded",
     "text": "text/plain",
     "binary": "application/octet-stream",
 }
-"""What is sent where the document says no more than `*/*`."""
+"""The content type of each kind of body where the document says no more than `*/*`."""
 
 
 @dataclass(slots=True, frozen=True, repr=False)
-class Shared:
-    """What all operations of a document share.
+class OperationContext:
+    """What the operations of a document have in common.
 
     Attributes:
-        base: Where calls go.
-        is_overridden: Whether the config says so, so that no operation has a server of its own.
+        base_url: Where calls go.
+        is_overridden: Whether the config names `base_url`, so that no operation has a server of its own.
     """
 
     document: Document
-    schemas: Schemas
-    keys: Keys
-    client: Client
-    base: URL
+    schemas: SchemaTranslator
+    credentials: Credentials
+    client: OpenApiClient
+    base_url: URL
     is_overridden: bool
 
 
+@dataclass(eq=False, repr=False)
 class Operation:
-    """One operation: makes a request of the arguments that a model gave, and a result of the answer."""
+    """One operation of a document, as the handler of a tool.
 
-    __slots__ = ("_item", "_operation", "_plan", "_shared", "method", "path")
+    Attributes:
+        method: The HTTP method in capitals.
+        path: The path, with its parameters in braces.
+    """
 
-    def __init__(self, shared: Shared, method: str, path: str, item: JsonObject, operation: JsonObject) -> None:
-        self._shared = shared
-        self.method = method.upper()
-        self.path = path
-        self._item = item
-        self._operation = operation
-        self._plan: Plan | None = None
+    _context: OperationContext
+    method: str
+    path: str
+    _item: JsonObject
+    _operation: JsonObject
 
     @property
     def id(self) -> str | None:
-        """Its `operationId`."""
-        stated = self._operation.get("operationId")
-        return stated if isinstance(stated, str) and stated else None
+        """The `operationId`; None where there is none."""
+        operation_id = self._operation.get("operationId")
+        return operation_id if isinstance(operation_id, str) and operation_id else None
 
     @property
     def description(self) -> str:
-        """Summary and description; method and path where there is neither."""
+        """The summary and the description; method and path where there is neither."""
         texts = [self._operation.get("summary"), self._operation.get("description")]
         if self._operation.get("deprecated") is True:
             texts.append(wording.DEPRECATED)
-        said = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
-        return "\n\n".join(dict.fromkeys(said)) or wording.operation_without_words(self.method, self.path)
+        present = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
+        return "\n\n".join(dict.fromkeys(present)) or wording.operation_without_words(self.method, self.path)
 
     def parameters(self) -> JsonObject:
-        """JSON Schema of the arguments."""
+        """Return the JSON Schema of the arguments."""
         return self.plan.schema
 
-    @property
-    def plan(self) -> Plan:
-        """How the arguments become a request; read when it is first needed."""
-        if self._plan is None:
-            hidden = {(key.place, key.name) for key in self._credentials()}
-            self._plan = plan(self.path, self._item, self._operation, self._shared.schemas, hidden)
-        return self._plan
+    @cached_property
+    def plan(self) -> RequestPlan:
+        """How the arguments become a request; made when it is first needed."""
+        hidden = {(credential.location, credential.name) for credential in self._credentials()}
+        return plan_request(self.path, self._item, self._operation, self._context.schemas, hidden)
 
     async def __call__(self, /, **arguments: Any) -> Any:
         """Call the operation.
 
         Raises:
-            ToolFailedError: see `Client.send`; also, an argument cannot stand where it belongs.
+            ToolFailedError: see `OpenApiClient.send`; also, an argument cannot stand where it belongs.
         """
         request = self._request(arguments)
-        return await self._shared.client.send(request, self._shared.keys.wanted(self._operation))
+        return await self._context.client.send(request, self._context.credentials.missing_schemes(self._operation))
 
     def _credentials(self) -> Sequence[Credential]:
-        return self._shared.keys.of(self._operation)
+        return self._context.credentials.for_operation(self._operation)
 
-    def _request(self, arguments: Mapping[str, Any]) -> Request:
-        slots: dict[str, str] = {}
+    def _request(self, arguments: Mapping[str, Any]) -> HttpRequest:
+        path_values: dict[str, str] = {}
         query: list[str] = []
         cookies: list[str] = []
         headers: dict[str, str] = {}
@@ -115,34 +116,36 @@ class Operation:
             if parameter.argument not in arguments:
                 continue
             value = arguments[parameter.argument]
-            match parameter.place:
+            match parameter.location:
                 case "path":
-                    slots[parameter.name] = path_text(parameter, value)
+                    path_values[parameter.name] = path_text(parameter, value)
                 case "query":
                     query += query_pairs(parameter, value)
                 case "header":
                     headers[parameter.name] = header_text(parameter, value)
                 case "cookie":
                     cookies += query_pairs(parameter, value)
-        for key in self._credentials():
-            match key.place:
+        for credential in self._credentials():
+            match credential.location:
                 case "header":
-                    headers[key.name] = key.value
+                    headers[credential.name] = credential.value
                 case "query":
-                    query.append(f"{quote(key.name, safe='')}={quote(key.value, safe='')}")
+                    query.append(f"{quote(credential.name, safe='')}={quote(credential.value, safe='')}")
                 case _:
-                    cookies.append(f"{key.name}={quote(key.value, safe='')}")
+                    cookies.append(f"{credential.name}={quote(credential.value, safe='')}")
         if cookies:
             headers["Cookie"] = "; ".join(cookies)
-        request = Request(self.method, self._url(slots, query), headers)
+        request = HttpRequest(self.method, self._url(path_values, query), headers)
         if self.plan.body is not None and BODY in arguments:
             _write_body(request, self.plan.body, arguments[BODY])
         return request
 
-    def _url(self, slots: Mapping[str, str], query: Sequence[str]) -> URL:
+    def _url(self, path_values: Mapping[str, str], query: Sequence[str]) -> URL:
         base = self._server()
-        pieces = SLOT.split(self.path)  # what is between the slots, and their names in turn
-        path = "".join(slots[piece] if index % 2 else quote(piece, safe=_LITERAL) for index, piece in enumerate(pieces))
+        pieces = PATH_PARAMETER.split(self.path)  # literal text and names of parameters in turn
+        path = "".join(
+            path_values[piece] if index % 2 else quote(piece, safe=_SAFE_IN_PATH) for index, piece in enumerate(pieces)
+        )
         if any(part in {".", ".."} for part in path.split("/")):
             raise ToolFailedError(wording.dots_in_path())
         parts = [part for part in (base.raw_query_string, *query) if part]
@@ -150,16 +153,16 @@ class Operation:
         return URL(f"{text}?{'&'.join(parts)}" if parts else text, encoded=True)
 
     def _server(self) -> URL:
-        own = self._operation.get("servers") or self._item.get("servers")
-        if not own or self._shared.is_overridden:
-            return self._shared.base
+        servers = self._operation.get("servers") or self._item.get("servers")
+        if not servers or self._context.is_overridden:
+            return self._context.base_url
         try:
-            return server_url(own[0], self._shared.document, self._shared.base)
+            return server_url(servers[0], self._context.document, self._context.base_url)
         except ConfigError as error:
             raise ToolFailedError(str(error)) from error
 
 
-def _write_body(request: Request, body: Body, value: Any) -> None:
+def _write_body(request: HttpRequest, body: RequestBody, value: Any) -> None:
     match body.kind:
         case "json":
             request.body = json_text(value).encode()
@@ -169,29 +172,29 @@ def _write_body(request: Request, body: Body, value: Any) -> None:
             request.body = _multipart(body, value)
             return  # whose content type has a boundary
         case _:
-            request.body, kind = data_bytes(value if isinstance(value, str) else plain(value))
+            request.body, kind = file_content(value if isinstance(value, str) else plain(value))
             if kind is not None and "*" in body.media_type:
                 request.headers["Content-Type"] = kind
                 return
-    request.headers["Content-Type"] = _CONCRETE[body.kind] if "*" in body.media_type else body.media_type
+    request.headers["Content-Type"] = _DEFAULT_MEDIA_TYPES[body.kind] if "*" in body.media_type else body.media_type
 
 
-def _multipart(body: Body, value: Any) -> aiohttp.FormData:
+def _multipart(body: RequestBody, value: Any) -> aiohttp.FormData:
     form = aiohttp.FormData(default_to_multipart=True)
     if not isinstance(value, Mapping):
         raise ToolFailedError(wording.form_is_no_object())
     for name, item in value.items():
         kind = (body.encoding.get(name) or {}).get("contentType")
-        stated = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None
-        for part in item if isinstance(item, list) and not _is_json(stated) else [item]:
+        declared = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None
+        for part in item if isinstance(item, list) and not _is_json(declared) else [item]:
             if name in body.files and isinstance(part, str):
-                data, given = data_bytes(part)
-                content_type = given or stated or "application/octet-stream"
+                data, stated = file_content(part)
+                content_type = stated or declared or "application/octet-stream"
                 form.add_field(name, data, filename=name, content_type=content_type)
             elif isinstance(part, dict | list):
-                form.add_field(name, json_text(part), content_type=stated or "application/json")
+                form.add_field(name, json_text(part), content_type=declared or "application/json")
             else:
-                form.add_field(name, plain(part), content_type=stated)
+                form.add_field(name, plain(part), content_type=declared)
     return form
 
 
@@ -200,27 +203,29 @@ def _is_json(media_type: str | None) -> bool:
 
 
 def server_url(server: Any, document: Document, base: URL | None) -> URL:
-    """The URL of a server object, with the defaults of its variables.
+    """Return the URL of a server object, with the defaults of its variables.
 
     Args:
-        server: As it stands in the document.
+        server: The object in the document.
         document: For messages.
-        base: What a relative URL is relative to; None refuses those.
+        base: The base of a relative URL; None refuses those.
 
     Raises:
-        ConfigError: there is none that can be called.
+        ConfigError: it has no URL that can be called.
     """
     if not isinstance(server, Mapping) or not isinstance(server.get("url"), str):
         raise ConfigError(f"{document.where}: a server has no url: give base_url")
     variables = server.get("variables") or {}
-    text = SLOT.sub(lambda slot: str((variables.get(slot[1]) or {}).get("default", slot[0])), server["url"])
+    text = PATH_PARAMETER.sub(
+        lambda match: str((variables.get(match[1]) or {}).get("default", match[0])), server["url"]
+    )
     if base is not None and "://" not in text:
         text = str(base.join(URL(text)))
-    return checked_url(text, document)
+    return parse_server_url(text, document)
 
 
-def checked_url(text: str, document: Document) -> URL:
-    """A URL that calls can go to.
+def parse_server_url(text: str, document: Document) -> URL:
+    """Return a text as a URL that calls can go to.
 
     Raises:
         ConfigError: it is no http or https URL, or holds a password.

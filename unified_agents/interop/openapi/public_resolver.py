@@ -1,4 +1,4 @@
-"""Where calls may go: which hosts, and which addresses."""
+"""Checks of the hosts and addresses that calls may go to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 from collections.abc import Set
 
 from aiohttp import ThreadedResolver
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import ResolveResult
 from yarl import URL
 
 from unified_agents import wording
@@ -15,7 +15,7 @@ from unified_agents.http.public_hosts import PrivateAddressError, is_private, is
 
 
 def check_target(url: URL, hosts: Set[str], allow_private: bool) -> None:
-    """See that a call may go to a URL. The addresses of a name are looked at later, by `PublicResolver`.
+    """Check that a call may go to a URL. The addresses of a name are looked at later, by `PublicResolver`.
 
     Raises:
         ToolFailedError: it may not; the message says which key of the config to change.
@@ -29,26 +29,18 @@ def check_target(url: URL, hosts: Set[str], allow_private: bool) -> None:
         raise ToolFailedError(wording.http_private(host))
 
 
-class PublicResolver(AbstractResolver):
-    """Looks names up, and refuses those that stand for an address which is not public."""
-
-    def __init__(self) -> None:
-        self._inner = ThreadedResolver()
+class PublicResolver(ThreadedResolver):
+    """A resolver that refuses names which stand for an address that is not public."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of a name.
+        """Look a name up.
 
         Raises:
             PrivateAddressError: one of them is not public.
         """
-        found = await self._inner.resolve(host, port, family)
-        for result in found:
-            if not is_public(result["host"]):
-                raise PrivateAddressError(wording.http_private(host))
+        found = await super().resolve(host, port, family)
+        if not all(is_public(result["host"]) for result in found):
+            raise PrivateAddressError(wording.http_private(host))
         return found
-
-    async def close(self) -> None:
-        """Nothing is held."""
-        await self._inner.close()

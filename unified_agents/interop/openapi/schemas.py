@@ -1,4 +1,4 @@
-"""From the schemas of an OpenAPI document to JSON Schema 2020-12 that stands alone."""
+"""Schemas of an OpenAPI document as JSON Schema 2020-12 that needs no document."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from unified_agents.interop.openapi.document import Document
 from unified_agents.messages import JsonObject
 
 _COMPONENTS = "#/components/schemas/"
-_LEGAL = re.compile(r"[A-Za-z0-9._-]+")
-_SHORT = 300
+_VALID_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_MAX_INLINED_BYTES = 300
 
-_SCHEMA = frozenset(
+_SINGLE_SCHEMA = frozenset(
     {
         "additionalProperties",
         "contains",
@@ -32,16 +32,16 @@ _SCHEMA = frozenset(
         "unevaluatedProperties",
     }
 )
-_SCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_NAMED = frozenset({"dependentSchemas", "patternProperties", "properties"})
+_SCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_SCHEMAS_BY_NAME = frozenset({"dependentSchemas", "patternProperties", "properties"})
 _ALTERNATIVES = ("$ref", "allOf", "anyOf", "oneOf")
 _DROPPED = frozenset({"$anchor", "$comment", "$defs", "$id", "$schema", "example", "externalDocs", "nullable", "xml"})
-"""What says nothing about a value, or is said otherwise: references are followed through the document itself."""
+"""Keywords that do not constrain a value, or that have no use outside of the document."""
 _ANNOTATIONS = frozenset({"default", "deprecated", "description", "examples", "readOnly", "title", "writeOnly"})
 
 
-class Schemas:
-    """Translates a document's schemas; what is translated once is kept.
+class SchemaTranslator:
+    """A translator of a document's schemas into JSON Schema 2020-12, which keeps what it has translated.
 
     A `$ref` to a short schema that itself refers to nothing is replaced by it. All others become `#/$defs/Name`, so
     that recursive schemas keep their meaning and large ones are written once.
@@ -53,14 +53,14 @@ class Schemas:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._translated: dict[str, tuple[Any, frozenset[str]]] = {}
-        self._short: dict[str, bool] = {}
+        self._inlined: dict[str, bool] = {}
 
     def translate(self, schema: Any, references: set[str]) -> Any:
-        """A schema, or True or False, as JSON Schema 2020-12.
+        """Translate a schema, which may be True or False.
 
         Args:
-            schema: As it stands in the document.
-            references: Takes what the result refers to, for `definitions`.
+            schema: The schema in the document.
+            references: The references of the result are added here, for `definitions`.
 
         Raises:
             ToolDefinitionError: it is no schema, or uses `$dynamicRef`.
@@ -73,10 +73,10 @@ class Schemas:
             raise ToolDefinitionError(f"{self._document.where}: $dynamicRef is not supported: write $ref")
         if isinstance(reference := schema.get("$ref"), str):
             return self._reference(reference, schema, references)
-        return self._own(schema, references)
+        return self._translate_object(schema, references)
 
     def definitions(self, references: Iterable[str]) -> JsonObject:
-        """The `$defs` that these references need, and those that they need in turn."""
+        """Return the `$defs` that these references need, and those that they need in turn."""
         found: dict[str, Any] = {}
         waiting = sorted(references)
         while waiting:
@@ -92,36 +92,36 @@ class Schemas:
         return dict(sorted(found.items()))
 
     def resolve(self, schema: Any) -> JsonObject:
-        """What an object is, or what its `$ref` leads to; empty for the schemas True and False."""
+        """Return an object, or what its `$ref` leads to; empty for the schemas True and False."""
         value = self._document.follow(schema)
         return {} if isinstance(value, bool) else self._document.resolve(value)
 
     def _reference(self, reference: str, schema: JsonObject, references: set[str]) -> JsonObject:
-        self._document.follow(schema)  # a circle of bare references means nothing
+        self._document.follow(schema)  # raises for a circle of bare references
         beside = {key: value for key, value in schema.items() if key != "$ref"}
-        if self._document.is_3_0:  # where what stands beside a $ref counts for nothing
+        if self._document.is_3_0:  # which ignores the keywords beside a $ref
             beside = {key: value for key, value in beside.items() if key in _ANNOTATIONS}
-        more = self._own(beside, references)
-        if not self._is_short(reference):
+        translated = self._translate_object(beside, references)
+        if not self._is_inlined(reference):
             references.add(reference)
-            return {"$ref": f"#/$defs/{_name(reference)}", **more}
+            return {"$ref": f"#/$defs/{_name(reference)}", **translated}
         target = self.translate(self._document.target(reference), references)
-        if not more:
+        if not translated:
             return target if isinstance(target, dict) else {"allOf": [target]}
-        if isinstance(target, dict) and more.keys() <= _ANNOTATIONS:
-            return {**target, **more}
-        return {"allOf": [target], **more}
+        if isinstance(target, dict) and translated.keys() <= _ANNOTATIONS:
+            return {**target, **translated}
+        return {"allOf": [target], **translated}
 
-    def _own(self, schema: JsonObject, references: set[str]) -> JsonObject:
+    def _translate_object(self, schema: JsonObject, references: set[str]) -> JsonObject:
         result: JsonObject = {}
         for key, value in schema.items():
             if key in _DROPPED or key.startswith("x-"):
                 continue
-            if key in _SCHEMA:
+            if key in _SINGLE_SCHEMA:
                 result[key] = self.translate(value, references)
-            elif key in _SCHEMAS and isinstance(value, list):
+            elif key in _SCHEMA_LISTS and isinstance(value, list):
                 result[key] = [self.translate(item, references) for item in value]
-            elif key in _NAMED and isinstance(value, dict):
+            elif key in _SCHEMAS_BY_NAME and isinstance(value, dict):
                 result[key] = {name: self.translate(item, references) for name, item in value.items()}
             elif key == "discriminator" and isinstance(value, dict):
                 result[key] = self._discriminator(value, references)
@@ -129,23 +129,23 @@ class Schemas:
                 result[key] = value
         if "example" in schema:
             result.setdefault("examples", [schema["example"]])
-        self._let_read_only_be_absent(schema, result)
-        _settle_exclusive(result)
+        self._drop_read_only_from_required(schema, result)
+        _convert_exclusive_bounds(result)
         return _with_null(result) if schema.get("nullable") is True else result
 
     def _discriminator(self, value: JsonObject, references: set[str]) -> JsonObject:
         mapping = value.get("mapping")
         if not isinstance(mapping, dict):
             return value
-        settled = {}
+        translated = {}
         for name, reference in mapping.items():
             full = reference if "#" in str(reference) else f"{_COMPONENTS}{reference}"
             self._document.target(full)
             references.add(full)
-            settled[name] = f"#/$defs/{_name(full)}"
-        return {**value, "mapping": settled}
+            translated[name] = f"#/$defs/{_name(full)}"
+        return {**value, "mapping": translated}
 
-    def _let_read_only_be_absent(self, schema: JsonObject, result: JsonObject) -> None:
+    def _drop_read_only_from_required(self, schema: JsonObject, result: JsonObject) -> None:
         # A read-only property belongs to answers: `required` holds there, and not in a request.
         properties, required = schema.get("properties"), schema.get("required")
         if not isinstance(properties, dict) or not isinstance(required, list):
@@ -159,22 +159,22 @@ class Schemas:
     def _is_read_only(self, schema: Any) -> bool:
         return isinstance(schema, dict) and True in (schema.get("readOnly"), self.resolve(schema).get("readOnly"))
 
-    def _is_short(self, reference: str) -> bool:
-        if reference not in self._short:
+    def _is_inlined(self, reference: str) -> bool:
+        if reference not in self._inlined:
             text = orjson.dumps(self._document.target(reference))
-            self._short[reference] = len(text) <= _SHORT and b'"$ref"' not in text
-        return self._short[reference]
+            self._inlined[reference] = len(text) <= _MAX_INLINED_BYTES and b'"$ref"' not in text
+        return self._inlined[reference]
 
 
 def _name(reference: str) -> str:
     name = reference.removeprefix(_COMPONENTS)
-    if _LEGAL.fullmatch(name):
+    if _VALID_NAME.fullmatch(name):
         return name
     tail = re.sub(r"[^A-Za-z0-9._-]+", "_", "_".join(reference.split("/")[-2:]))
     return f"{tail}_{hashlib.sha256(reference.encode()).hexdigest()[:8]}"
 
 
-def _settle_exclusive(schema: JsonObject) -> None:
+def _convert_exclusive_bounds(schema: JsonObject) -> None:
     for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if schema.get(exclusive) is True and bound in schema:
             schema[exclusive] = schema.pop(bound)
@@ -183,10 +183,10 @@ def _settle_exclusive(schema: JsonObject) -> None:
 
 
 def _with_null(schema: JsonObject) -> JsonObject:
-    """OpenAPI 3.0's `nullable: true` in JSON Schema's words."""
+    """Return a schema that takes null too, as OpenAPI 3.0 writes with `nullable: true`."""
     if any(key in schema for key in _ALTERNATIVES):
-        said = {key: schema.pop(key) for key in list(schema) if key in _ANNOTATIONS}
-        return {"anyOf": [schema, {"type": "null"}], **said}
+        annotations = {key: schema.pop(key) for key in list(schema) if key in _ANNOTATIONS}
+        return {"anyOf": [schema, {"type": "null"}], **annotations}
     kind = schema.get("type")
     if isinstance(kind, str):
         schema["type"] = [kind, "null"]

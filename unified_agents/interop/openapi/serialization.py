@@ -1,4 +1,4 @@
-"""Parameters as they are written into a request, in the styles that OpenAPI knows."""
+"""Serialization of parameters and forms, in the styles that OpenAPI defines."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C"}
 
 
 def plain(value: Any) -> str:
-    """A value as text: a string as it is, anything else as JSON."""
+    """Return a value as text: a string as it is, anything else as JSON."""
     return value if isinstance(value, str) else json_text(value)
 
 
 def json_text(value: Any) -> str:
-    """A value as compact JSON."""
+    """Return a value as compact JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def path_text(parameter: Parameter, value: Any) -> str:
-    """What stands in the path for this parameter, percent-encoded (styles simple, label and matrix).
+    """Serialize a path parameter, percent-encoded (styles simple, label and matrix).
 
     Raises:
         ToolFailedError: it would be empty, and so name another path.
@@ -53,9 +53,9 @@ def path_text(parameter: Parameter, value: Any) -> str:
 
 
 def query_pairs(parameter: Parameter, value: Any) -> list[str]:
-    """What stands in the query or in a cookie for this parameter: `name=value` texts, percent-encoded.
+    """Serialize a query or cookie parameter as `name=value` texts, percent-encoded.
 
-    Styles form, spaceDelimited, pipeDelimited and deepObject. What is null, or an empty list or object, is left out.
+    The styles are form, spaceDelimited, pipeDelimited and deepObject. Null and empty lists and objects are left out.
     """
     name = _quoted(parameter.name)
     safe = _RESERVED if parameter.allow_reserved else ""
@@ -72,11 +72,13 @@ def query_pairs(parameter: Parameter, value: Any) -> list[str]:
 
 
 def form_pairs(value: Any, encoding: Mapping[str, JsonObject]) -> list[str]:
-    """An object as the `name=value` texts of a URL-encoded form; what is nested is JSON, unless a style is declared.
+    """Serialize an object as the `name=value` texts of a URL-encoded form.
+
+    Nested values are written as JSON, unless the document declares a style for them.
 
     Args:
         value: The object.
-        encoding: Property to what the document says of its writing.
+        encoding: The document's `encoding` object: how each property is written.
 
     Raises:
         ToolFailedError: it is no object.
@@ -85,17 +87,17 @@ def form_pairs(value: Any, encoding: Mapping[str, JsonObject]) -> list[str]:
         raise ToolFailedError(wording.form_is_no_object())
     pairs = []
     for name, item in value.items():
-        stated = encoding.get(name) or {}
-        style = stated.get("style")
-        is_json = style is None and (isinstance(item, dict) or str(stated.get("contentType")).endswith("json"))
-        explode = bool(stated.get("explode", style in {None, "form"}))
+        declared = encoding.get(name) or {}
+        style = declared.get("style")
+        is_json = style is None and (isinstance(item, dict) or str(declared.get("contentType")).endswith("json"))
+        explode = bool(declared.get("explode", style in {None, "form"}))
         parameter = Parameter(name, name, "query", style or "form", explode, is_json=is_json)
         pairs += query_pairs(parameter, item)
     return pairs
 
 
 def header_text(parameter: Parameter, value: Any) -> str:
-    """What stands in the header for this parameter (style simple).
+    """Serialize a header parameter (style simple).
 
     Raises:
         ToolFailedError: it holds a line break or another control character.

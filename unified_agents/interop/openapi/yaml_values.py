@@ -1,6 +1,6 @@
-"""YAML as OpenAPI wants it: the values of JSON only, so that `no`, `12:30` and `2020-01-01` stay texts.
+"""YAML with the values of JSON only, as OpenAPI wants it: `no`, `12:30` and `2020-01-01` stay texts.
 
-Built from the parser's events, which takes a seventh of the time of yaml's own constructors.
+The values are built from the parser's events, in a seventh of the time of yaml's own constructors.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import yaml
 from unified_agents.config.yaml_loader import yaml_faults
 from unified_agents.errors import ConfigError
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one, if it was built
-_MOST_VALUES = 3_000_000
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where it was compiled
+_MAX_VALUES = 3_000_000
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -24,11 +24,11 @@ _WORDS = {
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _MERGE = "<<"
 _TEXT_TAG = "tag:yaml.org,2002:str"
-_END = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
+_END_EVENTS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 
 
 def parse_json_values(data: bytes, where: str) -> Any:
-    """The values of a YAML text.
+    """Parse a YAML text.
 
     Args:
         data: The text, in UTF-8 or UTF-16.
@@ -38,19 +38,25 @@ def parse_json_values(data: bytes, where: str) -> Any:
         ConfigError: it is no YAML, has a key twice, is nested too deeply, or its aliases stand for very many values.
     """
     with yaml_faults(where):
-        value = _Builder(yaml.parse(data, Loader=_LOADER)).document()
-    if _is_endless(value):
-        raise ConfigError(f"{where}: its aliases stand for more than {_MOST_VALUES:,} values: write them out")
+        value = _ValueBuilder(yaml.parse(data, Loader=_LOADER)).document()
+    if _is_too_large(value):
+        raise ConfigError(f"{where}: its aliases stand for more than {_MAX_VALUES:,} values: write them out")
     return value
 
 
-class _Builder:
+class _ValueBuilder:
+    """A builder of values from the events of the YAML parser."""
+
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
         self._anchors: dict[str, Any] = {}
 
     def document(self) -> Any:
-        """The first document."""
+        """Return the value of the only document.
+
+        Raises:
+            YAMLError: there are several documents.
+        """
         value = None
         for event in self._events:
             if isinstance(event, yaml.NodeEvent):
@@ -95,7 +101,7 @@ class _Builder:
         return mapping
 
     def _until_end(self) -> Iterator[Any]:
-        while not isinstance(event := next(self._events), _END):
+        while not isinstance(event := next(self._events), _END_EVENTS):
             yield event
 
     def _refuse(self, event: Any, problem: str) -> NoReturn:
@@ -113,12 +119,12 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
     return text
 
 
-def _is_endless(value: Any) -> bool:
+def _is_too_large(value: Any) -> bool:
     waiting = [value]
     count = 0
-    while waiting and count <= _MOST_VALUES:
+    while waiting and count <= _MAX_VALUES:
         value = waiting.pop()
         if isinstance(value, dict | list):
             waiting.extend(value.values() if isinstance(value, dict) else value)
             count += len(value)
-    return count > _MOST_VALUES
+    return count > _MAX_VALUES

@@ -10,7 +10,7 @@ import orjson
 
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
-from unified_agents.redaction.secret import Veil
+from unified_agents.redaction.redactor import StreamRedactor
 
 NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
 
@@ -139,12 +139,12 @@ class StreamReader:
     """Puts a streamed answer together while its bytes come in, however they are cut.
 
     Attributes:
-        veil: Keeps a secret out of the answer; None where there is none.
+        redactor: Takes a secret out of the answer; None where there is none.
         done: Whether `[DONE]` was seen.
         first_delta: Whether any content or call has come.
     """
 
-    veil: Veil | None = None
+    redactor: StreamRedactor | None = None
     done: bool = False
     first_delta: bool = False
     _rest: bytes = b""
@@ -189,16 +189,17 @@ class StreamReader:
             self._event(last[5:].strip())
         if self._head is None:
             # A server that ignores `stream` answers with one body.
-            return parse_answer(raw if self.veil is None else self.veil.whole(raw.decode("utf-8", "replace")).encode())
+            body = raw if self.redactor is None else self.redactor.redact(raw.decode("utf-8", "replace")).encode()
+            return parse_answer(body)
         if not self._choices:
             raise BadResponseError("the answer has no choices")
         if self._finish_reason is None:
             raise BadResponseError("the stream ended before the answer was finished")
         text = "".join(self._text) if self._has_text else None
         calls = [self._calls[index] for index in sorted(self._calls)]
-        if self.veil is not None:
+        if self.redactor is not None:
             for call in calls:
-                call.arguments = self.veil.whole(call.arguments)
+                call.arguments = self.redactor.redact(call.arguments)
         return Answer(text, calls, self._finish_reason, self._usage, self._whole(text, calls), raw)
 
     def _event(self, data: bytes) -> str | None:
@@ -232,9 +233,9 @@ class StreamReader:
         for call in delta.get("tool_calls") or ():
             self._take_call(call)
         text = _content(delta.get("content"))
-        if self.veil is not None and text is not None:
-            text = self.veil.feed(text)
-        if self.veil is not None and self._finish_reason is not None and (rest := self.veil.rest()):
+        if self.redactor is not None and text is not None:
+            text = self.redactor.feed(text)
+        if self.redactor is not None and self._finish_reason is not None and (rest := self.redactor.flush()):
             text = (text or "") + rest
         if text is None:
             return None

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from unified_agents.redaction.secret import Secret
+from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.wire.protocols.chat_completions import StreamReader
 
 KEY = "sk-live-SECRET-123456"
@@ -23,8 +23,12 @@ def streamed(*texts: str, arguments: str | None = None) -> bytes:
     return "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"]).encode()
 
 
-def read(secret: Secret, *chunks: bytes) -> tuple[str, str | None, list[str]]:
-    reader = StreamReader(secret.veil())
+def redactor(secret: str) -> Redactor:
+    return Redactor({secret: MASK})
+
+
+def read(redactor: Redactor, *chunks: bytes) -> tuple[str, str | None, list[str]]:
+    reader = StreamReader(redactor.stream())
     told = [text for chunk in chunks for text in reader.feed(chunk)]
     answer = reader.answer()
     return "".join(told), answer.text, [call.arguments for call in answer.calls]
@@ -33,22 +37,22 @@ def read(secret: Secret, *chunks: bytes) -> tuple[str, str | None, list[str]]:
 @pytest.mark.parametrize("cut", range(len(KEY) + 1))
 def test_a_key_is_found_wherever_its_deltas_are_cut(cut: int) -> None:
     texts = ("it is ", KEY[:cut], KEY[cut:], ", and sk-live-", "no more: sk-")
-    told, text, _ = read(Secret(KEY), streamed(*texts))
+    told, text, _ = read(redactor(KEY), streamed(*texts))
     assert told == text == "it is ***, and sk-live-no more: sk-"
-    assert read(Secret(None), streamed(*texts))[1] == f"it is {KEY}, and sk-live-no more: sk-"
+    assert read(Redactor({}), streamed(*texts))[1] == f"it is {KEY}, and sk-live-no more: sk-"
 
 
 def test_a_key_is_found_wherever_its_bytes_are_cut() -> None:
     raw = streamed(f"it is {KEY}.", arguments=json.dumps({"key": KEY}))
     for cut in range(len(raw)):
-        told, text, arguments = read(Secret(KEY), raw[:cut], raw[cut:])
+        told, text, arguments = read(redactor(KEY), raw[:cut], raw[cut:])
         assert told == text == "it is ***."
         assert arguments == ['{"key": "***"}']
 
 
 def test_a_server_that_does_not_stream_is_no_way_round() -> None:
     body = {"choices": [{"message": {"content": f"it is {KEY}"}, "finish_reason": "stop"}]}
-    reader = StreamReader(Secret(KEY).veil())
+    reader = StreamReader(redactor(KEY).stream())
     reader.feed(json.dumps(body).encode())
     assert reader.answer().text == "it is ***"
 
@@ -56,13 +60,31 @@ def test_a_server_that_does_not_stream_is_no_way_round() -> None:
 @pytest.mark.parametrize("key", ["EMPTY", "ollama", "lm-studio", "not-needed"])
 def test_a_word_that_stands_for_a_key_stays_in_answers(key: str) -> None:
     raw = streamed(f"the cart is {key}", arguments=json.dumps({"state": key}))
-    assert read(Secret(key), raw)[1:] == (f"the cart is {key}", [json.dumps({"state": key})])
-    assert Secret(key).out_of_answer(raw) == raw
+    in_answers = Redactor({key: MASK}, MIN_SECRET_CHARS_IN_ANSWERS)
+    assert read(in_answers, raw)[1:] == (f"the cart is {key}", [json.dumps({"state": key})])
+    assert in_answers.redact_bytes(raw) == raw
 
 
 def test_records_and_errors_hold_no_key_and_short_words_stay() -> None:
-    assert Secret("s3cret").out_of("bad s3cret") == "bad ***"
-    assert Secret("s3cret").out_of_record(b"bad s3cret") == b"bad ***"
-    assert Secret("none").out_of("there is none") == "there is none"
-    assert Secret(None).out_of("text") == "text"
-    assert Secret("").out_of("text") == "text"
+    assert redactor("s3cret").redact("bad s3cret") == "bad ***"
+    assert redactor("s3cret").redact_bytes(b"bad s3cret") == b"bad ***"
+    assert redactor("none").redact("there is none") == "there is none"
+    assert Redactor({}).redact("text") == "text"
+    assert redactor("").redact("text") == "text"
+
+
+@pytest.mark.parametrize(
+    "echo", ["k3y/with+odd=signs ö", "k3y%2Fwith%2Bodd%3Dsigns%20%C3%B6", "k3y/with+odd=signs \\u00f6"]
+)
+def test_a_key_is_found_in_each_encoding(echo: str) -> None:
+    redact = redactor("k3y/with+odd=signs ö")
+    assert redact.redact(f"it is {echo}!") == "it is ***!"
+    assert redact.redact_bytes(f"it is {echo}!".encode()) == b"it is ***!"
+    stream = redact.stream()
+    assert stream is not None
+    assert "".join(map(stream.feed, f"it is {echo}!")) + stream.flush() == "it is ***!"
+
+
+def test_each_secret_has_its_own_mask_also_where_one_holds_the_other() -> None:
+    redact = Redactor({"inner-key": "[INNER]", "outer-inner-key": "[OUTER]"})
+    assert redact.redact("inner-key and outer-inner-key") == "[INNER] and [OUTER]"
