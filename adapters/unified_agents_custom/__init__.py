@@ -1,0 +1,1 @@
+"""The library's own agent loop as a backend."""

@@ -1,0 +1,1 @@
+"""LangChain's agent as a backend."""

@@ -1,0 +1,1 @@
+"""LlamaIndex's agents as a backend."""

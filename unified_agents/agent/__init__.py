@@ -1,4 +1,4 @@
-"""The agent that users hold: one class over every backend."""
+"""`create_agent`, and the one `Agent` class over all backends."""
 
 from unified_agents.agent.create import ToolLike, create_agent
 from unified_agents.agent.protocol import Agent, EventStream

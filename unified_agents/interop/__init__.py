@@ -1,0 +1,1 @@
+"""Tools in the formats of others, in both directions."""

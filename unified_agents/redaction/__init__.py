@@ -1,0 +1,1 @@
+"""Takes secrets out of whatever is reported, logged or stored."""

@@ -1,4 +1,4 @@
-"""Tools of MCP servers: `McpServerConfig` says which server, `McpConnection` keeps it."""
+"""MCP servers as tools (`McpServerConfig`, `McpConnection`), and tools as an MCP server."""
 
 from unified_agents.interop.mcp.config import McpServerConfig
 from unified_agents.interop.mcp.connection import McpConnection
