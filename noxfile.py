@@ -13,6 +13,7 @@ import nox
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 
 nox.options.default_venv_backend = "venv"
+nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["tests", "wheel"]
 
