@@ -4,17 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: compare check test proof bench clean
+.PHONY: compare setup check test proof bench docs clean
 
 # The main job: the quickstart suite on every backend, under both ways of handling.
 compare: $(READY)
 	$(BIN)/unified-agents compare quickstart
 
-# Lint, types and the quick tests.
+setup: $(READY)
+
+# The commands of .pre-commit-config.yaml, and the quick tests.
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell .
 	$(BIN)/pytest -q -m "not slow and not proof" -n 2
 
 # Three at once, also on two cores: half of the time goes into waiting.
@@ -27,10 +30,14 @@ proof: $(READY)
 bench: $(READY)
 	$(BIN)/pytest comparisons/benchmarks --benchmark-only --timeout 3600 -s
 
+# The documentation site, in the folder site. The build asks nothing of the network.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev,docs]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) .nox build dist site

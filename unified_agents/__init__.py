@@ -1,6 +1,6 @@
 """One `Agent` interface and one set of tools over several agent frameworks.
 
-Everything that is public stands here, and is loaded when it is first used.
+All public names can be imported from here. Each is loaded when it is first used.
 """
 
 from __future__ import annotations

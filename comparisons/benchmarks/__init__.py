@@ -1,0 +1,1 @@
+"""Benchmarks of the library against a bare loop and against the frameworks alone."""

@@ -1,0 +1,1 @@
+"""The laboratory: it runs the same tasks on every backend and reports where they differ."""

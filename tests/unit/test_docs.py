@@ -1,17 +1,21 @@
-"""Every code block of the README and of the docs does what it says."""
+"""The README and the docs do what they say, ARCHITECTURE.md names every room, and the site loads nothing foreign."""
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
+import unified_agents
 from unified_agents.config import AgentConfig, load_config, parse_config
 
 ROOT = Path(__file__).parents[2]
@@ -90,3 +94,98 @@ def test_links_and_folders_exist() -> None:
             r"`((?:adapters|comparisons|docs|tests|examples|unified_agents)(?:/[\w./]+)?)`", page.read_text()
         ):
             assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_relative_links_lead_to_files() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            built = page.parent == ROOT / "docs" and target in site().COPIED.values()
+            assert built or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
+
+
+def packages() -> list[Path]:
+    """The folder of every package of the product."""
+    roots = [ROOT / "unified_agents", *(ROOT / "adapters").iterdir(), *(ROOT / "comparisons").iterdir()]
+    return sorted(file.parent for root in roots for file in root.rglob("__init__.py"))
+
+
+def test_every_room_has_its_line_in_the_architecture() -> None:
+    modules = [path for path in (ROOT / "unified_agents").glob("*.py") if path.name != "__init__.py"]
+    folders = [path for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"]
+    rooms = [f"{path.relative_to(ROOT)}/" for path in (*packages(), *folders) if path != ROOT / "unified_agents"]
+    rooms += [str(path.relative_to(ROOT)) for path in modules]
+    assert len(rooms) > 40
+    lines = re.findall(r"^\| `([\w./]+)` \| \S", ARCHITECTURE, flags=re.MULTILINE)
+    assert set(rooms) - set(lines) == set()
+
+
+def layers_of_the_test() -> list[list[str]]:
+    tree = ast.parse((ROOT / "tests/unit/test_architecture.py").read_text())
+    (value,) = [node.value for node in tree.body if isinstance(node, ast.Assign) and "LAYERS" in ast.unparse(node)]
+    return [list(row) for row in ast.literal_eval(value)]
+
+
+def test_the_layers_of_the_architecture_are_those_of_the_test() -> None:
+    page = ARCHITECTURE.rpartition("```text\n")[2].partition("```")[0]
+    tested = layers_of_the_test()
+    known = {room for row in tested for room in row}
+    assert [[room for room in row.split(", ") if room in known] for row in page.splitlines()] == tested
+
+
+@pytest.mark.parametrize("folder", packages(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_package_says_what_it_is(folder: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    assert re.match(r"[A-Z`].*\.(\n\n|$)", docstring, re.DOTALL)
+
+
+def test_make_check_and_the_commit_hooks_run_the_same_commands() -> None:
+    recipe = (ROOT / "Makefile").read_text().partition("\ncheck:")[2].partition("\n\n")[0]
+    commands = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe.splitlines()[1:]]
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+    assert [hook["entry"] for hook in repository["hooks"]] == commands[:-1]
+    assert "pytest" in commands[-1]
+
+
+def site() -> ModuleType:
+    """The module that makes the site's generated pages."""
+    spec = importlib.util.spec_from_file_location("generated_pages", ROOT / "docs/generated.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_has_every_public_name_once() -> None:
+    pages = site().pages()
+    listed = [
+        name for text in pages.values() for name in re.findall(r"^::: unified_agents\.(\w+)$", text, re.MULTILINE)
+    ]
+    assert sorted(listed) == sorted(unified_agents.__all__)
+
+
+def test_the_capability_table_has_what_each_backend_declares() -> None:
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in site().capability_table().splitlines()]
+    table = {row[0]: dict(zip(rows[0], row, strict=True)) for row in rows[2:]}
+    assert table["`tools`"]["`custom`"] == "yes"
+    assert table["`variant: react`"]["`langchain`"] == "no"
+    assert all(row["meaning"] for row in table.values())
+
+
+@pytest.mark.parametrize(
+    ("markup", "found"),
+    [
+        ('<script src="https://cdn.example.com/x.js"></script>', 1),
+        ('<link rel="stylesheet" href="//fonts.example.com/a.css">', 1),
+        ('<style>@font-face { src: url("https://fonts.example.com/a.woff2") }</style>', 1),
+        ('<pre class="mermaid">graph</pre>', 1),
+        ('<a href="https://example.com">a link</a><img src="a.png"><script src="../a.js"></script>', 0),
+    ],
+)
+def test_what_a_page_loads_from_elsewhere_is_found(markup: str, found: int) -> None:
+    assert len(site().foreign_references(markup)) == found

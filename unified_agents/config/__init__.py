@@ -1,6 +1,6 @@
-"""What an agent is made of, in Python or in a YAML file.
+"""The settings of agents, models and catalogues, in Python or in a YAML file.
 
-Everything public of this package can be imported from here.
+All public names of this package can be imported from here.
 """
 
 from unified_agents.config.agent import (

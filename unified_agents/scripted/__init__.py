@@ -1,0 +1,1 @@
+"""The scripted model, which answers from a file, its faults and its loopback server."""

@@ -1,6 +1,6 @@
 """The contract suite for authors of adapters.
 
-The whole test file of an adapter is
+This is the whole test file of an adapter:
 
     from unified_agents.testing import BackendContract
 
@@ -8,7 +8,7 @@ The whole test file of an adapter is
     class TestMine(BackendContract):
         backend = "mine"
 
-and needs pytest and pytest-asyncio. `BackendContract` is made of the other classes here, which can be taken one by one
+It needs pytest and pytest-asyncio. `BackendContract` inherits from the other classes here, which can be used one by one
 while an adapter grows. Every test talks to a scripted model on a real socket, through the framework's own client.
 """
 

@@ -1,0 +1,1 @@
+"""Seam 2: every call of a tool goes through this package."""

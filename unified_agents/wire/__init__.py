@@ -1,0 +1,1 @@
+"""Seam 1: every request to a model goes through this package."""

@@ -1,6 +1,6 @@
-"""Every text that we write to a model, by topic, so that people can read and change them.
+"""Every text that the library writes to a model, one file for each topic.
 
-Callers take them from here: `wording.tool_failed(…)`.
+Callers take the texts from here, as in `wording.tool_failed(…)`.
 """
 
 from unified_agents.wording.answers import *

@@ -1,0 +1,1 @@
+"""Metrics, statistics and outcomes, computed from the records of a comparison."""

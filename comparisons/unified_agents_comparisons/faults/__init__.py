@@ -1,1 +1,1 @@
-"""Faults put into a task, on the wire and in its tools, and what comes of them."""
+"""Runs a task with a fault on the wire or in a tool, and judges the outcome."""

@@ -1,1 +1,1 @@
-"""A comparison as people and programs read it."""
+"""Reports of a comparison: Markdown, JSON and terminal output."""

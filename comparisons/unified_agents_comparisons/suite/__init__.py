@@ -1,0 +1,1 @@
+"""A suite as its file describes it: tasks, expectations and faults."""

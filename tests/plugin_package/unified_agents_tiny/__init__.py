@@ -1,0 +1,1 @@
+"""The smallest adapter of a third party, as a distribution of its own."""

@@ -1,0 +1,1 @@
+"""How the scripted model writes its answers, one file for each protocol."""

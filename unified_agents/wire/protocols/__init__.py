@@ -1,0 +1,1 @@
+"""How providers write requests and answers, one file for each protocol."""

@@ -1,1 +1,1 @@
-"""The suite `faults`: a short task that everything goes wrong in."""
+"""The suite `faults`: a short task that each fault is put into."""

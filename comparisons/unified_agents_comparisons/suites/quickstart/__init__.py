@@ -1,1 +1,1 @@
-"""The suite that a newcomer runs first: small tasks about an invented shop in an invented town."""
+"""The suite to run first: small tasks about an invented shop."""
