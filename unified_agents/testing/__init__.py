@@ -15,23 +15,23 @@ while an adapter grows. Every test talks to a scripted model on a real socket, t
 import pytest
 
 _PARTS = (
-    "base fixtures answers arguments endings events failures lifetime limits native pitfalls react requests results "
-    "words"
+    "contract harness answers arguments termination events failures agent_lifetime limits native robustness react "
+    "requests results names_and_text"
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS.split()))
 
+from unified_agents.testing.agent_lifetime import LifetimeContract  # noqa: E402
 from unified_agents.testing.answers import AnswerContract, ToolCallContract  # noqa: E402  # after the registration
 from unified_agents.testing.arguments import ArgumentContract, RefusalContract  # noqa: E402
 from unified_agents.testing.events import EventContract  # noqa: E402
 from unified_agents.testing.failures import FailureContract, LateFailureContract  # noqa: E402
-from unified_agents.testing.lifetime import LifetimeContract  # noqa: E402
 from unified_agents.testing.limits import LimitContract  # noqa: E402
 from unified_agents.testing.names_and_text import OwnNameContract, UnsendableContract  # noqa: E402
 from unified_agents.testing.native import NativeAnswerContract, NativeToolContract  # noqa: E402
-from unified_agents.testing.pitfalls import PitfallContract, RunnerContract  # noqa: E402
 from unified_agents.testing.react import ReactContract, VariantContract  # noqa: E402
 from unified_agents.testing.requests import OfferContract, RequestContract  # noqa: E402
 from unified_agents.testing.results import ToolResultContract  # noqa: E402
+from unified_agents.testing.robustness import PitfallContract, RunnerContract  # noqa: E402
 from unified_agents.testing.termination import ChildRunContract, EndingContract, ModelEndingContract  # noqa: E402
 
 __all__ = [

@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from unified_agents.backend import Capability
-from unified_agents.testing.base import Contract, either_way, needs
-from unified_agents.testing.fixtures import Bench, Stage, add, call, calls, exactly, say
+from unified_agents.testing.contract import Contract, either_way, needs
+from unified_agents.testing.harness import Bench, Stage, add, call, calls, exactly, say
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 
 from unified_agents.backend import Capability
 from unified_agents.config import Limits
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import Bench, add, call, calls, exactly, say
+from unified_agents.testing.contract import Contract, either_way
+from unified_agents.testing.harness import Bench, add, call, calls, exactly, say
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 

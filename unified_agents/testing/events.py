@@ -26,8 +26,8 @@ from unified_agents.events import (
 )
 from unified_agents.messages import Usage
 from unified_agents.result import RunResult
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import Bench, Stage, add, call, calls, fault, say
+from unified_agents.testing.contract import Contract, either_way
+from unified_agents.testing.harness import Bench, Stage, add, call, calls, fault, say
 from unified_agents.tools.definition import ToolContext
 
 SEQUENCE = [

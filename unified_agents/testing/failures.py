@@ -22,8 +22,8 @@ from unified_agents.errors import (
 )
 from unified_agents.messages import JsonObject
 from unified_agents.result import RunResult
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import MODEL_NAME, Bench, Stage, add, call, calls, fault, say
+from unified_agents.testing.contract import Contract, either_way
+from unified_agents.testing.harness import MODEL_NAME, Bench, Stage, add, call, calls, fault, say
 
 SECRET = "sk-contract-0123456789"  # noqa: S105  # of a test server
 UNUSABLE = ["empty_choices", "html", "not_json", "empty_answer"]

@@ -6,8 +6,8 @@ import asyncio
 
 from unified_agents.backend import Capability
 from unified_agents.config import Limits
-from unified_agents.testing.base import Contract, either_way, needs
-from unified_agents.testing.fixtures import Bench, Held, add, call, calls, fault, say
+from unified_agents.testing.contract import Contract, either_way, needs
+from unified_agents.testing.harness import Bench, Held, add, call, calls, fault, say
 
 _ADD = call("add", {"a": 1, "b": 1})
 

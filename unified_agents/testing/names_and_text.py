@@ -7,8 +7,8 @@ import pytest
 from unified_agents.backend import Capability
 from unified_agents.errors import InvalidInputError
 from unified_agents.messages import Message, Task
-from unified_agents.testing.base import Contract, either_way, needs
-from unified_agents.testing.fixtures import Bench, call, calls, say
+from unified_agents.testing.contract import Contract, either_way, needs
+from unified_agents.testing.harness import Bench, call, calls, say
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 

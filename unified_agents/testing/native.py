@@ -11,8 +11,8 @@ from unified_agents.config import Limits
 from unified_agents.errors import RunError
 from unified_agents.events import Event, RunEnded, RunStarted
 from unified_agents.result import RunResult
-from unified_agents.testing.base import Contract
-from unified_agents.testing.fixtures import Bench, Held, Stage, add, call, calls, fault, new_tasks, say
+from unified_agents.testing.contract import Contract
+from unified_agents.testing.harness import Bench, Held, Stage, add, call, calls, fault, new_tasks, say
 from unified_agents.tools.definition import Tool
 
 AT_ONCE = 3.0

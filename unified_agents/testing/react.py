@@ -16,8 +16,8 @@ from unified_agents.events import Event, TextDelta
 from unified_agents.messages import JsonObject
 from unified_agents.registry import load_backend
 from unified_agents.scripted.model import Script
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import (
+from unified_agents.testing.contract import Contract, either_way
+from unified_agents.testing.harness import (
     MODEL_NAME,
     Bench,
     Held,

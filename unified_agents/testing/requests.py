@@ -9,8 +9,8 @@ import pytest
 
 from unified_agents.backend import INVALID_CALL_TOOL, Capability
 from unified_agents.messages import Message, ToolCall
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import MODEL_NAME, Bench, add, call, calls, exactly, fault, say
+from unified_agents.testing.contract import Contract, either_way
+from unified_agents.testing.harness import MODEL_NAME, Bench, add, call, calls, exactly, fault, say
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.provider_names import provider_names

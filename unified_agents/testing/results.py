@@ -15,8 +15,8 @@ from unified_agents.backend import Capability
 from unified_agents.config import ModelConfig, ModelParameters, ResultParts
 from unified_agents.messages import JsonObject
 from unified_agents.scripted.model import Script
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import MODEL_NAME, Bench, Held, HeldThread, Stage, call, calls, say
+from unified_agents.testing.contract import Contract, either_way
+from unified_agents.testing.harness import MODEL_NAME, Bench, Held, HeldThread, Stage, call, calls, say
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.parts import FilePart, ImagePart

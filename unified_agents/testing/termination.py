@@ -14,8 +14,8 @@ from unified_agents.config import Limits
 from unified_agents.errors import BackendError
 from unified_agents.events import Event, ToolCallProgress, ToolCallStarted
 from unified_agents.result import RunResult
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import Bench, Held, HeldThread, Stage, add, call, calls, fault, new_tasks, say
+from unified_agents.testing.contract import Contract, either_way
+from unified_agents.testing.harness import Bench, Held, HeldThread, Stage, add, call, calls, fault, new_tasks, say
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import ToolContext
 

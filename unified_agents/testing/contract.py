@@ -19,7 +19,7 @@ from unified_agents.config import Handling, Limits
 from unified_agents.errors import ConfigError, UnsupportedCapabilityError
 from unified_agents.registry import backend_info, load_backend
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.testing.fixtures import BOUND, Bench, ServerThread, add, call, calls, new_tasks, say
+from unified_agents.testing.harness import BOUND, Bench, ServerThread, add, call, calls, new_tasks, say
 
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 

@@ -12,8 +12,8 @@ import pytest
 
 from unified_agents.backend import Capability
 from unified_agents.errors import BadRequestError, UnifiedAgentsError
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import Bench, ServerThread, Stage, add, call, calls, fault, say
+from unified_agents.testing.contract import Contract, either_way
+from unified_agents.testing.harness import Bench, ServerThread, Stage, add, call, calls, fault, say
 from unified_agents.tools.decorator import tool
 
 _SUM = calls(call("add", {"a": 2, "b": 3}))

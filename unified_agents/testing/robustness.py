@@ -18,8 +18,8 @@ from unified_agents.backend import Capability
 from unified_agents.config import Limits, ToolPolicy
 from unified_agents.errors import BadRequestError, RateLimited, Transient
 from unified_agents.messages import JsonObject
-from unified_agents.testing.base import Contract, either_way, needs
-from unified_agents.testing.fixtures import Bench, Held, add, call, calls, fault, say
+from unified_agents.testing.contract import Contract, either_way, needs
+from unified_agents.testing.harness import Bench, Held, add, call, calls, fault, say
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import DEFAULT_TIMEOUT
 
