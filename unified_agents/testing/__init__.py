@@ -12,13 +12,11 @@ and needs pytest and pytest-asyncio. `BackendContract` is made of the other clas
 while an adapter grows. Every test talks to a scripted model on a real socket, through the framework's own client.
 """
 
+import pkgutil
+
 import pytest
 
-_PARTS = (
-    "contract harness answers arguments termination events failures agent_lifetime limits native robustness react "
-    "requests results names_and_text"
-)
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS.split()))
+pytest.register_assert_rewrite(*(module.name for module in pkgutil.iter_modules(__path__, f"{__name__}.")))
 
 from unified_agents.testing.agent_lifetime import LifetimeContract  # noqa: E402
 from unified_agents.testing.answers import AnswerContract, ToolCallContract  # noqa: E402  # after the registration
@@ -31,8 +29,9 @@ from unified_agents.testing.native import NativeAnswerContract, NativeToolContra
 from unified_agents.testing.react import ReactContract, VariantContract  # noqa: E402
 from unified_agents.testing.requests import OfferContract, RequestContract  # noqa: E402
 from unified_agents.testing.results import ToolResultContract  # noqa: E402
-from unified_agents.testing.robustness import PitfallContract, RunnerContract  # noqa: E402
+from unified_agents.testing.robustness import PitfallContract  # noqa: E402
 from unified_agents.testing.termination import ChildRunContract, EndingContract, ModelEndingContract  # noqa: E402
+from unified_agents.testing.tool_runner import RunnerContract  # noqa: E402
 
 __all__ = [
     "AnswerContract",

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from unified_agents.backend import Capability
 from unified_agents.errors import BadRequestError, UnifiedAgentsError
-from unified_agents.testing.contract import Contract, either_way
-from unified_agents.testing.harness import Bench, ServerThread, Stage, add, call, calls, fault, say
-from unified_agents.tools.decorator import tool
+from unified_agents.testing.contract import Contract, whole_and_streamed
+from unified_agents.testing.harness import Bench, Scenario, ServerThread, add, answer, call, calls, fault
 
-_SUM = calls(call("add", {"a": 2, "b": 3}))
+THREADS = 4
 
 
 class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
@@ -24,108 +25,92 @@ class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
 
     def test_run_sync(self) -> None:
         """`run_sync` works where no event loop runs, several times, and raises the same errors."""
-        with ServerThread() as server:
-            bench = Bench(self.backend, server)
-            stage = _summing(bench)
-            broken = bench.stage(fault(status=400, times=9), say("Yes."))
-            assert [stage.agent.run_sync("Do it.").output for _ in range(2)] == ["5", "5"]
+        with _bench_without_loop(self.backend) as bench:
+            scenario = _adding(bench)
+            broken = bench.scenario(fault(status=400, times=9), answer("Yes."))
+            assert [scenario.agent.run_sync("Do it.").output for _ in range(2)] == ["5", "5"]
             with pytest.raises(BadRequestError):
                 broken.agent.run_sync("Do it.")
-            _close(bench)
 
     def test_run_sync_from_many_threads(self) -> None:
         """`run_sync` may be called from several threads at once."""
-        with ServerThread() as server:
-            bench = Bench(self.backend, server)
-            stage = _summing(bench)
-            outputs: list[str | None] = []
-
-            def work() -> None:
-                outputs.append(stage.agent.run_sync("Do it.").output)
-
-            threads = [threading.Thread(target=work) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(20.0)
-            assert outputs == ["5"] * 4
-            _close(bench)
+        with _bench_without_loop(self.backend) as bench, ThreadPoolExecutor(THREADS) as threads:
+            scenario = _adding(bench)
+            results = threads.map(scenario.agent.run_sync, ["Do it."] * THREADS, timeout=20.0)
+            assert [result.output for result in results] == ["5"] * THREADS
 
     async def test_run_sync_inside_a_running_loop(self, bench: Bench) -> None:
         """`run_sync` also works where an event loop runs, as in a notebook, beside `run`."""
-        stage = _summing(bench)
-        assert stage.agent.run_sync("Do it.").output == "5"
-        assert (await stage.completes()).output == "5"
-        assert stage.agent.run_sync("Do it.").output == "5"
+        scenario = _adding(bench)
+        assert scenario.agent.run_sync("Do it.").output == "5"
+        assert (await scenario.completes()).output == "5"
+        assert scenario.agent.run_sync("Do it.").output == "5"
 
     def test_two_event_loops_in_turn(self) -> None:
         """An agent outlives an event loop: nothing in it may belong to the first loop that used it."""
-        with ServerThread() as server:
-            bench = Bench(self.backend, server)
-            stage = _summing(bench)
+        with _bench_without_loop(self.backend) as bench:
+            scenario = _adding(bench)
             for _ in range(3):
-                assert asyncio.run(stage.completes()).output == "5"
-            _close(bench)
+                assert asyncio.run(scenario.completes()).output == "5"
 
-    @either_way
+    @whole_and_streamed
     async def test_closing_leaves_nothing_open(self, bench: Bench, stream: bool) -> None:
-        """After `aclose` no connection, task or coroutine is left to be complained about."""
-        complaints: list[str] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
+        """After `aclose` no connection, task or coroutine is left for the interpreter to warn of."""
+        loop_errors: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: loop_errors.append(str(context)))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            stage = _summing(bench, stream=stream)
-            await stage.completes()
-            await stage.agent.aclose()
-            bench.agents.clear()
-            del stage
+            await _adding(bench, stream=stream).completes()
+            await bench.aclose()
             gc.collect()
             await asyncio.sleep(0)
-        assert not complaints
+        assert not loop_errors
         open_still = [str(it.message) for it in caught if issubclass(it.category, ResourceWarning | RuntimeWarning)]
         assert not open_still
 
     async def test_closing_twice_and_use_after(self, bench: Bench) -> None:
-        """Closing again does nothing; a closed agent refuses with a clear word, before it asks anything."""
-        stage = _summing(bench)
-        await stage.agent.aclose()
-        await stage.agent.aclose()
+        """Closing again does nothing; a closed agent refuses with a clear message, before it asks anything."""
+        scenario = _adding(bench)
+        await scenario.agent.aclose()
+        await scenario.agent.aclose()
         with pytest.raises(UnifiedAgentsError, match="closed"):
-            await stage.agent.run("Do it.")
+            await scenario.agent.run("Do it.")
         with pytest.raises(UnifiedAgentsError, match="closed"):
-            async with stage.agent.stream("Do it."):
+            async with scenario.agent.stream("Do it."):
                 pass
-        assert not stage.sent
+        assert not scenario.sent
 
     async def test_two_agents(self, bench: Bench) -> None:
         """Agents side by side share nothing, also when their tools have the same name."""
 
-        def answering(text: str) -> Stage:
-            async def answer() -> str:
-                return text
+        def named(name: str) -> Scenario:
+            async def own_name() -> str:
+                return name
 
-            made = tool(answer, name="answer")
-            return bench.stage(calls(call("answer")), say("{0}", (0, 0)), tools=[made], instructions=f"You are {text}.")
+            return bench.scenario(
+                calls(call("own_name")), answer("{0}", (0, 0)), tools=[own_name], instructions=f"You are {name}."
+            )
 
-        one, two = answering("one"), answering("two")
-        results = await asyncio.gather(*(stage.completes() for stage in (one, two, one, two)))
+        one, two = named("one"), named("two")
+        results = await asyncio.gather(*(scenario.completes() for scenario in (one, two, one, two)))
         assert [result.output for result in results] == ["one", "two", "one", "two"]
         assert {request["messages"][0]["content"] for request in one.sent} == {"You are one."}
 
     async def test_the_native_object(self, bench: Bench) -> None:
         """`Agent.native` gives the framework's own object, and `Agent.backend` the name."""
-        stage = _summing(bench)
-        assert stage.agent.native is not None
-        assert stage.agent.backend == self.backend
+        scenario = _adding(bench)
+        assert scenario.agent.native is not None
+        assert scenario.agent.backend == self.backend
 
 
-def _summing(bench: Bench, **options: Any) -> Stage:
-    return bench.stage(_SUM, say("{0}", (0, 0)), tools=[add], **options)
+def _adding(bench: Bench, **options: Any) -> Scenario:
+    return bench.scenario(calls(call("add", {"a": 2, "b": 3})), answer("{0}", (0, 0)), tools=[add], **options)
 
 
-def _close(bench: Bench) -> None:
-    async def close() -> None:
-        for agent in bench.agents:
-            await agent.aclose()
-
-    asyncio.run(close())
+@contextmanager
+def _bench_without_loop(backend: str) -> Iterator[Bench]:
+    """Make a bench where no event loop runs, and close its agents at the end."""
+    with ServerThread() as server:
+        bench = Bench(backend, server)
+        yield bench
+        asyncio.run(bench.aclose())
