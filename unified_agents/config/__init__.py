@@ -1,7 +1,4 @@
-"""What an agent is made of, in Python or in a YAML file.
-
-Everything public of this package can be imported from here.
-"""
+"""The settings of agents, models and catalogues, in Python and in YAML files."""
 
 from unified_agents.config.agent import (
     AgentConfig,
@@ -12,6 +9,7 @@ from unified_agents.config.agent import (
     ToolPolicy,
     ToolSource,
     Variant,
+    parse_config,
 )
 from unified_agents.config.files import load_config, load_tools, read_yaml
 from unified_agents.config.model import (
@@ -27,7 +25,7 @@ from unified_agents.config.model import (
     RetriedKind,
     ShareFault,
 )
-from unified_agents.config.settings import ConfigT, Settings, parse_config
+from unified_agents.config.settings import ConfigT, Settings
 
 __all__ = [
     "OPENAI_BASE_URL",
