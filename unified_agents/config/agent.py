@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from unified_agents.config.model import ModelConfig
-from unified_agents.config.settings import ConfigT, Settings, parse_settings
+from unified_agents.config.settings import ConfigT, RetryWaits, Settings, parse_settings
 
 Handling = Literal["unified", "native"]
 Variant = Literal["tool_calling", "react"]
@@ -40,7 +40,7 @@ class Limits(Settings):
     on_limit: Literal["stop", "answer"] = "stop"
 
 
-class ToolPolicy(Settings):
+class ToolPolicy(RetryWaits):
     """How the call of an idempotent tool that fails for now is retried; under `handling: unified`.
 
     Attributes:
@@ -54,10 +54,6 @@ class ToolPolicy(Settings):
 
     attempts: int = Field(default=3, ge=1)
     timeout_attempts: int = Field(default=2, ge=1)
-    wait_initial: float = Field(default=0.25, ge=0)
-    wait_max: float = Field(default=4.0, ge=0)
-    jitter: float = Field(default=0.25, ge=0)
-    retry_after_max: float = Field(default=60.0, ge=0)
 
 
 class ToolSource(Settings):

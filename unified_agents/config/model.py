@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from unified_agents.config.settings import Settings
+from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
 
 Provider = Literal["openai", "script", "oracle"]
@@ -45,7 +45,7 @@ class ModelParameters(Settings):
 DEFAULT_ATTEMPTS: dict[RetriedKind, int] = {"rate_limit": 4, "network": 4, "server": 4, "timeout": 2, "bad_response": 2}
 
 
-class ModelPolicy(Settings):
+class ModelPolicy(RetryWaits):
     """How requests to a model that fails are retried; under `handling: unified`.
 
     Attributes:
@@ -61,10 +61,6 @@ class ModelPolicy(Settings):
     """
 
     attempts: dict[RetriedKind, Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: dict(DEFAULT_ATTEMPTS))
-    wait_initial: float = Field(default=0.25, ge=0)
-    wait_max: float = Field(default=4.0, ge=0)
-    jitter: float = Field(default=0.25, ge=0)
-    retry_after_max: float = Field(default=60.0, ge=0)
     longer_timeout: float = Field(default=2.0, ge=1)
     adaptive_rate: bool = True
     breaker_failures: int = Field(default=20, ge=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unified_agents.config.validation_errors import describe_errors
 from unified_agents.errors import ConfigError
@@ -34,6 +34,22 @@ class Settings(_Model):
     """Frozen settings. What does not fit raises a `ConfigError` of one line, which names the closest known key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
+
+
+class RetryWaits(Settings):
+    """The waits between the attempts of a policy.
+
+    Attributes:
+        wait_initial: Seconds before the second attempt; doubles with each further one.
+        wait_max: The longest such wait, in seconds.
+        jitter: Seconds up to which a random wait is added.
+        retry_after_max: A longer wait that the other side asks for, in seconds, ends the attempts.
+    """
+
+    wait_initial: float = Field(default=0.25, ge=0)
+    wait_max: float = Field(default=4.0, ge=0)
+    jitter: float = Field(default=0.25, ge=0)
+    retry_after_max: float = Field(default=60.0, ge=0)
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)

@@ -15,7 +15,7 @@ import pytest
 from unified_agents.backend import Capability
 from unified_agents.errors import BadRequestError, UnifiedAgentsError
 from unified_agents.testing.contract import Contract, whole_and_streamed
-from unified_agents.testing.harness import Bench, Scenario, ServerThread, add, answer, call, calls, fault
+from unified_agents.testing.harness import ContractBench, Scenario, ServerThread, add, answer, call, calls, fault
 
 THREADS = 4
 
@@ -39,7 +39,7 @@ class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
             results = threads.map(scenario.agent.run_sync, ["Do it."] * THREADS, timeout=20.0)
             assert [result.output for result in results] == ["5"] * THREADS
 
-    async def test_run_sync_inside_a_running_loop(self, bench: Bench) -> None:
+    async def test_run_sync_inside_a_running_loop(self, bench: ContractBench) -> None:
         """`run_sync` also works where an event loop runs, as in a notebook, beside `run`."""
         scenario = _adding(bench)
         assert scenario.agent.run_sync("Do it.").output == "5"
@@ -54,7 +54,7 @@ class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
                 assert asyncio.run(scenario.completes()).output == "5"
 
     @whole_and_streamed
-    async def test_closing_leaves_nothing_open(self, bench: Bench, stream: bool) -> None:
+    async def test_closing_leaves_nothing_open(self, bench: ContractBench, stream: bool) -> None:
         """After `aclose` no connection, task or coroutine is left for the interpreter to warn of."""
         loop_errors: list[str] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: loop_errors.append(str(context)))
@@ -68,7 +68,7 @@ class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
         open_still = [str(it.message) for it in caught if issubclass(it.category, ResourceWarning | RuntimeWarning)]
         assert not open_still
 
-    async def test_closing_twice_and_use_after(self, bench: Bench) -> None:
+    async def test_closing_twice_and_use_after(self, bench: ContractBench) -> None:
         """Closing again does nothing; a closed agent refuses with a clear message, before it asks anything."""
         scenario = _adding(bench)
         await scenario.agent.aclose()
@@ -80,7 +80,7 @@ class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
                 pass
         assert not scenario.sent
 
-    async def test_two_agents(self, bench: Bench) -> None:
+    async def test_two_agents(self, bench: ContractBench) -> None:
         """Agents side by side share nothing, also when their tools have the same name."""
 
         def named(name: str) -> Scenario:
@@ -96,21 +96,21 @@ class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
         assert [result.output for result in results] == ["one", "two", "one", "two"]
         assert {request["messages"][0]["content"] for request in one.sent} == {"You are one."}
 
-    async def test_the_native_object(self, bench: Bench) -> None:
+    async def test_the_native_object(self, bench: ContractBench) -> None:
         """`Agent.native` gives the framework's own object, and `Agent.backend` the name."""
         scenario = _adding(bench)
         assert scenario.agent.native is not None
         assert scenario.agent.backend == self.backend
 
 
-def _adding(bench: Bench, **options: Any) -> Scenario:
+def _adding(bench: ContractBench, **options: Any) -> Scenario:
     return bench.scenario(calls(call("add", {"a": 2, "b": 3})), answer("{0}", (0, 0)), tools=[add], **options)
 
 
 @contextmanager
-def _bench_without_loop(backend: str) -> Iterator[Bench]:
+def _bench_without_loop(backend: str) -> Iterator[ContractBench]:
     """Make a bench where no event loop runs, and close its agents at the end."""
     with ServerThread() as server:
-        bench = Bench(backend, server)
+        bench = ContractBench(backend, server)
         yield bench
         asyncio.run(bench.aclose())

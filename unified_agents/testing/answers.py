@@ -10,7 +10,7 @@ import pytest
 
 from unified_agents.backend import Capability
 from unified_agents.testing.contract import Contract, needs, whole_and_streamed
-from unified_agents.testing.harness import Bench, add, answer, call, calls, canonical_json
+from unified_agents.testing.harness import ContractBench, add, answer, call, calls, canonical_json
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 
@@ -28,7 +28,7 @@ class AnswerContract(Contract):
     """A model that answers without tools."""
 
     @whole_and_streamed
-    async def test_simple_answer(self, bench: Bench, stream: bool) -> None:
+    async def test_simple_answer(self, bench: ContractBench, stream: bool) -> None:
         """`NativeAgent.run` gives the text of an answer that calls no tool."""
         scenario, result = await bench.complete(answer("Grüße, 世界."), stream=stream, task="Say hello.")
         assert result.output == "Grüße, 世界."
@@ -41,7 +41,7 @@ class AnswerContract(Contract):
         assert not result.errors
         assert not result.tool_calls
 
-    async def test_the_framework_streams_only_when_asked(self, bench: Bench) -> None:
+    async def test_the_framework_streams_only_when_asked(self, bench: ContractBench) -> None:
         """Neither the framework nor the wire asks for a stream when nobody wants one, as it costs twice the time."""
         scenario = bench.scenario(answer("Yes."))
         result = await scenario.completes(record_exchanges=True)
@@ -49,7 +49,7 @@ class AnswerContract(Contract):
         assert "stream" not in scenario.sent[0]
 
     @needs(Capability.STREAMING)
-    async def test_the_framework_streams_when_asked(self, bench: Bench) -> None:
+    async def test_the_framework_streams_when_asked(self, bench: ContractBench) -> None:
         """`NativeAgent.run(…, stream=True)` lets the framework ask for a stream, which is what STREAMING declares."""
         scenario = bench.scenario(answer("Yes, of course."), stream=True)
         result = await scenario.completes(record_exchanges=True)
@@ -57,7 +57,7 @@ class AnswerContract(Contract):
         assert json.loads(result.exchanges[0].received).get("stream") is True
         assert scenario.sent[0]["stream"] is True
 
-    async def test_runs_share_nothing(self, bench: Bench) -> None:
+    async def test_runs_share_nothing(self, bench: ContractBench) -> None:
         """A second run of an agent sees nothing of the first: `NativeAgent` keeps no state of a run."""
         scenario = bench.scenario(answer("Yes."))
         await scenario.completes("one")
@@ -72,7 +72,7 @@ class ToolCallContract(Contract, needs=(Capability.TOOLS,)):
     """A model that calls tools."""
 
     @whole_and_streamed
-    async def test_one_tool_call(self, bench: Bench, stream: bool) -> None:
+    async def test_one_tool_call(self, bench: ContractBench, stream: bool) -> None:
         """A call reaches the tool runner by its id, and the outcome reaches the model under the same id."""
         scenario, result = await bench.complete(
             calls(call("add", {"a": 2, "b": 3})),
@@ -92,7 +92,7 @@ class ToolCallContract(Contract, needs=(Capability.TOOLS,)):
         assert outcome["tool_call_id"] == turn["tool_calls"][0]["id"] == record.id
 
     @whole_and_streamed
-    async def test_a_call_that_needs_an_earlier_result(self, bench: Bench, stream: bool) -> None:
+    async def test_a_call_that_needs_an_earlier_result(self, bench: ContractBench, stream: bool) -> None:
         """Several steps in a row: each request holds all turns and results so far."""
         first = {"$result": {"step": 0, "index": 0}}
         second = {"$result": {"step": 1, "index": 0}}
@@ -112,7 +112,7 @@ class ToolCallContract(Contract, needs=(Capability.TOOLS,)):
         ]
         assert [len(request["messages"]) for request in scenario.sent] == [1, 3, 5, 7]
 
-    async def test_text_beside_a_call(self, bench: Bench) -> None:
+    async def test_text_beside_a_call(self, bench: ContractBench) -> None:
         """The assistant turn goes back to the model as the model wrote it, text and calls."""
         scenario, result = await bench.complete(
             calls(call("add", {"a": 1, "b": 1}), text="Let me add."), answer("2"), tools=[add]
@@ -124,7 +124,7 @@ class ToolCallContract(Contract, needs=(Capability.TOOLS,)):
 
     @needs(Capability.PARALLEL_TOOLS)
     @delta_shapes
-    async def test_parallel_async_calls(self, bench: Bench, stream: bool, deltas: str) -> None:
+    async def test_parallel_async_calls(self, bench: ContractBench, stream: bool, deltas: str) -> None:
         """All calls of one answer run at the same time; results reach the model in call order, however they end."""
         barrier = asyncio.Barrier(MANY)
         ended = [asyncio.Event() for _ in range(MANY + 1)]
@@ -145,7 +145,7 @@ class ToolCallContract(Contract, needs=(Capability.TOOLS,)):
 
     @needs(Capability.PARALLEL_TOOLS)
     @delta_shapes
-    async def test_parallel_sync_calls(self, bench: Bench, stream: bool, deltas: str) -> None:
+    async def test_parallel_sync_calls(self, bench: ContractBench, stream: bool, deltas: str) -> None:
         """Synchronous tools of one answer run at the same time too, and do not block the event loop."""
         barrier = threading.Barrier(MANY, timeout=MEETING_SECONDS)
         ended = [threading.Event() for _ in range(MANY + 1)]
@@ -160,7 +160,7 @@ class ToolCallContract(Contract, needs=(Capability.TOOLS,)):
         await _call_all_at_once(bench, tool(meet), stream, deltas)
 
     @delta_shapes
-    async def test_identical_calls_both_run(self, bench: Bench, stream: bool, deltas: str) -> None:
+    async def test_identical_calls_both_run(self, bench: ContractBench, stream: bool, deltas: str) -> None:
         """Two calls of one answer that are the same in name and arguments are two calls."""
         seen = []
 
@@ -178,7 +178,7 @@ class ToolCallContract(Contract, needs=(Capability.TOOLS,)):
 
     @pytest.mark.parametrize("id", ["call_same", ""], ids=["repeated", "missing"])
     @whole_and_streamed
-    async def test_provider_ids_that_are_no_ids(self, bench: Bench, stream: bool, id: str) -> None:
+    async def test_provider_ids_that_are_no_ids(self, bench: ContractBench, stream: bool, id: str) -> None:
         """Calls whose ids repeat, within an answer or over several, or are missing: each runs once, under an id."""
         scenario, result = await bench.complete(
             calls(call("add", {"a": 1, "b": 1}, id=id), call("add", {"a": 2, "b": 2}, id=id)),
@@ -197,7 +197,7 @@ class ToolCallContract(Contract, needs=(Capability.TOOLS,)):
         assert all(asked)
 
 
-async def _call_all_at_once(bench: Bench, meet: Tool, stream: bool, deltas: str) -> None:
+async def _call_all_at_once(bench: ContractBench, meet: Tool, stream: bool, deltas: str) -> None:
     """Check that the calls of one answer run at the same time, and that their results keep the order of the calls."""
     asked = calls(*(call("meet", {"n": n}) for n in range(MANY)))
     parallel = {"parallel_tool_calls": True}  # what a backend that runs one call at a time must refuse

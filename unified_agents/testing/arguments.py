@@ -13,7 +13,16 @@ from unified_agents.backend import Capability
 from unified_agents.config import Limits
 from unified_agents.messages import JsonObject
 from unified_agents.testing.contract import Contract, whole_and_streamed
-from unified_agents.testing.harness import Bench, RecordingTool, add, answer, call, calls, canonical_json, error_kind
+from unified_agents.testing.harness import (
+    ContractBench,
+    RecordingTool,
+    add,
+    answer,
+    call,
+    calls,
+    canonical_json,
+    error_kind,
+)
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 
@@ -139,7 +148,7 @@ class ArgumentContract(Contract, needs=(Capability.TOOLS,)):
     """Arguments that fit."""
 
     @whole_and_streamed
-    async def test_arguments_arrive_exactly(self, bench: Bench, stream: bool) -> None:
+    async def test_arguments_arrive_exactly(self, bench: ContractBench, stream: bool) -> None:
         """A schema-only tool gets the JSON values as they stood on the wire, with their types, at any depth."""
         seen: list[dict[str, Any]] = []
 
@@ -167,7 +176,7 @@ class ArgumentContract(Contract, needs=(Capability.TOOLS,)):
         assert canonical_json(result.tool_calls[0].received) == canonical_json(written)
 
     @pytest.mark.parametrize("name", AWKWARD_NAMES)
-    async def test_parameter_names(self, bench: Bench, name: str) -> None:
+    async def test_parameter_names(self, bench: ContractBench, name: str) -> None:
         """A parameter may have any name: the framework's wrapper must reserve none for itself."""
         properties = {name: {"type": "object"}, "other": {"type": "integer"}}
         schema = {"type": "object", "properties": properties, "required": [name]}
@@ -177,7 +186,7 @@ class ArgumentContract(Contract, needs=(Capability.TOOLS,)):
         assert result.output == "taken"
         assert take.received == [arguments]
 
-    async def test_defaults(self, bench: Bench) -> None:
+    async def test_defaults(self, bench: ContractBench) -> None:
         """What the model leaves out has the function's default; empty text means no arguments."""
         seen = []
 
@@ -191,7 +200,7 @@ class ArgumentContract(Contract, needs=(Capability.TOOLS,)):
         assert sorted(seen, key=str) == [(1, "x", None), (1, "x", None), (1, "y", None)]
         assert result.tool_calls[1].received == {"a": 1, "b": "y", "c": None}
 
-    async def test_typed_arguments_are_built(self, bench: Bench) -> None:
+    async def test_typed_arguments_are_built(self, bench: ContractBench) -> None:
         """A typed function is called with its own types: models, enums, containers."""
         seen: list[object] = []
 
@@ -212,7 +221,7 @@ class RefusalContract(Contract, needs=(Capability.TOOLS,)):
     @pytest.mark.parametrize("typed", [True, False], ids=["typed function", "schema only"])
     @pytest.mark.parametrize(("arguments", "problem"), REFUSED_ARGUMENTS)
     async def test_bad_arguments_never_reach_the_tool(
-        self, bench: Bench, arguments: object, problem: str, typed: bool
+        self, bench: ContractBench, arguments: object, problem: str, typed: bool
     ) -> None:
         """The tool is not run, the model is told path and reason, and its own turn goes back as it wrote it."""
         orders = _TypedOrder() if typed else RecordingTool("order", ORDER_SCHEMA, returns="ordered")
@@ -235,7 +244,7 @@ class RefusalContract(Contract, needs=(Capability.TOOLS,)):
 
     @pytest.mark.parametrize("deltas", ["separate", "together"])
     @whole_and_streamed
-    async def test_good_and_bad_calls_in_one_answer(self, bench: Bench, stream: bool, deltas: str) -> None:
+    async def test_good_and_bad_calls_in_one_answer(self, bench: ContractBench, stream: bool, deltas: str) -> None:
         """Calls that a framework would choke on go by the reserved tool; each gets its own answer, in call order."""
         asked = calls(
             call("add", {"a": 1, "b": 1}),
@@ -259,7 +268,7 @@ class RefusalContract(Contract, needs=(Capability.TOOLS,)):
         assert len({made["id"] for made in turn["tool_calls"]}) == 5
 
     @whole_and_streamed
-    async def test_an_unknown_tool(self, bench: Bench, stream: bool) -> None:
+    async def test_an_unknown_tool(self, bench: ContractBench, stream: bool) -> None:
         """The model is told the closest name, and the run goes on."""
         scenario, result = await bench.complete(
             calls(call("addd", {"a": 1, "b": 2})),
@@ -278,7 +287,7 @@ class RefusalContract(Contract, needs=(Capability.TOOLS,)):
             "arguments": '{"a":1,"b":2}',
         }
 
-    async def test_a_model_that_never_mends_its_calls(self, bench: Bench) -> None:
+    async def test_a_model_that_never_mends_its_calls(self, bench: ContractBench) -> None:
         """Answers with broken calls count as steps, so a model that gives nothing else meets the limit."""
         scenario = bench.scenario(calls(call("add", "{")), tools=[add], repeat_last=True, limits=Limits(max_steps=3))
         result = await scenario.meets_limit("max_steps")

@@ -19,7 +19,16 @@ from unified_agents.config import Limits
 from unified_agents.errors import ConfigError, UnsupportedCapabilityError
 from unified_agents.registry import backend_info, load_backend
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.testing.harness import TEST_SECONDS, Bench, ServerThread, add, answer, call, calls, no_task_left
+from unified_agents.testing.harness import (
+    TEST_SECONDS,
+    ContractBench,
+    ServerThread,
+    add,
+    answer,
+    call,
+    calls,
+    no_task_left,
+)
 
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
@@ -82,11 +91,11 @@ class Contract:
             yield server
 
     @pytest_asyncio.fixture
-    async def bench(self, server: ScriptServer) -> AsyncIterator[Bench]:
+    async def bench(self, server: ScriptServer) -> AsyncIterator[ContractBench]:
         """Make agents of the backend; at the end close them all, and check that no task is left."""
         await _warm_up(self.backend, server)
         with no_task_left():
-            bench = Bench(self.backend, server)
+            bench = ContractBench(self.backend, server)
             yield bench
             await bench.aclose()
 
@@ -108,7 +117,7 @@ async def _warm_up(backend: str, server: ScriptServer) -> None:
     if backend in _warm:
         return
     _warm.add(backend)
-    bench = Bench(backend, server)
+    bench = ContractBench(backend, server)
     declared = load_backend(backend).capabilities
     tools = [add] if Capability.TOOLS in declared else []
     asked = [calls(call("add", {"a": 1, "b": 1}))] if tools else []

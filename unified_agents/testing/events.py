@@ -26,7 +26,7 @@ from unified_agents.events import (
 from unified_agents.messages import Usage
 from unified_agents.result import RunResult
 from unified_agents.testing.contract import Contract, whole_and_streamed
-from unified_agents.testing.harness import Bench, Scenario, add, answer, call, calls, fault
+from unified_agents.testing.harness import ContractBench, Scenario, add, answer, call, calls, fault
 from unified_agents.tools.definition import ToolContext
 
 SEQUENCE = [
@@ -56,7 +56,7 @@ async def boom() -> str:
 class EventContract(Contract, needs=(Capability.TOOLS,)):
     """The events of a run, and its trace."""
 
-    async def test_the_sequence_of_events(self, bench: Bench) -> None:
+    async def test_the_sequence_of_events(self, bench: ContractBench) -> None:
         """The same script gives the same events in the same order, and the same trace."""
         events = await _two_tools(bench).events(run_id="my-run")
         assert _types(events) == SEQUENCE
@@ -68,7 +68,7 @@ class EventContract(Contract, needs=(Capability.TOOLS,)):
         assert (events[0].backend, events[0].handling) == (self.backend, "unified")
 
     @whole_and_streamed
-    async def test_the_same_without_listening(self, bench: Bench, stream: bool) -> None:
+    async def test_the_same_without_listening(self, bench: ContractBench, stream: bool) -> None:
         """`run` leaves the same trace as `stream`, with whole answers and streamed ones."""
         result = await _two_tools(bench, stream=stream).completes()
         assert result.trace.shape() == SHAPE
@@ -76,7 +76,7 @@ class EventContract(Contract, needs=(Capability.TOOLS,)):
         assert all(span.end is not None for span in result.trace.walk())
         assert result.seconds.total >= result.seconds.model > 0
 
-    async def test_what_events_say(self, bench: Bench) -> None:
+    async def test_what_events_say(self, bench: ContractBench) -> None:
         """Steps, ids, arguments, contents and counts in events are those of the result."""
         events = await _two_tools(bench).events()
         result = _result(events)
@@ -97,7 +97,7 @@ class EventContract(Contract, needs=(Capability.TOOLS,)):
         assert sum((event.usage for event in answered), Usage()) == result.usage
 
     @pytest.mark.parametrize("stream", [None, False, True], ids=["unset", "whole", "streamed"])
-    async def test_text_deltas(self, bench: Bench, stream: bool | None) -> None:
+    async def test_text_deltas(self, bench: ContractBench, stream: bool | None) -> None:
         """Under `stream()` the answer's text comes in pieces, whether the framework itself streams or not."""
         text = "Ein Satz über 東京, in Teilen."
         scenario = bench.scenario(answer(text), stream=stream)
@@ -108,7 +108,7 @@ class EventContract(Contract, needs=(Capability.TOOLS,)):
         assert _result(events).time_to_first_token is not None
         assert scenario.sent[0]["stream"] is True
 
-    async def test_a_retry(self, bench: Bench) -> None:
+    async def test_a_retry(self, bench: ContractBench) -> None:
         """A failed attempt has an event, so that its deltas can be dropped; the next attempt has the same step."""
         text = " ".join(str(number) for number in range(100))
         events = await bench.scenario(fault(truncate=True), answer(text)).events()
@@ -121,14 +121,14 @@ class EventContract(Contract, needs=(Capability.TOOLS,)):
         assert any(event.attempt == 1 for event in deltas)
         assert _result(events).trace.shape() == "invoke_agent(chat)"
 
-    async def test_parallel_calls_in_the_trace(self, bench: Bench) -> None:
+    async def test_parallel_calls_in_the_trace(self, bench: ContractBench) -> None:
         """The tool spans of one step stand side by side, between its model call and the next."""
         asked = calls(*(call("add", {"a": n, "b": n}) for n in range(3)))
         result = await bench.scenario(asked, answer("Done."), tools=[add]).completes()
         tools = ", ".join(["execute_tool add"] * 3)
         assert result.trace.shape() == f"invoke_agent(chat, {tools}, chat)"
 
-    async def test_a_run_that_fails(self, bench: Bench) -> None:
+    async def test_a_run_that_fails(self, bench: ContractBench) -> None:
         """`RunEnded` is the last event of a failed run too, and the error is raised after it."""
         scenario = bench.scenario(fault(status=400, message="no", times=9), answer("Yes."))
         events: list[Event] = []
@@ -138,14 +138,14 @@ class EventContract(Contract, needs=(Capability.TOOLS,)):
         assert _result(events).status == "failed"
         assert caught.value.result is _result(events)
 
-    async def test_a_run_that_meets_a_limit(self, bench: Bench) -> None:
+    async def test_a_run_that_meets_a_limit(self, bench: ContractBench) -> None:
         """A limit raises nothing, and `RunEnded` holds the result."""
         scenario = bench.scenario(calls(call("add", {"a": 1, "b": 1})), tools=[add], repeat_last=True)
         events = await scenario.events(limits=Limits(max_steps=1))
         assert _types(events) == [*SEQUENCE[:5], "run_ended"]
         assert _result(events).status == "limit"
 
-    async def test_many_runs_at_once(self, bench: Bench) -> None:
+    async def test_many_runs_at_once(self, bench: ContractBench) -> None:
         """Runs of one agent at the same time mix neither events nor ids, usage, or outputs."""
         together = asyncio.Barrier(MANY_RUNS)
 
@@ -169,7 +169,7 @@ class EventContract(Contract, needs=(Capability.TOOLS,)):
         assert used == sorted(set(used), key=lambda count: count or 0), "each longer task must cost more"
 
 
-def _two_tools(bench: Bench, *, stream: bool | None = None) -> Scenario:
+def _two_tools(bench: ContractBench, *, stream: bool | None = None) -> Scenario:
     return bench.scenario(
         calls(call("add", {"a": 1, "b": 2})),
         calls(call("boom")),

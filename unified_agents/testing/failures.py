@@ -25,7 +25,7 @@ from unified_agents.errors import (
 )
 from unified_agents.messages import JsonObject
 from unified_agents.testing.contract import Contract, whole_and_streamed
-from unified_agents.testing.harness import MODEL_NAME, Bench, Scenario, add, answer, call, calls, fault
+from unified_agents.testing.harness import MODEL_NAME, ContractBench, Scenario, add, answer, call, calls, fault
 
 SECRET = "sk-contract-0123456789"  # noqa: S105  # of a test server
 UNUSABLE = ["empty_choices", "html", "not_json", "empty_answer"]
@@ -36,7 +36,7 @@ class FailureContract(Contract):
 
     @whole_and_streamed
     async def test_a_refused_key(
-        self, bench: Bench, stream: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self, bench: ContractBench, stream: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         """401 ends the run with one request; the error names the key's variable, and the key stands nowhere."""
         monkeypatch.setenv("CONTRACT_KEY", SECRET)
@@ -50,14 +50,14 @@ class FailureContract(Contract):
         for text in (str(error), repr(error), json.dumps(error.result.to_dict()), caplog.text):
             assert SECRET not in text
 
-    async def test_no_key(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_no_key(self, bench: ContractBench, monkeypatch: pytest.MonkeyPatch) -> None:
         """A key that is not set is an error before anything is sent."""
         monkeypatch.delenv("CONTRACT_KEY", raising=False)
         with pytest.raises(ConfigError, match="CONTRACT_KEY"):
             bench.scenario(answer("Yes."), api_key_env="CONTRACT_KEY")
 
     @whole_and_streamed
-    async def test_a_refused_request(self, bench: Bench, stream: bool) -> None:
+    async def test_a_refused_request(self, bench: ContractBench, stream: bool) -> None:
         """400 ends the run with one request, and the server's own message."""
         scenario = bench.scenario(
             fault(status=400, message="the frobnicator is bent", times=9), answer("Yes."), stream=stream
@@ -68,7 +68,7 @@ class FailureContract(Contract):
 
     @whole_and_streamed
     @pytest.mark.parametrize("status", [429, 500, 503])
-    async def test_refused_twice(self, bench: Bench, status: int, stream: bool) -> None:
+    async def test_refused_twice(self, bench: ContractBench, status: int, stream: bool) -> None:
         """A rate limit, or a failing server, is tried again after the time that the server asks for."""
         scenario, result = await bench.complete(
             fault(status=status, retry_after=0.01, times=2), answer("Yes."), stream=stream
@@ -77,12 +77,12 @@ class FailureContract(Contract):
         assert (len(scenario.sent), result.requests, result.retries) == (3, 3, 2)
         assert not result.errors
 
-    async def test_broken_connections(self, bench: Bench) -> None:
+    async def test_broken_connections(self, bench: ContractBench) -> None:
         """A request whose connection breaks before any byte is sent again on a new one."""
         await _complete(_in_both_ways(bench, fault(disconnect=True, times=2), answer("Yes.")), output="Yes.", retries=2)
 
     @whole_and_streamed
-    async def test_a_server_that_always_fails(self, bench: Bench, stream: bool) -> None:
+    async def test_a_server_that_always_fails(self, bench: ContractBench, stream: bool) -> None:
         """Four requests in all, then the error: more would mean that the framework retries too."""
         scenario = bench.scenario(
             fault(status=500, retry_after=0.01, message="on fire", times=99), answer("Yes."), stream=stream
@@ -94,32 +94,32 @@ class FailureContract(Contract):
         assert (error.result.requests, error.result.retries) == (4, 3)
 
     @pytest.mark.parametrize("what", UNUSABLE)
-    async def test_an_unusable_answer_once(self, bench: Bench, what: str) -> None:
+    async def test_an_unusable_answer_once(self, bench: ContractBench, what: str) -> None:
         """A request whose answer cannot be used is sent once more."""
         await _complete(_in_both_ways(bench, fault(**{what: True}), answer("Yes.")), output="Yes.", retries=1)
 
     @pytest.mark.parametrize("what", UNUSABLE)
-    async def test_unusable_answers_for_ever(self, bench: Bench, what: str) -> None:
+    async def test_unusable_answers_for_ever(self, bench: ContractBench, what: str) -> None:
         """Two requests, then the error: no framework may take such an answer for an empty one."""
         scenarios = _in_both_ways(bench, fault(**{what: True}, times=99), answer("Yes."))
         await _fail_at_second(scenarios, BadResponseError, "bad_response")
 
-    async def test_cut_answers(self, bench: Bench) -> None:
+    async def test_cut_answers(self, bench: ContractBench) -> None:
         """An answer that breaks off in its middle is thrown away, and the request is sent once more."""
         words = " ".join(str(number) for number in range(200))
         await _complete(_in_both_ways(bench, fault(truncate=True), answer(words)), output=words, retries=1)
 
-    async def test_connection_cut_after_the_end(self, bench: Bench) -> None:
+    async def test_connection_cut_after_the_end(self, bench: ContractBench) -> None:
         """A stream is complete when its end mark has come, whatever happens to the connection then."""
         scenario, result = await bench.complete(answer("Yes, of course."), stream=True, cut_after_the_end=True)
         assert (result.output, len(scenario.sent), result.retries) == ("Yes, of course.", 1, 0)
 
-    async def test_a_server_that_stalls(self, bench: Bench) -> None:
+    async def test_a_server_that_stalls(self, bench: ContractBench) -> None:
         """The model's own timeout holds; one more attempt gets more time."""
         scenarios = _in_both_ways(bench, fault(stall=True, times=99), answer("Yes."), timeout=0.1)
         await _fail_at_second(scenarios, ModelTimeoutError, "timeout")
 
-    async def test_a_server_that_is_not_there(self, bench: Bench) -> None:
+    async def test_a_server_that_is_not_there(self, bench: ContractBench) -> None:
         """A server that cannot be reached is a network error, which names the server."""
         url = f"http://127.0.0.1:{_closed_port()}/v1"
         scenario = Scenario(bench.agent(ModelConfig(name=MODEL_NAME, base_url=url)), url, bench.server)
@@ -132,7 +132,7 @@ class LateFailureContract(Contract, needs=(Capability.TOOLS,)):
     """Failures after the run has come some way."""
 
     @whole_and_streamed
-    async def test_what_was_done_is_kept(self, bench: Bench, stream: bool) -> None:
+    async def test_what_was_done_is_kept(self, bench: ContractBench, stream: bool) -> None:
         """The result of an error holds the steps so far, their messages and their trace."""
         scenario = bench.scenario(
             calls(call("add", {"a": 1, "b": 2})),
@@ -152,7 +152,7 @@ class LateFailureContract(Contract, needs=(Capability.TOOLS,)):
     @pytest.mark.parametrize(
         "what", [{"status": 429, "retry_after": 0.01}, {"empty_choices": True}, {"truncate": True}], ids=str
     )
-    async def test_a_retry_repeats_no_tool(self, bench: Bench, what: JsonObject) -> None:
+    async def test_a_retry_repeats_no_tool(self, bench: ContractBench, what: JsonObject) -> None:
         """A later request that is tried again runs no tool twice, and is the same request."""
         seen = []
 
@@ -168,7 +168,7 @@ class LateFailureContract(Contract, needs=(Capability.TOOLS,)):
         assert scenario.sent[1] == scenario.sent[2]
 
 
-def _in_both_ways(bench: Bench, *answers: JsonObject, **options: Any) -> list[Scenario]:
+def _in_both_ways(bench: ContractBench, *answers: JsonObject, **options: Any) -> list[Scenario]:
     """Make the same scenario with whole answers and with streamed ones."""
     return [bench.scenario(*answers, stream=stream, **options) for stream in (False, True)]
 

@@ -203,7 +203,7 @@ class Scenario:
 
 
 @dataclass(slots=True)
-class Bench:
+class ContractBench:
     """Makes scenarios for one backend, and closes their agents at the end.
 
     Attributes:

@@ -8,7 +8,7 @@ from unified_agents.backend import Capability
 from unified_agents.errors import InvalidInputError
 from unified_agents.messages import Message, Task
 from unified_agents.testing.contract import Contract, needs, whole_and_streamed
-from unified_agents.testing.harness import Bench, answer, call, calls
+from unified_agents.testing.harness import ContractBench, answer, call, calls
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 
@@ -34,7 +34,7 @@ class OwnNameContract(Contract, needs=(Capability.TOOLS,)):
     """Tools that go out under another name than their own."""
 
     @whole_and_streamed
-    async def test_a_tool_is_found_by_its_own_name(self, bench: Bench, stream: bool) -> None:
+    async def test_a_tool_is_found_by_its_own_name(self, bench: ContractBench, stream: bool) -> None:
         """A call by the tool's own name runs it where it goes out under a mapped one; twice, and beside others."""
         named = _NamedTools()
         _, result = await bench.complete(
@@ -48,7 +48,7 @@ class OwnNameContract(Contract, needs=(Capability.TOOLS,)):
         assert [record.name for record in result.tool_calls] == ["db.query", "db.query", "größe"]
         assert not result.errors
 
-    async def test_the_name_that_is_offered_comes_first(self, bench: Bench) -> None:
+    async def test_the_name_that_is_offered_comes_first(self, bench: ContractBench) -> None:
         """A name that is offered means the tool which is offered under it, whatever another's own name is."""
         named = _NamedTools()
         await bench.complete(
@@ -59,7 +59,7 @@ class OwnNameContract(Contract, needs=(Capability.TOOLS,)):
         )
         assert named.ran == ["db_query", "db.query"]
 
-    async def test_arguments_of_a_call_by_own_name(self, bench: Bench) -> None:
+    async def test_arguments_of_a_call_by_own_name(self, bench: ContractBench) -> None:
         """Arguments that do not fit are refused as ever, and a name that no tool has stays unknown."""
         named = _NamedTools()
         scenario, result = await bench.complete(
@@ -78,7 +78,7 @@ class UnsendableContract(Contract):
     """Text that cannot be encoded."""
 
     @pytest.mark.parametrize("form", ["text", "message", "part"])
-    async def test_half_a_pair_in_the_task(self, bench: Bench, form: str) -> None:
+    async def test_half_a_pair_in_the_task(self, bench: ContractBench, form: str) -> None:
         """Half a surrogate pair in the task is refused in one line, and nothing goes out."""
         tasks: dict[str, Task] = {
             "text": f"Look: {HALF_PAIR}",
@@ -92,21 +92,21 @@ class UnsendableContract(Contract):
         assert len(str(caught.value).splitlines()) == 1
         assert not scenario.sent
 
-    async def test_half_a_pair_in_the_instructions(self, bench: Bench) -> None:
+    async def test_half_a_pair_in_the_instructions(self, bench: ContractBench) -> None:
         """Half a surrogate pair in the instructions is refused too, and nothing goes out."""
         scenario = bench.scenario(answer("Done."), instructions=f"Be {HALF_PAIR}")
         with pytest.raises(InvalidInputError, match="the instructions cannot be sent"):
             await scenario.agent.run("Do it.")
         assert not scenario.sent
 
-    async def test_a_whole_pair_is_sent(self, bench: Bench) -> None:
+    async def test_a_whole_pair_is_sent(self, bench: ContractBench) -> None:
         """A whole pair, a character beyond the first 65,536, reaches the model and comes back."""
         scenario, result = await bench.complete(answer(WHOLE_PAIR), instructions=WHOLE_PAIR, task=WHOLE_PAIR)
         assert result.output == WHOLE_PAIR
         assert [message["content"] for message in scenario.sent[0]["messages"]] == [WHOLE_PAIR, WHOLE_PAIR]
 
     @needs(Capability.TOOLS)
-    async def test_half_a_pair_in_a_result(self, bench: Bench) -> None:
+    async def test_half_a_pair_in_a_result(self, bench: ContractBench) -> None:
         """Half a pair in what a tool returns or raises becomes U+FFFD, and the run goes on."""
 
         @tool

@@ -11,7 +11,7 @@ from unified_agents.events import RunEnded, RunStarted
 from unified_agents.result import RunResult
 from unified_agents.testing.contract import Contract
 from unified_agents.testing.harness import (
-    Bench,
+    ContractBench,
     RecordingTool,
     Scenario,
     add,
@@ -27,21 +27,21 @@ from unified_agents.testing.harness import (
 class NativeAnswerContract(Contract, needs=(Capability.NATIVE,)):
     """Native runs without tools."""
 
-    async def test_native_answer(self, bench: Bench) -> None:
+    async def test_native_answer(self, bench: ContractBench) -> None:
         """`NativeAgent.run` gives the text."""
         scenario, result = await bench.complete(answer("Yes."), handling="native", instructions="Be brief.")
         assert (result.output, result.handling, result.backend) == ("Yes.", "native", self.backend)
         assert result.requests == len(scenario.sent) == 1
         assert [message["role"] for message in scenario.sent[0]["messages"]] == ["system", "user"]
 
-    async def test_native_refused_key(self, bench: Bench) -> None:
+    async def test_native_refused_key(self, bench: ContractBench) -> None:
         """`NativeAgent.translate` makes our error of the framework's, as nothing else can under native."""
         scenario = bench.scenario(fault(status=401, times=99), answer("Yes."), handling="native")
         error = await _error(scenario)
         assert (error.kind, len(scenario.sent)) == ("auth", 1)
         assert error.result is not None
 
-    async def test_native_refused_request(self, bench: Bench) -> None:
+    async def test_native_refused_request(self, bench: ContractBench) -> None:
         """A refused request becomes our error too, with the server's own message."""
         refused = fault(status=400, message="bent", times=99)
         error = await _error(bench.scenario(refused, answer("Yes."), handling="native"))
@@ -53,7 +53,7 @@ class NativeToolContract(Contract, needs=(Capability.NATIVE, Capability.TOOLS)):
     """Native runs with tools."""
 
     @pytest.mark.parametrize("stream", [None, False, True], ids=["unset", "whole", "streamed"])
-    async def test_native_tool_call(self, bench: Bench, stream: bool | None) -> None:
+    async def test_native_tool_call(self, bench: ContractBench, stream: bool | None) -> None:
         """A simple task completes, and the record shows what reached the tool."""
         asked = calls(call("add", {"a": 2, "b": 3}), call("add", {"a": 4, "b": 5}))
         scenario, result = await bench.complete(
@@ -66,7 +66,7 @@ class NativeToolContract(Contract, needs=(Capability.NATIVE, Capability.TOOLS)):
         assert {offered["function"]["name"] for offered in scenario.sent[0]["tools"]} == {"add"}
         assert result.trace.shape() == "invoke_agent(chat, execute_tool add, execute_tool add, chat)"
 
-    async def test_native_connection_cut_after_the_end(self, bench: Bench) -> None:
+    async def test_native_connection_cut_after_the_end(self, bench: ContractBench) -> None:
         """The record holds an answer once its end mark has come: clients close the connection there."""
         _, result = await bench.complete(
             calls(call("add", {"a": 2, "b": 3})),
@@ -81,7 +81,7 @@ class NativeToolContract(Contract, needs=(Capability.NATIVE, Capability.TOOLS)):
         assert not result.errors
         assert (result.requests, result.retries) == (2, 0)
 
-    async def test_native_schema_only_tool(self, bench: Bench) -> None:
+    async def test_native_schema_only_tool(self, bench: ContractBench) -> None:
         """A tool that has a schema and no typed function is called too."""
         schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
         take = RecordingTool("take", schema, returns="taken")
@@ -92,7 +92,7 @@ class NativeToolContract(Contract, needs=(Capability.NATIVE, Capability.TOOLS)):
         assert take.received == [{"x": 1}]
         assert result.tool_calls[0].received == {"x": 1}
 
-    async def test_native_tool_that_raises(self, bench: Bench) -> None:
+    async def test_native_tool_that_raises(self, bench: ContractBench) -> None:
         """The framework decides what follows; the run ends, and the record holds the error."""
 
         async def boom(x: int) -> str:
@@ -115,7 +115,7 @@ class NativeToolContract(Contract, needs=(Capability.NATIVE, Capability.TOOLS)):
         [{"a": "banana", "b": 1}, {"a": 1}, {"a": 1, "b": 2, "c": 3}, '{"a": 1,', "[1, 2]", "null"],
         ids=["wrong type", "missing", "extra", "broken JSON", "array", "null"],
     )
-    async def test_native_bad_arguments(self, bench: Bench, arguments: object) -> None:
+    async def test_native_bad_arguments(self, bench: ContractBench, arguments: object) -> None:
         """The framework decides what follows; the run ends, and each call is recorded, reached or not."""
         scenario = bench.scenario(
             calls(call("add", arguments)), answer("Well then."), tools=[add], handling="native", repeat_last=True
@@ -128,7 +128,7 @@ class NativeToolContract(Contract, needs=(Capability.NATIVE, Capability.TOOLS)):
         if isinstance(arguments, str):
             assert record.arguments == arguments
 
-    async def test_native_unknown_tool(self, bench: Bench) -> None:
+    async def test_native_unknown_tool(self, bench: ContractBench) -> None:
         """A call of a tool that does not exist reaches nothing."""
         scenario = bench.scenario(
             calls(call("nope", {"x": 1})), answer("Well then."), tools=[add], handling="native", repeat_last=True
@@ -136,14 +136,14 @@ class NativeToolContract(Contract, needs=(Capability.NATIVE, Capability.TOOLS)):
         result = await _ended(scenario)
         assert [(record.name, record.reached, record.ok) for record in result.tool_calls] == [("nope", False, False)]
 
-    async def test_native_wall_clock(self, bench: Bench) -> None:
+    async def test_native_wall_clock(self, bench: ContractBench) -> None:
         """The one limit that holds under native: it cancels the tool, and leaves nothing behind."""
         with no_task_left():
             scenario, held = bench.holding(handling="native")
             await scenario.meets_limit("timeout", limits=Limits(timeout=0.5))
             assert (held.started, held.cancelled) == (1, 1)
 
-    async def test_native_model_that_never_stops(self, bench: Bench) -> None:
+    async def test_native_model_that_never_stops(self, bench: ContractBench) -> None:
         """The framework's own bound, or the wall clock, ends it."""
         scenario = bench.scenario(
             calls(call("add", {"a": 1, "b": 1})), tools=[add], repeat_last=True, handling="native"
@@ -155,14 +155,14 @@ class NativeToolContract(Contract, needs=(Capability.NATIVE, Capability.TOOLS)):
         )
         assert result.requests > 1
 
-    async def test_native_cancel(self, bench: Bench) -> None:
+    async def test_native_cancel(self, bench: ContractBench) -> None:
         """The caller's cancel ends it at once, with all that it runs."""
         with no_task_left():
             scenario, held = bench.holding(2, handling="native")
             await cancel(await scenario.start(held))
             assert held.cancelled == 2
 
-    async def test_native_events(self, bench: Bench) -> None:
+    async def test_native_events(self, bench: ContractBench) -> None:
         """Native runs emit the events of model calls and tool calls too."""
         scenario = bench.scenario(
             calls(call("add", {"a": 2, "b": 3})), answer("It is {0}.", (0, 0)), tools=[add], handling="native"

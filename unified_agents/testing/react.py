@@ -17,7 +17,7 @@ from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
 from unified_agents.testing.contract import Contract, whole_and_streamed
 from unified_agents.testing.harness import (
-    Bench,
+    ContractBench,
     Scenario,
     add,
     answer,
@@ -49,7 +49,7 @@ _TURNS = {
 class VariantContract(Contract):
     """The variants of a backend's loop."""
 
-    async def test_variants(self, bench: Bench) -> None:
+    async def test_variants(self, bench: ContractBench) -> None:
         """`variants` names all variants of the backend; any other is refused in one line."""
         named = variants_of(load_backend(self.backend))
         assert "tool_calling" in named
@@ -67,7 +67,7 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
     """The loop in plain text. It is not in `BackendContract`: a backend that has the variant inherits from both."""
 
     @whole_and_streamed
-    async def test_react_tool_call(self, bench: Bench, stream: bool) -> None:
+    async def test_react_tool_call(self, bench: ContractBench, stream: bool) -> None:
         """The tools are described in the system text, not in `tools`, and the result comes as a user message."""
         scenario, result = await _complete(bench, _ADD, _SUM, stream=stream, instructions="Be brief.")
         assert result.output == "It is 5."
@@ -84,19 +84,19 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         assert observation == {"role": "user", "content": "Observation: 5"}
 
     @pytest.mark.parametrize("turn", list(_TURNS.values()), ids=list(_TURNS))
-    async def test_react_turn_as_models_write_it(self, bench: Bench, turn: str) -> None:
+    async def test_react_turn_as_models_write_it(self, bench: ContractBench, turn: str) -> None:
         """The framework's own parser is given one canonical action, whatever the model made of the form."""
         _, result = await _complete(bench, {"text": turn}, _SUM)
         assert result.output == "It is 5."
         assert [record.received for record in result.tool_calls] == [{"a": 2, "b": 3}]
         assert result.requests == 2
 
-    async def test_react_made_up_observation(self, bench: Bench) -> None:
+    async def test_react_made_up_observation(self, bench: ContractBench) -> None:
         """What the model made up does not go back to it."""
         scenario, _ = await _complete(bench, {"text": _TURNS["a made-up end"]}, answer("Done."))
         assert "99" not in canonical_json(scenario.sent[1]["messages"])
 
-    async def test_react_further_actions(self, bench: Bench) -> None:
+    async def test_react_further_actions(self, bench: ContractBench) -> None:
         """The first action counts, and the model is told of the rest."""
         scenario, result = await _complete(bench, {"text": _TURNS["several actions"]}, answer("Done."))
         assert len(result.tool_calls) == 1
@@ -115,7 +115,7 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         ],
         ids=["wrong type", "missing", "broken JSON", "null", "unknown tool"],
     )
-    async def test_react_bad_call(self, bench: Bench, asked: JsonObject, reason: str) -> None:
+    async def test_react_bad_call(self, bench: ContractBench, asked: JsonObject, reason: str) -> None:
         """A call that cannot be carried out reaches no handler, and the model is told why."""
         scenario, result = await _complete(bench, calls(asked), answer("Done."))
         [record] = result.tool_calls
@@ -123,7 +123,7 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         assert reason in scenario.sent[1]["messages"][-1]["content"]
         assert scenario.sent[1]["messages"][-1]["content"].startswith("Observation: Error")
 
-    async def test_react_unreadable_turn(self, bench: Bench) -> None:
+    async def test_react_unreadable_turn(self, bench: ContractBench) -> None:
         """A turn without action and answer is repaired within its step: the model is asked once more."""
         scenario, result = await _complete(bench, {"text": "Thought: I wonder."}, answer("Done."))
         assert result.output == "Done."
@@ -131,7 +131,7 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         assert scenario.sent[1]["messages"][-2:][0] == {"role": "assistant", "content": "Thought: I wonder."}
         assert scenario.sent[1]["messages"][-1]["content"].startswith("Your turn could not be read")
 
-    async def test_react_unreadable_twice(self, bench: Bench) -> None:
+    async def test_react_unreadable_twice(self, bench: ContractBench) -> None:
         """A second such turn is a bad response."""
         scenario = _react(bench, {"text": "Thought: I wonder."}, repeat_last=True)
         error = await scenario.fails(BadResponseError)
@@ -143,18 +143,18 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         ids=["an action", "an answer", "a fence", "not ASCII"],
     )
     @whole_and_streamed
-    async def test_react_answer_that_holds_marks(self, bench: Bench, stream: bool, answer: str) -> None:
+    async def test_react_answer_that_holds_marks(self, bench: ContractBench, stream: bool, answer: str) -> None:
         """What follows the final answer's mark is the answer, whatever it looks like."""
         _, result = await _complete(bench, {"text": f"Thought: I know.\nFinal Answer: {answer}"}, stream=stream)
         assert result.output == answer
         assert result.tool_calls == ()
 
-    async def test_react_answer_without_marks(self, bench: Bench) -> None:
+    async def test_react_answer_without_marks(self, bench: ContractBench) -> None:
         """A text without any mark is the final answer."""
         _, result = await _complete(bench, {"text": "It is 5. {Really}"}, protocol="tools")
         assert result.output == "It is 5. {Really}"
 
-    async def test_react_streamed_text(self, bench: Bench) -> None:
+    async def test_react_streamed_text(self, bench: ContractBench) -> None:
         """Only the final answer's text is streamed as output, not thoughts and actions."""
         scenario = _react(bench, _ADD, answer("It is {0}, I think.", (0, 0)))
         events = await scenario.events()
@@ -165,7 +165,7 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         middle = ["model_call_started", "model_call_completed", "tool_call_started", "tool_call_completed"]
         assert kinds == ["run_started", *middle, *middle[:2], "run_ended"]
 
-    async def test_react_limits(self, bench: Bench) -> None:
+    async def test_react_limits(self, bench: ContractBench) -> None:
         """Steps and tool calls have their limits, as everywhere."""
         scenario = _react(bench, _ADD, repeat_last=True)
         result = await scenario.meets_limit("max_steps", limits=Limits(max_steps=3))
@@ -173,7 +173,7 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         result = await scenario.meets_limit("max_tool_calls", limits=Limits(max_tool_calls=2))
         assert [record.ok for record in result.tool_calls] == [True, True, False]
 
-    async def test_react_last_answer(self, bench: Bench) -> None:
+    async def test_react_last_answer(self, bench: ContractBench) -> None:
         """At a limit the model may answer once more, and its instructions then name no tools."""
         scenario = _react(bench, _ADD, answer("5, I think."))
         result = await scenario.agent.run("Do it.", limits=Limits(max_steps=1, on_limit="answer"))
@@ -182,19 +182,19 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         assert roles == ["user", "assistant", "user", "user"]
         assert scenario.sent[1]["messages"][2]["content"] == "Observation: 5"
 
-    async def test_react_retry(self, bench: Bench) -> None:
+    async def test_react_retry(self, bench: ContractBench) -> None:
         """A failing server is tried again, as everywhere."""
         _, result = await _complete(bench, _ADD, fault(status=500), _SUM)
         assert (result.output, result.requests, result.retries) == ("It is 5.", 3, 1)
 
-    async def test_react_runs_at_once(self, bench: Bench) -> None:
+    async def test_react_runs_at_once(self, bench: ContractBench) -> None:
         """One agent serves several runs, and none sees another's calls."""
         scenario = _react(bench, _ADD, _SUM)
         results = await asyncio.gather(*(scenario.agent.run(f"Run {number}.") for number in range(5)))
         assert {result.output for result in results} == {"It is 5."}
         assert [len(result.tool_calls) for result in results] == [1] * 5
 
-    async def test_react_earlier_calls(self, bench: Bench) -> None:
+    async def test_react_earlier_calls(self, bench: ContractBench) -> None:
         """Calls in the conversation of the task are written as text, since the model is offered no tools."""
         scenario = _react(bench, answer("Done."))
         asked = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 1}'}}
@@ -212,7 +212,7 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         assert observation == {"role": "user", "content": "Observation: 2"}
         assert {message["role"] for message in scenario.sent[0]["messages"]} == {"system", "user", "assistant"}
 
-    async def test_react_cancel(self, bench: Bench) -> None:
+    async def test_react_cancel(self, bench: ContractBench) -> None:
         """The caller's cancel ends the run and its tool at once."""
         with no_task_left():
             scenario, held = bench.holding(protocol="react", variant="react")
@@ -220,14 +220,14 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
             assert held.cancelled == 1
 
     @pytest.mark.parametrize("name", ["tool_choice", "parallel_tool_calls"])
-    async def test_react_what_text_cannot_do(self, bench: Bench, name: str) -> None:
+    async def test_react_what_text_cannot_do(self, bench: ContractBench, name: str) -> None:
         """What has no meaning in the text protocol is refused, not dropped."""
         _react(bench, answer("Done."))
         value = "required" if name == "tool_choice" else True
         with pytest.raises(UnsupportedCapabilityError, match=name):
             _react(bench, answer("Done."), parameters={name: value})
 
-    async def test_react_native(self, bench: Bench) -> None:
+    async def test_react_native(self, bench: ContractBench) -> None:
         """Under native the framework writes its own prompt and reads the text itself, and the record is kept."""
         if Capability.NATIVE not in load_backend(bench.backend).capabilities:
             pytest.skip("the backend has no handling native")
@@ -240,12 +240,12 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         assert all("tools" not in body for body in scenario.sent)
 
 
-def _react(bench: Bench, *answers: JsonObject, protocol: str = "react", **options: Any) -> Scenario:
+def _react(bench: ContractBench, *answers: JsonObject, protocol: str = "react", **options: Any) -> Scenario:
     """Make a scenario of variant `react` with the tool `add`, whose model writes its calls as text."""
     return bench.scenario(*answers, tools=[add], protocol=protocol, variant="react", **options)
 
 
-async def _complete(bench: Bench, *answers: JsonObject, **options: Any) -> tuple[Scenario, RunResult]:
+async def _complete(bench: ContractBench, *answers: JsonObject, **options: Any) -> tuple[Scenario, RunResult]:
     """Make a scenario as `_react` does, run one task on it, and check that it completed."""
     scenario = _react(bench, *answers, **options)
     return scenario, await scenario.completes()

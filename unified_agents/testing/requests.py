@@ -10,7 +10,7 @@ import pytest
 from unified_agents.backend import INVALID_CALL_TOOL, Capability
 from unified_agents.messages import Message, ToolCall
 from unified_agents.testing.contract import Contract, whole_and_streamed
-from unified_agents.testing.harness import MODEL_NAME, Bench, add, answer, call, calls, canonical_json, fault
+from unified_agents.testing.harness import MODEL_NAME, ContractBench, add, answer, call, calls, canonical_json, fault
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.provider_names import provider_names
@@ -49,7 +49,7 @@ def _plain(chat: dict[str, Any]) -> dict[str, Any]:
 class RequestContract(Contract):
     """The conversation and the parameters that a request holds."""
 
-    async def test_long_history_reaches_the_model_whole(self, bench: Bench) -> None:
+    async def test_long_history_reaches_the_model_whole(self, bench: ContractBench) -> None:
         """A conversation of 42 long messages, with tool calls among them, reaches the model unaltered and in order."""
         text = "Ein langer Absatz über 東京. " * 60
         talk = [Message(role=("user", "assistant")[n % 2], content=f"{n}: {text}") for n in range(18)]
@@ -72,41 +72,41 @@ class RequestContract(Contract):
         assert len(sent) == 42
         assert [_plain(message) for message in sent] == [_plain(message.to_chat()) for message in history]
 
-    async def test_no_instructions_no_system_message(self, bench: Bench) -> None:
+    async def test_no_instructions_no_system_message(self, bench: ContractBench) -> None:
         """An agent without instructions sends no system message, not even the framework's own."""
         scenario, _ = await bench.complete(answer("Yes."), task="Just this.")
         assert scenario.sent[0]["messages"] == [{"role": "user", "content": "Just this."}]
 
-    async def test_a_system_message_of_the_task(self, bench: Bench) -> None:
+    async def test_a_system_message_of_the_task(self, bench: ContractBench) -> None:
         """A system message in the conversation of the task stays where it is."""
         scenario = bench.scenario(answer("Yes."))
         task = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi."}]
         await scenario.agent.run(task)
         assert [_plain(message) for message in scenario.sent[0]["messages"]] == task
 
-    async def test_the_models_name(self, bench: Bench) -> None:
+    async def test_the_models_name(self, bench: ContractBench) -> None:
         """The model's name goes out as it was configured."""
         scenario, _ = await bench.complete(answer("Yes."))
         assert scenario.sent[0]["model"] == MODEL_NAME
 
     @whole_and_streamed
-    async def test_nothing_is_added(self, bench: Bench, stream: bool) -> None:
+    async def test_nothing_is_added(self, bench: ContractBench, stream: bool) -> None:
         """A request has no field that nobody asked for, whatever the framework adds by itself."""
         scenario, _ = await bench.complete(answer("Yes."), stream=stream)
         assert set(scenario.sent[0]) == {"model", "messages"} | ({"stream", "stream_options"} if stream else set())
 
-    async def test_sampling_parameters(self, bench: Bench) -> None:
+    async def test_sampling_parameters(self, bench: ContractBench) -> None:
         """Temperature, token limit and seed go out as configured, zero too."""
         scenario, _ = await bench.complete(answer("Yes."), parameters={"temperature": 0, "max_tokens": 123, "seed": 7})
         sent = {key: value for key, value in scenario.sent[0].items() if key not in ("model", "messages")}
         assert sent == {"temperature": 0, "max_tokens": 123, "seed": 7}
 
-    async def test_no_key_is_made_up(self, bench: Bench) -> None:
+    async def test_no_key_is_made_up(self, bench: ContractBench) -> None:
         """Without a key no Authorization header goes out: the placeholder that a client wants stays inside."""
         scenario, _ = await bench.complete(answer("Yes."))
         assert "Authorization" not in scenario.received[0].headers
 
-    async def test_the_key_is_sent(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_the_key_is_sent(self, bench: ContractBench, monkeypatch: pytest.MonkeyPatch) -> None:
         """The key goes out as a bearer token, on retries too."""
         monkeypatch.setenv("CONTRACT_KEY", "sk-right")
         again = fault(status=503, retry_after=0.01)
@@ -117,7 +117,7 @@ class RequestContract(Contract):
 class OfferContract(Contract, needs=(Capability.TOOLS,)):
     """The instructions and the tools that a request offers to the model."""
 
-    async def test_instructions_come_first_in_each_request(self, bench: Bench) -> None:
+    async def test_instructions_come_first_in_each_request(self, bench: ContractBench) -> None:
         """The instructions are one system message, the first, of each request."""
         scenario, _ = await bench.complete(
             calls(call("add", {"a": 1, "b": 1})),
@@ -133,7 +133,7 @@ class OfferContract(Contract, needs=(Capability.TOOLS,)):
             assert request["messages"][0]["content"] == "Use the tools.\n\n{braces} stay."
 
     @whole_and_streamed
-    async def test_canonical_schemas(self, bench: Bench, stream: bool) -> None:
+    async def test_canonical_schemas(self, bench: ContractBench, stream: bool) -> None:
         """The model gets the canonical schema of each tool, our tools only, and no reserved one."""
         scenario, _ = await bench.complete(
             calls(call("add", {"a": 1, "b": 1})), answer("2"), tools=[add, LOOKUP], stream=stream
@@ -148,12 +148,12 @@ class OfferContract(Contract, needs=(Capability.TOOLS,)):
         for request in scenario.sent:
             assert request["tools"] == expected
 
-    async def test_nothing_is_added_beside_tools(self, bench: Bench) -> None:
+    async def test_nothing_is_added_beside_tools(self, bench: ContractBench) -> None:
         """Neither `tool_choice` nor `parallel_tool_calls` goes out when nobody asked for it."""
         scenario, _ = await bench.complete(calls(call("add", {"a": 1, "b": 1})), answer("2"), tools=[add])
         assert [set(request) for request in scenario.sent] == [{"model", "messages", "tools"}] * 2
 
-    async def test_a_forced_tool_choice_holds_for_the_first_request(self, bench: Bench) -> None:
+    async def test_a_forced_tool_choice_holds_for_the_first_request(self, bench: ContractBench) -> None:
         """A tool that must be called must be called once, else the run would never end."""
         parameters = {"tool_choice": "add", "parallel_tool_calls": False}
         scenario, _ = await bench.complete(
@@ -163,14 +163,14 @@ class OfferContract(Contract, needs=(Capability.TOOLS,)):
         assert [request.get("tool_choice") for request in scenario.sent] == [forced, None]
         assert [request.get("parallel_tool_calls") for request in scenario.sent] == [False, False]
 
-    async def test_a_free_tool_choice_holds_for_all(self, bench: Bench) -> None:
+    async def test_a_free_tool_choice_holds_for_all(self, bench: ContractBench) -> None:
         """`auto` goes out on each request."""
         scenario, _ = await bench.complete(
             calls(call("add", {"a": 1, "b": 1})), answer("2"), tools=[add], parameters={"tool_choice": "auto"}
         )
         assert [request.get("tool_choice") for request in scenario.sent] == ["auto", "auto"]
 
-    async def test_names_that_no_provider_takes(self, bench: Bench) -> None:
+    async def test_names_that_no_provider_takes(self, bench: ContractBench) -> None:
         """Names with dots, spaces or too many characters are renamed on the wire, and back on the way to the tool."""
         names = ["files.read", "files read", "n" * 80, "n" * 81, "größe", INVALID_CALL_TOOL]
         wire = provider_names(names, taken=frozenset({INVALID_CALL_TOOL}))
@@ -184,14 +184,14 @@ class OfferContract(Contract, needs=(Capability.TOOLS,)):
         assert [record.content for record in result.tool_calls] == [f"{name}: {n}" for n, name in enumerate(names)]
 
     @pytest.mark.parametrize("name", ["handoff", "run", "config", "print", "class"])
-    async def test_names_that_a_framework_keeps_for_itself(self, bench: Bench, name: str) -> None:
+    async def test_names_that_a_framework_keeps_for_itself(self, bench: ContractBench, name: str) -> None:
         """A name that a provider takes is the tool's name on the wire, also where the framework reserves it."""
         scenario, result = await bench.complete(calls(call(name, {"x": 1})), answer("{0}", (0, 0)), tools=[_echo(name)])
         assert [offered["function"]["name"] for offered in scenario.sent[0]["tools"]] == [name]
         assert result.output == f"{name}: 1"
 
     @whole_and_streamed
-    async def test_an_agent_without_tools_that_is_sent_a_call(self, bench: Bench, stream: bool) -> None:
+    async def test_an_agent_without_tools_that_is_sent_a_call(self, bench: ContractBench, stream: bool) -> None:
         """An agent without tools offers none; a call gets the answer that there are none, and the run goes on."""
         scenario, result = await bench.complete(
             calls(call("add", {"a": 1, "b": 1})), answer("Well then."), stream=stream

@@ -17,7 +17,7 @@ from unified_agents.messages import JsonObject
 from unified_agents.result import RunResult
 from unified_agents.testing.contract import Contract, async_and_sync, whole_and_streamed
 from unified_agents.testing.harness import (
-    Bench,
+    ContractBench,
     HangingTool,
     HeldTool,
     Scenario,
@@ -34,7 +34,7 @@ from unified_agents.tools.parts import FilePart, ImagePart
 tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
 
 
-class Place(BaseModel):
+class Location(BaseModel):
     """A result as a pydantic model."""
 
     name: str
@@ -61,7 +61,7 @@ RESULTS = [
     pytest.param([1, "zwei", None], '[1,"zwei",null]', id="list"),
     pytest.param([], "[]", id="empty list"),
     pytest.param({"ä": {"b": [1.0]}}, '{"ä":{"b":[1.0]}}', id="object"),
-    pytest.param(Place(name="Köln", when=date(2026, 1, 2)), '{"name":"Köln","when":"2026-01-02"}', id="model"),
+    pytest.param(Location(name="Köln", when=date(2026, 1, 2)), '{"name":"Köln","when":"2026-01-02"}', id="model"),
     pytest.param(Point(1, 2.0), '{"x":1,"y":2.0}', id="dataclass"),
     pytest.param([Point(1, 2.0)], '[{"x":1,"y":2.0}]', id="list of dataclasses"),
     pytest.param({"type": "text", "text": "no part"}, '{"type":"text","text":"no part"}', id="looks like a part"),
@@ -76,20 +76,20 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
 
     @async_and_sync
     @pytest.mark.parametrize(("value", "text"), RESULTS)
-    async def test_results(self, bench: Bench, value: object, text: str, is_async: bool) -> None:
+    async def test_results(self, bench: ContractBench, value: object, text: str, is_async: bool) -> None:
         """Whatever a tool returns reaches the model as one text, which our library makes and no framework."""
         scenario, result = await _give(bench, value, is_async=is_async)
         assert scenario.tool_results() == [text]
         assert result.tool_calls[0].content == text
 
-    async def test_a_result_that_is_too_long(self, bench: Bench) -> None:
+    async def test_a_result_that_is_too_long(self, bench: ContractBench) -> None:
         """A long result is cut to the tool's own bound, and a mark says so."""
         scenario, _ = await _give(bench, "é" * 50, max_result_chars=10)
         assert scenario.tool_results() == [
             "é" * 10 + "\n[cut: the result has 50 characters, and these were the first 10]"
         ]
 
-    async def test_a_result_that_cannot_be_shown(self, bench: Bench) -> None:
+    async def test_a_result_that_cannot_be_shown(self, bench: ContractBench) -> None:
         """A result without a JSON form is a failure of the tool, told to the model."""
         scenario, result = await _give(bench, b"bytes")
         [content] = scenario.tool_results()
@@ -97,7 +97,7 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert [error.kind for error in result.errors] == ["tool_error"]
 
     @async_and_sync
-    async def test_a_number_that_json_cannot_say(self, bench: Bench, is_async: bool) -> None:
+    async def test_a_number_that_json_cannot_say(self, bench: ContractBench, is_async: bool) -> None:
         """NaN and infinities are a failure of the tool, told with their place; never a silent `null`."""
         rows = {"rows": [{"price": float("nan"), "note": None}]}
         scenario, result = await _give(bench, rows, is_async=is_async)
@@ -106,7 +106,7 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert [error.kind for error in result.errors] == ["tool_error"]
 
     @whole_and_streamed
-    async def test_images_in_a_user_message(self, bench: Bench, stream: bool) -> None:
+    async def test_images_in_a_user_message(self, bench: ContractBench, stream: bool) -> None:
         """Images follow the tool messages of their step, in call order, in each request, and not in `messages`."""
         first = calls(call("map", {"of": "Oslo"}), call("size"), call("map", {"of": "Bonn"}))
         scenario, result = await _map_cities(
@@ -126,14 +126,14 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert [message.role for message in result.messages].count("user") == 1
         assert "base64" not in str(result.messages)
 
-    async def test_images_in_the_tool_message(self, bench: Bench) -> None:
+    async def test_images_in_the_tool_message(self, bench: ContractBench) -> None:
         """For a server that takes parts there, all of them stand in the tool message, and no user message follows."""
         scenario, _ = await _map_cities(bench, "tool", calls(call("map", {"of": "Oslo"})), answer("{0}", (0, 0)))
         *_, message = scenario.sent[1]["messages"]
         assert message["role"] == "tool"
         assert [part["type"] for part in message["content"]] == ["text", "image_url", "file"]
 
-    async def test_images_as_text(self, bench: Bench) -> None:
+    async def test_images_as_text(self, bench: ContractBench) -> None:
         """For a model that does not take images they are described as text, and nothing else goes out."""
         scenario, result = await _map_cities(bench, False, calls(call("map", {"of": "Oslo"})), answer("Done."))
         *_, message = scenario.sent[1]["messages"]
@@ -151,7 +151,9 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
     )
-    async def test_a_tool_that_raises(self, bench: Bench, error: BaseException, text: str, is_async: bool) -> None:
+    async def test_a_tool_that_raises(
+        self, bench: ContractBench, error: BaseException, text: str, is_async: bool
+    ) -> None:
         """The model is told, and the run goes on: the framework must see an outcome, never the exception."""
 
         def boom() -> str:
@@ -167,7 +169,7 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert error_kind(record.error) == "tool_error"
         assert [error.kind for error in result.errors] == ["tool_error"]
 
-    async def test_an_async_tool_that_takes_too_long(self, bench: Bench) -> None:
+    async def test_an_async_tool_that_takes_too_long(self, bench: ContractBench) -> None:
         """The tool's own timeout stops it, and the model is told."""
         held = HeldTool()
         slow = tool(held.tool.handler, name="hold", timeout=0.05)
@@ -176,7 +178,7 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert (held.started, held.cancelled) == (1, 1)
         assert result.errors[0].kind == "timeout"
 
-    async def test_a_sync_tool_that_takes_too_long(self, bench: Bench) -> None:
+    async def test_a_sync_tool_that_takes_too_long(self, bench: ContractBench) -> None:
         """The model is told although its thread runs on; the result names the thread."""
         held = HangingTool()
         slow = tool(held.tool.handler, name="hang", timeout=0.05)
@@ -190,7 +192,7 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert any("abandoned" in error.message and "'hang'" in error.message for error in result.errors)
 
     @async_and_sync
-    async def test_context_variables_of_the_caller(self, bench: Bench, is_async: bool) -> None:
+    async def test_context_variables_of_the_caller(self, bench: ContractBench, is_async: bool) -> None:
         """A context variable that the caller has set is seen inside tools: no framework thread or task may lose it."""
         scenario = bench.scenario(
             calls(call("who"), call("who")),
@@ -201,7 +203,7 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert outputs == ["ada ada", "bob bob"]
 
     @async_and_sync
-    async def test_the_tool_context(self, bench: Bench, is_async: bool) -> None:
+    async def test_the_tool_context(self, bench: ContractBench, is_async: bool) -> None:
         """A parameter typed `ToolContext` is filled in, and hidden from the model."""
         seen: list[ToolContext] = []
 
@@ -222,7 +224,7 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
 
 
 async def _give(
-    bench: Bench, value: object, *, is_async: bool = True, max_result_chars: int | None = None
+    bench: ContractBench, value: object, *, is_async: bool = True, max_result_chars: int | None = None
 ) -> tuple[Scenario, RunResult]:
     """Complete a run in which the model calls a tool that returns the value."""
 
@@ -258,7 +260,7 @@ def _attached(call_id: str, city: str) -> list[JsonObject]:
 
 
 async def _map_cities(
-    bench: Bench, parts: ResultParts, *answers: JsonObject, stream: bool = False
+    bench: ContractBench, parts: ResultParts, *answers: JsonObject, stream: bool = False
 ) -> tuple[Scenario, RunResult]:
     """Complete a run with the tools `map` and `size`, on a server that takes images and files in these messages."""
     return await bench.complete(*answers, tools=[_map, _size], result_parts=parts, stream=stream or None)

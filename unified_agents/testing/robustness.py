@@ -17,7 +17,7 @@ from unified_agents.backend import Capability
 from unified_agents.config import Limits
 from unified_agents.errors import BadRequestError
 from unified_agents.testing.contract import Contract, async_and_sync, needs, whole_and_streamed
-from unified_agents.testing.harness import Bench, HeldTool, add, answer, call, calls, cancel, fault, make_tool
+from unified_agents.testing.harness import ContractBench, HeldTool, add, answer, call, calls, cancel, fault, make_tool
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import DEFAULT_TIMEOUT
 
@@ -29,7 +29,7 @@ _noted: ContextVar[str] = ContextVar("unified_agents_contract_noted", default="n
 class PitfallContract(Contract, needs=(Capability.TOOLS,)):
     """Tools that block, state and connections that leak, errors that get lost, calls that race."""
 
-    async def test_a_blocking_tool_does_not_block_the_loop(self, bench: Bench) -> None:
+    async def test_a_blocking_tool_does_not_block_the_loop(self, bench: ContractBench) -> None:
         """A synchronous tool that waits does not stop the event loop: a heartbeat goes on meanwhile."""
 
         @tool
@@ -41,7 +41,9 @@ class PitfallContract(Contract, needs=(Capability.TOOLS,)):
             await bench.complete(calls(call("slow")), answer("Done."), tools=[slow])
         assert max(beats) < BLOCKED_SECONDS / 2, f"the event loop stood still for {max(beats):.2f} seconds"
 
-    async def test_a_coroutine_that_blocks_is_told(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_a_coroutine_that_blocks_is_told(
+        self, bench: ContractBench, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """An async tool that blocks the event loop causes a warning that names it."""
 
         @tool
@@ -55,7 +57,7 @@ class PitfallContract(Contract, needs=(Capability.TOOLS,)):
         warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
         assert [text for text in warned if "'frozen'" in text and "blocked the event loop" in text]
 
-    async def test_every_tool_has_a_timeout(self, bench: Bench) -> None:
+    async def test_every_tool_has_a_timeout(self, bench: ContractBench) -> None:
         """A tool has a timeout without being given one; at its timeout the model is told, and the run goes on."""
         held = HeldTool()
         assert add.timeout == held.tool.timeout == DEFAULT_TIMEOUT
@@ -66,7 +68,7 @@ class PitfallContract(Contract, needs=(Capability.TOOLS,)):
         assert held.cancelled == 1
 
     @async_and_sync
-    async def test_nothing_leaks_into_the_next_run(self, bench: Bench, is_async: bool) -> None:
+    async def test_nothing_leaks_into_the_next_run(self, bench: ContractBench, is_async: bool) -> None:
         """What a tool sets in its context, and what a run counts and keeps, ends with the run."""
 
         def note(text: str) -> str:
@@ -91,7 +93,7 @@ class PitfallContract(Contract, needs=(Capability.TOOLS,)):
             assert [message.content for message in result.messages if message.role == "user"] == [f"run {number}"]
         assert _noted.get() == "nothing"
 
-    async def test_no_error_is_swallowed(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_no_error_is_swallowed(self, bench: ContractBench, caplog: pytest.LogCaptureFixture) -> None:
         """Whatever a tool raises is in the result, the record, the trace, the log, and in what the model reads."""
         caplog.set_level(logging.INFO, "unified_agents")
 
@@ -109,7 +111,7 @@ class PitfallContract(Contract, needs=(Capability.TOOLS,)):
         assert "tool call failed: tool_error" in caplog.text
 
     @whole_and_streamed
-    async def test_no_connection_stays_open(self, bench: Bench, stream: bool) -> None:
+    async def test_no_connection_stays_open(self, bench: ContractBench, stream: bool) -> None:
         """An agent that is closed leaves no socket open, however its runs ended."""
         if not _HAS_PROC:
             pytest.skip("needs /proc to count sockets")
@@ -130,7 +132,7 @@ class PitfallContract(Contract, needs=(Capability.TOOLS,)):
 
     @needs(Capability.PARALLEL_TOOLS)
     @pytest.mark.parametrize("exclusive", ["account", None])
-    async def test_two_calls_do_not_race_on_one_resource(self, bench: Bench, exclusive: str | None) -> None:
+    async def test_two_calls_do_not_race_on_one_resource(self, bench: ContractBench, exclusive: str | None) -> None:
         """Tools that name a resource take turns; without a name they do race, which shows that the test can fail."""
         balance = 0
         both_have_read = asyncio.Barrier(2)

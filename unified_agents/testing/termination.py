@@ -18,7 +18,7 @@ from unified_agents.result import RunResult
 from unified_agents.testing.contract import Contract, whole_and_streamed
 from unified_agents.testing.harness import (
     CANCEL_SECONDS,
-    Bench,
+    ContractBench,
     HangingTool,
     HeldTool,
     Scenario,
@@ -37,14 +37,14 @@ from unified_agents.tools.definition import ToolContext
 class EndingContract(Contract, needs=(Capability.TOOLS, Capability.PARALLEL_TOOLS)):
     """A run that is ended with two tools in flight: they see a CancelledError, and no task is left behind."""
 
-    async def test_ended_by_the_wall_clock(self, bench: Bench) -> None:
+    async def test_ended_by_the_wall_clock(self, bench: ContractBench) -> None:
         """The timeout cancels both tools."""
         with no_task_left():
             scenario, held = bench.holding(2)
             await scenario.meets_limit("timeout", limits=Limits(timeout=0.4))
             assert (held.started, held.cancelled) == (2, 2)
 
-    async def test_ended_by_a_limit(self, bench: Bench) -> None:
+    async def test_ended_by_a_limit(self, bench: ContractBench) -> None:
         """A third call over the limit: the two that run finish, and then the native run is ended."""
         with no_task_left():
             scenario, held = bench.holding(3, expected=2, limits=Limits(max_tool_calls=2))
@@ -54,7 +54,7 @@ class EndingContract(Contract, needs=(Capability.TOOLS, Capability.PARALLEL_TOOL
             await running
             assert held.finished == 2
 
-    async def test_ended_by_a_fatal_error(self, bench: Bench) -> None:
+    async def test_ended_by_a_fatal_error(self, bench: ContractBench) -> None:
         """A listener that raises ends the run while two tools are in flight: both are cancelled, and `run` raises."""
         held = HeldTool(2)
 
@@ -74,7 +74,7 @@ class EndingContract(Contract, needs=(Capability.TOOLS, Capability.PARALLEL_TOOL
                 await scenario.agent.run("Do it.", on_event=listen)
             assert (held.started, held.cancelled) == (2, 2)
 
-    async def test_ended_by_closing_the_agent(self, bench: Bench) -> None:
+    async def test_ended_by_closing_the_agent(self, bench: ContractBench) -> None:
         """`aclose` ends the runs that are under way; their status is `cancelled`."""
         with no_task_left():
             scenario, held = bench.holding(2)
@@ -86,14 +86,14 @@ class EndingContract(Contract, needs=(Capability.TOOLS, Capability.PARALLEL_TOOL
             assert held.cancelled == 2
 
     @whole_and_streamed
-    async def test_cancelled_by_the_caller(self, bench: Bench, stream: bool) -> None:
+    async def test_cancelled_by_the_caller(self, bench: ContractBench, stream: bool) -> None:
         """A cancelled `run` raises CancelledError once everything has ended, and at once."""
         with no_task_left():
             scenario, held = bench.holding(2, stream=stream)
             await cancel(await scenario.start(held))
             assert held.cancelled == 2
 
-    async def test_cancelled_by_the_callers_timeout(self, bench: Bench) -> None:
+    async def test_cancelled_by_the_callers_timeout(self, bench: ContractBench) -> None:
         """`asyncio.timeout` around a run gives a TimeoutError, as it does around anything else."""
         with no_task_left():
             scenario, held = bench.holding(2)
@@ -102,7 +102,7 @@ class EndingContract(Contract, needs=(Capability.TOOLS, Capability.PARALLEL_TOOL
                     await scenario.agent.run("Do it.")
             assert held.cancelled == 2
 
-    async def test_cancelled_twice(self, bench: Bench) -> None:
+    async def test_cancelled_twice(self, bench: ContractBench) -> None:
         """A second cancel while the run ends does not cut its ending short."""
         with no_task_left():
             scenario, held = bench.holding(2)
@@ -112,7 +112,7 @@ class EndingContract(Contract, needs=(Capability.TOOLS, Capability.PARALLEL_TOOL
             await cancel(running)
             assert held.cancelled == 2
 
-    async def test_a_stream_that_is_left(self, bench: Bench) -> None:
+    async def test_a_stream_that_is_left(self, bench: ContractBench) -> None:
         """Leaving the `async with` block early cancels the run."""
         with no_task_left():
             scenario, held = bench.holding(2)
@@ -123,7 +123,7 @@ class EndingContract(Contract, needs=(Capability.TOOLS, Capability.PARALLEL_TOOL
                 await held.all_started.wait()
             assert held.cancelled == 2
 
-    async def test_other_runs_go_on(self, bench: Bench) -> None:
+    async def test_other_runs_go_on(self, bench: ContractBench) -> None:
         """Cancelling one run of an agent leaves its other runs alone."""
         with no_task_left():
             scenario, held = bench.holding(2, expected=4)
@@ -134,7 +134,7 @@ class EndingContract(Contract, needs=(Capability.TOOLS, Capability.PARALLEL_TOOL
             held.release.set()
             assert (await other).status == "completed"
 
-    async def test_hung_threads(self, bench: Bench) -> None:
+    async def test_hung_threads(self, bench: ContractBench) -> None:
         """Synchronous tools that hang do not hold the run up; the result names the threads that it gave up."""
         with _hanging_twice(bench) as (scenario, held):
             result = await scenario.meets_limit("timeout", limits=Limits(timeout=0.4))
@@ -143,7 +143,7 @@ class EndingContract(Contract, needs=(Capability.TOOLS, Capability.PARALLEL_TOOL
         assert len(abandoned) == 2
         assert all("'hang'" in message and "thread" in message for message in abandoned)
 
-    async def test_hung_threads_and_a_cancel(self, bench: Bench) -> None:
+    async def test_hung_threads_and_a_cancel(self, bench: ContractBench) -> None:
         """A cancel does not wait for synchronous tools either."""
         with _hanging_twice(bench) as (scenario, held):
             await cancel(await scenario.start(held))
@@ -153,13 +153,13 @@ class ModelEndingContract(Contract):
     """A run that is ended while the model is asked."""
 
     @whole_and_streamed
-    async def test_cancelled_while_the_model_is_asked(self, bench: Bench, stream: bool) -> None:
+    async def test_cancelled_while_the_model_is_asked(self, bench: ContractBench, stream: bool) -> None:
         """A request in flight is given up at once."""
         with no_task_left():
             scenario = bench.scenario(fault(stall=True), answer("Yes."), stream=stream)
             await cancel(await _start_asking(scenario))
 
-    async def test_cancelled_between_two_attempts(self, bench: Bench) -> None:
+    async def test_cancelled_between_two_attempts(self, bench: ContractBench) -> None:
         """Waiting for a retry ends at once too."""
         with no_task_left():
             scenario = bench.scenario(fault(status=429, retry_after=30), answer("Yes."))
@@ -170,14 +170,14 @@ class ModelEndingContract(Contract):
                         break
             assert time.monotonic() - start < CANCEL_SECONDS
 
-    async def test_the_error_of_a_fatal_request_leaves_nothing(self, bench: Bench) -> None:
+    async def test_the_error_of_a_fatal_request_leaves_nothing(self, bench: ContractBench) -> None:
         """A run that fails leaves no task either."""
         with no_task_left():
             scenario = bench.scenario(fault(status=400), answer("Yes."))
             with pytest.raises(ValueError, match="400"):
                 await scenario.agent.run("Do it.")
 
-    async def test_the_agent_works_on_after_a_cancel(self, bench: Bench) -> None:
+    async def test_the_agent_works_on_after_a_cancel(self, bench: ContractBench) -> None:
         """A cancelled run leaves the agent as it was."""
         scenario = bench.scenario(fault(stall=True), answer("Yes."))
         await cancel(await _start_asking(scenario))
@@ -187,7 +187,7 @@ class ModelEndingContract(Contract):
 class ChildRunContract(Contract, needs=(Capability.TOOLS,)):
     """An agent that is used inside a tool of another run."""
 
-    async def test_a_child_run(self, bench: Bench) -> None:
+    async def test_a_child_run(self, bench: ContractBench) -> None:
         """It is a run of its own, whose requests and tokens count for the outer one too."""
         inner = bench.scenario(answer("inner"), tools=[add])
         outer, results = _delegating(bench, inner, answer("outer got {0}", (0, 0)))
@@ -199,7 +199,7 @@ class ChildRunContract(Contract, needs=(Capability.TOOLS,)):
         assert (child.requests, result.requests) == (1, 3)
         assert [message["role"] for message in inner.sent[0]["messages"]] == ["user"]
 
-    async def test_the_outer_timeout_bounds_it(self, bench: Bench) -> None:
+    async def test_the_outer_timeout_bounds_it(self, bench: ContractBench) -> None:
         """The outer wall clock ends the child with all that it runs."""
         with no_task_left():
             inner, held = bench.holding()
@@ -208,14 +208,14 @@ class ChildRunContract(Contract, needs=(Capability.TOOLS,)):
             assert (held.started, held.cancelled) == (1, 1)
             assert all(child.status == "limit" for child in results)
 
-    async def test_the_outer_limits_bound_it(self, bench: Bench) -> None:
+    async def test_the_outer_limits_bound_it(self, bench: ContractBench) -> None:
         """A child that never stops uses up the requests of the outer run."""
         inner = bench.scenario(calls(call("add", {"a": 1, "b": 1})), tools=[add], repeat_last=True)
         outer, _ = _delegating(bench, inner)
         await outer.meets_limit("max_model_calls", limits=Limits(max_model_calls=4))
         assert (len(outer.sent), len(inner.sent)) == (1, 3)
 
-    async def test_it_is_cancelled_with_the_outer_run(self, bench: Bench) -> None:
+    async def test_it_is_cancelled_with_the_outer_run(self, bench: ContractBench) -> None:
         """Cancelling the outer run cancels the tools of the child."""
         with no_task_left():
             inner, held = bench.holding()
@@ -225,7 +225,7 @@ class ChildRunContract(Contract, needs=(Capability.TOOLS,)):
 
 
 def _delegating(
-    bench: Bench, inner: Scenario, final_answer: JsonObject | None = None
+    bench: ContractBench, inner: Scenario, final_answer: JsonObject | None = None
 ) -> tuple[Scenario, list[RunResult]]:
     """Make an agent with a tool that runs the inner agent; the list collects the results of those runs."""
     results: list[RunResult] = []
@@ -240,7 +240,7 @@ def _delegating(
 
 
 @contextmanager
-def _hanging_twice(bench: Bench) -> Iterator[tuple[Scenario, HangingTool]]:
+def _hanging_twice(bench: ContractBench) -> Iterator[tuple[Scenario, HangingTool]]:
     """Make a scenario whose model asks for two calls that hang until the block ends, which must leave no task."""
     held = HangingTool()
     asked = calls(call("hang", {"n": 1}), call("hang", {"n": 2}))

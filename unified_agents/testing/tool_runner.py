@@ -11,7 +11,7 @@ from unified_agents.config import Limits, ToolPolicy
 from unified_agents.errors import RateLimited, Transient
 from unified_agents.messages import JsonObject
 from unified_agents.testing.contract import Contract, whole_and_streamed
-from unified_agents.testing.harness import Bench, add, answer, call, calls
+from unified_agents.testing.harness import ContractBench, add, answer, call, calls
 from unified_agents.tools.decorator import tool
 
 
@@ -22,7 +22,9 @@ class RunnerContract(Contract, needs=(Capability.TOOLS,)):
     @pytest.mark.parametrize(
         "error", [Transient("busy"), RateLimited("busy", retry_after=0.0)], ids=["transient", "rate"]
     )
-    async def test_a_tool_that_asks_to_be_tried_again(self, bench: Bench, error: Exception, stream: bool) -> None:
+    async def test_a_tool_that_asks_to_be_tried_again(
+        self, bench: ContractBench, error: Exception, stream: bool
+    ) -> None:
         """An idempotent tool is tried again, by us and by nobody else; any other tool is not."""
         tried = {"safe": 0, "once": 0}
 
@@ -47,7 +49,7 @@ class RunnerContract(Contract, needs=(Capability.TOOLS,)):
         assert [error.kind for error in result.errors] == ["tool_error", "tool_error"]
 
     @whole_and_streamed
-    async def test_calls_that_refer_to_each_other(self, bench: Bench, stream: bool) -> None:
+    async def test_calls_that_refer_to_each_other(self, bench: ContractBench, stream: bool) -> None:
         """With `tool_references` a call gets the result of another one of its answer, an earlier or a later one."""
         asked = calls(
             call("add", {"a": {"$call": 2}, "b": 1}),
@@ -66,7 +68,7 @@ class RunnerContract(Contract, needs=(Capability.TOOLS,)):
         assert scenario.sent[0]["messages"][0]["content"].count("$call") > 0
         assert [message["role"] for message in scenario.sent[1]["messages"]][:3] == ["system", "user", "assistant"]
 
-    async def test_references_are_data_without_the_option(self, bench: Bench) -> None:
+    async def test_references_are_data_without_the_option(self, bench: ContractBench) -> None:
         """Without `tool_references`, `$call` is data like any other, and the instructions do not mention it."""
         seen: list[JsonObject] = []
 
@@ -79,7 +81,7 @@ class RunnerContract(Contract, needs=(Capability.TOOLS,)):
         assert seen == [{"$call": 0}]
         assert "$call" not in str(scenario.sent[0]["messages"])
 
-    async def test_a_limit_on_calls_that_refer_to_each_other(self, bench: Bench) -> None:
+    async def test_a_limit_on_calls_that_refer_to_each_other(self, bench: ContractBench) -> None:
         """A call that waits for another one, which a limit keeps from starting, ends with the run."""
         asked = calls(
             call("add", {"a": {"$call": 2}, "b": 1}), call("add", {"a": 1, "b": 1}), call("add", {"a": 2, "b": 3})

@@ -1,7 +1,4 @@
-"""Every text that we write to a model, by topic, so that people can read and change them.
-
-Callers take them from here: `wording.tool_failed(…)`.
-"""
+"""Every text that we write to a model, by topic; callers take them from here, as `wording.tool_failed(…)`."""
 
 from unified_agents.wording.answers import *
 from unified_agents.wording.arguments import *

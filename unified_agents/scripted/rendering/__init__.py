@@ -1,0 +1,1 @@
+"""Renderers of scripted answers, one for each provider protocol."""
