@@ -75,12 +75,13 @@ def _root(
 @app.command()
 def run(
     file: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
-    task: Annotated[str, typer.Argument(help="What to ask.")],
+    task: Annotated[str, typer.Argument(help="The task, as text.")],
     *,
     backend: Annotated[str | None, typer.Option(help="Run on this backend instead of the file's.")] = None,
     model: Annotated[str | None, typer.Option(help="Ask this model instead, as provider:name.")] = None,
     variant: Annotated[
-        Variant | None, typer.Option(help="Run this loop instead: tool calling, or react, which is plain text.")
+        Variant | None,
+        typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -117,7 +118,7 @@ async def _run(file: Path, task: str, backend: str | None, model: str | None, va
 def backends(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
 ) -> None:
-    """List the backends: which are ready, in which version, and how to install the others."""
+    """List the backends: their versions, and how to install those that are missing."""
     with exit_on_wrong_usage(as_json=as_json):
         infos = [backend_info(name) for name in backend_names()]
     if as_json:

@@ -25,7 +25,9 @@ from unified_agents.fidelity.schema_diff import SchemaChange
 
 MAX_VALUE_CHARS = 60
 
-app = typer.Typer(name="tools", help="Look at a catalogue of tools, or serve it.", no_args_is_help=True)
+app = typer.Typer(
+    name="tools", help="Check what of a catalogue's tools reaches a model, or serve the tools.", no_args_is_help=True
+)
 
 CatalogueName = Annotated[
     str, typer.Argument(help="A YAML file with `tools:` (an agent's too), module:name, or a module.")
@@ -39,25 +41,23 @@ def check(
     backends: Annotated[
         str | None, typer.Option(help="Backends to check, separated by commas; all installed ones by default.")
     ] = None,
-    handling: Annotated[
-        Literal["unified", "native", "both"], typer.Option(help="Which way of handling to check.")
-    ] = "both",
+    handling: Annotated[Literal["unified", "native", "both"], typer.Option(help="The handling to check.")] = "both",
     fail_on: Annotated[
         Threshold,
         typer.Option(
-            help="Exit with 1 when something is lost; `added` counts what is lost too, `changed` all three. "
-            "Held against unified, and against native when that alone is checked."
+            help="Exit with 1 when something is lost; with `added` also when something is added, with `changed` also "
+            "when something is changed. It applies to unified, and to native when that alone is checked."
         ),
     ] = "lost",
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Show, too, what OpenAI's strict form cannot carry of each tool; it then counts as lost."
+            "--strict", help="Also show what OpenAI's strict form cannot express of each tool; it then counts as lost."
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Show what of each tool reaches the model on each stack, keyword by keyword, from the real wire.
+    """Compare each tool's schema, keyword by keyword, with the request that each backend really sends.
 
     Exit codes: 0 within the threshold, 1 beyond it, 2 wrong usage or configuration.
     """
@@ -80,10 +80,12 @@ def check(
 @app.command()
 def serve(
     catalogue: CatalogueName,
-    transport: Annotated[Literal["stdio", "http"], typer.Option(help="How clients reach it.")] = "stdio",
-    port: Annotated[int, typer.Option(help="For http, on the loopback interface only; 0 takes a free one.")] = 8000,
+    transport: Annotated[Literal["stdio", "http"], typer.Option(help="How clients connect.")] = "stdio",
+    port: Annotated[
+        int, typer.Option(help="The port for http, on the loopback interface only; 0 takes a free one.")
+    ] = 8000,
 ) -> None:
-    """Serve the tools as an MCP server, so that any stack can use them, until it is interrupted."""
+    """Serve the tools as an MCP server, which any framework can use, until it is interrupted."""
     with exit_on_wrong_usage():
         with contextlib.redirect_stdout(sys.stderr):  # modules print on import, and the client reads standard output
             opened = _open_catalogue(catalogue)

@@ -225,9 +225,9 @@ class RefusalContract(Contract, needs=(Capability.TOOLS,)):
     ) -> None:
         """The tool is not run, the model is told path and reason, and its own turn goes back as it wrote it."""
         orders = _TypedOrder() if typed else RecordingTool("order", ORDER_SCHEMA, returns="ordered")
-        mended = calls(call("order", {"item": "tea", "count": 2}))
+        corrected = calls(call("order", {"item": "tea", "count": 2}))
         scenario, result = await bench.complete(
-            calls(call("order", arguments)), mended, answer("Done."), tools=[orders.tool]
+            calls(call("order", arguments)), corrected, answer("Done."), tools=[orders.tool]
         )
         [content] = scenario.tool_results(1)
         assert re.fullmatch(re.escape(_REFUSED).replace(r"\{\}", f"({problem})"), content), content
