@@ -1,4 +1,4 @@
-"""The one tree of errors.
+"""The tree of errors.
 
     UnifiedAgentsError
     ├── ConfigError (ValueError)                  a file, a value or an argument is wrong
@@ -58,15 +58,15 @@ ErrorKind = Literal[
     "suspended",
     "backend",
 ]
-"""The closed list of what can go wrong in a run."""
+"""The kinds of errors of a run; the list is closed."""
 
 
 class ErrorRecord(BaseModel):
-    """An error as it stands in a result, a report or a file.
+    """An error in a form that can be kept in a result, a report or a file.
 
     Attributes:
-        kind: One of the closed list `ErrorKind`.
-        type: The class of our tree.
+        kind: What went wrong, one of `ErrorKind`.
+        type: The name of the error's class in this module.
         message: One line for people. Never holds a secret.
         native_type: The framework's or client's own class, as `module.Class`; None when we raised it ourselves.
         retryable: Whether trying again could help.
@@ -82,7 +82,7 @@ class ErrorRecord(BaseModel):
 
 
 class UnifiedAgentsError(Exception):
-    """Root of everything that this library raises on purpose."""
+    """The base class of all errors that this library raises on purpose."""
 
 
 class ConfigError(UnifiedAgentsError, ValueError):
@@ -110,17 +110,18 @@ class UnsupportedCapabilityError(UnifiedAgentsError, NotImplementedError):
 
 
 class Transient(UnifiedAgentsError, RuntimeError):  # noqa: N818  # reads as what the tool says: raise Transient(…)
-    """For a tool to raise: it failed now, and trying again may help.
+    """An error that a tool raises when it failed for now, and trying again may help.
 
-    The call is tried again where the tool is marked `idempotent`; else, and when that is used up, the model is told.
+    The call is tried again when the tool is marked `idempotent`. Otherwise, and after the last attempt, the model is
+    told.
     """
 
 
 class RateLimited(Transient):
-    """For a tool to raise: what it uses refuses for now.
+    """An error that a tool raises when a service that it uses refuses for now.
 
     Attributes:
-        retry_after: Seconds to wait before the next attempt; None leaves that to the policy.
+        retry_after: Seconds to wait before the next attempt; None leaves the wait to the policy.
     """
 
     def __init__(self, message: str = "refused for now", *, retry_after: float | None = None) -> None:
@@ -129,10 +130,10 @@ class RateLimited(Transient):
 
 
 class RunError(UnifiedAgentsError):
-    """A run failed.
+    """The error of a run that failed.
 
     Attributes:
-        kind: What went wrong, of the closed list `ErrorKind`.
+        kind: What went wrong, one of `ErrorKind`.
         retryable: Whether trying again could help.
         result: The run so far, with its messages, usage and trace; None until the run has ended.
         native_type: The class of the foreign error behind this one, as `module.Class`.
@@ -147,7 +148,7 @@ class RunError(UnifiedAgentsError):
         self.result: RunResult | None = None
 
     def record(self) -> ErrorRecord:
-        """This error as a closed, serialisable record."""
+        """Return this error as a record that can be serialised."""
         return ErrorRecord(
             kind=self.kind,
             type=type(self).__name__,
@@ -158,10 +159,10 @@ class RunError(UnifiedAgentsError):
 
 
 class ModelError(RunError):
-    """The model could not be asked, or its answer could not be used.
+    """The request to the model failed, or its answer cannot be used.
 
     Attributes:
-        final: Whether trying again now is pointless, whatever the kind: the circuit to the server is open.
+        final: Whether trying again now cannot help, whatever the kind, because the circuit to the server is open.
     """
 
     final: bool = False
@@ -231,7 +232,7 @@ class BadResponseError(ModelError, ValueError):
 
 
 class ToolCallError(RunError):
-    """A tool call did not give a result. Told to the model under `handling: unified`."""
+    """A tool call gave no result. Under `handling: unified` the model is told."""
 
 
 class ToolTimeoutError(ToolCallError, TimeoutError):
@@ -261,17 +262,17 @@ class ToolNotFoundError(ToolCallError, LookupError):
 
 
 class ToolFailedError(ToolCallError, RuntimeError):
-    """The tool raised."""
+    """The tool raised an error."""
 
     kind = "tool_error"
 
 
 class LimitError(RunError, RuntimeError):
-    """A limit of the run was met. Recorded as the last error of the result, never raised to the caller.
+    """A limit of the run was met. It is recorded as the last error of the result, and never raised to the caller.
 
     Args:
-        limit: Which of the keys of `Limits`.
-        bound: What it is set to, as text.
+        limit: The key of `Limits`.
+        bound: The value that it is set to, as text.
     """
 
     kind = "limit"
@@ -288,15 +289,15 @@ class BackendError(RunError, RuntimeError):
 
 
 def native_name(error: BaseException) -> str:
-    """The error's class as `module.Class`, for `native_type`."""
+    """Return the class of an error as `module.Class`, for `native_type`."""
     cls = type(error)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def error_chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those behind it, from the outermost: its cause, or the context in which it was raised.
+    """Yield an error and the errors that led to it: its cause, or else the context in which it was raised.
 
-    A context that was suppressed (`raise … from None`) ends the chain, and so does an error that was there before.
+    The chain ends at a context that was suppressed (`raise … from None`), and at an error that it already holds.
     """
     seen: set[int] = set()
     link: BaseException | None = error

@@ -1,12 +1,12 @@
-"""What happens in a run, told while it happens: the same events on every backend.
+"""The events of a run, which are the same on every backend.
 
-Each is made at one of the two seams, so an event says what stood on the wire or in the tool runner, not what a
-framework reports. `time` is seconds since the run began.
+Events are made on the wire and in the tool runner, so they show what was sent and what ran, not what a framework
+reports.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Event:
-    """What every event has.
+    """The base class of all events.
 
     Attributes:
-        run_id: The run it belongs to.
+        type: The name of the kind of event.
+        run_id: The run that the event belongs to.
         time: Seconds since the run began.
     """
 
@@ -29,14 +30,48 @@ class Event:
     time: float
 
     def to_dict(self) -> dict[str, Any]:
-        """This event as JSON values, with its `type`."""
-        fields = {name: getattr(self, name) for cls in type(self).__mro__ for name in getattr(cls, "__slots__", ())}
-        return {"type": self.type} | {name: _plain(value) for name, value in fields.items()}
+        """Return this event as JSON values, with its `type`."""
+        return {"type": self.type} | {field.name: _json_value(getattr(self, field.name)) for field in fields(self)}
+
+
+@dataclass(slots=True)
+class ModelCallEvent(Event):
+    """The base class of the events of a model call.
+
+    Attributes:
+        step: The step of the run, from 0.
+        attempt: The attempt, from 1; a retry has the same step.
+    """
+
+    step: int
+    attempt: int
+
+
+@dataclass(slots=True)
+class ToolCallEvent(Event):
+    """The base class of the events of a tool call.
+
+    Attributes:
+        step: The step that asked for the call, from 0.
+        index: The place of the call among those of its step, from 0.
+        call_id: The call's id, unique within the run.
+        tool: The tool's own name.
+    """
+
+    step: int
+    index: int
+    call_id: str
+    tool: str
 
 
 @dataclass(slots=True)
 class RunStarted(Event):
-    """The run begins."""
+    """A run begins.
+
+    Attributes:
+        backend: The backend that runs it.
+        handling: `unified` or `native`.
+    """
 
     type: ClassVar[str] = "run_started"
     backend: str
@@ -44,43 +79,56 @@ class RunStarted(Event):
 
 
 @dataclass(slots=True)
-class ModelCallStarted(Event):
-    """A request goes to the model. `attempt` counts from 1; a retry has the same step."""
+class ModelCallStarted(ModelCallEvent):
+    """A request goes to the model.
+
+    Attributes:
+        request_bytes: The size of the request's body.
+    """
 
     type: ClassVar[str] = "model_call_started"
-    step: int
-    attempt: int
     request_bytes: int
 
 
 @dataclass(slots=True)
-class TextDelta(Event):
-    """A piece of the answer's text, while it streams."""
+class TextDelta(ModelCallEvent):
+    """A piece of the answer's text arrives while the answer streams.
+
+    Attributes:
+        text: The piece.
+    """
 
     type: ClassVar[str] = "text_delta"
-    step: int
-    attempt: int
     text: str
 
 
 @dataclass(slots=True)
-class AttemptDiscarded(Event):
-    """An attempt failed after it may have streamed text: forget its deltas. `wait` is seconds until the next one."""
+class AttemptDiscarded(ModelCallEvent):
+    """An attempt failed and is repeated; text that it has streamed is void.
+
+    Attributes:
+        error: Why it failed.
+        wait: Seconds until the next attempt.
+    """
 
     type: ClassVar[str] = "attempt_discarded"
-    step: int
-    attempt: int
     error: ErrorRecord
     wait: float
 
 
 @dataclass(slots=True)
-class ModelCallCompleted(Event):
-    """The model answered. `time_to_first_token` is seconds, None when the answer was not streamed."""
+class ModelCallCompleted(ModelCallEvent):
+    """The model has answered.
+
+    Attributes:
+        finish_reason: Why the answer ended, as the provider says.
+        usage: The tokens of the call.
+        tool_calls: How many tool calls the answer asks for.
+        seconds: How long the call took.
+        time_to_first_token: Seconds until the first token; None when the answer was not streamed.
+    """
 
     type: ClassVar[str] = "model_call_completed"
-    step: int
-    attempt: int
     finish_reason: str | None
     usage: Usage
     tool_calls: int
@@ -89,77 +137,86 @@ class ModelCallCompleted(Event):
 
 
 @dataclass(slots=True)
-class ModelCallFailed(Event):
-    """The model call failed for good."""
+class ModelCallFailed(ModelCallEvent):
+    """A model call failed, and no other attempt follows.
+
+    Attributes:
+        error: Why it failed.
+    """
 
     type: ClassVar[str] = "model_call_failed"
-    step: int
-    attempt: int
     error: ErrorRecord
 
 
 @dataclass(slots=True)
-class ToolCallStarted(Event):
-    """A tool call begins. `arguments` is the JSON text as the model wrote it."""
+class ToolCallStarted(ToolCallEvent):
+    """A tool call begins.
+
+    Attributes:
+        arguments: The JSON text of the arguments, as the model wrote it.
+    """
 
     type: ClassVar[str] = "tool_call_started"
-    step: int
-    index: int
-    call_id: str
-    tool: str
     arguments: str
 
 
 @dataclass(slots=True)
-class ToolCallProgress(Event):
-    """A tool tells how far it has come: so much of `total`, which is None when that is not known."""
+class ToolCallProgress(ToolCallEvent):
+    """A tool reports how far it has come.
+
+    Attributes:
+        progress: How far it has come, out of `total`.
+        total: The value of `progress` at the end; None when that is not known.
+        message: What the tool says about it.
+    """
 
     type: ClassVar[str] = "tool_call_progress"
-    step: int
-    index: int
-    call_id: str
-    tool: str
     progress: float
     total: float | None
     message: str
 
 
 @dataclass(slots=True)
-class ToolCallRetried(Event):
-    """An attempt of an idempotent tool failed, and another follows. `wait` is seconds until then."""
+class ToolCallRetried(ToolCallEvent):
+    """An attempt of an idempotent tool failed, and another follows.
+
+    Attributes:
+        attempt: The attempt that failed, from 1.
+        error: Why it failed.
+        wait: Seconds until the next attempt.
+    """
 
     type: ClassVar[str] = "tool_call_retried"
-    step: int
-    index: int
-    call_id: str
-    tool: str
     attempt: int
     error: ErrorRecord
     wait: float
 
 
 @dataclass(slots=True)
-class ToolCallCompleted(Event):
-    """A tool call ended well. `content` is what the model reads."""
+class ToolCallCompleted(ToolCallEvent):
+    """A tool call gave a result.
+
+    Attributes:
+        content: The text that the model reads.
+        seconds: How long the tool ran.
+    """
 
     type: ClassVar[str] = "tool_call_completed"
-    step: int
-    index: int
-    call_id: str
-    tool: str
     content: str
     seconds: float
 
 
 @dataclass(slots=True)
-class ToolCallFailed(Event):
-    """A tool call gave no result. `content` is what the model is told instead; None when the framework decides."""
+class ToolCallFailed(ToolCallEvent):
+    """A tool call gave no result.
+
+    Attributes:
+        error: Why it failed.
+        content: The text that the model reads instead; None when the framework decides.
+        seconds: How long the tool ran.
+    """
 
     type: ClassVar[str] = "tool_call_failed"
-    step: int
-    index: int
-    call_id: str
-    tool: str
     error: ErrorRecord
     content: str | None
     seconds: float
@@ -167,7 +224,11 @@ class ToolCallFailed(Event):
 
 @dataclass(slots=True)
 class RunEnded(Event):
-    """The run is over; always the last event."""
+    """The run is over; this is always the last event.
+
+    Attributes:
+        result: The result of the run.
+    """
 
     type: ClassVar[str] = "run_ended"
     result: RunResult
@@ -190,7 +251,7 @@ AnyEvent: TypeAlias = (
 """Every event that a stream can give."""
 
 
-def _plain(value: object) -> Any:
+def _json_value(value: object) -> Any:
     if hasattr(value, "to_dict"):
         return value.to_dict()
     if hasattr(value, "model_dump"):

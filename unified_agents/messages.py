@@ -15,12 +15,12 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 JsonObject: TypeAlias = dict[str, Any]
 
 
-class _Frozen(BaseModel):
+class _ChatModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class ToolCall(_Frozen):
-    """A call that the model asked for.
+class ToolCall(_ChatModel):
+    """A tool call that the model asks for.
 
     Attributes:
         id: Unique within the run. Missing or repeated ids of a provider are replaced.
@@ -33,13 +33,13 @@ class ToolCall(_Frozen):
     arguments: str = "{}"
 
 
-class Message(_Frozen):
+class Message(_ChatModel):
     """One message of a conversation.
 
     Attributes:
-        role: Who speaks, as in Chat Completions.
+        role: The author's role, as in Chat Completions.
         content: Text, or a list of Chat Completions content parts; None for an assistant turn that only calls tools.
-        tool_calls: What the assistant asked for; empty otherwise.
+        tool_calls: The calls that an assistant message asks for; empty otherwise.
         tool_call_id: On a tool message, the call that it answers.
         name: The participant's name, where one is set.
     """
@@ -51,7 +51,7 @@ class Message(_Frozen):
     name: str | None = None
 
     def to_chat(self) -> JsonObject:
-        """This message as a Chat Completions dict."""
+        """Return this message as a Chat Completions dict."""
         chat: JsonObject = {"role": self.role, "content": self.content}
         if self.name is not None:
             chat["name"] = self.name
@@ -66,7 +66,7 @@ class Message(_Frozen):
 
     @classmethod
     def from_chat(cls, chat: Mapping[str, Any]) -> Message:
-        """A message from a Chat Completions dict; keys that we do not model are dropped.
+        """Make a message of a Chat Completions dict; keys that have no field here are dropped.
 
         Raises:
             ConfigError: the dict is no Chat Completions message.
@@ -101,8 +101,8 @@ def _check_role(role: object) -> None:
         raise ConfigError(f"not a Chat Completions message: the role {role!r:.80} is not known{hint}")
 
 
-class Usage(_Frozen):
-    """Tokens, as the provider counts them: 0 is a count, None means that the model did not report it."""
+class Usage(_ChatModel):
+    """Token counts as the provider reports them: 0 is a count, None means that it reported none."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -115,7 +115,7 @@ class Usage(_Frozen):
         return (self.input_tokens or 0) + (self.output_tokens or 0)
 
     def __add__(self, other: Usage) -> Usage:
-        """The sum, in which an unreported count does not erase a reported one."""
+        """Add two counts; one that was not reported does not erase one that was."""
         return Usage(
             input_tokens=_add(self.input_tokens, other.input_tokens),
             output_tokens=_add(self.output_tokens, other.output_tokens),
@@ -129,15 +129,15 @@ def _add(left: int | None, right: int | None) -> int | None:
 
 
 Task: TypeAlias = str | Sequence[Message | Mapping[str, Any]]
-"""What a run is given: one user text, or a whole conversation in Chat Completions terms."""
+"""The input of a run: a text of the user, or a whole conversation of Chat Completions messages."""
 
 
 def task_messages(task: Task) -> tuple[Message, ...]:
-    """The conversation that a task stands for.
+    """Return the conversation of a task.
 
     Raises:
         ConfigError: the task is empty or has no messages, or holds something that is no Chat Completions message.
-        InvalidInputError: it holds what cannot be sent, such as half a surrogate pair.
+        InvalidInputError: it holds text that cannot be sent, such as half a surrogate pair.
     """
     if isinstance(task, str):
         if not task.strip():
@@ -146,21 +146,21 @@ def task_messages(task: Task) -> tuple[Message, ...]:
         return (Message(role="user", content=task),)
     if isinstance(task, bytes | Mapping | BaseModel) or not isinstance(task, Iterable):
         raise ConfigError(f"the task: give a text, or a list of messages, not {task!r:.80}")
-    messages = tuple(_message(item, number) for number, item in enumerate(task, 1))
+    messages = tuple(_checked_message(item, number) for number, item in enumerate(task, 1))
     if not messages:
         raise ConfigError("the task has no messages: give a text, or at least one message")
     return messages
 
 
 def check_text(text: str, what: str) -> None:
-    """See that a text can be sent.
+    """Check that a text can be sent.
 
     Args:
         text: The text.
         what: What it is, for the message.
 
     Raises:
-        InvalidInputError: it holds half a surrogate pair, which no encoding has a place for.
+        InvalidInputError: it holds half a surrogate pair, which cannot be encoded.
     """
     if text.isascii():
         return
@@ -173,7 +173,7 @@ def check_text(text: str, what: str) -> None:
         ) from error
 
 
-def _message(item: object, number: int) -> Message:
+def _checked_message(item: object, number: int) -> Message:
     if isinstance(item, Message):
         message = item
     elif isinstance(item, Mapping):

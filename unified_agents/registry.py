@@ -1,4 +1,4 @@
-"""Which backends there are. Adapters are found by entry point, and listed without being imported."""
+"""The registry of backends. Adapters are found by entry point, and listed without being imported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GROUP = "unified_agents.backends"
 
 @dataclass(slots=True, frozen=True)
 class BackendInfo:
-    """What is known of a backend without importing it.
+    """What the installed packages say of a backend, read without importing it.
 
     Attributes:
         name: The name to use in a config.
@@ -38,7 +38,7 @@ class BackendInfo:
 
     @property
     def installed(self) -> bool:
-        """Whether everything that it needs is installed."""
+        """Whether all packages that it needs are installed."""
         return not self.missing
 
     @property
@@ -48,22 +48,22 @@ class BackendInfo:
 
 
 def backend_names() -> tuple[str, ...]:
-    """The names of all registered backends, sorted."""
+    """Return the names of all registered backends, sorted."""
     return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
 
 
 def backend_info(name: str) -> BackendInfo:
-    """What is known of one backend; imports nothing.
+    """Return what the installed packages say of a backend; imports nothing of it.
 
     Raises:
         UnknownBackendError: no backend of that name is registered.
     """
-    distribution = _entry(name).dist
+    distribution = _entry_point(name).dist
     if distribution is None:
         return BackendInfo(name, "unknown", "unknown", {}, ())
     found: dict[str, str] = {}
     missing = []
-    for package in _extra(distribution, name):
+    for package in _packages_of_extra(distribution, name):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -72,14 +72,14 @@ def backend_info(name: str) -> BackendInfo:
 
 
 def load_backend(name: str) -> Backend:
-    """Import a backend's adapter and make it.
+    """Import the adapter of a backend, and make the backend.
 
     Raises:
         UnknownBackendError: no backend of that name is registered.
         BackendNotInstalledError: its framework is not installed; the message has the command that installs it.
         BackendBrokenError: its framework is installed, and importing it fails; the message says why.
     """
-    entry = _entry(name)
+    entry = _entry_point(name)
     try:
         backend: Backend = entry.load()()
     except Exception as error:
@@ -99,12 +99,12 @@ def _import_failure(name: str, error: Exception) -> ConfigError:
     )
 
 
-def _entry(name: str) -> EntryPoint:
-    return _found(name, tuple(sys.path))
+def _entry_point(name: str) -> EntryPoint:
+    return _find_entry_point(name, tuple(sys.path))
 
 
 @lru_cache(maxsize=64)
-def _found(name: str, path: tuple[str, ...]) -> EntryPoint:
+def _find_entry_point(name: str, path: tuple[str, ...]) -> EntryPoint:
     # Reading the metadata of all distributions takes ten milliseconds, and building an agent less than one.
     entries = entry_points(group=GROUP, name=name)
     if not entries:
@@ -118,7 +118,7 @@ def _found(name: str, path: tuple[str, ...]) -> EntryPoint:
     return next(iter(entries))
 
 
-def _extra(distribution: Distribution, extra: str) -> list[str]:
+def _packages_of_extra(distribution: Distribution, extra: str) -> list[str]:
     # The extra that has the backend's name holds what the backend needs.
     marker = re.compile(rf"""extra\s*==\s*["']{re.escape(extra)}["']""")
     names = []

@@ -1,4 +1,4 @@
-"""What a run leaves behind."""
+"""The result of a run: its outcome, its messages, its tool calls, its times and its trace."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from unified_agents.tracing.spans import Span
 RunStatus = Literal["completed", "limit", "suspended", "cancelled", "failed"]
 
 
-class _Frozen(BaseModel):
+class _ResultModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True)
 
 
-class ToolCallRecord(_Frozen):
-    """One call that the model asked for, and what became of it.
+class ToolCallRecord(_ResultModel):
+    """A tool call that the model asked for, and its outcome.
 
     Attributes:
-        step: The model call that asked for it, from 0.
+        step: The step that asked for it, from 0.
         index: Its place among the calls of that step, from 0.
         id: Unique within the run.
         name: The tool's own name; for a tool that does not exist, what the model wrote.
         arguments: JSON text as the model wrote it.
         ok: Whether the tool ran and returned.
-        reached: Whether the call came to the tool runner at all. A framework that drops a call leaves it False.
-        received: What the tool's function was called with; None when it was never called.
-        coerced: What a `lenient` tool took in another JSON type than the model wrote, a line for each argument.
-        content: What the model was told; None when nothing was, or when the framework decided under `native`.
-        error: Why it is not ok; None when it is, or when nobody can tell.
+        reached: Whether the call reached the tool runner; False when the framework dropped it.
+        received: The arguments that the tool's function was called with; None when it was not called.
+        coerced: A line for each argument that a `lenient` tool took in another JSON type than the model wrote.
+        content: The text that the model read; None when there was none, or when the framework decided under `native`.
+        error: Why it is not ok; None when it is, or when the reason is unknown.
         seconds: How long the tool ran.
     """
 
@@ -49,17 +49,17 @@ class ToolCallRecord(_Frozen):
     seconds: float = 0.0
 
 
-class Exchange(_Frozen):
-    """One request to a model and its answer, as it stood on the wire. The texts are bodies without headers.
+class Exchange(_ResultModel):
+    """A request to a model and its answer. The texts are bodies as they were sent, without headers.
 
     Attributes:
         step: The step it belongs to; None for a model call that a tool made.
         attempt: From 1; a retry has the same step.
-        received: What the framework sent.
-        sent: What we sent upstream.
-        status: The HTTP status upstream; None when there was no answer.
-        answered: What the model answered.
-        returned: What the framework got.
+        received: The body that the framework sent.
+        sent: The body that we sent to the model.
+        status: The HTTP status of the answer; None when there was no answer.
+        answered: The body that the model answered.
+        returned: The body that the framework got.
     """
 
     step: int | None
@@ -71,15 +71,15 @@ class Exchange(_Frozen):
     returned: str
 
 
-class Timing(_Frozen):
-    """Where the time went, in seconds of wall clock.
+class Timing(_ResultModel):
+    """The times of a run, in seconds of wall clock.
 
     Attributes:
         total: From start to end.
-        model: From the request sent upstream to its last byte received.
+        model: From sending a request to receiving the last byte of its answer.
         tool: Inside tools.
         waiting: Between attempts; and of tools, for their turn or for another call's result.
-        overhead: `total` without the union of the other three: what framework and library cost.
+        overhead: `total` without the union of the other three: the time of framework and library.
     """
 
     total: float
@@ -89,7 +89,7 @@ class Timing(_Frozen):
     overhead: float
 
 
-class RunResult(_Frozen):
+class RunResult(_ResultModel):
     """The outcome of one run.
 
     Attributes:
@@ -99,7 +99,7 @@ class RunResult(_Frozen):
         status: `completed`; or `limit`, `cancelled`, `failed`. Only `completed` is a success.
         limit: The key of `Limits` that ended the run, such as `max_steps`; None where none did.
         output: The final answer; None when there is none.
-        messages: The conversation as the model saw it, without the instructions, with the final answer.
+        messages: The conversation as the model saw it, with the final answer and without the instructions.
         usage: Tokens of all answers.
         errors: What went wrong, in order: what the model was told, and last what ended the run. Attempts that a
             retry made good are not here; they are in the trace.
@@ -107,7 +107,7 @@ class RunResult(_Frozen):
         requests: Requests that reached the model's server, retries too.
         retries: How many of these were retries.
         request_bytes: The size of each request's body, in order.
-        seconds: Where the time went.
+        seconds: The times of the run.
         time_to_first_token: Seconds from the first request to its first token; None when nothing was streamed.
         trace: The span tree, from `invoke_agent` down.
         exchanges: Bodies as they stood on the wire; empty unless the run was told to record them.
@@ -138,7 +138,7 @@ class RunResult(_Frozen):
     limit: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole result as JSON values."""
+        """Return the whole result as JSON values."""
         fields = self.model_dump(mode="json", exclude={"trace", "value"})
         value = TypeAdapter(Any).dump_python(self.value, mode="json")
         return fields | {"trace": self.trace.to_dict(), "value": value}

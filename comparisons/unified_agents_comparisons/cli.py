@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from unified_agents.cli.stdio import USAGE, tell
+from unified_agents.cli.stdio import USAGE, report
 from unified_agents.config import Variant
 
 Suite: TypeAlias = Annotated[str, typer.Argument(help="quickstart, faults, bfcl, or the path of a suite's file.")]
@@ -124,6 +124,6 @@ def _loaded(*, as_json: bool) -> Callable[..., int]:
         if error.name not in ("jinja2", "rich"):
             raise
         message = "comparisons need more; run: pip install 'unified-agents[comparisons]'"
-        tell("usage", type(error).__name__, message, as_json=as_json)
+        report("usage", type(error).__name__, message, as_json=as_json)
         raise typer.Exit(USAGE) from error
     return run_command

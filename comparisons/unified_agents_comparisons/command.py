@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from unified_agents.cli.stdio import COMPLETED, FAILED, USAGE, Interrupted, put, tell_of
+from unified_agents.cli.stdio import COMPLETED, FAILED, USAGE, Interrupted, put, report_error
 from unified_agents.cli.tables import console
 from unified_agents.config import ModelConfig, parse_config
 from unified_agents.errors import ConfigError
@@ -49,7 +49,7 @@ def run_command(options: Mapping[str, Any], *, as_json: bool) -> int:
         except KeyboardInterrupt:
             raise Interrupted(f"; go on with --out {plan.out}") from None
     except ConfigError as error:
-        tell_of(error, as_json=as_json)
+        report_error(error, as_json=as_json)
         return USAGE
     if as_json:
         put(summary.model_dump_json(indent=2) + "\n")

@@ -7,7 +7,7 @@ from types import FunctionType
 
 import unified_agents.testing
 from unified_agents.testing import BackendContract, ReactContract
-from unified_agents.testing.base import Contract
+from unified_agents.testing.contract import Contract
 
 WHOLE = (*BackendContract.__mro__, ReactContract)
 PARTS = [part for part in WHOLE if issubclass(part, Contract) and part is not BackendContract]

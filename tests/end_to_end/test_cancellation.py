@@ -37,7 +37,7 @@ from unified_agents.backend import Capability, variants_of
 from unified_agents.config import Handling, Variant
 from unified_agents.registry import load_backend
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.testing.fixtures import ServerThread
+from unified_agents.testing.harness import ServerThread
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 TURN = [

@@ -17,7 +17,7 @@ from unified_agents import (
     create_agent,
     tool,
 )
-from unified_agents.testing.fixtures import ServerThread
+from unified_agents.testing.harness import ServerThread
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 CALLS = 48

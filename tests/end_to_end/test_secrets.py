@@ -30,7 +30,7 @@ from unified_agents import (
     create_agent,
 )
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.testing.fixtures import ServerThread
+from unified_agents.testing.harness import ServerThread
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 COMMAND = (sys.executable, "-c", "from unified_agents.cli.main import main; main()")

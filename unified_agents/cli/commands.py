@@ -1,11 +1,9 @@
-"""The commands."""
+"""The commands `run` and `backends`, and the application that all commands belong to."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Coroutine
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,15 +15,15 @@ from typer.core import TyperGroup
 
 from unified_agents.agent import create_agent
 from unified_agents.cli import tools
-from unified_agents.cli.stdio import FAILED, LIMIT, USAGE, Interrupted, put, say, stop
+from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.tables import console
 from unified_agents.config import Variant
 from unified_agents.config.importing import import_from
-from unified_agents.errors import RunError, UnifiedAgentsError
+from unified_agents.errors import RunError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.result import RunResult
 
-# An application decides what its log shows: here, what went wrong is the one line that it prints.
+# An application decides what its log shows: this one reports an error in one line, and logs nothing.
 logging.getLogger("unified_agents").addHandler(logging.NullHandler())
 
 _EXIT_CODES = (
@@ -35,7 +33,7 @@ _EXIT_CODES = (
 
 
 class _Commands(TyperGroup):
-    """Lets an interrupt of any command through to `main`."""
+    """A group of commands that passes an interrupt of any of them on to `main`."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for.
@@ -77,12 +75,13 @@ def _root(
 @app.command()
 def run(
     file: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
-    task: Annotated[str, typer.Argument(help="What to ask.")],
+    task: Annotated[str, typer.Argument(help="The task, as text.")],
     *,
     backend: Annotated[str | None, typer.Option(help="Run on this backend instead of the file's.")] = None,
     model: Annotated[str | None, typer.Option(help="Ask this model instead, as provider:name.")] = None,
     variant: Annotated[
-        Variant | None, typer.Option(help="Run this loop instead: tool calling, or react, which is plain text.")
+        Variant | None,
+        typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -91,13 +90,19 @@ def run(
     Tools named in the file as module:name are looked up beside it, in the current folder and on the Python path.
     """
     import_from(file.parent, Path.cwd())
-    result = _awaited(_run(file, task, backend, model, variant), as_json=as_json)
+    with exit_on_wrong_usage(as_json=as_json):
+        try:
+            result = asyncio.run(_run(file, task, backend, model, variant))
+        except RunError as error:
+            if as_json and error.result is not None:
+                put_json(error.result.to_dict())
+            stop(error, FAILED, as_json=as_json and error.result is None)
     if as_json:
-        put(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
+        put_json(result.to_dict())
     elif result.output is not None:
         put(result.output + "\n")
     if result.status == "limit":
-        say(result.errors[-1].message)
+        print_message(result.errors[-1].message)
         raise typer.Exit(LIMIT)
 
 
@@ -113,11 +118,9 @@ async def _run(file: Path, task: str, backend: str | None, model: str | None, va
 def backends(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
 ) -> None:
-    """List the backends: which are ready, in which version, and how to install the others."""
-    try:
+    """List the backends: their versions, and how to install those that are missing."""
+    with exit_on_wrong_usage(as_json=as_json):
         infos = [backend_info(name) for name in backend_names()]
-    except UnifiedAgentsError as error:
-        stop(error, USAGE, as_json=as_json)
     if as_json:
         rows = [
             {
@@ -130,7 +133,7 @@ def backends(
             }
             for info in infos
         ]
-        put(json.dumps(rows) + "\n")
+        put_json(rows)
         return
     table = Table("backend", "state", "brought by", "packages")
     for info in infos:
@@ -144,14 +147,3 @@ app.add_typer(tools.app)
 
 for _command in entry_points(group="unified_agents.commands"):
     app.command(_command.name)(_command.load())
-
-
-def _awaited(work: Coroutine[Any, Any, RunResult], *, as_json: bool) -> RunResult:
-    try:
-        return asyncio.run(work)
-    except RunError as error:
-        if as_json and error.result is not None:
-            put(json.dumps(error.result.to_dict(), ensure_ascii=False) + "\n")
-        stop(error, FAILED, as_json=as_json and error.result is None)
-    except UnifiedAgentsError as error:
-        stop(error, USAGE, as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NoReturn
 
-from unified_agents.cli.stdio import INTERRUPTED, USAGE, Interrupted, claim_standard_output, tell
+from unified_agents.cli.stdio import INTERRUPTED, USAGE, Interrupted, claim_standard_output, report
 
 
 def main() -> NoReturn:
@@ -14,26 +14,26 @@ def main() -> NoReturn:
     if as_json and "--help" not in sys.argv[1:]:
         claim_standard_output()
     try:
-        app = _commands(as_json=as_json)
-        sys.exit(_run_for_a_script(app) if as_json else app())
+        app = _load_commands(as_json=as_json)
+        sys.exit(_run_as_json(app) if as_json else app())
     except (KeyboardInterrupt, Interrupted) as error:
-        tell("cancelled", KeyboardInterrupt.__name__, f"interrupted{error}", as_json=as_json)
+        report("cancelled", KeyboardInterrupt.__name__, f"interrupted{error}", as_json=as_json)
         sys.exit(INTERRUPTED)
 
 
-def _commands(*, as_json: bool) -> Any:
+def _load_commands(*, as_json: bool) -> Any:
     try:
         from unified_agents.cli.commands import app  # noqa: PLC0415  # the `cli` extra may be missing
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich", "click"):
             raise
         message = "the command line is not installed; run: pip install 'unified-agents[cli]'"
-        tell("usage", type(error).__name__, message, as_json=as_json)
+        report("usage", type(error).__name__, message, as_json=as_json)
         sys.exit(USAGE)
     return app
 
 
-def _run_for_a_script(app: Any) -> int | None:
+def _run_as_json(app: Any) -> int | None:
     from typer import BadParameter  # noqa: PLC0415  # the `cli` extra may be missing
 
     # The base UsageError stands in click, or in typer's own copy of it, by typer's version: no import fits both.
@@ -41,6 +41,6 @@ def _run_for_a_script(app: Any) -> int | None:
     try:
         code: int | None = app(standalone_mode=False)
     except wrong_usage as error:
-        tell("usage", type(error).__name__, error.format_message(), as_json=True)
+        report("usage", type(error).__name__, error.format_message(), as_json=True)
         return USAGE
     return code

@@ -1,6 +1,6 @@
-"""How a command ends: one line for people on standard error, an exit code, and with `--json` one object for scripts.
+"""Output of the commands: errors on standard error, and with `--json` one JSON object on standard output.
 
-Importing this loads next to nothing, so that there is hardly a moment in which an interrupt is not told.
+Importing this module loads little, so that an interrupt is reported from the first moment on.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 if TYPE_CHECKING:
@@ -15,67 +17,83 @@ if TYPE_CHECKING:
 
 COMPLETED, FAILED, USAGE, LIMIT, INTERRUPTED = 0, 1, 2, 3, 130
 
-_ours: list[TextIO] = []
-"""Where `put` writes once standard output is claimed."""
+_claimed: list[TextIO] = []
+"""The stream that `put` writes to once standard output is claimed."""
 
 
 class Interrupted(BaseException):
-    """The user interrupted. `main` says so, and then what this holds; of KeyboardInterrupt typer makes a silent end."""
+    """An interrupt by the user, which `main` reports with its text; typer would end silently on KeyboardInterrupt."""
 
 
 def claim_standard_output() -> None:
-    """From now on to the end of the process, only `put` writes to standard output.
+    """Let only `put` write to standard output, until the process ends.
 
-    What tools, modules on their import and child processes print goes to standard error.
+    What tools, imported modules and child processes print goes to standard error.
     """
     out = sys.__stdout__
-    if _ours or out is None or sys.stdout is not out or sys.stderr is None:
+    if _claimed or out is None or sys.stdout is not out or sys.stderr is None:
         return
     out.flush()
-    _ours.append(os.fdopen(os.dup(1), "w", encoding=out.encoding, errors=out.errors))
+    _claimed.append(os.fdopen(os.dup(1), "w", encoding=out.encoding, errors=out.errors))
     os.dup2(2, 1)
     sys.stdout = sys.stderr
 
 
 def put(text: str) -> None:
-    """Write to standard output, also once it is claimed; not where the caller has closed it."""
-    out = _ours[0] if _ours else sys.stdout
+    """Write to standard output, claimed or not; do nothing where the caller has closed it."""
+    out = _claimed[0] if _claimed else sys.stdout
     if out is not None:
         out.write(text)
         out.flush()
 
 
+def put_json(value: object) -> None:
+    """Write a JSON value to standard output, on one line."""
+    put(json.dumps(value, ensure_ascii=False) + "\n")
+
+
 def stop(error: UnifiedAgentsError, code: int, *, as_json: bool = False) -> NoReturn:
-    """Say what went wrong, and end with this code; see `tell`."""
-    tell_of(error, as_json=as_json)
+    """Report an error as `report_error` does, and exit with this code."""
+    report_error(error, as_json=as_json)
     raise SystemExit(code) from None
 
 
-def tell_of(error: UnifiedAgentsError, *, as_json: bool) -> None:
-    """Say what went wrong; see `tell`. The kind is the run error's own, else `config` or `unsupported`."""
+@contextmanager
+def exit_on_wrong_usage(*, as_json: bool = False) -> Iterator[None]:
+    """Report an error of usage or configuration that the block raises, and exit with its code."""
+    from unified_agents.errors import UnifiedAgentsError  # noqa: PLC0415  # see the module's docstring
+
+    try:
+        yield
+    except UnifiedAgentsError as error:
+        stop(error, USAGE, as_json=as_json)
+
+
+def report_error(error: UnifiedAgentsError, *, as_json: bool) -> None:
+    """Report an error as `report` does; its kind is the run error's own, else `config` or `unsupported`."""
     from unified_agents.errors import ConfigError, RunError  # noqa: PLC0415  # loaded by now: one of them was raised
 
     kind = error.kind if isinstance(error, RunError) else "config" if isinstance(error, ConfigError) else "unsupported"
-    tell(kind, type(error).__name__, str(error), as_json=as_json)
+    report(kind, type(error).__name__, str(error), as_json=as_json)
 
 
-def tell(kind: str, type_: str, message: str, *, as_json: bool) -> None:
-    """One line on standard error, and with `as_json` an object on standard output, where else the result would be.
+def report(kind: str, type_: str, message: str, *, as_json: bool) -> None:
+    """Write one line to standard error, and with `as_json` an object to standard output in place of the result.
 
     Args:
-        kind: What scripts decide by.
+        kind: The kind of error, for scripts.
         type_: The error's class.
         message: One line for people.
         as_json: Whether to write `{"error": {"kind": …, "type": …, "message": …}}` as well.
     """
-    say(message)
+    print_message(message)
     if as_json:
         error = {"kind": kind, "type": type_, "message": _one_line(message)}
-        put(json.dumps({"error": error}, ensure_ascii=False) + "\n")
+        put_json({"error": error})
 
 
-def say(text: str) -> None:
-    """One line on standard error."""
+def print_message(text: str) -> None:
+    """Write one line to standard error, after the program's name."""
     sys.stderr.write(f"unified-agents: {_one_line(text)}\n")
 
 

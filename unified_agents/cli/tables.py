@@ -1,13 +1,13 @@
-"""Where tables are printed."""
+"""The console that tables are printed on."""
 
 from __future__ import annotations
 
 from rich.console import Console
 
-_WIDE = 10_000
+WIDTH_OF_FILES = 10_000
 
 
 def console() -> Console:
-    """Standard output; in a file or a pipe, where nobody's window is narrow, no value is wrapped or cut."""
+    """Return a console on standard output; into a file or a pipe it writes values without wrapping or cutting them."""
     found = Console()
-    return found if found.is_terminal else Console(width=_WIDE)
+    return found if found.is_terminal else Console(width=WIDTH_OF_FILES)

@@ -1,4 +1,4 @@
-"""`unified-agents tools`: what reaches a model of a catalogue, and the catalogue as an MCP server."""
+"""The commands `tools check` and `tools serve`: what of a catalogue reaches a model, and an MCP server of its tools."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,17 +16,18 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from unified_agents.catalogue.catalogue import Catalogue, load_catalogue
-from unified_agents.cli import tables as consoles
-from unified_agents.cli.stdio import FAILED, USAGE, claim_standard_output, put, say, stop
+from unified_agents.cli.stdio import FAILED, claim_standard_output, exit_on_wrong_usage, print_message, put_json
+from unified_agents.cli.tables import console
 from unified_agents.config import Handling
 from unified_agents.config.importing import import_from
-from unified_agents.errors import UnifiedAgentsError
 from unified_agents.fidelity.report import FidelityReport, StrictFidelity, Threshold, ToolFidelity, check_tools
 from unified_agents.fidelity.schema_diff import SchemaChange
 
-_SHOWN = 60
+MAX_VALUE_CHARS = 60
 
-app = typer.Typer(name="tools", help="Look at a catalogue of tools, or serve it.", no_args_is_help=True)
+app = typer.Typer(
+    name="tools", help="Check what of a catalogue's tools reaches a model, or serve the tools.", no_args_is_help=True
+)
 
 CatalogueName = Annotated[
     str, typer.Argument(help="A YAML file with `tools:` (an agent's too), module:name, or a module.")
@@ -40,41 +41,36 @@ def check(
     backends: Annotated[
         str | None, typer.Option(help="Backends to check, separated by commas; all installed ones by default.")
     ] = None,
-    handling: Annotated[
-        Literal["unified", "native", "both"], typer.Option(help="Which way of handling to check.")
-    ] = "both",
+    handling: Annotated[Literal["unified", "native", "both"], typer.Option(help="The handling to check.")] = "both",
     fail_on: Annotated[
         Threshold,
         typer.Option(
-            help="Exit with 1 when something is lost; `added` counts what is lost too, `changed` all three. "
-            "Held against unified, and against native when that alone is checked."
+            help="Exit with 1 when something is lost; with `added` also when something is added, with `changed` also "
+            "when something is changed. It applies to unified, and to native when that alone is checked."
         ),
     ] = "lost",
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Show, too, what OpenAI's strict form cannot carry of each tool; it then counts as lost."
+            "--strict", help="Also show what OpenAI's strict form cannot express of each tool; it then counts as lost."
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Show what of each tool reaches the model on each stack, keyword by keyword, from the real wire.
+    """Compare each tool's schema, keyword by keyword, with the request that each backend really sends.
 
     Exit codes: 0 within the threshold, 1 beyond it, 2 wrong usage or configuration.
     """
     handlings: tuple[Handling, ...] = ("unified", "native") if handling == "both" else (handling,)
     names = [name.strip() for name in backends.split(",") if name.strip()] if backends else None
-    with _opened(catalogue, as_json=as_json) as found:
-        try:
-            report = asyncio.run(check_tools(found.tools, backends=names, handlings=handlings, strict=strict))
-        except UnifiedAgentsError as error:
-            stop(error, USAGE, as_json=as_json)
+    with exit_on_wrong_usage(as_json=as_json), _open_catalogue(catalogue) as opened:
+        report = asyncio.run(check_tools(opened.tools, backends=names, handlings=handlings, strict=strict))
     worse: list[ToolFidelity | StrictFidelity] = [
         *(row for row in report.tools if row.handling == handlings[0] and row.is_worse_than(fail_on)),
         *(row for row in report.strict or () if row.is_worse_than(fail_on)),
     ]
     if as_json:
-        put(json.dumps(_as_json(report, worse), ensure_ascii=False) + "\n")
+        put_json(_as_json(report, worse))
     else:
         _print(report)
     if worse:
@@ -84,31 +80,30 @@ def check(
 @app.command()
 def serve(
     catalogue: CatalogueName,
-    transport: Annotated[Literal["stdio", "http"], typer.Option(help="How clients reach it.")] = "stdio",
-    port: Annotated[int, typer.Option(help="For http, on the loopback interface only; 0 takes a free one.")] = 8000,
+    transport: Annotated[Literal["stdio", "http"], typer.Option(help="How clients connect.")] = "stdio",
+    port: Annotated[
+        int, typer.Option(help="The port for http, on the loopback interface only; 0 takes a free one.")
+    ] = 8000,
 ) -> None:
-    """Serve the tools as an MCP server, so that any stack can use them, until it is interrupted."""
-    with contextlib.redirect_stdout(sys.stderr):  # a client reads standard output, also what modules print on import
-        opened = _opened(catalogue)
-    with opened as found:
-        try:
-            from unified_agents.interop.mcp.server import serve as serve_tools  # noqa: PLC0415  # its SDK is an extra
+    """Serve the tools as an MCP server, which any framework can use, until it is interrupted."""
+    with exit_on_wrong_usage():
+        with contextlib.redirect_stdout(sys.stderr):  # modules print on import, and the client reads standard output
+            opened = _open_catalogue(catalogue)
+        with opened:
+            try:
+                from unified_agents.interop.mcp.server import serve as serve_tools  # noqa: PLC0415  # needs an extra
 
-            asyncio.run(serve_tools(found.tools, transport, port, on_ready=None if transport == "stdio" else say))
-        except KeyboardInterrupt:
-            raise typer.Exit from None
-        except UnifiedAgentsError as error:
-            stop(error, USAGE)
-        finally:
-            claim_standard_output()  # given back to us: what is printed from here on is not for the client either
+                on_ready = None if transport == "stdio" else print_message
+                asyncio.run(serve_tools(opened.tools, transport, port, on_ready=on_ready))
+            except KeyboardInterrupt:
+                raise typer.Exit from None
+            finally:
+                claim_standard_output()  # the server has ended, and what is printed now is not for the client either
 
 
-def _opened(place: str, *, as_json: bool = False) -> Catalogue:
+def _open_catalogue(place: str) -> Catalogue:
     import_from(Path(place).parent, Path.cwd())
-    try:
-        return load_catalogue(place)
-    except UnifiedAgentsError as error:
-        stop(error, USAGE, as_json=as_json)
+    return load_catalogue(place)
 
 
 def _as_json(report: FidelityReport, worse: Sequence[ToolFidelity | StrictFidelity]) -> dict[str, Any]:
@@ -116,60 +111,56 @@ def _as_json(report: FidelityReport, worse: Sequence[ToolFidelity | StrictFideli
         {"backend": backend, "handling": handling, **report.counts(backend, handling)}
         for backend, handling in report.stacks()
     ]
-    return report.model_dump(mode="json") | {"stacks": stacks, "beyond_threshold": list(map(_named, worse))}
+    return report.model_dump(mode="json") | {"stacks": stacks, "beyond_threshold": [_name(row) for row in worse]}
 
 
-def _named(row: ToolFidelity | StrictFidelity) -> dict[str, str]:
+def _name(row: ToolFidelity | StrictFidelity) -> dict[str, str]:
     if isinstance(row, StrictFidelity):
         return {"tool": row.tool, "format": "strict"}
     return {"tool": row.tool, "backend": row.backend, "handling": row.handling}
 
 
 def _print(report: FidelityReport) -> None:
-    console = consoles.console()
+    out = console()
     summary = Table("backend", "handling", "tools", "lost", "added", "changed", "refused")
     for backend, handling in report.stacks():
         rows = [row for row in report.tools if (row.backend, row.handling) == (backend, handling)]
         counts = report.counts(backend, handling)
         summary.add_row(backend, handling, str(len(rows)), *(str(count) for count in counts.values()))
-    console.print(summary)
+    out.print(summary)
     for stack, reason in report.skipped.items():
-        console.print(f"{stack}: not checked: {reason}", markup=False)
+        out.print(f"{stack}: not checked: {reason}", markup=False)
     for row in report.tools:
-        _print_row(console, row)
+        place = f"{row.tool} on {row.backend}, {row.handling}"
+        if row.name != row.tool:
+            place += f" (on the wire {row.name})"
+        _print_tool(out, place, row.refused, ("what", "where", "before", "after", "why"), map(_cells, row.changes))
     if report.strict is not None:
-        _print_strict(console, report.strict)
+        _print_strict(out, report.strict)
 
 
-def _print_row(console: Console, row: ToolFidelity) -> None:
-    place = f"{row.tool} on {row.backend}, {row.handling}"
-    if row.name != row.tool:
-        place += f" (on the wire {row.name})"
-    if row.refused is not None:
-        console.print(f"\n{place}: refused: {row.refused}", markup=False)
-    elif row.changes:
-        console.print(f"\n{place}:", markup=False)
-        columns = [Column(title, overflow="fold") for title in ("what", "where", "before", "after", "why")]
-        table = Table(*columns, box=None, pad_edge=False)
-        for change in row.changes:
-            table.add_row(*map(escape, _cells(change)))
-        console.print(table)
-
-
-def _print_strict(console: Console, rows: Sequence[StrictFidelity]) -> None:
+def _print_strict(out: Console, rows: Sequence[StrictFidelity]) -> None:
     lost, refused = sum(len(row.losses) for row in rows), sum(row.refused is not None for row in rows)
     summary = Table("strict form", "tools", "lost", "refused")
     summary.add_row("openai", str(len(rows)), str(lost), str(refused))
-    console.print(summary)
+    out.print(summary)
     for row in rows:
-        if row.refused is not None:
-            console.print(f"\n{row.tool} in strict form: refused: {row.refused}", markup=False)
-        if row.losses:
-            console.print(f"\n{row.tool} in strict form:", markup=False)
-            table = Table(*(Column(title, overflow="fold") for title in ("where", "why")), box=None, pad_edge=False)
-            for loss in row.losses:
-                table.add_row(escape(f"/parameters{loss.path}/{loss.keyword}"), escape(loss.why))
-            console.print(table)
+        losses = [(f"/parameters{loss.path}/{loss.keyword}", loss.why) for loss in row.losses]
+        _print_tool(out, f"{row.tool} in strict form", row.refused, ("where", "why"), losses)
+
+
+def _print_tool(
+    out: Console, place: str, refused: str | None, titles: Sequence[str], rows: Iterable[Sequence[str]]
+) -> None:
+    """Print why a tool was refused, and a table of its differences; nothing where there are none."""
+    table = Table(*(Column(title, overflow="fold") for title in titles), box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    if refused is not None:
+        out.print(f"\n{place}: refused: {refused}", markup=False)
+    if table.row_count:
+        out.print(f"\n{place}:", markup=False)
+        out.print(table)
 
 
 def _cells(change: SchemaChange) -> tuple[str, str, str, str, str]:
@@ -180,4 +171,4 @@ def _cells(change: SchemaChange) -> tuple[str, str, str, str, str]:
 
 def _short(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 1] + "…"

@@ -12,6 +12,7 @@ from unified_agents.config.agent import (
     ToolPolicy,
     ToolSource,
     Variant,
+    parse_config,
 )
 from unified_agents.config.files import load_config, load_tools, read_yaml
 from unified_agents.config.model import (
@@ -27,7 +28,7 @@ from unified_agents.config.model import (
     RetriedKind,
     ShareFault,
 )
-from unified_agents.config.settings import ConfigT, Settings, parse_config
+from unified_agents.config.settings import ConfigT, Settings
 
 __all__ = [
     "OPENAI_BASE_URL",

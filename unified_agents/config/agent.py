@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from unified_agents.config.model import ModelConfig
-from unified_agents.config.settings import AGENT_KEYS, Settings, parse_config
+from unified_agents.config.settings import ConfigT, RetryWaits, Settings, parse_settings
 
 Handling = Literal["unified", "native"]
 Variant = Literal["tool_calling", "react"]
@@ -22,7 +22,7 @@ class Limits(Settings):
         max_steps: Model calls of the agent, each with the tool calls that it asks for.
         max_model_calls: Requests to the model: steps, retries, and what tools ask of a model.
         max_tool_calls: Tool calls that the model asked for.
-        max_parallel_tools: Tools that run at once; further calls wait in line. Never ends a run.
+        max_parallel_tools: Tools that run at once; further calls wait. It never ends a run.
         max_tokens: Input and output tokens together, as the provider counts them; None sets no bound.
         max_cost: Cost of all answers, in the unit of the model's `price`, which it needs; None sets no bound.
         timeout: Seconds of wall clock for the whole run.
@@ -40,24 +40,20 @@ class Limits(Settings):
     on_limit: Literal["stop", "answer"] = "stop"
 
 
-class ToolPolicy(Settings):
-    """What is done about an idempotent tool that fails for now; under `handling: unified`.
+class ToolPolicy(RetryWaits):
+    """How the call of an idempotent tool that fails for now is retried; under `handling: unified`.
 
     Attributes:
-        attempts: How often in all a call is tried that raises `Transient` or `RateLimited`.
-        timeout_attempts: How often in all a call is tried that meets its timeout.
+        attempts: Attempts in all, of a call that raises `Transient` or `RateLimited`.
+        timeout_attempts: Attempts in all, of a call that meets its timeout.
         wait_initial: Seconds before the second attempt; doubles with each further one.
-        wait_max: Bound of that, in seconds.
-        jitter: Up to so many random seconds are added.
+        wait_max: The longest such wait, in seconds.
+        jitter: Seconds up to which a random wait is added.
         retry_after_max: A longer `retry_after` than this many seconds is not waited for: the model is told.
     """
 
     attempts: int = Field(default=3, ge=1)
     timeout_attempts: int = Field(default=2, ge=1)
-    wait_initial: float = Field(default=0.25, ge=0)
-    wait_max: float = Field(default=4.0, ge=0)
-    jitter: float = Field(default=0.25, ge=0)
-    retry_after_max: float = Field(default=60.0, ge=0)
 
 
 class ToolSource(Settings):
@@ -99,7 +95,7 @@ class ToolSource(Settings):
         return self
 
     def located(self, folder: Path) -> ToolSource:
-        """With relative paths taken from a folder: that of the file which this stands in."""
+        """Return this source with relative paths taken from a folder: that of the file which it is written in."""
         changed: dict[str, Any] = {}
         for key, place in (("openapi", "openapi"), ("mcp", "cwd")):
             values = getattr(self, key)
@@ -121,11 +117,11 @@ class SelectConfig(Settings):
 
 
 def _tool_entries(values: object) -> object:
-    """Each mapping as a `ToolSource`, with an error that says which entry it is."""
+    """Make a `ToolSource` of each mapping, with an error that says which entry it is."""
     if not isinstance(values, list | tuple):
         return values
     return tuple(
-        parse_config(ToolSource, value, f"entry {number}") if isinstance(value, Mapping) else value
+        parse_settings(ToolSource, value, f"entry {number}") if isinstance(value, Mapping) else value
         for number, value in enumerate(values, 1)
     )
 
@@ -156,7 +152,7 @@ class AgentConfig(Settings):
         variant: `tool_calling`, or `react`: a loop in plain text, for models that do not call tools.
         name: The agent's name, in its trace.
         output_type: The form of the final answer: `module:Name` of a type, or a JSON Schema.
-        tool_policy: What is done about an idempotent tool that fails for now.
+        tool_policy: How the call of an idempotent tool that fails for now is retried.
         tool_references: Whether a call may refer to the result of another call of the same answer, as
             `{"$call": 0, "path": "/rows/0"}`. The model is then told how.
     """
@@ -184,4 +180,15 @@ class AgentConfig(Settings):
         return ModelConfig.parse(value) if isinstance(value, str) else value
 
 
-AGENT_KEYS.update(AgentConfig.model_fields)
+def parse_config(model: type[ConfigT], values: object, where: str) -> ConfigT:
+    """Make a config model of values, with every error on one line.
+
+    Args:
+        model: The pydantic model to make.
+        values: What was read.
+        where: The file or argument, for the message.
+
+    Raises:
+        ConfigError: something does not fit.
+    """
+    return parse_settings(model, values, where, agent_file_keys=AgentConfig.model_fields.keys())

@@ -1,4 +1,4 @@
-"""Reads YAML files of agents and of catalogues."""
+"""Reads the YAML files of agents and of catalogues."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unified_agents.config.agent import AgentConfig, CatalogueConfig, ToolSource
-from unified_agents.config.settings import parse_config
+from unified_agents.config.agent import AgentConfig, CatalogueConfig, ToolSource, parse_config
 from unified_agents.errors import ConfigError
 
 
@@ -27,7 +26,7 @@ def load_config(path: str | Path) -> AgentConfig:
 
 
 def load_tools(path: Path) -> tuple[str | ToolSource, ...]:
-    """The entries of `tools` in a catalogue's or an agent's YAML file; paths in it are relative to it.
+    """Return the entries of `tools` in a catalogue's or an agent's YAML file; paths in it are relative to it.
 
     Raises:
         ConfigError: see `load_config`.
@@ -43,13 +42,13 @@ def _located(entries: tuple[str | ToolSource, ...], path: Path) -> tuple[str | T
 
 
 def read_yaml(path: Path) -> Any:
-    """The values of a YAML (or JSON) file.
+    """Read a YAML (or JSON) file.
 
     Raises:
         ConfigError: the file cannot be read, is empty, is no YAML, has a key twice in one mapping, or is nested too
             deeply; the message has line and column.
     """
-    from unified_agents.config.yaml_loader import parse_yaml  # noqa: PLC0415  # only who has a file pays for it
+    from unified_agents.config.yaml_loader import parse_yaml  # noqa: PLC0415  # the import is slow, and not every program reads a file
 
     try:
         text = path.read_text(encoding="utf-8")

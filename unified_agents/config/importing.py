@@ -1,4 +1,4 @@
-"""Names in config: `module:name` and modules."""
+"""Imports modules, and objects that config files name as `module:name`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from unified_agents.text import closest
 
 
 def import_named(reference: str, what: str) -> Any:
-    """What `module:name` stands for.
+    """Import the object that `module:name` names.
 
     Args:
-        reference: Such as `my_package.tools:search`.
-        what: What it is, for messages: `tool`, `output_type`, ….
+        reference: The name, such as `my_package.tools:search`.
+        what: What kind of object it is, for messages, such as `tool` or `output_type`.
 
     Raises:
         ConfigError: the module or the name does not exist, or the module fails on import.
@@ -34,7 +34,7 @@ def import_named(reference: str, what: str) -> Any:
 
 
 def import_module(name: str, where: str) -> ModuleType:
-    """A module by its full name.
+    """Import a module by its full name.
 
     Raises:
         ConfigError: it does not exist, or fails on import.
@@ -42,16 +42,16 @@ def import_module(name: str, where: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        said = f"{where}: importing {name} failed: {type(error).__name__}: {error}"
+        message = f"{where}: importing {name} failed: {type(error).__name__}: {error}"
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
-            said += "; install it, or put the folder that it is in on the Python path"
-        raise ConfigError(said) from error
+            message += "; install it, or put the folder that it is in on the Python path"
+        raise ConfigError(message) from error
 
 
 def import_from(*folders: Path) -> None:
-    """Have modules looked for in these folders first, in this order; for programs of our own, as it changes `sys.path`.
+    """Search these folders for modules first, in this order. It changes `sys.path`, so it is for our own programs only.
 
     Args:
-        folders: Such as that of a file which names modules: what stands beside it is found then.
+        folders: The folders, such as that of a file which names modules beside it.
     """
     sys.path[:0] = dict.fromkeys(str(folder.resolve()) for folder in folders)

@@ -1,15 +1,15 @@
-"""Which model answers, where it is, what is asked of it, and what is done when it fails."""
+"""The settings of a model: its server, its parameters, its retries, its price and its faults."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from unified_agents.config.settings import Settings
+from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
 
 Provider = Literal["openai", "script", "oracle"]
@@ -21,11 +21,11 @@ OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
 
 
 class ModelParameters(Settings):
-    """What is asked of the model, meaning the same on every backend. What is None is not sent.
+    """The parameters of requests to the model, with the same meaning on every backend. What is None is not sent.
 
     Attributes:
         temperature: Sampling temperature.
-        max_tokens: Bound of one answer; goes out as `max_completion_tokens` to OpenAI's own host.
+        max_tokens: The most tokens of one answer; goes out as `max_completion_tokens` to OpenAI's own host.
         seed: Sampling seed.
         tool_choice: `auto`, `none`, `required`, or a tool's name; other than auto and none it holds for the first
             request of a run.
@@ -42,29 +42,25 @@ class ModelParameters(Settings):
     stream: bool | None = None
 
 
-_ATTEMPTS: dict[RetriedKind, int] = {"rate_limit": 4, "network": 4, "server": 4, "timeout": 2, "bad_response": 2}
+DEFAULT_ATTEMPTS: dict[RetriedKind, int] = {"rate_limit": 4, "network": 4, "server": 4, "timeout": 2, "bad_response": 2}
 
 
-class ModelPolicy(Settings):
-    """What is done about a model that fails; under `handling: unified`.
+class ModelPolicy(RetryWaits):
+    """How requests to a model that fails are retried; under `handling: unified`.
 
     Attributes:
         attempts: For each kind of error, how many requests in all; a kind that is absent is never tried again.
         wait_initial: Seconds before the second attempt; doubles with each further one.
-        wait_max: Bound of that, in seconds.
-        jitter: Up to so many random seconds are added.
+        wait_max: The longest such wait, in seconds.
+        jitter: Seconds up to which a random wait is added.
         retry_after_max: A longer `Retry-After` than this many seconds is not waited for: the error stands.
         longer_timeout: What the timeouts of a second attempt are multiplied by, after a timeout.
         adaptive_rate: Whether a 429 slows down all runs of the agent, and successes speed them up again.
-        breaker_failures: After so many failures in a row, over all runs, the server is left alone for a while.
-        breaker_seconds: For how many seconds.
+        breaker_failures: Failures in a row, over all runs, after which no request is sent to the server for a while.
+        breaker_seconds: Seconds for which no request is sent then.
     """
 
-    attempts: dict[RetriedKind, Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: dict(_ATTEMPTS))
-    wait_initial: float = Field(default=0.25, ge=0)
-    wait_max: float = Field(default=4.0, ge=0)
-    jitter: float = Field(default=0.25, ge=0)
-    retry_after_max: float = Field(default=60.0, ge=0)
+    attempts: dict[RetriedKind, Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: dict(DEFAULT_ATTEMPTS))
     longer_timeout: float = Field(default=2.0, ge=1)
     adaptive_rate: bool = True
     breaker_failures: int = Field(default=20, ge=1)
@@ -72,11 +68,11 @@ class ModelPolicy(Settings):
 
 
 class ModelPrice(Settings):
-    """What a model costs, in the unit that you count in, for a million tokens.
+    """What a million tokens of a model cost, in any unit.
 
     Attributes:
-        input: A million input tokens.
-        output: A million output tokens.
+        input: The price of a million input tokens.
+        output: The price of a million output tokens.
     """
 
     input: float = Field(ge=0)
@@ -136,7 +132,7 @@ class FaultShare(Settings):
 
 
 class ModelConfig(Settings):
-    """Which model answers, and where.
+    """The settings of a model.
 
     Attributes:
         provider: `openai` for OpenAI and every server that speaks its Chat Completions, `script` for the embedded
@@ -148,10 +144,10 @@ class ModelConfig(Settings):
         timeout: Seconds for one request to the model, from sending it to its last byte.
         first_token_timeout: Seconds from the request until the first byte of a streamed answer.
         token_timeout: Seconds between two pieces of a streamed answer.
-        parameters: What is asked of the model.
-        policy: What is done when it fails.
-        price: What it costs; None where nobody needs to know.
-        fallback: Models to ask in turn where this one fails for good.
+        parameters: The parameters of each request.
+        policy: How requests that fail are retried.
+        price: What it costs; None when costs are not counted.
+        fallback: Models to ask in turn when this one fails for good.
         tool_result_parts: How images and files that tools return reach the model. `user`: in a user message after the
             step's tool messages, which is where OpenAI's Chat Completions take them; for models that see. `tool`: in
             the tool message itself, for servers that take parts there; `true` means the same. `false`, the default:
@@ -201,13 +197,13 @@ class ModelConfig(Settings):
 
     @classmethod
     def parse(cls, text: str) -> ModelConfig:
-        """A model from `provider:name`, such as `openai:gpt-5-mini` or `script:answers.yaml`.
+        """Make the settings of `provider:name`, such as `openai:gpt-5-mini` or `script:answers.yaml`.
 
         Raises:
             ConfigError: there is no provider, or it is unknown.
         """
         provider, colon, name = text.partition(":")
-        known = ("openai", "script", "oracle")
+        known = get_args(Provider)
         if provider not in known or not colon:
             raise ConfigError(f"model {text!r}: write provider:name, with one of {', '.join(known)}")
         if not name and provider != "oracle":
@@ -216,7 +212,7 @@ class ModelConfig(Settings):
 
     @property
     def url(self) -> str:
-        """Where requests go."""
+        """The base URL of the server."""
         return self.base_url or OPENAI_BASE_URL
 
     @property
@@ -227,7 +223,7 @@ class ModelConfig(Settings):
         return OPENAI_KEY_VARIABLE if self.base_url is None and self.provider == "openai" else None
 
     def api_key(self) -> str | None:
-        """The key, read now; None when none is to be sent.
+        """Read the key from the environment; None when none is to be sent.
 
         Raises:
             ConfigError: the variable is not set.

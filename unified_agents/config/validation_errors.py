@@ -1,10 +1,10 @@
-"""What pydantic finds wrong with settings, on one line for those who wrote them. No value that was given is shown."""
+"""Describes what is wrong with settings on one line, for those who wrote them. No value that was given is shown."""
 
 from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -13,8 +13,8 @@ from pydantic.fields import FieldInfo
 
 from unified_agents.text import closest, closest_key
 
-_MANY = 10
-_WANTED = {
+MAX_LISTED_WORDS = 10
+TYPE_NAMES = {
     "string_type": "text",
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -34,7 +34,7 @@ _WANTED = {
     "model_type": "a mapping of keys",
     "model_attributes_type": "a mapping of keys",
 }
-_BOUNDS = {
+BOUND_MESSAGES = {
     "greater_than": "must be more than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be less than {lt:g}",
@@ -43,52 +43,53 @@ _BOUNDS = {
 }
 
 
-def complaints(model: type[BaseModel], error: ValidationError, keys_elsewhere: Iterable[str] = ()) -> str:
-    """Everything that does not fit, with its place and, where there is one, the remedy.
+def describe_errors(model: type[BaseModel], error: ValidationError, agent_file_keys: Iterable[str] = ()) -> str:
+    """Describe everything that does not fit, with its place and, where there is one, the remedy.
 
     Args:
         model: What the values should have become.
         error: What pydantic says.
-        keys_elsewhere: Keys of an agent's file, which users put into other files by mistake.
+        agent_file_keys: Keys of an agent's file, which users put into other files by mistake.
     """
-    faults = _chosen([_Fault.of(model, fault) for fault in error.errors(include_url=False)])
-    return "; ".join(_line(fault, keys_elsewhere) for fault in faults)
+    errors = _relevant([_SettingError.of(model, details) for details in error.errors(include_url=False)])
+    return "; ".join(_message(one, agent_file_keys) for one in errors)
 
 
 @dataclass(slots=True, frozen=True)
-class _Fault:
-    """A fault at its place in what was written: pydantic's names for the members of a union are no part of that.
+class _SettingError:
+    """An error and its place in what was written, without pydantic's names for the members of a union.
 
     Attributes:
         path: The keys and indices that lead there.
         kind: Pydantic's own name for what is wrong.
         message: Pydantic's own message.
         context: Pydantic's values for it.
-        given: What stands there; never to be shown.
+        value: What stands there; never to be shown.
         forks: For each union on the way, the length of the path there and which member this is about.
         owners: The models that the last key could belong to.
         field: The field that the path ends at.
-        others: The same place as other members of the union see it.
+        alternatives: The same place as other members of the union see it.
     """
 
     path: tuple[int | str, ...]
     kind: str
     message: str
     context: Mapping[str, Any]
-    given: object
+    value: object
     forks: tuple[tuple[int, str], ...]
     owners: tuple[type[BaseModel], ...]
     field: FieldInfo | None
-    others: tuple[_Fault, ...] = ()
+    alternatives: tuple[_SettingError, ...] = ()
 
     @classmethod
-    def of(cls, model: type[BaseModel], fault: Mapping[str, Any]) -> _Fault:
+    def of(cls, model: type[BaseModel], error: Mapping[str, Any]) -> _SettingError:
+        """Make one of an entry of pydantic's `ValidationError.errors()`."""
         path: list[int | str] = []
         forks: list[tuple[int, str]] = []
         owners: list[type[BaseModel]] = []
         field: FieldInfo | None = None
         here: list[Any] = [model]
-        for part in fault["loc"]:
+        for part in error["loc"]:
             if part == "[key]":
                 continue
             if len(here) > 1 and (not forks or forks[-1][0] != len(path)):
@@ -98,135 +99,127 @@ class _Fault:
             owners = [kind for kind in here if _is_model(kind)]
             found = [field for owner in owners if (field := _fields(owner).get(str(part)))]
             field = found[0] if found else None
-            here = _members(found[0].annotation) if found else _inside(here)
+            here = _members(found[0].annotation) if found else _item_types(here)
             path.append(part)
         return cls(
             path=tuple(path),
-            kind="unknown_word" if fault["loc"][-1:] == ("[key]",) else fault["type"],
-            message=fault["msg"],
-            context=fault.get("ctx", {}),
-            given=fault["input"],
+            kind="unknown_word" if error["loc"][-1:] == ("[key]",) else error["type"],
+            message=error["msg"],
+            context=error.get("ctx", {}),
+            value=error["input"],
             forks=tuple(forks),
             owners=tuple(owners),
             field=field,
         )
 
 
-def _chosen(faults: Sequence[_Fault]) -> list[_Fault]:
-    """What is worth telling: of a union what is about the member that was meant, of a list not that it is too short."""
-    for level in range(max((len(fault.forks) for fault in faults), default=0)):
-        unions: dict[object, list[_Fault]] = {}
-        for number, fault in enumerate(faults):
-            at = fault.path[: fault.forks[level][0]] if level < len(fault.forks) else None
-            unions.setdefault(("alone", number) if at is None else at, []).append(fault)
-        faults = [fault for group in unions.values() for fault in _of_union(group, level)]
+def _relevant(errors: Sequence[_SettingError]) -> list[_SettingError]:
+    """Leave out errors that only follow from others.
+
+    Of a union the errors of the member that was meant stay; a list with wrong items is not called too short as well.
+    """
+    for level in range(max((len(error.forks) for error in errors), default=0)):
+        unions: dict[object, list[_SettingError]] = {}
+        for number, error in enumerate(errors):
+            at = error.path[: error.forks[level][0]] if level < len(error.forks) else None
+            unions.setdefault(("alone", number) if at is None else at, []).append(error)
+        errors = [error for group in unions.values() for error in _of_meant_member(group, level)]
     return [
-        fault
-        for fault in faults
-        if fault.kind != "too_short"
-        or not any(len(other.path) > len(fault.path) == _common(other.path, fault.path) for other in faults)
+        error
+        for error in errors
+        if error.kind != "too_short"
+        or not any(other.path != error.path == other.path[: len(error.path)] for other in errors)
     ]
 
 
-def _of_union(faults: list[_Fault], level: int) -> list[_Fault]:
-    if len(faults) == 1 or level >= len(faults[0].forks):
-        return faults
-    at = faults[0].forks[level][0]
-    members: dict[str, list[_Fault]] = {}
-    for fault in faults:
-        members.setdefault(fault.forks[level][1], []).append(fault)
-    near = [group for group in members.values() if any(len(fault.path) > at for fault in group)]
+def _of_meant_member(errors: list[_SettingError], level: int) -> list[_SettingError]:
+    """Of the errors of one union, keep those of the member that fits what was written best."""
+    if len(errors) == 1 or level >= len(errors[0].forks):
+        return errors
+    at = errors[0].forks[level][0]
+    members: dict[str, list[_SettingError]] = {}
+    for error in errors:
+        members.setdefault(error.forks[level][1], []).append(error)
+    # A member that found errors inside the value took it for one of its own kind.
+    near = [group for group in members.values() if any(len(error.path) > at for error in group)]
     if not near:
-        first, *others = faults
-        return [replace(first, others=tuple(others))]
-    unknown = [{fault.path for fault in group if fault.kind == "extra_forbidden"} for group in near]
+        first, *alternatives = errors
+        return [replace(first, alternatives=tuple(alternatives))]
+    unknown = [{error.path for error in group if error.kind == "extra_forbidden"} for group in near]
     if len(near) > 1 and (common := set.intersection(*unknown)):
-        known = tuple(dict.fromkeys(one for group in near for fault in group for one in fault.owners))
-        return [replace(fault, owners=known) for fault in near[0] if fault.path in common]
+        known = tuple(dict.fromkeys(one for group in near for error in group for one in error.owners))
+        return [replace(error, owners=known) for error in near[0] if error.path in common]
     return min(near, key=len)
 
 
-def _line(fault: _Fault, keys_elsewhere: Iterable[str]) -> str:
-    place = ".".join(map(str, fault.path))
-    if fault.kind == "extra_forbidden":
-        return f"{place}: unknown key; {_remedy(fault, keys_elsewhere)}"
-    said = _said(fault)
-    return f"{place}: {said}" if place else said
+def _message(error: _SettingError, agent_file_keys: Iterable[str]) -> str:
+    place = ".".join(map(str, error.path))
+    if error.kind == "extra_forbidden":
+        return f"{place}: unknown key; {_remedy(error, agent_file_keys)}"
+    return f"{place}: {_reason(error)}" if place else _reason(error)
 
 
-def _remedy(fault: _Fault, keys_elsewhere: Iterable[str]) -> str:
-    key = str(fault.path[-1])
-    deeper = list(dict.fromkeys(place for owner in fault.owners for place in _places(owner, key)))
+def _remedy(error: _SettingError, agent_file_keys: Iterable[str]) -> str:
+    key = str(error.path[-1])
+    deeper = list(dict.fromkeys(place for owner in error.owners for place in _paths_to_key(owner, key)))
     if deeper:
         return f"put it under {' or '.join(deeper)}"
-    known = list(dict.fromkeys(name for owner in fault.owners for name in _fields(owner)))
+    known = list(dict.fromkeys(name for owner in error.owners for name in _fields(owner)))
     close = closest_key(key, known)
     if close is not None:
         return f"did you mean {close!r}?"
-    if len(fault.path) == 1 and key in keys_elsewhere:
+    if len(error.path) == 1 and key in agent_file_keys:
         return "it belongs in an agent's file"
     return f"known keys: {', '.join(known)}" if known else "remove it"
 
 
-def _places(owner: type[BaseModel], key: str) -> list[str]:
-    """The fields of a model whose own keys, or whose fields' keys, have this one; none deeper than need be."""
+def _paths_to_key(owner: type[BaseModel], key: str) -> list[str]:
+    """Return the paths of fields that have this key, from the uppermost level at which there is one."""
     inner = [(name, kind) for name, field in _fields(owner).items() for kind in _members(field.annotation)]
     models = [(name, kind) for name, kind in inner if _is_model(kind) and kind is not owner]
     direct = [name for name, kind in models if key in _fields(kind)]
-    return direct or [f"{name}.{place}" for name, kind in models for place in _places(kind, key)]
+    return direct or [f"{name}.{place}" for name, kind in models for place in _paths_to_key(kind, key)]
 
 
-def _said(fault: _Fault) -> str:
-    faults = (fault, *fault.others)
-    words = [word for one in faults for word in _words(one)]
-    wanted = [_WANTED[one.kind] for one in faults if one.kind in _WANTED]
+def _reason(error: _SettingError) -> str:
+    errors = (error, *error.alternatives)
+    words = [word for one in errors for word in _allowed_words(one)]
+    wanted = [TYPE_NAMES[one.kind] for one in errors if one.kind in TYPE_NAMES]
     if not words and not wanted:
-        return _plain(fault)
-    close = closest(str(fault.path[-1]) if fault.kind == "unknown_word" else _text(fault.given), map(_bare, words))
+        return _other_reason(error)
+    written = error.path[-1] if error.kind == "unknown_word" else error.value
+    close = closest(written if isinstance(written, str) else "", [word.strip("'") for word in words])
     hint = f"did you mean {close[0]!r}?" if close else ""
-    if hint and len(words) > _MANY:
+    if hint and len(words) > MAX_LISTED_WORDS:
         return hint
-    told = "give " + _either([*words, *dict.fromkeys(wanted)]) + _example(fault)
-    return f"{told}; {hint}" if hint else told
+    request = "give " + _join_with_or([*words, *dict.fromkeys(wanted)]) + _example(error)
+    return f"{request}; {hint}" if hint else request
 
 
-def _plain(fault: _Fault) -> str:
-    if fault.kind in _BOUNDS:
-        return _BOUNDS[fault.kind].format_map(fault.context)
-    if fault.kind == "missing":
-        return "is missing" + (f"; give it{_example(fault)}" if _example(fault) else "")
-    if fault.kind in {"too_short", "string_too_short"}:
-        least = fault.context["min_length"]
+def _other_reason(error: _SettingError) -> str:
+    if error.kind in BOUND_MESSAGES:
+        return BOUND_MESSAGES[error.kind].format_map(error.context)
+    if error.kind == "missing":
+        return "is missing" + (f"; give it{_example(error)}" if _example(error) else "")
+    if error.kind in {"too_short", "string_too_short"}:
+        least = error.context["min_length"]
         return "must not be empty" if least == 1 else f"is too short: {least} are needed"
-    said = fault.message.removeprefix("Value error, ").replace("Input should ", "must ", 1)
-    return re.sub(r"\s+", " ", said)
+    message = error.message.removeprefix("Value error, ").replace("Input should ", "must ", 1)
+    return re.sub(r"\s+", " ", message)
 
 
-def _words(fault: _Fault) -> list[str]:
-    """The words that may stand there, where it is for some words only, each as pydantic writes it."""
-    return re.split(r", | or ", fault.context["expected"]) if "expected" in fault.context else []
+def _allowed_words(error: _SettingError) -> list[str]:
+    """Return the words that are allowed there, as pydantic writes them; none where any text is."""
+    return re.split(r", | or ", error.context["expected"]) if "expected" in error.context else []
 
 
-def _example(fault: _Fault) -> str:
-    examples = fault.field.examples if fault.field is not None else None
+def _example(error: _SettingError) -> str:
+    examples = error.field.examples if error.field is not None else None
     return f", such as {examples[0]}" if examples else ""
 
 
-def _either(parts: Sequence[str]) -> str:
+def _join_with_or(parts: Sequence[str]) -> str:
     return " or ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
-
-
-def _bare(word: str) -> str:
-    return word.strip("'")
-
-
-def _text(given: object) -> str:
-    return given if isinstance(given, str) else ""
-
-
-def _common(one: Sequence[object], other: Sequence[object]) -> int:
-    """How many parts two paths begin with in common."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -238,7 +231,7 @@ def _is_model(kind: object) -> bool:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """The members of a union, but None; anything else alone."""
+    """Return the members of a union without None, or the type itself."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _members(get_args(annotation)[0])
@@ -247,16 +240,12 @@ def _members(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _inside(kinds: Iterable[Any]) -> list[Any]:
-    """What lists and mappings of these kinds hold."""
-    return [one for kind in kinds for held in _held(kind) for one in _members(held)]
-
-
-def _held(kind: Any) -> Iterator[Any]:
-    origin, arguments = get_origin(kind), get_args(kind)
-    if not isinstance(origin, type) or not arguments:
-        return
-    if issubclass(origin, Mapping):
-        yield arguments[1]
-    elif issubclass(origin, Sequence | Set):
-        yield arguments[0]
+def _item_types(containers: Iterable[Any]) -> list[Any]:
+    """Return the types of what lists and mappings of these types hold."""
+    return [
+        member
+        for container in containers
+        if isinstance(origin := get_origin(container), type) and issubclass(origin, Mapping | Sequence | Set)
+        if (arguments := get_args(container))
+        for member in _members(arguments[1 if issubclass(origin, Mapping) else 0])
+    ]

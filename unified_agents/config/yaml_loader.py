@@ -1,4 +1,4 @@
-"""YAML as config files use it. Importing this loads `yaml`."""
+"""Parses YAML as config files use it. Importing this module loads `yaml`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from unified_agents.errors import ConfigError
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
-    """Plain values only, and no key twice in one mapping, where yaml itself would take the last without a word."""
+    """A loader of plain values that refuses a key given twice, where yaml itself would silently take the last."""
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
-        """A mapping of the file, as it is written: keys that `<<` merges in may be given again.
+        """Compose a mapping as it is written in the file; keys that `<<` merges in may be given again.
 
         Raises:
-            yaml.MarkedYAMLError: a key stands there twice.
+            yaml.MarkedYAMLError: a key is given twice.
         """
         node = super().compose_mapping_node(anchor)
         seen: dict[tuple[str, str], yaml.Node] = {}
@@ -35,14 +35,14 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The value of a YAML document, with YAML's own rules for what is a number, a date or a truth value.
+    """Parse a YAML document, with YAML's own rules for numbers, dates and truth values.
 
     Args:
         text: The document.
         where: The file, for messages.
 
     Raises:
-        ConfigError: it is no YAML, has a key twice, or is nested too deeply.
+        ConfigError: the text is no YAML, has a key twice, or is nested too deeply.
     """
     with yaml_faults(where):
         return yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506  # a kind of SafeLoader
@@ -50,7 +50,7 @@ def parse_yaml(text: str, where: str) -> Any:
 
 @contextmanager
 def yaml_faults(where: str) -> Iterator[None]:
-    """Make one line of whatever is wrong with a YAML text.
+    """Turn errors of the YAML parser into a `ConfigError` of one line.
 
     Args:
         where: The file, for messages.
@@ -64,7 +64,7 @@ def yaml_faults(where: str) -> Iterator[None]:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(f"{where}{place}: not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:  # the latter of a date such as 2026-02-30
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-30
         raise ConfigError(f"{where}: not valid YAML: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{where}: is nested too deeply") from error

@@ -1,4 +1,4 @@
-"""The format of a script, as a file or a mapping gives it; see `unified_agents.scripted.model`."""
+"""The format of a script in a file or a mapping; `unified_agents.scripted.model` describes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from unified_agents.config import parse_config, read_yaml
 from unified_agents.errors import ConfigError
@@ -15,7 +15,7 @@ from unified_agents.scripted.mutations import Alteration
 from unified_agents.scripted.values import compile_value
 from unified_agents.text import closest
 
-_KINDS = (
+FAULT_KINDS = (
     "status",
     "disconnect",
     "truncate",
@@ -29,13 +29,13 @@ _KINDS = (
 )
 
 
-class _Part(BaseModel):
+class _ScriptPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, values: object) -> object:
-        """An unknown key is named together with the closest known one, at any depth of a file."""
+        """Name an unknown key together with the closest known one, at any depth of a file."""
         for key in values if isinstance(values, Mapping) else ():
             if key not in cls.model_fields:
                 close = closest(str(key), cls.model_fields)
@@ -44,8 +44,17 @@ class _Part(BaseModel):
         return values
 
 
-class ScriptedCall(_Part):
-    """A tool call.
+def _check_references(value: JsonValue) -> JsonValue:
+    compile_value(value)
+    return value
+
+
+ScriptedValue = Annotated[JsonValue, AfterValidator(_check_references)]
+"""A JSON value that may hold `$result` and `$template`, in a form that can be read."""
+
+
+class ScriptedCall(_ScriptPart):
+    """A tool call of a scripted answer.
 
     Attributes:
         name: The tool's name, as it is sent.
@@ -54,24 +63,18 @@ class ScriptedCall(_Part):
     """
 
     name: str
-    arguments: JsonValue = Field(default_factory=dict)
+    arguments: ScriptedValue = Field(default_factory=dict)
     id: str | None = None
 
-    @field_validator("arguments")
-    @classmethod
-    def _compiles(cls, value: JsonValue) -> JsonValue:
-        compile_value(value)
-        return value
 
-
-class ScriptedUsage(_Part):
-    """Tokens, as the answer reports them."""
+class ScriptedUsage(_ScriptPart):
+    """The tokens that an answer reports."""
 
     prompt_tokens: int = Field(ge=0)
     completion_tokens: int = Field(ge=0)
 
 
-class Answer(_Part):
+class ScriptedAnswer(_ScriptPart):
     """One answer of the model: text, tool calls, or both.
 
     Attributes:
@@ -82,26 +85,20 @@ class Answer(_Part):
         finish_reason: None sends `tool_calls` when there are calls, else `stop`.
     """
 
-    text: JsonValue = None
+    text: ScriptedValue = None
     tool_calls: tuple[ScriptedCall, ...] = ()
     usage: ScriptedUsage | None = None
     finish_reason: Literal["stop", "length", "tool_calls", "content_filter"] | None = None
 
-    @field_validator("text")
-    @classmethod
-    def _compiles(cls, value: JsonValue) -> JsonValue:
-        compile_value(value)
-        return value
-
     @model_validator(mode="after")
-    def _says_something(self) -> Answer:
+    def _says_something(self) -> ScriptedAnswer:
         if self.text is None and not self.tool_calls:
             raise ValueError("an answer needs text or tool_calls; for an empty one write fault: {empty_answer: true}")
         return self
 
 
-class Fault(_Part):
-    """What goes wrong: one of this closed list, or `delay`, or `pause`, or all.
+class Fault(_ScriptPart):
+    """A fault: one kind of this closed list, or `delay`, or `pause`, or a kind with both.
 
     Attributes:
         status: An HTTP status from 400 to 599, with an error body in OpenAI's shape.
@@ -139,17 +136,17 @@ class Fault(_Part):
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Fault:
-        kinds = [kind for kind in _KINDS if getattr(self, kind)]
+        kinds = [kind for kind in FAULT_KINDS if getattr(self, kind)]
         if len(kinds) > 1:
             raise ValueError(f"a fault is one thing, not {' and '.join(kinds)}: write one entry for each")
         if not kinds and not self.delay and not self.pause:
-            raise ValueError(f"the fault is missing: one of {', '.join(_KINDS)}, delay, pause")
+            raise ValueError(f"the fault is missing: one of {', '.join(FAULT_KINDS)}, delay, pause")
         if self.status is None and (self.retry_after is not None or self.message is not None):
             raise ValueError("retry_after and message go with status")
         return self
 
 
-class FaultEntry(_Part):
+class FaultEntry(_ScriptPart):
     """A fault, served `times` times at its place before the answer that follows."""
 
     fault: Fault
@@ -161,11 +158,11 @@ def _tag(entry: object) -> str:
     return "fault" if is_fault else "answer"
 
 
-Entry = Annotated[Annotated[Answer, Tag("answer")] | Annotated[FaultEntry, Tag("fault")], Discriminator(_tag)]
+Entry = Annotated[Annotated[ScriptedAnswer, Tag("answer")] | Annotated[FaultEntry, Tag("fault")], Discriminator(_tag)]
 
 
-class Script(_Part):
-    """What a scripted model answers.
+class Script(_ScriptPart):
+    """The answers of a scripted model, and how it sends them.
 
     Attributes:
         answers: The answers of one turn in order, with faults before the answers that they hold up.
@@ -181,14 +178,14 @@ class Script(_Part):
     protocol: Literal["tools", "react"] = "tools"
 
     def in_text(self) -> Script:
-        """The same script under the protocol `react`."""
+        """Return the same script under the protocol `react`."""
         return self.model_copy(update={"protocol": "react"})
 
     @model_validator(mode="after")
     def _has_answers(self) -> Script:
         if not self.answers:
             raise ValueError("answers: the script needs at least one entry")
-        if self.repeat_last and not any(isinstance(entry, Answer) for entry in self.answers):
+        if self.repeat_last and not any(isinstance(entry, ScriptedAnswer) for entry in self.answers):
             raise ValueError("repeat_last needs an answer to repeat")
         return self
 
@@ -204,7 +201,7 @@ class Script(_Part):
 
 
 def _read_json(path: Path) -> Any:
-    """YAML 1.1 would read some JSON otherwise: tabs, and numbers such as 1e5."""
+    """Read a JSON file as JSON, because YAML 1.1 reads some of it otherwise: tabs, and numbers such as 1e5."""
     try:
         return orjson.loads(path.read_bytes())
     except OSError as error:

@@ -24,7 +24,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from unified_agents.scripted.format import Answer, Fault, FaultEntry, Script, ScriptedCall, ScriptedUsage
+from unified_agents.scripted.format import Fault, FaultEntry, Script, ScriptedAnswer, ScriptedCall, ScriptedUsage
 from unified_agents.scripted.mutations import altered
 from unified_agents.scripted.rendering.chat_completions import (
     HTML_TYPE,
@@ -34,37 +34,37 @@ from unified_agents.scripted.rendering.chat_completions import (
     Choice,
     Envelope,
     Rendered,
+    as_react_text,
     cut,
     error_reply,
-    in_text,
     render,
 )
-from unified_agents.scripted.values import BadRequestShapeError, Slot, TextTurn, Turn
+from unified_agents.scripted.values import BadRequestShapeError, ConversationTurn, ReactTurn, Slot
 from unified_agents.tools.json_pointer import MissingValueError
 from unified_agents.tools.json_values import to_json
 from unified_agents.wire.http_errors import SCRIPT_ERROR
 from unified_agents.wire.local_upstream import Reply
 
-__all__ = ["Answer", "Fault", "FaultEntry", "Reply", "Script", "ScriptedCall", "ScriptedModel", "ScriptedUsage"]
+__all__ = ["Fault", "FaultEntry", "Reply", "Script", "ScriptedAnswer", "ScriptedCall", "ScriptedModel", "ScriptedUsage"]
 
-EMPTY = Choice(None, (), "stop")
-"""An answer that says nothing."""
+EMPTY_CHOICE = Choice(None, (), "stop")
+"""An answer without text and without calls."""
 
-_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+ERROR_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
-class _Place:
-    """An answer, ready to be filled."""
+class _CompiledAnswer:
+    """An answer of a script whose references are compiled."""
 
     __slots__ = ("answer", "arguments", "static", "text")
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: ScriptedAnswer) -> None:
         self.answer = answer
         self.text = None if answer.text is None else Slot(answer.text)
         self.arguments = [Slot(call.arguments) for call in answer.tool_calls]
         self.static = all(slot.static for slot in (*self.arguments, *([self.text] if self.text else ())))
 
-    def choice(self, turn: Turn) -> Choice:
+    def choice(self, turn: ConversationTurn) -> Choice:
         calls = tuple(
             Call(
                 f"call_{turn.number}_{turn.step}_{index}" if call.id is None else call.id,
@@ -77,8 +77,8 @@ class _Place:
         return Choice(self.text.text(turn) if self.text else None, calls, finish_reason)
 
 
-def one_call_a_turn(answer: Answer) -> list[Answer]:
-    """An answer as the turns that it takes where each has one call at most."""
+def split_into_single_calls(answer: ScriptedAnswer) -> list[ScriptedAnswer]:
+    """Split an answer into answers of one call each, as the ReAct protocol needs them."""
     calls = answer.tool_calls
     if len(calls) < 2:
         return [answer]
@@ -87,7 +87,7 @@ def one_call_a_turn(answer: Answer) -> list[Answer]:
 
 
 class ScriptedModel:
-    """Answers requests from a script, in this process.
+    """A model that answers requests from a script, in this process.
 
     Of one conversation it keeps nothing but how often each fault was served. The same request gets the same bytes:
     ids are made from the request, and `created` is fixed. Not for use by several threads at once.
@@ -98,22 +98,24 @@ class ScriptedModel:
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self._in_text = script.protocol == "react"
-        self._places: list[_Place] = []
-        self._firsts: list[int] = []
+        self._is_react = script.protocol == "react"
+        self._answers: list[_CompiledAnswer] = []
+        self._first_calls: list[int] = []
         self._faults: dict[int, list[FaultEntry]] = {}
         for entry in script.answers:
             if isinstance(entry, FaultEntry):
-                self._faults.setdefault(len(self._places), []).append(entry)
+                self._faults.setdefault(len(self._answers), []).append(entry)
             else:
-                self._firsts.append(len(self._places))
-                self._places.extend(map(_Place, one_call_a_turn(entry) if self._in_text else (entry,)))
+                self._first_calls.append(len(self._answers))
+                self._answers.extend(
+                    map(_CompiledAnswer, split_into_single_calls(entry) if self._is_react else (entry,))
+                )
         self._served: dict[str, dict[int, int]] = {}
         self._digest = hashlib.blake2b(to_json(script.model_dump()), digest_size=16).digest()
         self._static = lru_cache(maxsize=256)(self._render_static)
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
-        """The answer to a Chat Completions request.
+        """Answer a Chat Completions request.
 
         Args:
             request: The parsed body.
@@ -124,7 +126,7 @@ class ScriptedModel:
             that it refers to is missing there, or when the request is no Chat Completions request.
         """
         try:
-            turn = TextTurn.in_text(request, self._firsts) if self._in_text else Turn.of(request)
+            turn = ReactTurn.of_text(request, self._first_calls) if self._is_react else ConversationTurn.of(request)
         except BadRequestShapeError as error:
             return error_reply(400, f"the request is wrong: {error}")
         stream = request.get("stream") is True
@@ -132,19 +134,19 @@ class ScriptedModel:
         if fault is not None and (reply := fault_reply(fault, stream)):
             return reply
         if fault is not None and fault.empty_answer:
-            return self._dress(request, self._render(EMPTY, stream), None, fault)
-        place = self._place(turn.step)
-        if place is None:
-            reason = f"it has {len(self._places)}, counted from 0: add an answer, or set repeat_last"
+            return self._complete_reply(request, self._render(EMPTY_CHOICE, stream), None, fault)
+        compiled = self._answer_at(turn.step)
+        if compiled is None:
+            reason = f"it has {len(self._answers)}, counted from 0: add an answer, or set repeat_last"
             return error_reply(400, f"the script has no answer {turn.step}: {reason}", code=SCRIPT_ERROR)
         try:
-            rendered = self._fill(place, turn, stream) if fault is None else self._spoilt(place, turn, request, fault)
+            rendered = self._render_answer(compiled, turn, request, fault)
         except MissingValueError as error:
             return error_reply(400, f"answer {turn.step} of the script: {error}", code=SCRIPT_ERROR)
-        return self._dress(request, rendered, place.answer.usage, fault)
+        return self._complete_reply(request, rendered, compiled.answer.usage, fault)
 
     def forget(self, key: str) -> None:
-        """Start counting faults anew for a conversation."""
+        """Forget how often faults were served in a conversation."""
         self._served.pop(key, None)
 
     def _due_fault(self, key: str, step: int) -> Fault | None:
@@ -160,30 +162,33 @@ class ScriptedModel:
             served -= entry.times
         return None
 
-    def _place(self, step: int) -> _Place | None:
-        if step < len(self._places):
-            return self._places[step]
-        return self._places[-1] if self.script.repeat_last else None
+    def _answer_at(self, step: int) -> _CompiledAnswer | None:
+        if step < len(self._answers):
+            return self._answers[step]
+        return self._answers[-1] if self.script.repeat_last else None
 
-    def _spoilt(self, place: _Place, turn: Turn, request: Mapping[str, Any], fault: Fault) -> Rendered:
-        choice = fault_choice(fault, place.choice(turn), request)
-        if choice is None:
-            raise MissingValueError(f"it cannot have the fault {fault.altered}")
-        return self._render(choice, request.get("stream") is True)
-
-    def _fill(self, place: _Place, turn: Turn, stream: bool) -> Rendered:
-        if place.static:
-            return self._static(place, turn.number, turn.step, stream)
-        return self._render(place.choice(turn), stream)
+    def _render_answer(
+        self, compiled: _CompiledAnswer, turn: ConversationTurn, request: Mapping[str, Any], fault: Fault | None
+    ) -> Rendered:
+        stream = request.get("stream") is True
+        if compiled.static and fault is None:
+            return self._static(compiled, turn.number, turn.step, stream)
+        choice = compiled.choice(turn)
+        if fault is not None:
+            altered = fault_choice(fault, choice, request)
+            if altered is None:
+                raise MissingValueError(f"it cannot have the fault {fault.altered}")
+            choice = altered
+        return self._render(choice, stream)
 
     def _render(self, choice: Choice, stream: bool) -> Rendered:
-        choice = in_text(choice) if self._in_text else choice
+        choice = as_react_text(choice) if self._is_react else choice
         return render(choice, stream=stream, together=self.script.tool_call_deltas == "together")
 
-    def _render_static(self, place: _Place, number: int, step: int, stream: bool) -> Rendered:
-        return self._render(place.choice(Turn(number, step, ())), stream)
+    def _render_static(self, compiled: _CompiledAnswer, number: int, step: int, stream: bool) -> Rendered:
+        return self._render(compiled.choice(ConversationTurn(number, step, ())), stream)
 
-    def _dress(
+    def _complete_reply(
         self, request: Mapping[str, Any], rendered: Rendered, usage: ScriptedUsage | None, fault: Fault | None
     ) -> Reply:
         envelope = self._envelope(request, rendered, usage)
@@ -212,21 +217,23 @@ class ScriptedModel:
 
 
 def fault_choice(fault: Fault, choice: Choice, request: Mapping[str, Any]) -> Choice | None:
-    """What a fault makes of the answer to a request: the same where it alters none; None where it does not fit."""
+    """Apply a fault to the answer to a request, which many faults leave as it is; None where the fault does not fit."""
     if fault.empty_answer:
-        return EMPTY
+        return EMPTY_CHOICE
     if fault.finish_reason_length:
         return choice.cut()
     return choice if fault.altered is None else altered(choice, fault.altered, request)
 
 
 def fault_reply(fault: Fault, stream: bool) -> Reply | None:
-    """What a fault sends by itself; None when it only alters the answer, or when it comes."""
+    """Make the reply of a fault that needs no answer; None for a fault that alters or delays the answer."""
     kind = STREAM_TYPE if stream else JSON_TYPE
     if fault.status is not None:
         headers = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after:g}"}
         message = fault.message or f"scripted fault: status {fault.status}"
-        return error_reply(fault.status, message, code=_CODES.get(fault.status), headers=headers, delay=fault.delay)
+        return error_reply(
+            fault.status, message, code=ERROR_CODES.get(fault.status), headers=headers, delay=fault.delay
+        )
     if fault.disconnect:
         return Reply(0, "", delay=fault.delay, ending="disconnect")
     if fault.stall:

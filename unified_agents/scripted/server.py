@@ -1,4 +1,4 @@
-"""Scripted models behind a real HTTP server on loopback.
+"""An HTTP server on loopback that answers for scripted models.
 
 In a process of its own: `python -m unified_agents.scripted.server SCRIPT [--port N]` prints the URL on one line, and
 ends on SIGTERM, on an interrupt, or when its standard input is a pipe and that is closed.
@@ -29,17 +29,17 @@ HOST = "127.0.0.1"
 CLOSING_SECONDS = 1.0
 
 
-class Answering(Protocol):
-    """What can stand behind a URL: a `ScriptedModel`, or something around one."""
+class AnsweringModel(Protocol):
+    """A model that the server can answer for: a `ScriptedModel`, or a wrapper of one."""
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
-        """The answer to a Chat Completions request."""
+        """Answer a Chat Completions request."""
         ...
 
 
 @dataclass(slots=True, frozen=True)
 class ReceivedRequest:
-    """A request as it came in.
+    """A request that the server received.
 
     Attributes:
         headers: Without regard to case. They may hold a key, so they are left out of the representation.
@@ -53,8 +53,8 @@ class ReceivedRequest:
 
 
 @dataclass(slots=True)
-class _Served:
-    model: Answering
+class _ServedScript:
+    model: AnsweringModel
     authorization: bytes | None
     record: bool
     requests: list[ReceivedRequest] = field(default_factory=list)
@@ -77,12 +77,12 @@ class ScriptServer:
             port: Where to listen; 0 takes a free port.
         """
         self._port = port
-        self._served: dict[str, _Served] = {}
+        self._served: dict[str, _ServedScript] = {}
         self._runner: web.ServerRunner | None = None
         self._closing = asyncio.Event()
 
     async def __aenter__(self) -> ScriptServer:
-        """Listen.
+        """Start to listen.
 
         Raises:
             OSError: the port is taken.
@@ -107,7 +107,7 @@ class ScriptServer:
         if runner is not None:
             await runner.cleanup()
 
-    def add(self, script: Script | Answering, *, api_key: str | None = None, record: bool = True) -> str:
+    def add(self, script: Script | AnsweringModel, *, api_key: str | None = None, record: bool = True) -> str:
         """Serve a script under a URL of its own.
 
         Args:
@@ -126,11 +126,11 @@ class ScriptServer:
         key = f"s{len(self._served)}"
         model = ScriptedModel(script) if isinstance(script, Script) else script
         authorization = None if api_key is None else f"Bearer {api_key}".encode()
-        self._served[key] = _Served(model, authorization, record)
+        self._served[key] = _ServedScript(model, authorization, record)
         return f"http://{HOST}:{self._runner.addresses[0][1]}/{key}/v1"
 
     def requests(self, url: str) -> list[ReceivedRequest]:
-        """Every request that came to the URL so far, in order, refused ones too.
+        """Return the requests that came to the URL so far, in order, with those that were refused.
 
         Raises:
             ConfigError: `add` did not give this URL.
@@ -171,7 +171,7 @@ class ScriptServer:
             return _whole(reply)
         response = web.StreamResponse(status=reply.status, headers=_headers(reply))
         if reply.ending != "complete" and reply.content_type != STREAM_TYPE:
-            # More than is ever sent.
+            # The length that is announced is never reached, so the client sees that the body is cut.
             response.content_length = 2 * sum(map(len, reply.chunks)) + 1
         try:
             await response.prepare(request)
@@ -205,7 +205,7 @@ def _whole(reply: Reply) -> web.Response:
 
 
 def _hang_up(request: web.BaseRequest) -> web.Response:
-    """Close the connection before any byte; what is returned can no longer be written."""
+    """Close the connection before any byte; the response that is returned is never sent."""
     if request.transport is not None:
         request.transport.close()
     return web.Response()
@@ -244,7 +244,7 @@ async def _serve(script: Script, port: int) -> None:
 
 
 def _stdin_is_pipe() -> bool:
-    """Whether the end of standard input says anything: /dev/null ends at once, and a terminal may be the shell's."""
+    """Tell whether the end of standard input means anything: /dev/null ends at once, a terminal may be the shell's."""
     try:
         mode = os.fstat(0).st_mode
     except OSError:

@@ -12,27 +12,26 @@ It needs pytest and pytest-asyncio. `BackendContract` inherits from the other cl
 while an adapter grows. Every test talks to a scripted model on a real socket, through the framework's own client.
 """
 
+import pkgutil
+
 import pytest
 
-_PARTS = (
-    "base fixtures answers arguments endings events failures lifetime limits native pitfalls react requests results "
-    "words"
-)
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS.split()))
+pytest.register_assert_rewrite(*(module.name for module in pkgutil.iter_modules(__path__, f"{__name__}.")))
 
+from unified_agents.testing.agent_lifetime import LifetimeContract  # noqa: E402
 from unified_agents.testing.answers import AnswerContract, ToolCallContract  # noqa: E402  # after the registration
 from unified_agents.testing.arguments import ArgumentContract, RefusalContract  # noqa: E402
 from unified_agents.testing.events import EventContract  # noqa: E402
 from unified_agents.testing.failures import FailureContract, LateFailureContract  # noqa: E402
-from unified_agents.testing.lifetime import LifetimeContract  # noqa: E402
 from unified_agents.testing.limits import LimitContract  # noqa: E402
 from unified_agents.testing.names_and_text import OwnNameContract, UnsendableContract  # noqa: E402
 from unified_agents.testing.native import NativeAnswerContract, NativeToolContract  # noqa: E402
-from unified_agents.testing.pitfalls import PitfallContract, RunnerContract  # noqa: E402
 from unified_agents.testing.react import ReactContract, VariantContract  # noqa: E402
 from unified_agents.testing.requests import OfferContract, RequestContract  # noqa: E402
 from unified_agents.testing.results import ToolResultContract  # noqa: E402
+from unified_agents.testing.robustness import PitfallContract  # noqa: E402
 from unified_agents.testing.termination import ChildRunContract, EndingContract, ModelEndingContract  # noqa: E402
+from unified_agents.testing.tool_runner import RunnerContract  # noqa: E402
 
 __all__ = [
     "AnswerContract",

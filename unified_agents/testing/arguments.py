@@ -11,8 +11,18 @@ from pydantic import BaseModel, Field
 
 from unified_agents.backend import Capability
 from unified_agents.config import Limits
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import Bench, add, call, calls, exactly, say
+from unified_agents.messages import JsonObject
+from unified_agents.testing.contract import Contract, whole_and_streamed
+from unified_agents.testing.harness import (
+    ContractBench,
+    RecordingTool,
+    add,
+    answer,
+    call,
+    calls,
+    canonical_json,
+    error_kind,
+)
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 
@@ -93,51 +103,52 @@ REFUSED_ARGUMENTS = [
 
 
 class Tag(BaseModel):
-    """A part of an argument."""
+    """A model that is a part of an argument."""
 
     key: str
 
 
 class Colour(StrEnum):
-    """A closed list."""
+    """An enum that is a part of an argument."""
 
     RED = "red"
     BLUE = "blue"
 
 
-class _Orders:
-    """A tool `order`, typed or with a schema only, which notes what it was called with."""
+ORDER_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "item": {"type": "string"},
+        "count": {"type": "integer", "minimum": 1, "maximum": 9},
+        "tags": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]},
+        },
+    },
+    "required": ["item"],
+    "additionalProperties": False,
+}
 
-    def __init__(self, *, typed: bool) -> None:
-        self.seen: list[dict[str, Any]] = []
-        self.tool = tool(self._order, name="order") if typed else self._schema_only()
+
+class _TypedOrder:
+    """A tool `order` with a typed function, which keeps the arguments of each call."""
+
+    def __init__(self) -> None:
+        self.received: list[JsonObject] = []
+        self.tool = tool(self._order, name="order")
 
     async def _order(
         self, item: str, count: Annotated[int, Field(ge=1, le=9)] = 1, tags: list[Tag] | None = None
     ) -> str:
-        self.seen.append({"item": item, "count": count, "tags": tags})
+        self.received.append({"item": item, "count": count, "tags": tags})
         return "ordered"
-
-    def _schema_only(self) -> Tool:
-        async def order(**arguments: Any) -> str:
-            self.seen.append(arguments)
-            return "ordered"
-
-        key = {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]}
-        properties = {
-            "item": {"type": "string"},
-            "count": {"type": "integer", "minimum": 1, "maximum": 9},
-            "tags": {"type": "array", "items": key},
-        }
-        schema = {"type": "object", "properties": properties, "required": ["item"], "additionalProperties": False}
-        return Tool(name="order", description="Order it.", parameters=schema, handler=order)
 
 
 class ArgumentContract(Contract, needs=(Capability.TOOLS,)):
     """Arguments that fit."""
 
-    @either_way
-    async def test_arguments_arrive_exactly(self, bench: Bench, stream: bool) -> None:
+    @whole_and_streamed
+    async def test_arguments_arrive_exactly(self, bench: ContractBench, stream: bool) -> None:
         """A schema-only tool gets the JSON values as they stood on the wire, with their types, at any depth."""
         seen: list[dict[str, Any]] = []
 
@@ -145,7 +156,7 @@ class ArgumentContract(Contract, needs=(Capability.TOOLS,)):
             seen.append(arguments)
             return "taken"
 
-        given = {
+        written = {
             "text": 'naïve 東京 🎉 "quoted" \\ {brace} \n\t end',
             "empty": "",
             "integer": 9007199254740993,
@@ -158,31 +169,25 @@ class ArgumentContract(Contract, needs=(Capability.TOOLS,)):
             "object": {"deep": {"deeper": [None, False, "1"]}},
         }
         anything = Tool(name="take", parameters={"type": "object"}, handler=take)
-        stage = bench.stage(calls(call("take", given)), say("{0}", (0, 0)), tools=[anything], stream=stream)
-        result = await stage.completes()
-        assert [exactly(arguments) for arguments in seen] == [exactly(given)]
-        assert exactly(result.tool_calls[0].received) == exactly(given)
+        _, result = await bench.complete(
+            calls(call("take", written)), answer("{0}", (0, 0)), tools=[anything], stream=stream
+        )
+        assert [canonical_json(arguments) for arguments in seen] == [canonical_json(written)]
+        assert canonical_json(result.tool_calls[0].received) == canonical_json(written)
 
     @pytest.mark.parametrize("name", AWKWARD_NAMES)
-    async def test_parameter_names(self, bench: Bench, name: str) -> None:
-        """A parameter may have any name: the framework's wrapper must take none for its own."""
-        seen: list[dict[str, Any]] = []
-
-        async def take(**arguments: Any) -> str:
-            seen.append(arguments)
-            return "taken"
-
+    async def test_parameter_names(self, bench: ContractBench, name: str) -> None:
+        """A parameter may have any name: the framework's wrapper must reserve none for itself."""
         properties = {name: {"type": "object"}, "other": {"type": "integer"}}
         schema = {"type": "object", "properties": properties, "required": [name]}
-        given = {name: {"v": [1, "2"]}, "other": 3}
-        one = Tool(name="take", description="Take it.", parameters=schema, handler=take)
-        stage = bench.stage(calls(call("take", given)), say("{0}", (0, 0)), tools=[one])
-        result = await stage.completes()
+        arguments = {name: {"v": [1, "2"]}, "other": 3}
+        take = RecordingTool("take", schema, returns="taken")
+        _, result = await bench.complete(calls(call("take", arguments)), answer("{0}", (0, 0)), tools=[take.tool])
         assert result.output == "taken"
-        assert seen == [given]
+        assert take.received == [arguments]
 
-    async def test_defaults(self, bench: Bench) -> None:
-        """What the model leaves out has the function's default; empty text stands for no arguments."""
+    async def test_defaults(self, bench: ContractBench) -> None:
+        """What the model leaves out has the function's default; empty text means no arguments."""
         seen = []
 
         @tool
@@ -191,13 +196,12 @@ class ArgumentContract(Contract, needs=(Capability.TOOLS,)):
             return "taken"
 
         asked = calls(call("take", {}), call("take", {"b": "y"}), call("take", ""))
-        stage = bench.stage(asked, say("Done."), tools=[take])
-        result = await stage.completes()
+        _, result = await bench.complete(asked, answer("Done."), tools=[take])
         assert sorted(seen, key=str) == [(1, "x", None), (1, "x", None), (1, "y", None)]
         assert result.tool_calls[1].received == {"a": 1, "b": "y", "c": None}
 
-    async def test_typed_arguments_are_built(self, bench: Bench) -> None:
-        """A typed function gets its own types: models, enums, containers."""
+    async def test_typed_arguments_are_built(self, bench: ContractBench) -> None:
+        """A typed function is called with its own types: models, enums, containers."""
         seen: list[object] = []
 
         @tool
@@ -205,44 +209,42 @@ class ArgumentContract(Contract, needs=(Capability.TOOLS,)):
             seen.extend([tag, colours])
             return "taken"
 
-        stage = bench.stage(
-            calls(call("take", {"tag": {"key": "ä"}, "colours": ["red", "blue"]})), say("{0}", (0, 0)), tools=[take]
+        await bench.complete(
+            calls(call("take", {"tag": {"key": "ä"}, "colours": ["red", "blue"]})), answer("{0}", (0, 0)), tools=[take]
         )
-        await stage.completes()
         assert seen == [Tag(key="ä"), {Colour.RED, Colour.BLUE}]
 
 
 class RefusalContract(Contract, needs=(Capability.TOOLS,)):
-    """Calls that cannot be carried out: told to the model, which can mend them."""
+    """Calls that cannot be carried out: the model is told why, and can correct them."""
 
     @pytest.mark.parametrize("typed", [True, False], ids=["typed function", "schema only"])
     @pytest.mark.parametrize(("arguments", "problem"), REFUSED_ARGUMENTS)
     async def test_bad_arguments_never_reach_the_tool(
-        self, bench: Bench, arguments: object, problem: str, typed: bool
+        self, bench: ContractBench, arguments: object, problem: str, typed: bool
     ) -> None:
         """The tool is not run, the model is told path and reason, and its own turn goes back as it wrote it."""
-        orders = _Orders(typed=typed)
-        mended = calls(call("order", {"item": "tea", "count": 2}))
-        stage = bench.stage(calls(call("order", arguments)), mended, say("Done."), tools=[orders.tool])
-        result = await stage.completes()
-        [told] = stage.told(1)
-        assert re.fullmatch(re.escape(_REFUSED).replace(r"\{\}", f"({problem})"), told), told
-        assert [(seen["item"], seen["count"]) for seen in orders.seen] == [("tea", 2)]
+        orders = _TypedOrder() if typed else RecordingTool("order", ORDER_SCHEMA, returns="ordered")
+        corrected = calls(call("order", {"item": "tea", "count": 2}))
+        scenario, result = await bench.complete(
+            calls(call("order", arguments)), corrected, answer("Done."), tools=[orders.tool]
+        )
+        [content] = scenario.tool_results(1)
+        assert re.fullmatch(re.escape(_REFUSED).replace(r"\{\}", f"({problem})"), content), content
+        assert [(order["item"], order["count"]) for order in orders.received] == [("tea", 2)]
         refused, accepted = result.tool_calls
-        assert (refused.ok, refused.reached, refused.received, refused.content) == (False, True, None, told)
-        assert refused.error is not None
-        assert refused.error.kind == "invalid_input"
+        assert (refused.ok, refused.reached, refused.received, refused.content) == (False, True, None, content)
+        assert error_kind(refused.error) == "invalid_input"
         assert accepted.ok
         assert [error.kind for error in result.errors] == ["invalid_input"]
-        [turn] = stage.turns(1)
-        assert turn["tool_calls"][0]["function"]["name"] == "order"
-        assert turn["tool_calls"][0]["function"]["arguments"] == refused.arguments
+        [turn] = scenario.assistant_turns(1)
+        assert turn["tool_calls"][0]["function"] == {"name": "order", "arguments": refused.arguments}
         if isinstance(arguments, str):
             assert refused.arguments == arguments
 
     @pytest.mark.parametrize("deltas", ["separate", "together"])
-    @either_way
-    async def test_good_and_bad_calls_in_one_answer(self, bench: Bench, stream: bool, deltas: str) -> None:
+    @whole_and_streamed
+    async def test_good_and_bad_calls_in_one_answer(self, bench: ContractBench, stream: bool, deltas: str) -> None:
         """Calls that a framework would choke on go by the reserved tool; each gets its own answer, in call order."""
         asked = calls(
             call("add", {"a": 1, "b": 1}),
@@ -251,42 +253,43 @@ class RefusalContract(Contract, needs=(Capability.TOOLS,)):
             call("add", "[]"),
             call("add", {"a": 2, "b": 2}),
         )
-        stage = bench.stage(asked, say("Done."), tools=[add], stream=stream, deltas=deltas)
-        result = await stage.completes()
+        scenario, result = await bench.complete(asked, answer("Done."), tools=[add], stream=stream, deltas=deltas)
         assert [record.ok for record in result.tool_calls] == [True, False, False, False, True]
         assert all(record.reached for record in result.tool_calls)
-        told = stage.told()
-        assert [told[0], told[4]] == ["2", "4"]
-        assert "given, must be a JSON object: " in told[1]
-        assert "no tool 'ad'" in told[2]
-        assert "[] given, must be an object" in told[3]
-        [turn] = stage.turns()
+        first, broken, unknown, array, last = scenario.tool_results()
+        assert (first, last) == ("2", "4")
+        assert "given, must be a JSON object: " in broken
+        assert "no tool 'ad'" in unknown
+        assert "[] given, must be an object" in array
+        [turn] = scenario.assistant_turns()
         written = [(made["function"]["name"], made["function"]["arguments"]) for made in turn["tool_calls"]]
         ones = '{"a":1,"b":1}'
         assert written == [("add", ones), ("add", '{"a": 1,'), ("ad", ones), ("add", "[]"), ("add", '{"a":2,"b":2}')]
         assert len({made["id"] for made in turn["tool_calls"]}) == 5
 
-    @either_way
-    async def test_an_unknown_tool(self, bench: Bench, stream: bool) -> None:
+    @whole_and_streamed
+    async def test_an_unknown_tool(self, bench: ContractBench, stream: bool) -> None:
         """The model is told the closest name, and the run goes on."""
-        stage = bench.stage(
+        scenario, result = await bench.complete(
             calls(call("addd", {"a": 1, "b": 2})),
             calls(call("add", {"a": 1, "b": 2})),
-            say("{0}", (1, 0)),
+            answer("{0}", (1, 0)),
             tools=[add],
             stream=stream,
         )
-        result = await stage.completes()
-        assert stage.told(1) == ["Error: there is no tool 'addd'. The closest names: add."]
+        assert scenario.tool_results(1) == ["Error: there is no tool 'addd'. The closest names: add."]
         assert result.output == "3"
         assert [error.kind for error in result.errors] == ["tool_not_found"]
         unknown = result.tool_calls[0]
         assert (unknown.name, unknown.ok, unknown.received) == ("addd", False, None)
-        assert stage.turns(1)[0]["tool_calls"][0]["function"] == {"name": "addd", "arguments": '{"a":1,"b":2}'}
+        assert scenario.assistant_turns(1)[0]["tool_calls"][0]["function"] == {
+            "name": "addd",
+            "arguments": '{"a":1,"b":2}',
+        }
 
-    async def test_a_model_that_never_mends_its_calls(self, bench: Bench) -> None:
-        """Broken calls count as steps: a model that makes nothing else meets the limit like any other."""
-        stage = bench.stage(calls(call("add", "{")), tools=[add], repeat_last=True, limits=Limits(max_steps=3))
-        result = await stage.meets_limit("max_steps")
-        assert len(stage.sent) == 3
+    async def test_a_model_that_never_mends_its_calls(self, bench: ContractBench) -> None:
+        """Answers with broken calls count as steps, so a model that gives nothing else meets the limit."""
+        scenario = bench.scenario(calls(call("add", "{")), tools=[add], repeat_last=True, limits=Limits(max_steps=3))
+        result = await scenario.meets_limit("max_steps")
+        assert len(scenario.sent) == 3
         assert [record.ok for record in result.tool_calls] == [False] * 3

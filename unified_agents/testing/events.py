@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import pytest
 
@@ -26,8 +25,8 @@ from unified_agents.events import (
 )
 from unified_agents.messages import Usage
 from unified_agents.result import RunResult
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import Bench, Stage, add, call, calls, fault, say
+from unified_agents.testing.contract import Contract, whole_and_streamed
+from unified_agents.testing.harness import ContractBench, Scenario, add, answer, call, calls, fault
 from unified_agents.tools.definition import ToolContext
 
 SEQUENCE = [
@@ -46,7 +45,7 @@ SEQUENCE = [
     "run_ended",
 ]
 SHAPE = "invoke_agent(chat, execute_tool add, chat, execute_tool boom, chat)"
-AT_ONCE = 20
+MANY_RUNS = 20
 
 
 async def boom() -> str:
@@ -55,34 +54,31 @@ async def boom() -> str:
 
 
 class EventContract(Contract, needs=(Capability.TOOLS,)):
-    """What is told of a run while it happens."""
+    """The events of a run, and its trace."""
 
-    async def test_the_sequence_of_events(self, bench: Bench) -> None:
+    async def test_the_sequence_of_events(self, bench: ContractBench) -> None:
         """The same script gives the same events in the same order, and the same trace."""
-        stage = _scene(bench)
-        events = await _follow(stage, run_id="my-run")
+        events = await _two_tools(bench).events(run_id="my-run")
         assert _types(events) == SEQUENCE
         assert {event.run_id for event in events} == {"my-run"}
         assert [event.time for event in events] == sorted(event.time for event in events)
-        last = events[-1]
-        assert isinstance(last, RunEnded)
-        assert last.result.trace.shape() == SHAPE
-        assert last.result.output == "The sum is 3 today."
+        assert _result(events).trace.shape() == SHAPE
+        assert _result(events).output == "The sum is 3 today."
         assert isinstance(events[0], RunStarted)
         assert (events[0].backend, events[0].handling) == (self.backend, "unified")
 
-    @either_way
-    async def test_the_same_without_listening(self, bench: Bench, stream: bool) -> None:
+    @whole_and_streamed
+    async def test_the_same_without_listening(self, bench: ContractBench, stream: bool) -> None:
         """`run` leaves the same trace as `stream`, with whole answers and streamed ones."""
-        result = await _scene(bench, stream=stream).completes()
+        result = await _two_tools(bench, stream=stream).completes()
         assert result.trace.shape() == SHAPE
         assert [span.error for span in result.trace.walk()] == [None, None, None, None, "tool_error", None]
         assert all(span.end is not None for span in result.trace.walk())
         assert result.seconds.total >= result.seconds.model > 0
 
-    async def test_what_events_say(self, bench: Bench) -> None:
+    async def test_what_events_say(self, bench: ContractBench) -> None:
         """Steps, ids, arguments, contents and counts in events are those of the result."""
-        events = await _follow(_scene(bench))
+        events = await _two_tools(bench).events()
         result = _result(events)
         started = [event for event in events if isinstance(event, ToolCallStarted)]
         assert [(event.step, event.index, event.tool, event.call_id, event.arguments) for event in started] == [
@@ -101,21 +97,21 @@ class EventContract(Contract, needs=(Capability.TOOLS,)):
         assert sum((event.usage for event in answered), Usage()) == result.usage
 
     @pytest.mark.parametrize("stream", [None, False, True], ids=["unset", "whole", "streamed"])
-    async def test_text_deltas(self, bench: Bench, stream: bool | None) -> None:
+    async def test_text_deltas(self, bench: ContractBench, stream: bool | None) -> None:
         """Under `stream()` the answer's text comes in pieces, whether the framework itself streams or not."""
         text = "Ein Satz über 東京, in Teilen."
-        stage = bench.stage(say(text), stream=stream)
-        events = await _follow(stage)
+        scenario = bench.scenario(answer(text), stream=stream)
+        events = await scenario.events()
         deltas = [event for event in events if isinstance(event, TextDelta)]
         assert len(deltas) > 1
         assert "".join(event.text for event in deltas) == text == _result(events).output
         assert _result(events).time_to_first_token is not None
-        assert stage.sent[0]["stream"] is True
+        assert scenario.sent[0]["stream"] is True
 
-    async def test_a_retry(self, bench: Bench) -> None:
-        """A failed attempt is told, so that its deltas can be forgotten; the next has the same step."""
+    async def test_a_retry(self, bench: ContractBench) -> None:
+        """A failed attempt has an event, so that its deltas can be dropped; the next attempt has the same step."""
         text = " ".join(str(number) for number in range(100))
-        events = await _follow(bench.stage(fault(truncate=True), say(text)))
+        events = await bench.scenario(fault(truncate=True), answer(text)).events()
         [discarded] = [event for event in events if isinstance(event, AttemptDiscarded)]
         assert (discarded.step, discarded.attempt) == (0, 1)
         assert discarded.error.retryable
@@ -125,41 +121,41 @@ class EventContract(Contract, needs=(Capability.TOOLS,)):
         assert any(event.attempt == 1 for event in deltas)
         assert _result(events).trace.shape() == "invoke_agent(chat)"
 
-    async def test_parallel_calls_in_the_trace(self, bench: Bench) -> None:
+    async def test_parallel_calls_in_the_trace(self, bench: ContractBench) -> None:
         """The tool spans of one step stand side by side, between its model call and the next."""
         asked = calls(*(call("add", {"a": n, "b": n}) for n in range(3)))
-        result = await bench.stage(asked, say("Done."), tools=[add]).completes()
+        result = await bench.scenario(asked, answer("Done."), tools=[add]).completes()
         tools = ", ".join(["execute_tool add"] * 3)
         assert result.trace.shape() == f"invoke_agent(chat, {tools}, chat)"
 
-    async def test_a_run_that_fails(self, bench: Bench) -> None:
-        """`RunEnded` comes last also then, and the error is raised after it."""
-        stage = bench.stage(fault(status=400, message="no", times=9), say("Yes."))
+    async def test_a_run_that_fails(self, bench: ContractBench) -> None:
+        """`RunEnded` is the last event of a failed run too, and the error is raised after it."""
+        scenario = bench.scenario(fault(status=400, message="no", times=9), answer("Yes."))
         events: list[Event] = []
         with pytest.raises(BadRequestError) as caught:
-            await _follow(stage, into=events)
+            await scenario.events(into=events)
         assert _types(events) == ["run_started", "model_call_started", "model_call_failed", "run_ended"]
         assert _result(events).status == "failed"
         assert caught.value.result is _result(events)
 
-    async def test_a_run_that_meets_a_limit(self, bench: Bench) -> None:
-        """It raises nothing, and `RunEnded` holds the result."""
-        stage = bench.stage(calls(call("add", {"a": 1, "b": 1})), tools=[add], repeat_last=True)
-        events = await _follow(stage, limits=Limits(max_steps=1))
+    async def test_a_run_that_meets_a_limit(self, bench: ContractBench) -> None:
+        """A limit raises nothing, and `RunEnded` holds the result."""
+        scenario = bench.scenario(calls(call("add", {"a": 1, "b": 1})), tools=[add], repeat_last=True)
+        events = await scenario.events(limits=Limits(max_steps=1))
         assert _types(events) == [*SEQUENCE[:5], "run_ended"]
         assert _result(events).status == "limit"
 
-    async def test_many_runs_at_once(self, bench: Bench) -> None:
+    async def test_many_runs_at_once(self, bench: ContractBench) -> None:
         """Runs of one agent at the same time mix neither events nor ids, usage, or outputs."""
-        together = asyncio.Barrier(AT_ONCE)
+        together = asyncio.Barrier(MANY_RUNS)
 
         async def who(context: ToolContext) -> str:
             await together.wait()
             return context.run_id
 
-        stage = bench.stage(calls(call("who")), say("I am {0}.", (0, 0)), tools=[who])
-        tasks = {f"run-{n}": f"I am number {n}." + "!" * 40 * n for n in range(AT_ONCE)}
-        runs = await asyncio.gather(*(_follow(stage, task, run_id=run_id) for run_id, task in tasks.items()))
+        scenario = bench.scenario(calls(call("who")), answer("I am {0}.", (0, 0)), tools=[who])
+        tasks = {f"run-{n}": f"I am number {n}." + "!" * 40 * n for n in range(MANY_RUNS)}
+        runs = await asyncio.gather(*(scenario.events(task, run_id=run_id) for run_id, task in tasks.items()))
         for (run_id, task), events in zip(tasks.items(), runs, strict=True):
             result = _result(events)
             assert {event.run_id for event in events} == {run_id}
@@ -173,29 +169,18 @@ class EventContract(Contract, needs=(Capability.TOOLS,)):
         assert used == sorted(set(used), key=lambda count: count or 0), "each longer task must cost more"
 
 
-def _scene(bench: Bench, *, stream: bool | None = None) -> Stage:
-    return bench.stage(
+def _two_tools(bench: ContractBench, *, stream: bool | None = None) -> Scenario:
+    return bench.scenario(
         calls(call("add", {"a": 1, "b": 2})),
         calls(call("boom")),
-        say("The sum is {0} today.", (0, 0)),
+        answer("The sum is {0} today.", (0, 0)),
         tools=[add, boom],
         stream=stream,
     )
 
 
-async def _follow(
-    stage: Stage, task: str = "Do it.", *, into: list[Event] | None = None, **options: Any
-) -> list[Event]:
-    events: list[Event] = [] if into is None else into
-    async with stage.agent.stream(task, **options) as stream:
-        async for event in stream:
-            events.append(event)
-        assert stream.result is not None
-    return events
-
-
 def _types(events: Sequence[Event]) -> list[str]:
-    """The types in their order, with deltas that follow each other as one."""
+    """Return the types in their order, with deltas that follow each other as one."""
     kinds = [event.type for event in events]
     return [kind for kind, group in groupby(kinds) for kind in ([kind] if kind == "text_delta" else group)]
 

@@ -9,8 +9,8 @@ import pytest
 
 from unified_agents.backend import INVALID_CALL_TOOL, Capability
 from unified_agents.messages import Message, ToolCall
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import MODEL_NAME, Bench, add, call, calls, exactly, fault, say
+from unified_agents.testing.contract import Contract, whole_and_streamed
+from unified_agents.testing.harness import MODEL_NAME, ContractBench, add, answer, call, calls, canonical_json, fault
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.provider_names import provider_names
@@ -19,7 +19,7 @@ _LEGAL = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 
 
 def _lookup(**arguments: Any) -> str:
-    return exactly(arguments)
+    return canonical_json(arguments)
 
 
 LOOKUP = Tool(
@@ -47,10 +47,10 @@ def _plain(chat: dict[str, Any]) -> dict[str, Any]:
 
 
 class RequestContract(Contract):
-    """Conversations and parameters."""
+    """The conversation and the parameters that a request holds."""
 
-    async def test_long_history_reaches_the_model_whole(self, bench: Bench) -> None:
-        """42 long messages of a given conversation, a tool turn among them, reach the model unaltered and in order."""
+    async def test_long_history_reaches_the_model_whole(self, bench: ContractBench) -> None:
+        """A conversation of 42 long messages, with tool calls among them, reaches the model unaltered and in order."""
         text = "Ein langer Absatz über 東京. " * 60
         talk = [Message(role=("user", "assistant")[n % 2], content=f"{n}: {text}") for n in range(18)]
         asked = tuple(ToolCall(id=f"hist_{n}", name="add", arguments=f'{{"a": {n},  "b": 1}}') for n in range(2))
@@ -63,84 +63,81 @@ class RequestContract(Contract):
         ]
         history = [*talk, *turn, *talk, Message(role="user", content="And now?")]
         assert len(history) == 42
-        stage = bench.stage(say("Yes."), instructions="Be brief.\nAlways.")
-        result = await stage.agent.run(history)
+        scenario = bench.scenario(answer("Yes."), instructions="Be brief.\nAlways.")
+        result = await scenario.agent.run(history)
         assert result.output == "Yes."
-        [request] = stage.sent
+        [request] = scenario.sent
         system, *sent = request["messages"]
         assert (system["role"], system["content"]) == ("system", "Be brief.\nAlways.")
         assert len(sent) == 42
         assert [_plain(message) for message in sent] == [_plain(message.to_chat()) for message in history]
 
-    async def test_no_instructions_no_system_message(self, bench: Bench) -> None:
+    async def test_no_instructions_no_system_message(self, bench: ContractBench) -> None:
         """An agent without instructions sends no system message, not even the framework's own."""
-        stage = bench.stage(say("Yes."))
-        await stage.completes("Just this.")
-        assert stage.sent[0]["messages"] == [{"role": "user", "content": "Just this."}]
+        scenario, _ = await bench.complete(answer("Yes."), task="Just this.")
+        assert scenario.sent[0]["messages"] == [{"role": "user", "content": "Just this."}]
 
-    async def test_a_system_message_of_the_task(self, bench: Bench) -> None:
-        """A system message in the given conversation stays where it is."""
-        stage = bench.stage(say("Yes."))
+    async def test_a_system_message_of_the_task(self, bench: ContractBench) -> None:
+        """A system message in the conversation of the task stays where it is."""
+        scenario = bench.scenario(answer("Yes."))
         task = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi."}]
-        await stage.agent.run(task)
-        assert [_plain(message) for message in stage.sent[0]["messages"]] == task
+        await scenario.agent.run(task)
+        assert [_plain(message) for message in scenario.sent[0]["messages"]] == task
 
-    async def test_the_models_name(self, bench: Bench) -> None:
+    async def test_the_models_name(self, bench: ContractBench) -> None:
         """The model's name goes out as it was configured."""
-        stage = bench.stage(say("Yes."))
-        await stage.completes()
-        assert stage.sent[0]["model"] == MODEL_NAME
+        scenario, _ = await bench.complete(answer("Yes."))
+        assert scenario.sent[0]["model"] == MODEL_NAME
 
-    @either_way
-    async def test_nothing_is_added(self, bench: Bench, stream: bool) -> None:
+    @whole_and_streamed
+    async def test_nothing_is_added(self, bench: ContractBench, stream: bool) -> None:
         """A request has no field that nobody asked for, whatever the framework adds by itself."""
-        stage = bench.stage(say("Yes."), stream=stream)
-        await stage.completes()
-        assert set(stage.sent[0]) == {"model", "messages"} | ({"stream", "stream_options"} if stream else set())
+        scenario, _ = await bench.complete(answer("Yes."), stream=stream)
+        assert set(scenario.sent[0]) == {"model", "messages"} | ({"stream", "stream_options"} if stream else set())
 
-    async def test_sampling_parameters(self, bench: Bench) -> None:
-        """Temperature, bound and seed go out as configured, zero too."""
-        stage = bench.stage(say("Yes."), parameters={"temperature": 0, "max_tokens": 123, "seed": 7})
-        await stage.completes()
-        sent = {key: value for key, value in stage.sent[0].items() if key not in ("model", "messages")}
+    async def test_sampling_parameters(self, bench: ContractBench) -> None:
+        """Temperature, token limit and seed go out as configured, zero too."""
+        scenario, _ = await bench.complete(answer("Yes."), parameters={"temperature": 0, "max_tokens": 123, "seed": 7})
+        sent = {key: value for key, value in scenario.sent[0].items() if key not in ("model", "messages")}
         assert sent == {"temperature": 0, "max_tokens": 123, "seed": 7}
 
-    async def test_no_key_is_made_up(self, bench: Bench) -> None:
+    async def test_no_key_is_made_up(self, bench: ContractBench) -> None:
         """Without a key no Authorization header goes out: the placeholder that a client wants stays inside."""
-        stage = bench.stage(say("Yes."))
-        await stage.completes()
-        assert "Authorization" not in stage.received[0].headers
+        scenario, _ = await bench.complete(answer("Yes."))
+        assert "Authorization" not in scenario.received[0].headers
 
-    async def test_the_key_is_sent(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_the_key_is_sent(self, bench: ContractBench, monkeypatch: pytest.MonkeyPatch) -> None:
         """The key goes out as a bearer token, on retries too."""
         monkeypatch.setenv("CONTRACT_KEY", "sk-right")
         again = fault(status=503, retry_after=0.01)
-        stage = bench.stage(again, say("Yes."), api_key="sk-right", api_key_env="CONTRACT_KEY")
-        await stage.completes()
-        assert [request.headers["Authorization"] for request in stage.received] == ["Bearer sk-right"] * 2
+        scenario, _ = await bench.complete(again, answer("Yes."), api_key="sk-right", api_key_env="CONTRACT_KEY")
+        assert [request.headers["Authorization"] for request in scenario.received] == ["Bearer sk-right"] * 2
 
 
 class OfferContract(Contract, needs=(Capability.TOOLS,)):
-    """What the model is offered."""
+    """The instructions and the tools that a request offers to the model."""
 
-    async def test_instructions_come_first_in_each_request(self, bench: Bench) -> None:
+    async def test_instructions_come_first_in_each_request(self, bench: ContractBench) -> None:
         """The instructions are one system message, the first, of each request."""
-        stage = bench.stage(
-            calls(call("add", {"a": 1, "b": 1})), say("2"), tools=[add], instructions="Use the tools.\n\n{braces} stay."
+        scenario, _ = await bench.complete(
+            calls(call("add", {"a": 1, "b": 1})),
+            answer("2"),
+            tools=[add],
+            instructions="Use the tools.\n\n{braces} stay.",
         )
-        await stage.completes()
-        assert len(stage.sent) == 2
-        for request in stage.sent:
+        assert len(scenario.sent) == 2
+        for request in scenario.sent:
             roles = [message["role"] for message in request["messages"]]
             assert roles[0] == "system"
             assert roles.count("system") == 1
             assert request["messages"][0]["content"] == "Use the tools.\n\n{braces} stay."
 
-    @either_way
-    async def test_canonical_schemas(self, bench: Bench, stream: bool) -> None:
+    @whole_and_streamed
+    async def test_canonical_schemas(self, bench: ContractBench, stream: bool) -> None:
         """The model gets the canonical schema of each tool, our tools only, and no reserved one."""
-        stage = bench.stage(calls(call("add", {"a": 1, "b": 1})), say("2"), tools=[add, LOOKUP], stream=stream)
-        await stage.completes()
+        scenario, _ = await bench.complete(
+            calls(call("add", {"a": 1, "b": 1})), answer("2"), tools=[add, LOOKUP], stream=stream
+        )
         expected = [
             {
                 "type": "function",
@@ -148,40 +145,38 @@ class OfferContract(Contract, needs=(Capability.TOOLS,)):
             }
             for it in (add, LOOKUP)
         ]
-        for request in stage.sent:
+        for request in scenario.sent:
             assert request["tools"] == expected
 
-    async def test_nothing_is_added_beside_tools(self, bench: Bench) -> None:
+    async def test_nothing_is_added_beside_tools(self, bench: ContractBench) -> None:
         """Neither `tool_choice` nor `parallel_tool_calls` goes out when nobody asked for it."""
-        stage = bench.stage(calls(call("add", {"a": 1, "b": 1})), say("2"), tools=[add])
-        await stage.completes()
-        assert [set(request) for request in stage.sent] == [{"model", "messages", "tools"}] * 2
+        scenario, _ = await bench.complete(calls(call("add", {"a": 1, "b": 1})), answer("2"), tools=[add])
+        assert [set(request) for request in scenario.sent] == [{"model", "messages", "tools"}] * 2
 
-    async def test_a_forced_tool_choice_holds_for_the_first_request(self, bench: Bench) -> None:
+    async def test_a_forced_tool_choice_holds_for_the_first_request(self, bench: ContractBench) -> None:
         """A tool that must be called must be called once, else the run would never end."""
         parameters = {"tool_choice": "add", "parallel_tool_calls": False}
-        stage = bench.stage(calls(call("add", {"a": 1, "b": 1})), say("2"), tools=[add], parameters=parameters)
-        await stage.completes()
-        forced = {"type": "function", "function": {"name": "add"}}
-        assert [request.get("tool_choice") for request in stage.sent] == [forced, None]
-        assert [request.get("parallel_tool_calls") for request in stage.sent] == [False, False]
-
-    async def test_a_free_tool_choice_holds_for_all(self, bench: Bench) -> None:
-        """`auto` goes out on each request."""
-        stage = bench.stage(
-            calls(call("add", {"a": 1, "b": 1})), say("2"), tools=[add], parameters={"tool_choice": "auto"}
+        scenario, _ = await bench.complete(
+            calls(call("add", {"a": 1, "b": 1})), answer("2"), tools=[add], parameters=parameters
         )
-        await stage.completes()
-        assert [request.get("tool_choice") for request in stage.sent] == ["auto", "auto"]
+        forced = {"type": "function", "function": {"name": "add"}}
+        assert [request.get("tool_choice") for request in scenario.sent] == [forced, None]
+        assert [request.get("parallel_tool_calls") for request in scenario.sent] == [False, False]
 
-    async def test_names_that_no_provider_takes(self, bench: Bench) -> None:
+    async def test_a_free_tool_choice_holds_for_all(self, bench: ContractBench) -> None:
+        """`auto` goes out on each request."""
+        scenario, _ = await bench.complete(
+            calls(call("add", {"a": 1, "b": 1})), answer("2"), tools=[add], parameters={"tool_choice": "auto"}
+        )
+        assert [request.get("tool_choice") for request in scenario.sent] == ["auto", "auto"]
+
+    async def test_names_that_no_provider_takes(self, bench: ContractBench) -> None:
         """Names with dots, spaces or too many characters are renamed on the wire, and back on the way to the tool."""
         names = ["files.read", "files read", "n" * 80, "n" * 81, "größe", INVALID_CALL_TOOL]
         wire = provider_names(names, taken=frozenset({INVALID_CALL_TOOL}))
         asked = calls(*(call(wire[name], {"x": n}) for n, name in enumerate(names)))
-        stage = bench.stage(asked, say("Done."), tools=[_echo(name) for name in names])
-        result = await stage.completes()
-        sent = [offered["function"]["name"] for offered in stage.sent[0]["tools"]]
+        scenario, result = await bench.complete(asked, answer("Done."), tools=[_echo(name) for name in names])
+        sent = [offered["function"]["name"] for offered in scenario.sent[0]["tools"]]
         assert all(_LEGAL.match(name) for name in sent)
         assert len(set(sent)) == len(names)
         assert INVALID_CALL_TOOL not in sent
@@ -189,23 +184,22 @@ class OfferContract(Contract, needs=(Capability.TOOLS,)):
         assert [record.content for record in result.tool_calls] == [f"{name}: {n}" for n, name in enumerate(names)]
 
     @pytest.mark.parametrize("name", ["handoff", "run", "config", "print", "class"])
-    async def test_names_that_a_framework_keeps_for_itself(self, bench: Bench, name: str) -> None:
+    async def test_names_that_a_framework_keeps_for_itself(self, bench: ContractBench, name: str) -> None:
         """A name that a provider takes is the tool's name on the wire, also where the framework reserves it."""
-        stage = bench.stage(calls(call(name, {"x": 1})), say("{0}", (0, 0)), tools=[_echo(name)])
-        result = await stage.completes()
-        assert [offered["function"]["name"] for offered in stage.sent[0]["tools"]] == [name]
+        scenario, result = await bench.complete(calls(call(name, {"x": 1})), answer("{0}", (0, 0)), tools=[_echo(name)])
+        assert [offered["function"]["name"] for offered in scenario.sent[0]["tools"]] == [name]
         assert result.output == f"{name}: 1"
 
-    @either_way
-    async def test_an_agent_without_tools_that_is_sent_a_call(self, bench: Bench, stream: bool) -> None:
-        """It offers no tools, and answers that there are none; the run goes on."""
-        stage = bench.stage(calls(call("add", {"a": 1, "b": 1})), say("Well then."), stream=stream)
-        result = await stage.completes()
+    @whole_and_streamed
+    async def test_an_agent_without_tools_that_is_sent_a_call(self, bench: ContractBench, stream: bool) -> None:
+        """An agent without tools offers none; a call gets the answer that there are none, and the run goes on."""
+        scenario, result = await bench.complete(
+            calls(call("add", {"a": 1, "b": 1})), answer("Well then."), stream=stream
+        )
         assert result.output == "Well then."
-        for request in stage.sent:
+        for request in scenario.sent:
             assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(request)
-        [told] = stage.told()
-        assert told == "Error: there is no tool 'add'; no tools are available. Answer without one."
+        assert scenario.tool_results() == ["Error: there is no tool 'add'; no tools are available. Answer without one."]
         assert [error.kind for error in result.errors] == ["tool_not_found"]
 
 

@@ -12,19 +12,29 @@ import pytest
 from pydantic import BaseModel
 
 from unified_agents.backend import Capability
-from unified_agents.config import ModelConfig, ModelParameters, ResultParts
+from unified_agents.config import ResultParts
 from unified_agents.messages import JsonObject
-from unified_agents.scripted.model import Script
-from unified_agents.testing.base import Contract, either_way
-from unified_agents.testing.fixtures import MODEL_NAME, Bench, Held, HeldThread, Stage, call, calls, say
+from unified_agents.result import RunResult
+from unified_agents.testing.contract import Contract, async_and_sync, whole_and_streamed
+from unified_agents.testing.harness import (
+    ContractBench,
+    HangingTool,
+    HeldTool,
+    Scenario,
+    answer,
+    call,
+    calls,
+    error_kind,
+    make_tool,
+)
 from unified_agents.tools.decorator import tool
-from unified_agents.tools.definition import Tool, ToolContext
+from unified_agents.tools.definition import ToolContext
 from unified_agents.tools.parts import FilePart, ImagePart
 
 tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
 
 
-class Place(BaseModel):
+class Location(BaseModel):
     """A result as a pydantic model."""
 
     name: str
@@ -51,7 +61,7 @@ RESULTS = [
     pytest.param([1, "zwei", None], '[1,"zwei",null]', id="list"),
     pytest.param([], "[]", id="empty list"),
     pytest.param({"ä": {"b": [1.0]}}, '{"ä":{"b":[1.0]}}', id="object"),
-    pytest.param(Place(name="Köln", when=date(2026, 1, 2)), '{"name":"Köln","when":"2026-01-02"}', id="model"),
+    pytest.param(Location(name="Köln", when=date(2026, 1, 2)), '{"name":"Köln","when":"2026-01-02"}', id="model"),
     pytest.param(Point(1, 2.0), '{"x":1,"y":2.0}', id="dataclass"),
     pytest.param([Point(1, 2.0)], '[{"x":1,"y":2.0}]', id="list of dataclasses"),
     pytest.param({"type": "text", "text": "no part"}, '{"type":"text","text":"no part"}', id="looks like a part"),
@@ -64,76 +74,72 @@ RESULTS = [
 class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
     """From a tool's result, or its failure, to what the model reads."""
 
-    @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
+    @async_and_sync
     @pytest.mark.parametrize(("value", "text"), RESULTS)
-    async def test_results(self, bench: Bench, value: object, text: str, is_async: bool) -> None:
+    async def test_results(self, bench: ContractBench, value: object, text: str, is_async: bool) -> None:
         """Whatever a tool returns reaches the model as one text, which our library makes and no framework."""
-        stage = bench.stage(calls(call("give")), say("Done."), tools=[_giving(value, is_async=is_async)])
-        result = await stage.completes()
-        assert stage.told() == [text]
+        scenario, result = await _give(bench, value, is_async=is_async)
+        assert scenario.tool_results() == [text]
         assert result.tool_calls[0].content == text
 
-    async def test_a_result_that_is_too_long(self, bench: Bench) -> None:
-        """It is cut to the tool's own bound, and a mark says so."""
-        tools = [_giving("é" * 50, is_async=True, longest=10)]
-        stage = bench.stage(calls(call("give")), say("Done."), tools=tools)
-        await stage.completes()
-        assert stage.told() == ["é" * 10 + "\n[cut: the result has 50 characters, and these were the first 10]"]
+    async def test_a_result_that_is_too_long(self, bench: ContractBench) -> None:
+        """A long result is cut to the tool's own bound, and a mark says so."""
+        scenario, _ = await _give(bench, "é" * 50, max_result_chars=10)
+        assert scenario.tool_results() == [
+            "é" * 10 + "\n[cut: the result has 50 characters, and these were the first 10]"
+        ]
 
-    async def test_a_result_that_cannot_be_shown(self, bench: Bench) -> None:
+    async def test_a_result_that_cannot_be_shown(self, bench: ContractBench) -> None:
         """A result without a JSON form is a failure of the tool, told to the model."""
-        stage = bench.stage(calls(call("give")), say("Done."), tools=[_giving(b"bytes", is_async=True)])
-        result = await stage.completes()
-        [told] = stage.told()
-        assert told.startswith("Error in tool 'give': its result cannot be shown:")
+        scenario, result = await _give(bench, b"bytes")
+        [content] = scenario.tool_results()
+        assert content.startswith("Error in tool 'give': its result cannot be shown:")
         assert [error.kind for error in result.errors] == ["tool_error"]
 
-    @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
-    async def test_a_number_that_json_cannot_say(self, bench: Bench, is_async: bool) -> None:
+    @async_and_sync
+    async def test_a_number_that_json_cannot_say(self, bench: ContractBench, is_async: bool) -> None:
         """NaN and infinities are a failure of the tool, told with their place; never a silent `null`."""
-        tools = [_giving({"rows": [{"price": float("nan"), "note": None}]}, is_async=is_async)]
-        stage = bench.stage(calls(call("give")), say("Done."), tools=tools)
-        result = await stage.completes()
-        [told] = stage.told()
-        assert "has no JSON form: NaN at /rows/0/price" in told
+        rows = {"rows": [{"price": float("nan"), "note": None}]}
+        scenario, result = await _give(bench, rows, is_async=is_async)
+        [content] = scenario.tool_results()
+        assert "has no JSON form: NaN at /rows/0/price" in content
         assert [error.kind for error in result.errors] == ["tool_error"]
 
-    @either_way
-    async def test_images_in_a_user_message(self, bench: Bench, stream: bool) -> None:
-        """They follow the tool messages of their step, in call order, in each request; none is in the conversation."""
+    @whole_and_streamed
+    async def test_images_in_a_user_message(self, bench: ContractBench, stream: bool) -> None:
+        """Images follow the tool messages of their step, in call order, in each request, and not in `messages`."""
         first = calls(call("map", {"of": "Oslo"}), call("size"), call("map", {"of": "Bonn"}))
-        stage = _seeing(bench, "user", first, calls(call("map", {"of": "Rome"})), say("{0}", (0, 1)), stream=stream)
-        result = await stage.completes()
+        scenario, result = await _map_cities(
+            bench, "user", first, calls(call("map", {"of": "Rome"})), answer("{0}", (0, 1)), stream=stream
+        )
         assert result.output == "7"
         oslo, size, bonn, rome = result.tool_calls
         assert oslo.content == "Oslo\n[image image/png, 4 bytes]\n[file Oslo.bin, application/x-map, 2 bytes]"
         once = ["user", "assistant", "tool", "tool", "tool", "user"]
         twice = [*once, "assistant", "tool", "user"]
-        assert [[it["role"] for it in body["messages"]] for body in stage.sent] == [["user"], once, twice]
-        assert stage.told(1) == [oslo.content, size.content, bonn.content]
-        assert stage.told(2) == [oslo.content, size.content, bonn.content, rome.content]
+        assert [[it["role"] for it in body["messages"]] for body in scenario.sent] == [["user"], once, twice]
+        assert scenario.tool_results(1) == [oslo.content, size.content, bonn.content]
+        assert scenario.tool_results(2) == [oslo.content, size.content, bonn.content, rome.content]
         shown = [*_attached(oslo.id, "Oslo"), *_attached(bonn.id, "Bonn")]
-        assert [body["messages"][5]["content"] for body in stage.sent[1:]] == [shown, shown]
-        assert stage.sent[2]["messages"][8]["content"] == _attached(rome.id, "Rome")
+        assert [body["messages"][5]["content"] for body in scenario.sent[1:]] == [shown, shown]
+        assert scenario.sent[2]["messages"][8]["content"] == _attached(rome.id, "Rome")
         assert [message.role for message in result.messages].count("user") == 1
         assert "base64" not in str(result.messages)
 
-    async def test_images_in_the_tool_message(self, bench: Bench) -> None:
+    async def test_images_in_the_tool_message(self, bench: ContractBench) -> None:
         """For a server that takes parts there, all of them stand in the tool message, and no user message follows."""
-        stage = _seeing(bench, "tool", calls(call("map", {"of": "Oslo"})), say("{0}", (0, 0)))
-        await stage.completes()
-        *_, message = stage.sent[1]["messages"]
+        scenario, _ = await _map_cities(bench, "tool", calls(call("map", {"of": "Oslo"})), answer("{0}", (0, 0)))
+        *_, message = scenario.sent[1]["messages"]
         assert message["role"] == "tool"
         assert [part["type"] for part in message["content"]] == ["text", "image_url", "file"]
 
-    async def test_images_as_text(self, bench: Bench) -> None:
-        """For a model that does not see they are told as text, and nothing else goes out."""
-        stage = _seeing(bench, False, calls(call("map", {"of": "Oslo"})), say("Done."))
-        result = await stage.completes()
-        *_, message = stage.sent[1]["messages"]
+    async def test_images_as_text(self, bench: ContractBench) -> None:
+        """For a model that does not take images they are described as text, and nothing else goes out."""
+        scenario, result = await _map_cities(bench, False, calls(call("map", {"of": "Oslo"})), answer("Done."))
+        *_, message = scenario.sent[1]["messages"]
         assert (message["role"], message["content"]) == ("tool", result.tool_calls[0].content)
 
-    @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
+    @async_and_sync
     @pytest.mark.parametrize(
         ("error", "text"),
         [
@@ -145,80 +151,91 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
     )
-    async def test_a_tool_that_raises(self, bench: Bench, error: BaseException, text: str, is_async: bool) -> None:
+    async def test_a_tool_that_raises(
+        self, bench: ContractBench, error: BaseException, text: str, is_async: bool
+    ) -> None:
         """The model is told, and the run goes on: the framework must see an outcome, never the exception."""
-        stage = bench.stage(calls(call("boom")), say("Well then."), tools=[_raising(error, is_async=is_async)])
-        result = await stage.completes()
+
+        def boom() -> str:
+            raise error
+
+        scenario, result = await bench.complete(
+            calls(call("boom")), answer("Well then."), tools=[make_tool(boom, "boom", is_async=is_async)]
+        )
         assert result.output == "Well then."
-        assert stage.told() == [f"Error in tool 'boom': {text}"]
+        assert scenario.tool_results() == [f"Error in tool 'boom': {text}"]
         [record] = result.tool_calls
         assert (record.ok, record.reached, record.received) == (False, True, {})
-        assert record.error is not None
-        assert record.error.kind == "tool_error"
+        assert error_kind(record.error) == "tool_error"
         assert [error.kind for error in result.errors] == ["tool_error"]
 
-    async def test_an_async_tool_that_takes_too_long(self, bench: Bench) -> None:
-        """Its own timeout stops it, and the model is told."""
-        held = Held()
+    async def test_an_async_tool_that_takes_too_long(self, bench: ContractBench) -> None:
+        """The tool's own timeout stops it, and the model is told."""
+        held = HeldTool()
         slow = tool(held.tool.handler, name="hold", timeout=0.05)
-        stage = bench.stage(calls(call("hold", {"n": 1})), say("Well then."), tools=[slow])
-        result = await stage.completes()
-        _timed_out(stage, "hold")
+        scenario, result = await bench.complete(calls(call("hold", {"n": 1})), answer("Well then."), tools=[slow])
+        _timed_out(scenario, "hold")
         assert (held.started, held.cancelled) == (1, 1)
         assert result.errors[0].kind == "timeout"
 
-    async def test_a_sync_tool_that_takes_too_long(self, bench: Bench) -> None:
+    async def test_a_sync_tool_that_takes_too_long(self, bench: ContractBench) -> None:
         """The model is told although its thread runs on; the result names the thread."""
-        held = HeldThread()
+        held = HangingTool()
         slow = tool(held.tool.handler, name="hang", timeout=0.05)
-        stage = bench.stage(calls(call("hang", {"n": 1})), say("Well then."), tools=[slow])
+        scenario = bench.scenario(calls(call("hang", {"n": 1})), answer("Well then."), tools=[slow])
         try:
-            result = await stage.completes()
+            result = await scenario.completes()
         finally:
             held.release.set()
-        _timed_out(stage, "hang")
-        assert result.tool_calls[0].error is not None
-        assert result.tool_calls[0].error.kind == "timeout"
+        _timed_out(scenario, "hang")
+        assert error_kind(result.tool_calls[0].error) == "timeout"
         assert any("abandoned" in error.message and "'hang'" in error.message for error in result.errors)
 
-    @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
-    async def test_context_variables_of_the_caller(self, bench: Bench, is_async: bool) -> None:
+    @async_and_sync
+    async def test_context_variables_of_the_caller(self, bench: ContractBench, is_async: bool) -> None:
         """A context variable that the caller has set is seen inside tools: no framework thread or task may lose it."""
-        stage = bench.stage(
-            calls(call("who"), call("who")), say("{0} {1}", (0, 0), (0, 1)), tools=[_who(is_async=is_async)]
+        scenario = bench.scenario(
+            calls(call("who"), call("who")),
+            answer("{0} {1}", (0, 0), (0, 1)),
+            tools=[make_tool(_tenant, "who", is_async=is_async)],
         )
-        outputs = await asyncio.gather(*(_as_tenant(stage, name) for name in ("ada", "bob")))
+        outputs = await asyncio.gather(*(_as_tenant(scenario, name) for name in ("ada", "bob")))
         assert outputs == ["ada ada", "bob bob"]
 
-    @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
-    async def test_the_tool_context(self, bench: Bench, is_async: bool) -> None:
+    @async_and_sync
+    async def test_the_tool_context(self, bench: ContractBench, is_async: bool) -> None:
         """A parameter typed `ToolContext` is filled in, and hidden from the model."""
         seen: list[ToolContext] = []
 
-        async def where_async(x: int, context: ToolContext) -> int:
+        def where(x: int, context: ToolContext) -> int:
             seen.append(context)
             return x
 
-        def where_sync(x: int, context: ToolContext) -> int:
-            seen.append(context)
-            return x
-
-        where = tool(where_async if is_async else where_sync, name="where")
-        stage = bench.stage(calls(call("where", {"x": 1})), calls(call("where", {"x": 2})), say("Done."), tools=[where])
-        result = await stage.completes(run_id="run-7")
+        scenario = bench.scenario(
+            calls(call("where", {"x": 1})),
+            calls(call("where", {"x": 2})),
+            answer("Done."),
+            tools=[make_tool(where, "where", is_async=is_async)],
+        )
+        result = await scenario.completes(run_id="run-7")
         assert [(it.run_id, it.step, it.tool) for it in seen] == [("run-7", 0, "where"), ("run-7", 1, "where")]
         assert [it.call_id for it in seen] == [record.id for record in result.tool_calls]
-        assert list(stage.sent[0]["tools"][0]["function"]["parameters"]["properties"]) == ["x"]
+        assert list(scenario.sent[0]["tools"][0]["function"]["parameters"]["properties"]) == ["x"]
 
 
-def _giving(value: object, *, is_async: bool, longest: int | None = None) -> Tool:
-    def give_sync() -> Any:
+async def _give(
+    bench: ContractBench, value: object, *, is_async: bool = True, max_result_chars: int | None = None
+) -> tuple[Scenario, RunResult]:
+    """Complete a run in which the model calls a tool that returns the value."""
+
+    def give() -> Any:
         return value
 
-    async def give_async() -> Any:
-        return value
-
-    return tool(give_async if is_async else give_sync, name="give", max_result_chars=longest)
+    return await bench.complete(
+        calls(call("give")),
+        answer("Done."),
+        tools=[make_tool(give, "give", is_async=is_async, max_result_chars=max_result_chars)],
+    )
 
 
 @tool(name="map")
@@ -234,46 +251,31 @@ async def _size() -> int:
 
 
 def _attached(call_id: str, city: str) -> list[JsonObject]:
-    """What a user message shows of a call of `map`: the image, and not the file, which user messages do not take."""
-    told = f"Images and files in the result of tool 'map' (call {call_id}), in their order:"
+    """Return what a user message holds of a call of `map`: the image, and not the file, which it does not take."""
+    heading = f"Images and files in the result of tool 'map' (call {call_id}), in their order:"
     return [
-        {"type": "text", "text": told},
+        {"type": "text", "text": heading},
         {"type": "image_url", "image_url": {"url": ImagePart.from_bytes(city.encode()).url}},
     ]
 
 
-def _seeing(bench: Bench, parts: ResultParts, *answers: JsonObject, stream: bool = False) -> Stage:
-    """An agent with `map` and `size`, whose model's server takes images and files there."""
-    url = bench.server.add(Script.model_validate({"answers": answers}))
-    parameters = ModelParameters(stream=stream or None)
-    model = ModelConfig(name=MODEL_NAME, base_url=url, parameters=parameters, tool_result_parts=parts)
-    return Stage(bench.agent(model, [_map, _size]), url, bench.server)
+async def _map_cities(
+    bench: ContractBench, parts: ResultParts, *answers: JsonObject, stream: bool = False
+) -> tuple[Scenario, RunResult]:
+    """Complete a run with the tools `map` and `size`, on a server that takes images and files in these messages."""
+    return await bench.complete(*answers, tools=[_map, _size], result_parts=parts, stream=stream or None)
 
 
-def _raising(error: BaseException, *, is_async: bool) -> Tool:
-    def boom_sync() -> str:
-        raise error
-
-    async def boom_async() -> str:
-        raise error
-
-    return tool(boom_async if is_async else boom_sync, name="boom")
+def _tenant() -> str:
+    return tenant.get()
 
 
-def _who(*, is_async: bool) -> Tool:
-    def who_sync() -> str:
-        return tenant.get()
-
-    async def who_async() -> str:
-        return tenant.get()
-
-    return tool(who_async if is_async else who_sync, name="who")
-
-
-async def _as_tenant(stage: Stage, name: str) -> str | None:
+async def _as_tenant(scenario: Scenario, name: str) -> str | None:
     tenant.set(name)  # in the task of this call alone
-    return (await stage.completes()).output
+    return (await scenario.completes()).output
 
 
-def _timed_out(stage: Stage, name: str) -> None:
-    assert stage.told() == [f"Error in tool {name!r}: it did not finish within 0.05 seconds and was stopped."]
+def _timed_out(scenario: Scenario, name: str) -> None:
+    assert scenario.tool_results() == [
+        f"Error in tool {name!r}: it did not finish within 0.05 seconds and was stopped."
+    ]

@@ -1,4 +1,4 @@
-"""What is wrong with an answer of the model, and what it shall do at a limit."""
+"""Messages about the final answer: what is wrong with it, and that a limit is met."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NOW = "No more tool calls are possible: "
 
 
 def is_note(content: object) -> bool:
-    """Whether a user message is one that we add ourselves: to have an answer mended or given, or to show results."""
+    """Tell whether a user message is one that we add: it asks for another answer, or shows images and files."""
     if isinstance(content, list):
         text = content[0].get("text") if content and isinstance(content[0], Mapping) else None
         return isinstance(text, str) and text.startswith(ATTACHED)
@@ -20,28 +20,28 @@ def is_note(content: object) -> bool:
 
 
 def answer_in_form(schema: str) -> str:
-    """For a server that does not know `response_format`."""
+    """Ask for an answer that fits the schema, for a server without `response_format`."""
     return f"Give your final answer as one JSON value, without any other text, that fits this JSON Schema:\n{schema}"
 
 
 def answer_does_not_fit(problems: Sequence[str]) -> str:
-    """The final answer does not fit the output type."""
+    """Tell the model that its final answer does not fit the output type."""
     lines = "\n".join(f"- {problem}" for problem in problems)
     return shortened(f"{_FORM}\n{lines}\nAnswer again, with the JSON value alone.")
 
 
 def not_json(reason: str) -> str:
-    """A problem of a final answer: it is no JSON."""
+    """Describe a final answer that is no JSON."""
     return f"not valid JSON: {reason}"
 
 
 def answer_was_cut() -> str:
-    """The answer met the token limit."""
+    """Tell the model that its answer met the token limit."""
     return _CUT
 
 
 def in_short(told: str) -> str:
-    """What is wrong with an answer, as one line for people, from what the model was told."""
+    """Shorten what the model was told about an answer to one line for people."""
     first, *lines = told.splitlines()
     if told.startswith(_FORM):
         return "it does not have the form that was asked for: " + "; ".join(
@@ -53,31 +53,10 @@ def in_short(told: str) -> str:
 
 
 def limit_met(limit: str, bound: str) -> str:
-    """A limit was met; also for people, in the result's errors."""
+    """Say which limit of the run was met; for people too, in the errors of the result."""
     return f"the run met its limit {limit}: {bound}"
 
 
 def answer_now(limit: str) -> str:
-    """A limit was met, and the model may answer once more, without tools."""
+    """Ask the model to answer once more, without tools, because a limit was met."""
     return f"{_NOW}{limit}. Answer now, with what you have; say what is missing."
-
-
-# Arguments: the message, its lines on one argument each, and what they are made of.
-
-
-# Calls that refer to each other.
-
-
-# Tools.
-
-
-# Results.
-
-
-# MCP servers.
-
-
-# OpenAPI servers, and where calls may go.
-
-
-# The text protocol.

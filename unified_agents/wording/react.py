@@ -1,4 +1,4 @@
-"""The text protocol of variant `react`: instructions, observations and what could not be read."""
+"""The text protocol of variant `react`: its instructions, its observations, and messages about turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ONE_ACTION = "(Only your first action was carried out."
 
 
 def react_instructions(tools: Sequence[tuple[str, str, Mapping[str, Any]]]) -> str:
-    """The text protocol: the tools, each with name, description and JSON Schema, and the form of a turn."""
+    """Describe the tools and the form of a turn; each tool has a name, a description and a JSON Schema."""
     described = "\n\n".join(
         f"{name}: {description}\nArguments (JSON Schema): {json.dumps(schema, ensure_ascii=False)}"
         for name, description, schema in tools
@@ -29,34 +29,34 @@ def react_instructions(tools: Sequence[tuple[str, str, Mapping[str, Any]]]) -> s
 
 
 def is_observation(message: Mapping[str, Any]) -> bool:
-    """Whether a message is a tool's result, as the text protocol writes it."""
+    """Tell whether a message is a tool's result in the text protocol."""
     content = message.get("content")
     return message.get("role") == "user" and isinstance(content, str) and content.startswith(OBSERVATION)
 
 
 def observation(content: str) -> str:
-    """A tool's result, as the text protocol writes it."""
+    """Write a tool's result in the text protocol."""
     return f"{OBSERVATION} {content}"
 
 
 def observed(text: str) -> str:
-    """The tool's result in an observation."""
+    """Return the tool's result that an observation holds."""
     return text.removeprefix(OBSERVATION).partition(f"\n\n{_ONE_ACTION}")[0].strip()
 
 
 def react_turn(thought: str, actions: Sequence[tuple[str, str]]) -> str:
-    """A turn of an earlier conversation, as the text protocol writes it."""
+    """Write a turn with tool calls in the text protocol."""
     lines = [f"Action: {name}\nAction Input: {arguments}" for name, arguments in actions]
     return "\n".join([f"Thought: {thought.strip() or 'I use a tool.'}", *lines])
 
 
 def react_answer(thought: str, answer: str) -> str:
-    """A final answer, as the text protocol writes it."""
+    """Write a final answer in the text protocol."""
     return f"Thought: {thought.strip() or 'I know the answer.'}\nFinal Answer: {answer}"
 
 
 def react_unreadable(reason: str) -> str:
-    """A turn is neither an action nor a final answer."""
+    """Tell the model that its turn is neither an action nor a final answer."""
     return (
         f"{UNREADABLE}{reason}. Write either\nThought: …\nAction: the name of one tool\n"
         "Action Input: one JSON object\nor\nThought: …\nFinal Answer: …"
@@ -64,20 +64,20 @@ def react_unreadable(reason: str) -> str:
 
 
 def react_neither() -> str:
-    """Why a turn cannot be read: it says that something comes, and nothing does."""
+    """Say that a turn announces an action or an answer and has none."""
     return "it has neither an action with a tool's name nor a final answer"
 
 
 def react_empty() -> str:
-    """Why a turn cannot be read: nothing stands after the mark."""
+    """Say that a turn has the mark of the final answer and no text after it."""
     return "the final answer is empty"
 
 
 def react_no_action() -> str:
-    """A turn is an action where none is possible any more."""
+    """Tell the model that no more actions are possible."""
     return f"{UNREADABLE}no more actions are possible. Write\nThought: …\nFinal Answer: …"
 
 
 def react_one_action(ignored: Sequence[str]) -> str:
-    """A turn held several actions; stands after the result of the first."""
+    """Tell the model, after the result of the first action, that the others were not carried out."""
     return shortened(f"{_ONE_ACTION} Write one in a turn. Not carried out: {', '.join(ignored)}.)")

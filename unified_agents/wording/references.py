@@ -1,4 +1,4 @@
-"""Calls that refer to the results of other calls of their turn."""
+"""Messages about calls that refer to the results of other calls of their turn."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ REFERENCES = (
 
 
 def malformed_reference() -> str:
-    """A problem of an argument: an object with `$call` is no reference."""
+    """Say that an object with `$call` is no reference."""
     return 'a reference is {"$call": N} or {"$call": N, "path": "/…"}, with N the position of a call, and no other keys'
 
 
 def malformed_pointer(given: str) -> str:
-    """A problem of an argument: the path of a reference is none."""
+    """Say that the path of a reference is no JSON Pointer."""
     return f'the path {given} is no JSON Pointer, such as "/rows/0/name"'
 
 
 def no_such_call(given: str, calls: int) -> str:
-    """A problem of an argument: a reference to a call that is not there."""
+    """Say that a reference names a call that does not exist."""
     return f"there is no call {given} in this turn: its calls are 0 to {calls - 1}"
 
 
 def no_such_value(place: str, call: int, reason: str) -> str:
-    """A problem of an argument: a reference to a value that the other call's result does not have."""
+    """Say that a reference names a value that the other call's result does not have."""
     return f"{place}: the result of call {call} {reason}"
 
 
 def nothing_at(pointer: str) -> str:
-    """Why a result has no such value."""
+    """Say that a result has no value at a JSON Pointer."""
     return f"has no value at {pointer}"
 
 
 def calls_in_a_circle(tool: str, circle: Sequence[int]) -> str:
-    """Calls of one turn wait for each other."""
+    """Tell the model that calls of one turn wait for each other."""
     chain = " → ".join(f"call {place}" for place in circle)
     return shortened(
         f"Error: tool {tool!r} was not run: its arguments refer to results in a circle ({chain})."
@@ -51,7 +51,7 @@ def calls_in_a_circle(tool: str, circle: Sequence[int]) -> str:
 
 
 def awaited_call_failed(tool: str, place: int, other: str) -> str:
-    """A call that another one refers to gave no result."""
+    """Tell the model that a call was not run because the call that it refers to failed."""
     return shortened(
         f"Error: tool {tool!r} was not run: it needs the result of call {place} ({other!r}), which failed."
         " Mend that call first."

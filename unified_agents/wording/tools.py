@@ -1,4 +1,4 @@
-"""A tool that is unknown or failed."""
+"""Messages about tools that are unknown or failed, and descriptions of tools that have none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unified_agents.wording.common import in_seconds, shortened
 
 
 def unknown_tool(name: str, offered: Sequence[str]) -> str:
-    """There is no such tool."""
+    """Tell the model that there is no such tool, and which are close to it."""
     if not offered:
         return shortened(f"Error: there is no tool {name!r}; no tools are available. Answer without one.")
     close = closest(name, offered, most=3, cutoff=0.5)
@@ -18,7 +18,7 @@ def unknown_tool(name: str, offered: Sequence[str]) -> str:
 
 
 def tool_failed(tool: str, error: BaseException) -> str:
-    """The tool raised."""
+    """Tell the model that a tool raised an error."""
     text = str(error).strip()
     cause = error.__cause__ if isinstance(error, RuntimeError) else None
     if isinstance(cause, StopIteration | SystemExit | KeyboardInterrupt | GeneratorExit) and str(cause) not in text:
@@ -27,17 +27,17 @@ def tool_failed(tool: str, error: BaseException) -> str:
 
 
 def tool_raised(kind: str) -> str:
-    """The tool raised what cannot be handed on."""
+    """Say that a tool raised an exception that cannot be passed on."""
     return f"the tool raised {kind}"
 
 
 def tool_timed_out(tool: str, seconds: float) -> str:
-    """The tool did not end in time."""
+    """Tell the model that a tool did not end in time."""
     return f"Error in tool {tool!r}: it did not finish within {in_seconds(seconds)} and was stopped."
 
 
 def turn_not_given(tool: str, resource: str, seconds: float) -> str:
-    """The tool needs a resource that a call holds which was given up and does not end."""
+    """Tell the model that a tool could not start, because an earlier call still holds its resource."""
     return (
         f"Error: tool {tool!r} could not start: it waited {in_seconds(seconds)} for {resource!r}, which an earlier call"
         " uses that was stopped and does not end."
@@ -45,24 +45,24 @@ def turn_not_given(tool: str, resource: str, seconds: float) -> str:
 
 
 def tool_gave_up(tool: str, error: BaseException, attempts: int) -> str:
-    """The tool failed for now, at each attempt."""
+    """Tell the model that a tool failed at each attempt."""
     return shortened(
         f"{tool_failed(tool, error).rstrip('.')}. It was tried {attempts} times; do not repeat it at once."
     )
 
 
 def tool_timed_out_again(tool: str, seconds: float, attempts: int) -> str:
-    """The tool did not end in time, at each attempt."""
+    """Tell the model that a tool did not end in time at any attempt."""
     return f"{tool_timed_out(tool, seconds)} It was tried {attempts} times."
 
 
 def tool_process_failed(tool: str, kind: str, text: str) -> str:
-    """The tool raised, in a process of its own."""
+    """Tell the model that a tool raised an error in its own process."""
     return shortened(f"Error in tool {tool!r}: {kind}" + (f": {text.strip()}" if text.strip() else "."))
 
 
 def tool_not_importable(tool: str, where: str) -> str:
-    """The function of an isolated tool cannot be found by its name."""
+    """Tell the model that the function of an isolated tool cannot be imported by its name."""
     return shortened(
         f"Error in tool {tool!r}: it cannot run in a process of its own, because {where} does not lead to its function;"
         " it must stand at the top of a module that can be imported."
@@ -70,7 +70,7 @@ def tool_not_importable(tool: str, where: str) -> str:
 
 
 def tool_process_ended(tool: str, code: int) -> str:
-    """The process of a tool ended before it gave a result."""
+    """Tell the model that the process of a tool ended before it gave a result."""
     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
     return f"Error in tool {tool!r}: its process {how} before it gave a result."
 
@@ -88,10 +88,10 @@ ANSWERS = "Answers a question from the documents of an index, and gives the docu
 
 
 def foreign_tool_error(tool: str, text: str) -> str:
-    """A framework's own tool told an error instead of raising one."""
+    """Tell the model that a framework's own tool returned an error."""
     return shortened(f"Error in tool {tool!r}: {text}")
 
 
 def foreign_command(tool: str, what: str, framework: str) -> str:
-    """A framework's own tool gave an order to its framework, in the place of a result."""
+    """Say that a framework's own tool returned a command for its framework in place of a result."""
     return f"tool {tool!r} gave a {what}, which only {framework} can carry out"

@@ -1,4 +1,4 @@
-"""What a scripted model sends: Chat Completions answers as bytes, whole or streamed, also broken ones."""
+"""Renders answers of a scripted model as Chat Completions, whole or streamed."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ CREATED = 1_763_769_600
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A tool call as it is sent."""
+    """A tool call of an answer."""
 
     id: str
     name: str
     arguments: str
 
     def to_chat(self) -> dict[str, Any]:
-        """The call as it stands in a whole message."""
+        """Return the call as it stands in a message that is not streamed."""
         return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
 
 
 @dataclass(slots=True, eq=False)
 class Choice:
-    """What the model says."""
+    """The text, the tool calls and the finish reason of an answer."""
 
     text: str | None
     calls: tuple[Call, ...]
     finish_reason: str
 
     def cut(self) -> Choice:
-        """This answer as a token limit leaves it: the last call, or else the text, broken off in the middle."""
+        """Return this answer as a token limit leaves it: the last call, or else the text, broken off in the middle."""
         if not self.calls:
             return Choice(self.text and self.text[: len(self.text) // 2], (), "length")
         last = self.calls[-1]
@@ -51,8 +51,8 @@ class Choice:
         return Choice(self.text, (*self.calls[:-1], broken), "length")
 
 
-def in_text(choice: Choice) -> Choice:
-    """An answer as ReAct text; a text that has a mark of the protocol stays as it is."""
+def as_react_text(choice: Choice) -> Choice:
+    """Write an answer as ReAct text; a text that has a mark of the protocol stays as it is."""
     if choice.calls:
         text = wording.react_turn(choice.text or "", [(call.name, call.arguments) for call in choice.calls])
     else:
@@ -67,7 +67,7 @@ class Rendered:
 
     Attributes:
         choices: The `choices` member: one of a whole answer, or one for each chunk of a stream.
-        size: Bytes of what the model says, without the envelope.
+        size: Bytes of the text and of the calls, without the envelope.
     """
 
     choices: tuple[bytes, ...]
@@ -75,7 +75,7 @@ class Rendered:
 
 
 def render(choice: Choice, *, stream: bool, together: bool) -> Rendered:
-    """A choice as JSON; `together` puts all calls of a stream into one delta."""
+    """Render a choice as JSON; `together` puts all calls of a stream into one delta."""
     size = len((choice.text or "").encode(errors="replace")) + sum(
         len(part.encode(errors="replace")) for call in choice.calls for part in (call.name, call.arguments)
     )
@@ -103,7 +103,7 @@ def _deltas(choice: Choice, *, together: bool) -> list[dict[str, Any]]:
 
 @dataclass(slots=True, eq=False)
 class Envelope:
-    """What stands around a choice."""
+    """The members of an answer beside its choices."""
 
     id: str
     model: str
@@ -116,18 +116,15 @@ class Envelope:
 
     def _usage(self) -> bytes:
         total = self.prompt_tokens + self.completion_tokens
-        return b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}' % (
-            self.prompt_tokens,
-            self.completion_tokens,
-            total,
-        )
+        usage = (self.prompt_tokens, self.completion_tokens, total)
+        return b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}' % usage
 
     def whole(self, choices: bytes) -> tuple[bytes]:
-        """The body of a `chat.completion`."""
+        """Return the body of a `chat.completion`."""
         return (self._head("chat.completion") + choices + b',"usage":' + self._usage() + b"}",)
 
     def events(self, choices: Sequence[bytes], *, include_usage: bool) -> tuple[bytes, ...]:
-        """The events of a `chat.completion.chunk` stream; the usage chunk only when it was asked for."""
+        """Return the events of a `chat.completion.chunk` stream, with a usage chunk when it was asked for."""
         head = b"data: " + self._head("chat.completion.chunk")
         tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
         usage = (head + b'[],"usage":' + self._usage() + b"}\n\n",) if include_usage else ()
@@ -137,14 +134,14 @@ class Envelope:
 def error_reply(
     status: int, message: str, *, code: str | None = None, headers: dict[str, str] | None = None, delay: float = 0.0
 ) -> Reply:
-    """An error in the shape of OpenAI's."""
+    """Make an error reply in the form that OpenAI's API gives."""
     kind = "server_error" if status >= 500 else "requests" if status == 429 else "invalid_request_error"
     body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     return Reply(status, JSON_TYPE, headers or {}, (to_json(body),), delay)
 
 
 def cut(chunks: Sequence[bytes]) -> tuple[bytes, ...]:
-    """The first half of a body."""
+    """Return the first half of a body, in chunks."""
     left = sum(map(len, chunks)) // 2
     kept = []
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""The rules that every test of the contract is held to: capabilities, a bound in time, and nothing left behind."""
+"""The base class of the contract's parts, with the rules for each test: capabilities, a bound in time, no task left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -15,11 +15,20 @@ import pytest
 import pytest_asyncio
 
 from unified_agents.backend import AgentSpec, Backend, Capability, NativeAgent
-from unified_agents.config import Handling, Limits
+from unified_agents.config import Limits
 from unified_agents.errors import ConfigError, UnsupportedCapabilityError
 from unified_agents.registry import backend_info, load_backend
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.testing.fixtures import BOUND, Bench, ServerThread, add, call, calls, new_tasks, say
+from unified_agents.testing.harness import (
+    TEST_SECONDS,
+    ContractBench,
+    ServerThread,
+    add,
+    answer,
+    call,
+    calls,
+    no_task_left,
+)
 
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
@@ -30,7 +39,7 @@ _needed: dict[Callable[..., Any], frozenset[Capability]] = {}
 
 
 def needs(*capabilities: Capability) -> Callable[[TestT], TestT]:
-    """Say which capabilities a test needs, besides those of its class.
+    """Declare which capabilities a test needs, besides those of its class.
 
     On a backend that declares them the test must pass. On one that does not, asking must raise
     `UnsupportedCapabilityError`, and the test must fail when the declaration is overridden: what works is declared.
@@ -43,14 +52,18 @@ def needs(*capabilities: Capability) -> Callable[[TestT], TestT]:
     return mark
 
 
-def either_way(test: TestT) -> TestT:
+def whole_and_streamed(test: TestT) -> TestT:
     """Run a test with whole answers and with streamed ones, as its argument `stream`."""
     marked: TestT = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])(test)
     return marked
 
 
+async_and_sync = pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
+"""Runs a test with asynchronous tools and with synchronous ones, as its argument `is_async`."""
+
+
 class Contract:
-    """The base of all parts of the contract: what they share, and the rules for each of their tests.
+    """The base of all parts of the contract: their fixtures, and the rules for each of their tests.
 
     Attributes:
         backend: The name of the backend under test, as its entry point gives it.
@@ -66,31 +79,29 @@ class Contract:
         """
         super().__init_subclass__(**options)
         if "backend" in vars(cls):
-            _find(cls.backend)
+            _check_installed(cls.backend)
         for name, test in list(vars(cls).items()):
             if name.startswith("test_") and inspect.isfunction(test):
-                setattr(cls, name, _ruled(test, frozenset(needs) | _needed.get(test, frozenset())))
+                setattr(cls, name, _with_rules(test, frozenset(needs) | _needed.get(test, frozenset())))
 
     @pytest.fixture
     def server(self) -> Iterator[ScriptServer]:
-        """Where scripts are served."""
+        """Serve scripts from a thread."""
         with ServerThread() as server:
             yield server
 
     @pytest_asyncio.fixture
-    async def bench(self, server: ScriptServer) -> AsyncIterator[Bench]:
-        """Makes agents of the backend; at the end all are closed, and no task is left."""
+    async def bench(self, server: ScriptServer) -> AsyncIterator[ContractBench]:
+        """Make agents of the backend; at the end close them all, and check that no task is left."""
         await _warm_up(self.backend, server)
-        before = asyncio.all_tasks()
-        bench = Bench(self.backend, server)
-        yield bench
-        for agent in bench.agents:
-            await agent.aclose()
-        assert not new_tasks(before), "tasks are left when all agents are closed"
+        with no_task_left():
+            bench = ContractBench(self.backend, server)
+            yield bench
+            await bench.aclose()
 
 
-def _find(backend: str) -> None:
-    """Tell once, and not by each test, that there is no such backend. Imports nothing of it."""
+def _check_installed(backend: str) -> None:
+    """Report a missing backend once, at collection, and not by each test. Imports nothing of the backend."""
     try:
         info = backend_info(backend)
     except ConfigError as error:
@@ -106,83 +117,76 @@ async def _warm_up(backend: str, server: ScriptServer) -> None:
     if backend in _warm:
         return
     _warm.add(backend)
-    bench = Bench(backend, server)
-    tools = [add] if Capability.TOOLS in _declared(backend) else []
-    turn = calls(call("add", {"a": 1, "b": 1}))
-    handlings: tuple[Handling, ...] = ("unified", "native")
-    for handling in handlings if Capability.NATIVE in _declared(backend) else handlings[:1]:
+    bench = ContractBench(backend, server)
+    declared = load_backend(backend).capabilities
+    tools = [add] if Capability.TOOLS in declared else []
+    asked = [calls(call("add", {"a": 1, "b": 1}))] if tools else []
+    for handling in ("unified", "native") if Capability.NATIVE in declared else ("unified",):
         try:
-            stage = bench.stage(*([turn] if tools else []), say("Warm."), tools=tools, handling=handling)
-            await stage.agent.run("Warm up.", limits=Limits(timeout=BOUND))
-        except Exception as error:  # what is broken is told by the tests, one by one
+            scenario = bench.scenario(*asked, answer("Warm."), tools=tools, handling=handling)
+            await scenario.agent.run("Warm up.", limits=Limits(timeout=TEST_SECONDS))
+        except Exception as error:  # the tests report, one by one, what is broken
             logger.warning("warming up %s under %s failed: %s", backend, handling, error)
-    for agent in bench.agents:
-        await agent.aclose()
+    await bench.aclose()
 
 
-def _ruled(test: Callable[..., Any], needed: frozenset[Capability]) -> Callable[..., Any]:
+def _with_rules(test: Callable[..., Any], needed: frozenset[Capability]) -> Callable[..., Any]:
     if not inspect.iscoroutinefunction(test):
-        return _ruled_sync(test, needed)
+
+        @functools.wraps(test)
+        def checked(self: Contract, **arguments: Any) -> None:
+            for rule in _rules(self.backend, needed, arguments):
+                with rule:
+                    test(self, **arguments)
+
+        return checked
 
     @functools.wraps(test)
-    async def ruled(self: Contract, **arguments: Any) -> None:
-        lacking = needed - _declared(self.backend)
-        if lacking:
-            with _everything_declared(self.backend), _must_not_work(lacking):
-                await _bounded(test, self, arguments)
-        with _refused_if(lacking or _streaming_lacks(self.backend, arguments)):
-            await _bounded(test, self, arguments)
+    async def checked_async(self: Contract, **arguments: Any) -> None:
+        for rule in _rules(self.backend, needed, arguments):
+            with rule:
+                await _within_time(test, self, arguments)
 
-    marked: Callable[..., Any] = pytest.mark.asyncio(ruled)
+    marked: Callable[..., Any] = pytest.mark.asyncio(checked_async)
     return marked
 
 
-def _ruled_sync(test: Callable[..., Any], needed: frozenset[Capability]) -> Callable[..., Any]:
-    @functools.wraps(test)
-    def ruled(self: Contract, **arguments: Any) -> None:
-        lacking = needed - _declared(self.backend)
-        if lacking:
-            with _everything_declared(self.backend), _must_not_work(lacking):
-                test(self, **arguments)
-        with _refused_if(lacking or _streaming_lacks(self.backend, arguments)):
-            test(self, **arguments)
+def _rules(
+    backend: str, needed: frozenset[Capability], arguments: Mapping[str, Any]
+) -> Iterator[AbstractContextManager[None]]:
+    """Yield a context for each time that a test is run; where a capability is missing, the first must fail."""
+    declared = load_backend(backend).capabilities
+    lacking = needed - declared
+    if lacking:
+        yield _must_not_work(backend, lacking)
+    elif arguments.get("stream"):
+        # That such a test passes proves nothing: the wire streams whether the framework does or not.
+        lacking = frozenset({Capability.STREAMING}) - declared
+    yield _must_be_refused(lacking) if lacking else nullcontext()
 
-    return ruled
 
-
-async def _bounded(test: Callable[..., Any], contract: Contract, arguments: Mapping[str, Any]) -> None:
+async def _within_time(test: Callable[..., Any], contract: Contract, arguments: Mapping[str, Any]) -> None:
     try:
-        async with asyncio.timeout(BOUND) as clock:
+        async with asyncio.timeout(TEST_SECONDS) as clock:
             await test(contract, **arguments)
     except TimeoutError:
         if clock.expired():
-            pytest.fail(f"the test did not end within {BOUND:g} seconds: does `NativeAgent.run` hang?")
+            pytest.fail(f"the test did not end within {TEST_SECONDS:g} seconds: does `NativeAgent.run` hang?")
         raise
 
 
-def _declared(backend: str) -> frozenset[Capability]:
-    return load_backend(backend).capabilities
-
-
-def _streaming_lacks(backend: str, arguments: Mapping[str, Any]) -> frozenset[Capability]:
-    # That such a test passes proves nothing: the wire streams whether the framework does or not.
-    return frozenset({Capability.STREAMING} if arguments.get("stream") else ()) - _declared(backend)
-
-
 @contextmanager
-def _must_not_work(lacking: frozenset[Capability]) -> Iterator[None]:
+def _must_not_work(backend: str, lacking: frozenset[Capability]) -> Iterator[None]:
     try:
-        yield
+        with _everything_declared(backend):
+            yield
     except (Exception, pytest.fail.Exception):
-        return  # so the declaration says the truth
+        return  # the declaration is right
     pytest.fail(f"works, and is not declared: add {_names(lacking)} to the backend's `capabilities`")
 
 
 @contextmanager
-def _refused_if(lacking: frozenset[Capability]) -> Iterator[None]:
-    if not lacking:
-        yield
-        return
+def _must_be_refused(lacking: frozenset[Capability]) -> Iterator[None]:
     try:
         yield
     except UnsupportedCapabilityError as error:
@@ -195,8 +199,8 @@ def _names(capabilities: frozenset[Capability]) -> str:
 
 
 @dataclass(slots=True, frozen=True)
-class _Boasting:
-    """A backend that declares everything."""
+class _DeclaringEverything:
+    """A backend that declares all capabilities, whatever it has."""
 
     backend: Backend
     name: str
@@ -210,6 +214,7 @@ class _Boasting:
 def _everything_declared(backend: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "unified_agents.agent.backend_agent.load_backend", lambda name: _Boasting(load_backend(name), backend)
+            "unified_agents.agent.backend_agent.load_backend",
+            lambda name: _DeclaringEverything(load_backend(name), backend),
         )
         yield
