@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
-from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict
 
 from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import Tool
+from unified_agents.tools.json_pointer import MissingValueError, escape_token, resolve_reference
 
 ChangeKind: TypeAlias = Literal["lost", "added", "changed"]
 
@@ -65,7 +65,7 @@ class SchemaChange(BaseModel):
     @property
     def place(self) -> str:
         """Path and keyword as one JSON pointer."""
-        return f"{self.path}/{_escaped(self.keyword)}"
+        return f"{self.path}/{escape_token(self.keyword)}"
 
     @property
     def counted_as(self) -> str:
@@ -176,17 +176,13 @@ class _Comparison:
                 yield _change("lost", place, name, before[name], None)
         for name, value in after.items():
             if name in before:
-                yield from self.of(before[name], value, f"{place}/{_escaped(name)}")
+                yield from self.of(before[name], value, f"{place}/{escape_token(name)}")
             else:
                 yield _change("added", place, name, None, value)
 
 
 def _plain(schema: Any) -> Any:
     return {} if schema is True else schema
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _followed(schema: Mapping[str, Any], root: JsonObject) -> Mapping[str, Any]:
@@ -203,18 +199,10 @@ def _followed(schema: Mapping[str, Any], root: JsonObject) -> Mapping[str, Any]:
 
 def _target(root: JsonObject, reference: str) -> Any:
     """What a JSON pointer in the same document means; None for every other reference."""
-    if reference != "#" and not reference.startswith("#/"):
+    try:
+        return resolve_reference(root, reference)
+    except MissingValueError:
         return None
-    node: Any = root
-    for part in reference.split("/")[1:]:
-        name = unquote(part).replace("~1", "/").replace("~0", "~")
-        if isinstance(node, Mapping) and name in node:
-            node = node[name]
-        elif _is_list(node) and name.isdecimal() and int(name) < len(node):
-            node = node[int(name)]
-        else:
-            return None
-    return node
 
 
 def _is_list(value: Any) -> bool:

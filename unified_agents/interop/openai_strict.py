@@ -15,7 +15,7 @@ from typing import Any
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.json_values import UnresolvableError, resolve
+from unified_agents.tools.json_pointer import MissingValueError, escape_token, resolve_reference
 
 FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 """The values of `format` that OpenAI takes."""
@@ -159,8 +159,8 @@ class _Conversion:
     def _reference(self, schema: JsonObject, path: str) -> JsonObject:
         pointer = schema["$ref"]
         try:
-            target = resolve(self._root, pointer)
-        except UnresolvableError:
+            target = resolve_reference(self._root, pointer)
+        except MissingValueError:
             self._lose(path, "$ref", f"{pointer} cannot be followed")
             return self._anything({key: value for key, value in schema.items() if key != "$ref"}, path)
         texts = _texts(schema)
@@ -186,8 +186,8 @@ class _Conversion:
         if "$ref" in rest:
             pointer = rest.pop("$ref")
             try:
-                target = resolve(self._root, pointer)
-            except UnresolvableError:
+                target = resolve_reference(self._root, pointer)
+            except MissingValueError:
                 target = None
             if pointer in followed or not isinstance(target, dict):
                 self._lose(path, "$ref", f"{pointer} cannot be merged with what stands beside it")
@@ -284,11 +284,11 @@ class _Conversion:
         required = set(schema.get("required", ()))
         properties: JsonObject = {}
         for name, value in schema.get("properties", {}).items():
-            converted = self._convert(value, f"{path}/properties/{_escaped(name)}")
+            converted = self._convert(value, f"{path}/properties/{escape_token(name)}")
             properties[name] = converted if name in required else _nullable(converted)
         for name in schema.get("required", ()):
             if name not in properties:
-                properties[name] = self._anything({}, f"{path}/properties/{_escaped(name)}")
+                properties[name] = self._anything({}, f"{path}/properties/{escape_token(name)}")
         return {"properties": properties, "required": list(properties), "additionalProperties": False}
 
     def _items(self, schema: JsonObject, path: str) -> JsonObject:
@@ -309,10 +309,6 @@ class _Conversion:
 
 def _texts(schema: Mapping[str, Any]) -> JsonObject:
     return {key: schema[key] for key in _TEXTS if key in schema}
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _type_of(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from unified_agents.messages import JsonObject
 from unified_agents.tools.arguments import parse_object
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.json_values import UnresolvableError, resolve
+from unified_agents.tools.json_pointer import MissingValueError, resolve_reference
 
 _UNIONS = ("anyOf", "oneOf")
 
@@ -61,8 +61,8 @@ def _flattened(schemas: Iterable[Any], root: JsonObject, seen: set[int]) -> Iter
 
 def _target(schema: JsonObject, root: JsonObject) -> list[Any]:
     try:
-        return [resolve(root, schema["$ref"])] if "$ref" in schema else []
-    except UnresolvableError:
+        return [resolve_reference(root, schema["$ref"])] if "$ref" in schema else []
+    except MissingValueError:
         return []
 
 

@@ -40,7 +40,8 @@ from unified_agents.scripted.rendering.chat_completions import (
     render,
 )
 from unified_agents.scripted.values import BadRequestShapeError, Slot, TextTurn, Turn
-from unified_agents.tools.json_values import MissingValueError, to_json
+from unified_agents.tools.json_pointer import MissingValueError
+from unified_agents.tools.json_values import to_json
 from unified_agents.wire.http_errors import SCRIPT_ERROR
 from unified_agents.wire.local_upstream import Reply
 

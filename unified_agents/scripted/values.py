@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from unified_agents import wording
 from unified_agents.config import parse_config
-from unified_agents.tools.json_values import MissingValueError, parse_text, point, to_json
+from unified_agents.tools.json_pointer import MissingValueError, resolve_pointer
+from unified_agents.tools.json_values import parse_text, to_json
 
 RESULT = "$result"
 TEMPLATE = "$template"
@@ -208,9 +209,10 @@ def _compile_result(value: dict[str, JsonValue]) -> Fill:
         if result.path is None:
             return parse_text(text)
         try:
-            return point(parse_text(text), result.path)
+            found: JsonValue = resolve_pointer(parse_text(text), result.path)
         except MissingValueError as error:
             raise MissingValueError(f"the result of call {result.index} of step {result.step} {error}") from error
+        return found
 
     return fill
 

@@ -109,7 +109,8 @@ async def resolved(call: Call) -> str:
         InvalidInputError: one of the results has no such value.
         asyncio.CancelledError: the run ends, and one of the other calls never ran.
     """
-    from unified_agents.tools.json_values import MissingValueError, parse_text, point, to_json  # noqa: PLC0415
+    from unified_agents.tools.json_pointer import MissingValueError, resolve_pointer  # noqa: PLC0415
+    from unified_agents.tools.json_values import parse_text, to_json  # noqa: PLC0415
 
     arguments: Any = parse_object(call.arguments, call.name)
     texts = {reference.call.index: await _text(call, reference.call) for reference in call.references}
@@ -117,7 +118,7 @@ async def resolved(call: Call) -> str:
         value = parse_text(texts[reference.call.index])
         if reference.pointer is not None:
             try:
-                value = point(value, reference.pointer)
+                value = resolve_pointer(value, reference.pointer)
             except MissingValueError as error:
                 problem = wording.no_such_value(place(reference.path), reference.call.index, str(error))
                 text = wording.invalid_arguments(call.name, [problem])

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from unified_agents import wording
 from unified_agents.tools.argument_errors import shortened
+from unified_agents.tools.json_pointer import escape_token
 
 _KEYS = (str, int, float, date, time, UUID, enum.Enum, type(None))
 _SIMPLE = (str, bytes, bytearray, memoryview, date, time, UUID, int, float, type(None))
@@ -114,7 +115,7 @@ def _pointer(way: Any) -> str:
     parts: list[str] = []
     while way is not None:
         way, key = way
-        parts.append(str(key).replace("~", "~0").replace("/", "~1"))
+        parts.append(escape_token(str(key)))
     return "".join(f"/{part}" for part in reversed(parts))
 
 

@@ -6,7 +6,6 @@ import pytest
 from unified_agents.config import parse_config
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script, ScriptedModel
-from unified_agents.tools.json_values import MissingValueError, point
 
 USER = {"role": "user", "content": "go"}
 
@@ -154,12 +153,3 @@ def test_a_wrong_reference_is_refused_when_the_script_is_read(value: Any, says: 
         with pytest.raises(ConfigError) as caught:
             parse_config(Script, {"answers": [entry]}, "file.yaml")
         assert says in str(caught.value)
-
-
-def test_the_pointer_examples_of_the_standard() -> None:
-    document: Any = {"foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, " ": 7, "m~n": 8, "~1": 9}
-    pointers = ["/foo/0", "/", "/a~1b", "/c%d", "/ ", "/m~0n", "/~01"]
-    assert [point(document, pointer) for pointer in pointers] == ["bar", 0, 1, 2, 7, 8, 9]
-    assert point(document, "") is document
-    with pytest.raises(MissingValueError):
-        point(document, "/foo/2")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
+from unified_agents.tools.json_pointer import MissingValueError, resolve_reference
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -99,14 +99,12 @@ class Document:
             )
         if not pointer.startswith("/"):
             raise ConfigError(f"{self.where}: $ref {reference!r} must be a path, such as #/components/schemas/Name")
-        value: Any = self.root
-        for part in pointer[1:].split("/"):
-            key = unquote(part).replace("~1", "/").replace("~0", "~")
-            try:
-                value = value[int(key)] if isinstance(value, list) else value[key]
-            except (KeyError, IndexError, TypeError, ValueError) as error:
-                raise ConfigError(f"{self.where}: $ref {reference!r} leads nowhere: {part!r} is not there") from error
-        return value
+        try:
+            return resolve_reference(self.root, reference)
+        except MissingValueError as error:
+            raise ConfigError(
+                f"{self.where}: $ref {reference!r} leads nowhere: {error.token!r} is not there"
+            ) from error
 
     def _check_references(self) -> None:
         waiting: list[Any] = [self.root]
