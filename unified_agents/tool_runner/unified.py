@@ -29,7 +29,7 @@ from unified_agents.run.context import Run, RunningCall, current_call, current_r
 from unified_agents.tool_runner import call_references as calls_between
 from unified_agents.tool_runner.attempt import attempt, take_turn
 from unified_agents.tool_runner.retries import given_up, wait_before_next
-from unified_agents.tools.coercion import Accepted
+from unified_agents.tools.coercion import AcceptedArguments
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.parts import Part
 from unified_agents.tools.results import to_content, to_text
@@ -163,7 +163,7 @@ async def _result(running: RunningCall) -> tuple[str, tuple[Part, ...]]:
         raise ToolFailedError(wording.unusable_result(tool.name, str(error))) from error
 
 
-def _accepted(tool: Tool, text: str) -> Accepted:
+def _accepted(tool: Tool, text: str) -> AcceptedArguments:
     try:
         return tool.accept(text)
     except InvalidInputError as error:

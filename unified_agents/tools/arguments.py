@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from pydantic import ValidationError
@@ -120,10 +120,7 @@ class SchemaArguments:
         validator = _validator(self._schema, tool)
         self._is_valid = validator.is_valid
         self._errors = validator.iter_errors
-        self.context = context_parameters(handler, tool)
-        for name in self.context:
-            if name in self._schema["properties"]:
-                raise ToolDefinitionError(f"tool {tool!r}: {name!r} is an argument and a ToolContext: rename one")
+        self.context = context_beside(self._schema["properties"], handler, tool)
 
     def schema(self, docs: Callable[[], Docs]) -> JsonObject:
         """The schema as the user gave it, with `type` and `properties`."""
@@ -135,6 +132,19 @@ class SchemaArguments:
         if not self._is_valid(given):
             raise invalid(self._tool, schema_problems(self._errors(given), self._schema["properties"], self._schema))
         return given
+
+
+def context_beside(arguments: Container[str], handler: Callable[..., Any], tool: str) -> tuple[str, ...]:
+    """Return the parameters of a handler that take the `ToolContext`, beside its arguments.
+
+    Raises:
+        ToolDefinitionError: one of them is an argument too.
+    """
+    context = context_parameters(handler, tool)
+    for name in context:
+        if name in arguments:
+            raise ToolDefinitionError(f"tool {tool!r}: {name!r} is an argument and a ToolContext: rename one")
+    return context
 
 
 def parse_object(text: str, tool: str) -> JsonObject:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from unified_agents.errors import InvalidInputError
 from unified_agents.messages import JsonObject
@@ -16,9 +16,6 @@ from unified_agents.tools.arguments import Arguments, parse_object
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
 
-Coercion = Literal["strict", "lenient"]
-"""What becomes of an argument in the wrong JSON type: refused, or taken in the right one."""
-
 _ROUNDS = 10
 _INTEGER = re.compile(r"[+-]?\d{1,300}(\.0+)?")
 _ORDER = ("integer", "number", "boolean", "null", "object", "array", "string")
@@ -26,7 +23,7 @@ _MISSING: Any = object()
 
 
 @dataclass(slots=True, frozen=True)
-class Coerced:
+class CoercedArgument:
     """One argument that was taken in another JSON type than the model wrote.
 
     Attributes:
@@ -49,7 +46,7 @@ class Coerced:
 
 
 @dataclass(slots=True, frozen=True)
-class Accepted:
+class AcceptedArguments:
     """Arguments that fit.
 
     Attributes:
@@ -58,10 +55,10 @@ class Accepted:
     """
 
     arguments: JsonObject
-    coerced: tuple[Coerced, ...] = ()
+    coerced: tuple[CoercedArgument, ...] = ()
 
 
-class Lenient:
+class LenientArguments:
     """Reads arguments under the policy `lenient`.
 
     A text is taken as the number, the truth value, the null, the list or the object that it spells where the schema
@@ -82,20 +79,20 @@ class Lenient:
         self._schema = schema
         self._validator: Validator | None = None
 
-    def accept(self, text: str) -> Accepted:
+    def accept(self, text: str) -> AcceptedArguments:
         """Arguments from JSON text.
 
         Raises:
             InvalidInputError: they do not fit, also when taken leniently.
         """
         try:
-            return Accepted(self._arguments.validate(text))
+            return AcceptedArguments(self._arguments.validate(text))
         except InvalidInputError:
             given = parse_object(text, self._tool)
             coerced = _mend(given, self._compiled())
             if not coerced:
                 raise
-        return Accepted(self._arguments.validate(json.dumps(given)), tuple(coerced.values()))
+        return AcceptedArguments(self._arguments.validate(json.dumps(given)), tuple(coerced.values()))
 
     def _compiled(self) -> Validator:
         if self._validator is None:
@@ -105,15 +102,15 @@ class Lenient:
         return self._validator
 
 
-def _mend(given: JsonObject, validator: Validator) -> dict[Path, Coerced]:
+def _mend(given: JsonObject, validator: Validator) -> dict[Path, CoercedArgument]:
     """Change `given` in place where that helps; what was changed, by its path."""
-    coerced: dict[Path, Coerced] = {}
+    coerced: dict[Path, CoercedArgument] = {}
     for _ in range(_ROUNDS):
         changed = False
         for path, taken in _candidates(list(validator.iter_errors(given))):
             if path in coerced:
                 continue
-            coerced[path] = Coerced(path, _replace(given, path, taken), taken)
+            coerced[path] = CoercedArgument(path, _replace(given, path, taken), taken)
             changed = True
         if not changed:
             break

@@ -14,7 +14,14 @@ from pydantic.errors import PydanticUserError
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.argument_errors import pydantic_problems
-from unified_agents.tools.arguments import broken_validator, invalid, is_whole, parse_object, whole_numbers
+from unified_agents.tools.arguments import (
+    broken_validator,
+    context_beside,
+    invalid,
+    is_whole,
+    parse_object,
+    whole_numbers,
+)
 from unified_agents.tools.schema import Docs, model_schema
 from unified_agents.tools.signature import ToolContext, context_parameters, is_async
 
@@ -40,10 +47,7 @@ class ModelArguments:
         self._model = model
         self._schema = _schema(model, tool)
         self._drops = model.model_config.get("extra") in {None, "ignore"} and not model.__pydantic_root_model__
-        self.context = context_parameters(handler, tool)
-        for name in self.context:
-            if name in self._schema["properties"]:
-                raise ToolDefinitionError(f"tool {tool!r}: {name!r} is an argument and a ToolContext: rename one")
+        self.context = context_beside(self._schema["properties"], handler, tool)
 
     def schema(self, docs: Callable[[], Docs]) -> JsonObject:
         """The model's JSON Schema, without the model's own docstring: that describes the tool."""

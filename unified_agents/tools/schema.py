@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import re
@@ -79,6 +80,7 @@ def with_descriptions(schema: JsonObject, descriptions: Mapping[str, str]) -> Js
     return schema | {"properties": properties}
 
 
+@functools.lru_cache(maxsize=256)
 def read_docstring(text: str | None) -> Docs:
     """Read a docstring in Google's, NumPy's or Sphinx' style."""
     text = inspect.cleandoc(text or "")
