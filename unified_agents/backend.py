@@ -17,7 +17,7 @@ from unified_agents.config import Handling, Variant
 from unified_agents.errors import RunError
 from unified_agents.messages import JsonObject, Message
 from unified_agents.run.calls import ToolOutcome
-from unified_agents.tool_runner.native import watched
+from unified_agents.tool_runner.native import observed_function
 from unified_agents.tool_runner.unified import refuse_sync, run_call
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import INVALID_CALL_TOOL
@@ -94,7 +94,7 @@ class BoundTool:
         """Under `native`: the tool's own function, watched, for the framework to wrap as its documentation says."""
         if self.tool is None:
             raise ValueError("the reserved tool exists under `unified` only")
-        return watched(self.tool)
+        return observed_function(self.tool)
 
     @property
     def is_schema_only(self) -> bool:

@@ -1,4 +1,4 @@
-"""One attempt of one tool call: in the event loop, in a thread, or in a process, and never longer than it may take."""
+"""One attempt of one tool call: in the event loop, in a thread, or in a process, and never longer than its timeout."""
 
 from __future__ import annotations
 
@@ -10,88 +10,78 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from unified_agents import wording
 from unified_agents.concurrency.daemon_threads import DaemonThreads
 from unified_agents.errors import ToolFailedError, ToolTimeoutError, native_name
 from unified_agents.messages import JsonObject
-from unified_agents.run.context import RunningCall
 from unified_agents.tool_runner.exclusive_lock import Turn
+from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tools.definition import Tool, ToolContext
-from unified_agents.tracing.live import OpenSpan
 
 logger = logging.getLogger("unified_agents.tools")
 
-LONGEST_STEP = 0.5
-"""Seconds for which a coroutine may keep the event loop before somebody is told."""
+MAX_STEP_SECONDS = 0.5
+"""How long a coroutine may keep the event loop before a warning is logged."""
 
 
-async def take_turn(tool: Tool) -> Turn:
-    """Wait until the resource that an exclusive tool names is free, and take it; whoever gets the turn gives it back.
-
-    Raises:
-        ToolFailedError: whoever holds it was given up, and did not end within the tool's own timeout.
-    """
-    turn = Turn(tool.options.exclusive or tool.name)
-    if not await turn.take(tool.timeout):
-        raise ToolFailedError(wording.turn_not_given(tool.name, turn.name, tool.timeout or 0.0))
-    return turn
-
-
-async def attempt(running: RunningCall, tool: Tool, arguments: JsonObject, text: str, turn: Turn | None = None) -> Any:
-    """Run a tool once, for a run.
+def attempt(observed: ObservedCall, tool: Tool, arguments: JsonObject, text: str) -> Awaitable[Any]:
+    """Run a tool once, within a run; see `Attempt.result`.
 
     Args:
-        running: The call.
+        observed: The call.
         tool: What to run.
         arguments: For its handler, as keywords.
         text: The same as JSON text.
-        turn: What it holds meanwhile; a thread that is given up keeps it until it ends.
-
-    Returns:
-        What the handler returned.
-
-    Raises:
-        ToolTimeoutError: it took too long.
-        ToolFailedError: it raised.
-        asyncio.CancelledError: the run has ended.
     """
-    attached = _attach(running.span)
-    try:
-        return await _OfRun(running, tool, arguments, text, turn).result()
-    finally:
-        attached()
+    return _RunAttempt(observed, tool, arguments, text).result()
 
 
 class Attempt(ABC):
-    """One attempt of a call, whoever makes it.
+    """One attempt of a call, within a run or without one.
 
     Args:
         tool: What to run.
         arguments: For its handler, as keywords.
-        asked: For a process of its own: the arguments as JSON text, or as values where there is only a schema.
-        turn: What it holds meanwhile; a thread that is given up keeps it until it ends.
+        sent: For a process of its own: the arguments as JSON text, or as values where there is only a schema.
     """
 
-    __slots__ = ("_arguments", "_asked", "_tool", "_turn")
+    __slots__ = ("_arguments", "_sent", "_tool", "_turn")
     threads = DaemonThreads()
 
-    def __init__(self, tool: Tool, arguments: JsonObject, asked: JsonObject | str, turn: Turn | None) -> None:
+    def __init__(self, tool: Tool, arguments: JsonObject, sent: JsonObject | str) -> None:
         self._tool = tool
         self._arguments = arguments
-        self._asked = asked
-        self._turn = turn
+        self._sent = sent
+        self._turn: Turn | None = None
 
     async def result(self) -> Any:
-        """What the handler returns.
+        """Return what the handler returns, once the resource that an exclusive tool names is free.
 
         Raises:
             ToolTimeoutError: it took too long.
-            ToolFailedError: it raised.
+            ToolFailedError: it raised; or whoever holds the resource was given up, and did not end within the tool's
+                own timeout.
             asyncio.CancelledError: the caller was cancelled, or the attempt is over.
         """
         tool = self._tool
+        if tool.options.exclusive is None:
+            return await self._result()
+        turn = Turn(tool.options.exclusive)
+        with self.waiting():
+            if not await turn.take(tool.timeout):
+                raise ToolFailedError(wording.turn_not_given(tool.name, turn.name, tool.timeout or 0.0))
+        self._turn = turn
+        try:
+            return await self._result()
+        finally:
+            turn.give_back()
+
+    async def _result(self) -> Any:
+        tool = self._tool
+        detach = self.attach_span()
         try:
             async with asyncio.timeout(tool.timeout) as clock:
                 return await self._value()
@@ -108,84 +98,98 @@ class Attempt(ABC):
             raise  # the handler has said itself what the model shall read
         except (Exception, SystemExit) as error:
             raise _failed(tool, error) from error
+        finally:
+            detach()
 
     async def _value(self) -> Any:
         tool = self._tool
         if tool.options.isolate is not None:
             from unified_agents.tool_runner.process import in_process  # noqa: PLC0415  # only who isolates pays for it
 
-            return await in_process(tool, self._asked, self.context())
+            return await in_process(tool, self._sent, self.context())
         if tool.is_async:
-            return await self.watched(tool.handler(**self._arguments))
+            return await self.monitored(tool.handler(**self._arguments))
         value = await self.threads.call(functools.partial(tool.handler, **self._arguments), self.abandoned)
-        return await self.watched(value) if inspect.isawaitable(value) else value
+        return await self.monitored(value) if inspect.isawaitable(value) else value
 
     @abstractmethod
     def context(self) -> ToolContext:
-        """What the tool may know of its call in a process of its own."""
+        """Return what the tool may know of its call in a process of its own."""
+
+    def attach_span(self) -> Callable[[], object]:
+        """Make the call's span OpenTelemetry's current one, and return what undoes that."""
+        return _nothing
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Return what is entered while the tool waits for its resource."""
+        return nullcontext()
 
     def abandoned(self, thread: str, ended: Future[Any]) -> None:
-        """Note that a thread was given up, and runs on until `ended`."""
+        """Note that a thread was given up, and runs on until `ended`; it keeps the tool's resource until then."""
         if self._turn is not None:
             self._turn.keep_until(ended)
 
-    def watched(self, work: Awaitable[Any]) -> Awaitable[Any]:
-        """The work, as it is awaited."""
+    def monitored(self, work: Awaitable[Any]) -> Awaitable[Any]:
+        """Return the work as it is to be awaited."""
         return work
 
     def is_over(self) -> bool:
-        """Whether a cancel ends the attempt, whatever it comes from."""
+        """Tell whether a cancel ends the attempt, whatever it comes from."""
         return False
 
 
-class _OfRun(Attempt):
-    __slots__ = ("_running",)
+class _RunAttempt(Attempt):
+    __slots__ = ("_observed",)
 
-    def __init__(self, running: RunningCall, tool: Tool, arguments: JsonObject, text: str, turn: Turn | None) -> None:
-        received = running.call.received if tool.is_schema_only else None
-        super().__init__(tool, arguments, text if received is None else received, turn)
-        self._running = running
+    def __init__(self, observed: ObservedCall, tool: Tool, arguments: JsonObject, text: str) -> None:
+        received = observed.call.received if tool.is_schema_only else None
+        super().__init__(tool, arguments, text if received is None else received)
+        self._observed = observed
 
     def context(self) -> ToolContext:
-        run, call = self._running.run, self._running.call
+        run, call = self._observed.run, self._observed.call
         return ToolContext(run_id=run.id, call_id=call.id, step=call.step, tool=self._tool.name)
 
+    def attach_span(self) -> Callable[[], object]:
+        context = self._observed.span.context()
+        if context is None:
+            return _nothing
+        from opentelemetry import context as otel  # noqa: PLC0415  # loaded already when there is a provider
+
+        return functools.partial(otel.detach, otel.attach(context))
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return self._observed.waiting()
+
     def abandoned(self, thread: str, ended: Future[Any]) -> None:
-        self._running.run.abandon(self._running.call.name, thread)
+        self._observed.run.abandon(self._observed.call.name, thread)
         super().abandoned(thread, ended)
         if self._turn is not None:
-            self._running.left_behind = ended
+            self._observed.left_behind = ended
 
-    def watched(self, work: Awaitable[Any]) -> Awaitable[Any]:
-        return _watched(work, self._running)
+    def monitored(self, work: Awaitable[Any]) -> Awaitable[Any]:
+        return _MonitoredCoroutine(work, self._blocked) if inspect.iscoroutine(work) else work
 
     def is_over(self) -> bool:
-        return self._running.run.shut
+        return self._observed.run.shut
+
+    def _blocked(self, seconds: float) -> None:
+        self._observed.span.event("blocked_event_loop", seconds=seconds)
+        logger.warning(
+            "tool %r blocked the event loop for %.1f seconds, and with it every run; make it a plain function, which"
+            " runs in a thread, or await what it waits for",
+            self._observed.call.name,
+            seconds,
+            extra={"run_id": self._observed.run.id},
+        )
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
     return ToolFailedError(wording.tool_failed(tool.name, error), native_type=native_name(error))
 
 
-def _watched(work: Awaitable[Any], running: RunningCall) -> Awaitable[Any]:
-    if not inspect.iscoroutine(work):
-        return work
-
-    def blocked(seconds: float) -> None:
-        running.span.event("blocked_event_loop", seconds=seconds)
-        logger.warning(
-            "tool %r blocked the event loop for %.1f seconds, and with it every run; make it a plain function, which"
-            " runs in a thread, or await what it waits for",
-            running.call.name,
-            seconds,
-            extra={"run_id": running.run.id},
-        )
-
-    return _Watched(work, blocked)
-
-
-class _Watched:
-    """Awaits a coroutine, and tells of each of its steps that keeps the event loop too long."""
+class _MonitoredCoroutine:
+    """A coroutine to await, each of whose steps is reported when it keeps the event loop too long."""
 
     __slots__ = ("_blocked", "_work")
 
@@ -203,7 +207,7 @@ class _Watched:
                 return end.value
             finally:
                 seconds = time.monotonic() - start
-                if seconds > LONGEST_STEP:
+                if seconds > MAX_STEP_SECONDS:
                     self._blocked(seconds)
             try:
                 sent = yield waits_for
@@ -214,16 +218,6 @@ class _Watched:
                 step = functools.partial(self._work.throw, error)
             else:
                 step = functools.partial(self._work.send, sent)
-
-
-def _attach(span: OpenSpan) -> Callable[[], None]:
-    context = span.context()
-    if context is None:
-        return _nothing
-    from opentelemetry import context as otel  # noqa: PLC0415  # loaded already when there is a provider
-
-    token = otel.attach(context)
-    return lambda: otel.detach(token)
 
 
 def _nothing() -> None:

@@ -23,7 +23,7 @@ CALL = "$call"
 _POINTER = re.compile(r"(/([^~]|~[01])*)?")
 
 
-def link(step: Step, given_ids: Sequence[str]) -> None:
+def link_references(step: Step, given_ids: Sequence[str]) -> None:
     """Note which calls of a step refer to which; those that cannot be carried out for it get their `problem`.
 
     Args:
@@ -32,7 +32,7 @@ def link(step: Step, given_ids: Sequence[str]) -> None:
     """
     for call in step.calls:
         if call.problem is None:
-            _link(step, call, given_ids)
+            _link_call(step, call, given_ids)
     edges = {call.index: sorted({reference.call.index for reference in call.references}) for call in step.calls}
     for call in step.calls:
         if call.references and (circle := _circle(edges, call.index)) is not None:
@@ -40,7 +40,7 @@ def link(step: Step, given_ids: Sequence[str]) -> None:
             call.references = ()
 
 
-def _link(step: Step, call: Call, given_ids: Sequence[str]) -> None:
+def _link_call(step: Step, call: Call, given_ids: Sequence[str]) -> None:
     references, problems = [], []
     for path, found in _find(parse_object(call.arguments, call.name)):
         meant = _meant(found, given_ids)
@@ -101,8 +101,8 @@ def _circle(edges: Mapping[int, Sequence[int]], start: int) -> list[int] | None:
     return None
 
 
-async def resolved(call: Call) -> str:
-    """The arguments of a call as JSON text, with the results that they refer to, once these are there.
+async def resolve_references(call: Call) -> str:
+    """Return the arguments of a call as JSON text, with the results that they refer to, once these are there.
 
     Raises:
         ToolFailedError: one of the other calls gave no result.

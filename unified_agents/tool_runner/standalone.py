@@ -11,15 +11,14 @@ from unified_agents import wording
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.concurrency.daemon_threads import DaemonThreads
 from unified_agents.errors import InvalidInputError, ToolFailedError
-from unified_agents.tool_runner.attempt import Attempt, take_turn
-from unified_agents.tool_runner.exclusive_lock import Turn
+from unified_agents.tool_runner.attempt import Attempt
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.parts import Part
 from unified_agents.tools.results import to_content
 
 
 async def call_tool(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple[Part, ...]]:
-    """Validate the arguments, run the tool, and tell its result as a model reads it.
+    """Validate the arguments, run the tool, and return its result as a model reads it.
 
     A synchronous tool runs in a thread of ours, an isolated one in a process of its own; an exclusive one waits for its
     turn, which it shares with the tools of runs. The tool's `ToolContext` has an empty `run_id`. It is tried once, also
@@ -42,17 +41,17 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tupl
 
 
 def call_tool_sync(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple[Part, ...]]:
-    """`call_tool`, for code that is not asynchronous. Also works where an event loop is running, and blocks it."""
+    """Do the same as `call_tool` in code that is not asynchronous; where an event loop is running, this blocks it."""
     return run_in_background(lambda: call_tool(tool, arguments))
 
 
 async def carry_out(tool: Tool, arguments: str, context: ToolContext) -> tuple[str, tuple[Part, ...]]:
-    """`call_tool`, with JSON text and a context of the caller's; raises as it does."""
+    """Do the same as `call_tool`, with JSON text and a context of the caller's; raises as it does."""
     try:
         keywords = tool.validate(arguments)
     except InvalidInputError as error:
         raise _invalid(tool, error.problems) from error
-    value = await _in_turn(tool, keywords, arguments, context)
+    value = await _StandaloneAttempt(tool, keywords, arguments, context).result()
     try:
         return to_content(value, tool.max_result_chars)
     except ToolFailedError as error:
@@ -70,25 +69,14 @@ def _invalid(tool: Tool, problems: tuple[str, ...]) -> InvalidInputError:
     return InvalidInputError(wording.invalid_arguments(tool.name, problems), problems=problems)
 
 
-class _Alone(Attempt):
+class _StandaloneAttempt(Attempt):
     __slots__ = ("_context",)
     threads = DaemonThreads(name="unified-agents-standalone-tool")
 
-    def __init__(
-        self, tool: Tool, keywords: dict[str, Any], text: str, context: ToolContext, turn: Turn | None
-    ) -> None:
-        asked = keywords if tool.is_schema_only else text
-        super().__init__(tool, tool.arguments_for(keywords, context), asked, turn)
+    def __init__(self, tool: Tool, keywords: dict[str, Any], text: str, context: ToolContext) -> None:
+        sent = keywords if tool.is_schema_only else text
+        super().__init__(tool, tool.arguments_for(keywords, context), sent)
         self._context = context
 
     def context(self) -> ToolContext:
         return self._context
-
-
-async def _in_turn(tool: Tool, keywords: dict[str, Any], text: str, context: ToolContext) -> Any:
-    turn = await take_turn(tool) if tool.options.exclusive is not None else None
-    try:
-        return await _Alone(tool, keywords, text, context, turn).result()
-    finally:
-        if turn is not None:
-            turn.give_back()
