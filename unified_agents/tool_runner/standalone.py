@@ -1,4 +1,4 @@
-"""A tool called by itself, without an agent and without a run: by our rules and in our words."""
+"""Calls of a tool by itself, without an agent and a run, under the same rules and with the same messages."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What a tool is: its definition, its schema, its arguments and its results."""

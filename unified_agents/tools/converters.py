@@ -1,4 +1,4 @@
-"""Objects of other frameworks that can be tools. Adapters convert them; this library knows none of them by name."""
+"""Conversion of other frameworks' objects into tools. Adapters do it; this library knows no framework by name."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ QUERY: JsonObject = {
 }
 """The arguments of a retriever and of a query engine, as JSON Schema."""
 RETRIEVES = wording.RETRIEVES
-"""What the model is told of a retriever that says nothing of itself."""
+"""The description of a retriever that has none of its own."""
 ANSWERS = wording.ANSWERS
-"""What it is told of a query engine."""
+"""The description of a query engine that has none of its own."""
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Converter(Protocol):
-    """Makes a tool of a framework's object."""
+    """A function that makes a tool of a framework's object."""
 
     def __call__(self, value: Any, /, *, name: str | None, description: str | None, **options: Any) -> Tool:
-        """The object as a tool.
+        """Return the object as a tool.
 
         Args:
             value: The object.
@@ -80,7 +80,7 @@ class Answered:
 
 
 def find_converter(value: object) -> Converter | None:
-    """The converter for an object: that of the module which its class or the nearest base comes from; None for none.
+    """Return the converter for the framework that an object's class, or its nearest base, comes from; None for none.
 
     Raises:
         BackendBrokenError: the converter's own framework fails on import.
@@ -94,22 +94,22 @@ def find_converter(value: object) -> Converter | None:
 
 
 def own_name(value: object) -> str:
-    """A tool name made from an object's class: `VectorIndexRetriever` gives `vector_index_retriever`."""
+    """Return a tool name made from an object's class: `VectorIndexRetriever` gives `vector_index_retriever`."""
     return _CAMEL.sub("_", type(value).__name__).strip("_").lower()
 
 
 def refuse(value: object, remedy: str) -> ToolDefinitionError:
-    """The error for an object that cannot be a tool."""
+    """Return the error for an object that cannot be a tool."""
     return ToolDefinitionError(f"{type(value).__module__}.{type(value).__qualname__} is no tool: {remedy}")
 
 
 def told_error(tool: str, text: str) -> ToolFailedError:
-    """The error for a framework's tool that told one as its result: the model reads the same text."""
+    """Return the error for a framework's tool that reported one as its result: the model reads the same text."""
     return ToolFailedError(wording.foreign_tool_error(tool, text))
 
 
 def refuse_command(tool: str, what: str, framework: str) -> ToolFailedError:
-    """The error for a framework's tool that gave an order to its framework, in the place of a result."""
+    """Return the error for a framework's tool that returned a command for its framework instead of a result."""
     return ToolFailedError(wording.foreign_command(tool, what, framework))
 
 

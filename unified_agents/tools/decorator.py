@@ -1,4 +1,4 @@
-"""Makes tools of functions: `@tool`, and plain typed functions that are given as tools."""
+"""Tools made of functions: `@tool`, and plain typed functions that are given as tools."""
 
 from __future__ import annotations
 
