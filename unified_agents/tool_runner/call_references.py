@@ -16,6 +16,7 @@ from unified_agents import wording
 from unified_agents.errors import InvalidInputError, ToolFailedError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Call, Reference, Step
+from unified_agents.tool_runner.input_output import invalid_arguments
 from unified_agents.tools.argument_errors import Path, place, shown
 from unified_agents.tools.arguments import parse_object
 
@@ -49,8 +50,7 @@ def _link_call(step: Step, call: Call, given_ids: Sequence[str]) -> None:
         else:
             references.append(Reference(path, step.calls[target], found.get("path")))
     if problems:
-        text = wording.invalid_arguments(call.name, problems)
-        call.problem = InvalidInputError(text, problems=tuple(problems))
+        call.problem = invalid_arguments(call.name, problems)
         return
     call.references = tuple(references)
     for reference in references:
@@ -121,8 +121,7 @@ async def resolve_references(call: Call) -> str:
                 value = resolve_pointer(value, reference.pointer)
             except MissingValueError as error:
                 problem = wording.no_such_value(place(reference.path), reference.call.index, str(error))
-                text = wording.invalid_arguments(call.name, [problem])
-                raise InvalidInputError(text, problems=(problem,)) from error
+                raise invalid_arguments(call.name, [problem]) from error
         arguments = _replaced(arguments, reference.path, value)
     return to_json(arguments).decode()
 

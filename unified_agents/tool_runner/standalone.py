@@ -10,11 +10,10 @@ from typing import Any
 from unified_agents import wording
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.concurrency.daemon_threads import DaemonThreads
-from unified_agents.errors import InvalidInputError, ToolFailedError
 from unified_agents.tool_runner.attempt import Attempt
+from unified_agents.tool_runner.input_output import accept_arguments, invalid_arguments, read_result
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.parts import Part
-from unified_agents.tools.results import to_content
 
 
 async def call_tool(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple[Part, ...]]:
@@ -47,26 +46,15 @@ def call_tool_sync(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple
 
 async def carry_out(tool: Tool, arguments: str, context: ToolContext) -> tuple[str, tuple[Part, ...]]:
     """Do the same as `call_tool`, with JSON text and a context of the caller's; raises as it does."""
-    try:
-        keywords = tool.validate(arguments)
-    except InvalidInputError as error:
-        raise _invalid(tool, error.problems) from error
-    value = await _StandaloneAttempt(tool, keywords, arguments, context).result()
-    try:
-        return to_content(value, tool.max_result_chars)
-    except ToolFailedError as error:
-        raise ToolFailedError(wording.unusable_result(tool.name, str(error))) from error
+    keywords = accept_arguments(tool, arguments).arguments
+    return read_result(tool, await _StandaloneAttempt(tool, keywords, arguments, context).result())
 
 
 def _text(tool: Tool, arguments: Mapping[str, Any]) -> str:
     try:
         return json.dumps(dict(arguments))
     except (TypeError, ValueError) as error:
-        raise _invalid(tool, (wording.no_json_values(str(error)),)) from error
-
-
-def _invalid(tool: Tool, problems: tuple[str, ...]) -> InvalidInputError:
-    return InvalidInputError(wording.invalid_arguments(tool.name, problems), problems=problems)
+        raise invalid_arguments(tool.name, [wording.no_json_values(str(error))]) from error
 
 
 class _StandaloneAttempt(Attempt):

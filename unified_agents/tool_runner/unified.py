@@ -7,23 +7,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from unified_agents import wording
-from unified_agents.errors import (
-    BackendError,
-    InvalidInputError,
-    ToolCallError,
-    ToolFailedError,
-    UnsupportedCapabilityError,
-)
+from unified_agents.errors import BackendError, ToolCallError, UnsupportedCapabilityError
 from unified_agents.run.calls import Call, Step, ToolOutcome
 from unified_agents.run.context import Run, current_run
 from unified_agents.tool_runner.attempt import attempt
 from unified_agents.tool_runner.call_references import link_references, resolve_references
+from unified_agents.tool_runner.input_output import accept_arguments, read_result
 from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tool_runner.retries import retry_call
-from unified_agents.tools.coercion import AcceptedArguments
 from unified_agents.tools.definition import Tool, ToolContext
-from unified_agents.tools.results import to_content, to_text
+from unified_agents.tools.results import to_text
 
 
 async def run_call(call_id: str) -> ToolOutcome:
@@ -126,26 +119,15 @@ async def _outcome(observed: ObservedCall) -> ToolOutcome:
     if call.references:
         with observed.waiting():
             text = await resolve_references(call)
-    accepted = _accepted(tool, text)
+    accepted = accept_arguments(tool, text)
     call.received, call.coerced = accepted.arguments, tuple(map(str, accepted.coerced))
     if accepted.coerced:
         observed.span.event("coerced", paths=tuple(coerced.place for coerced in accepted.coerced))
     value = await _value(observed, tool, text)
-    try:
-        if call.is_referred_to:
-            call.whole = to_text(value)
-        content, parts = to_content(value, tool.max_result_chars)
-    except ToolFailedError as error:
-        raise ToolFailedError(wording.unusable_result(tool.name, str(error))) from error
+    content, parts = read_result(tool, value)
+    if call.is_referred_to:
+        call.whole = to_text(value)
     return ToolOutcome(content, parts=parts)
-
-
-def _accepted(tool: Tool, text: str) -> AcceptedArguments:
-    try:
-        return tool.accept(text)
-    except InvalidInputError as error:
-        message = wording.invalid_arguments(tool.name, error.problems)
-        raise InvalidInputError(message, problems=error.problems) from error
 
 
 async def _value(observed: ObservedCall, tool: Tool, text: str) -> Any:
