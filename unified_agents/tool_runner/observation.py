@@ -99,6 +99,17 @@ class ObservedCall(RunningCall):
                 )
             )
 
+    def blocked(self, seconds: float) -> None:
+        """Record that the tool kept the event loop for so long."""
+        self.span.event("blocked_event_loop", seconds=seconds)
+        logger.warning(
+            "tool %r blocked the event loop for %.1f seconds, and with it every run; make it a plain function, which"
+            " runs in a thread, or await what it waits for",
+            self.call.name,
+            seconds,
+            extra={"run_id": self.run.id},
+        )
+
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Count the time that is spent within as waiting, and not as the tool's."""

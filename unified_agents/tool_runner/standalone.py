@@ -9,7 +9,6 @@ from typing import Any
 
 from unified_agents import wording
 from unified_agents.concurrency.background_loop import run_in_background
-from unified_agents.concurrency.daemon_threads import DaemonThreads
 from unified_agents.tool_runner.attempt import Attempt
 from unified_agents.tool_runner.input_output import accept_arguments, invalid_arguments, read_result
 from unified_agents.tools.definition import Tool, ToolContext
@@ -47,7 +46,7 @@ def call_tool_sync(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple
 async def carry_out(tool: Tool, arguments: str, context: ToolContext) -> tuple[str, tuple[Part, ...]]:
     """Do the same as `call_tool`, with JSON text and a context of the caller's; raises as it does."""
     keywords = accept_arguments(tool, arguments).arguments
-    return read_result(tool, await _StandaloneAttempt(tool, keywords, arguments, context).result())
+    return read_result(tool, await Attempt(tool, keywords, arguments, context).result())
 
 
 def _text(tool: Tool, arguments: Mapping[str, Any]) -> str:
@@ -55,16 +54,3 @@ def _text(tool: Tool, arguments: Mapping[str, Any]) -> str:
         return json.dumps(dict(arguments))
     except (TypeError, ValueError) as error:
         raise invalid_arguments(tool.name, [wording.no_json_values(str(error))]) from error
-
-
-class _StandaloneAttempt(Attempt):
-    __slots__ = ("_context",)
-    threads = DaemonThreads(name="unified-agents-standalone-tool")
-
-    def __init__(self, tool: Tool, keywords: dict[str, Any], text: str, context: ToolContext) -> None:
-        sent = keywords if tool.is_schema_only else text
-        super().__init__(tool, tool.arguments_for(keywords, context), sent)
-        self._context = context
-
-    def context(self) -> ToolContext:
-        return self._context

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any, NoReturn
 
 from unified_agents.errors import BackendError, ToolCallError, UnsupportedCapabilityError
+from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Call, Step, ToolOutcome
 from unified_agents.run.context import Run, current_run
-from unified_agents.tool_runner.attempt import attempt
+from unified_agents.tool_runner.attempt import Attempt
 from unified_agents.tool_runner.call_references import link_references, resolve_references
 from unified_agents.tool_runner.input_output import accept_arguments, read_result
 from unified_agents.tool_runner.observation import ObservedCall
@@ -133,19 +134,18 @@ async def _outcome(observed: ObservedCall) -> ToolOutcome:
 async def _value(observed: ObservedCall, tool: Tool, text: str) -> Any:
     """Return what the tool returns, after as many attempts as it may have."""
     context = observed.context(tool)
-    arguments = tool.arguments_for(observed.call.received or {}, context)
     try:
-        return await _attempt(observed, tool, arguments, text)
+        return await _attempt(observed, tool, observed.call.received or {}, text, context)
     except ToolCallError as first:
         return await retry_call(observed, tool, first, partial(_next_attempt, observed, tool, text, context))
 
 
 async def _next_attempt(observed: ObservedCall, tool: Tool, text: str, context: ToolContext, _number: int) -> Any:
-    arguments = tool.validate(text)  # anew: the handler may have changed them
-    return await _attempt(observed, tool, tool.arguments_for(arguments, context), text)
+    keywords = tool.validate(text)  # anew: the handler may have changed them
+    return await _attempt(observed, tool, keywords, text, context)
 
 
-async def _attempt(observed: ObservedCall, tool: Tool, arguments: dict[str, Any], text: str) -> Any:
+async def _attempt(observed: ObservedCall, tool: Tool, keywords: JsonObject, text: str, context: ToolContext) -> Any:
     """Run the tool once, as soon as one of the run's slots is free."""
     slots = observed.run.slots
     if slots.locked():
@@ -154,7 +154,7 @@ async def _attempt(observed: ObservedCall, tool: Tool, arguments: dict[str, Any]
     else:
         await slots.acquire()
     try:
-        return await attempt(observed, tool, arguments, text)
+        return await Attempt(tool, keywords, text, context, observed).result()
     finally:
         slots.release()
 
