@@ -21,7 +21,7 @@ from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tracing.live import OpenSpan
 
 MAX_STEP_SECONDS = 0.5
-"""How long a coroutine may keep the event loop before a warning is logged."""
+"""The time for which a coroutine may keep the event loop before a warning is logged."""
 
 
 _RUN_THREADS = DaemonThreads()

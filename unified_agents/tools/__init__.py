@@ -1,1 +1,1 @@
-"""What a tool is: its definition, its schema, its arguments and its results."""
+"""The tools that a model can call: their definition, schemas, arguments and results."""

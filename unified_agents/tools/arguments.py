@@ -27,7 +27,7 @@ _MAYBE_OUT_OF_RANGE = re.compile(r"[eE]\+?\d{3}|\d{300}")
 
 
 class Arguments(Protocol):
-    """What reads and validates the arguments of one tool."""
+    """The reader and validator of one tool's arguments."""
 
     context: tuple[str, ...]
     """The handler's parameters that take the `ToolContext`."""

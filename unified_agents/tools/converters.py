@@ -68,7 +68,7 @@ class Retrieved:
 
 @dataclass(slots=True, frozen=True)
 class Answered:
-    """What a query engine answers, as the model reads it.
+    """The answer of a query engine, as the model reads it.
 
     Attributes:
         answer: The text; None when the engine only retrieves.

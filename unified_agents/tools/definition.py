@@ -158,7 +158,7 @@ class Tool:
 
     @property
     def description(self) -> str:
-        """What the model is told: as given, or the docstring without its sections on parameters and results."""
+        """The text that the model reads: as given, or the docstring without its sections on parameters and results."""
         return self._read_docs().description if self._description is None else self._description
 
     @property
@@ -180,7 +180,7 @@ class Tool:
 
     @property
     def coercion(self) -> Coercion:
-        """Whether an argument in the wrong JSON type is refused or converted."""
+        """The policy for an argument in the wrong JSON type: refused, or converted."""
         return self._options.coercion
 
     @property

@@ -13,9 +13,9 @@ from typing import Any, Literal, get_args
 from unified_agents.errors import ToolDefinitionError
 
 Coercion = Literal["strict", "lenient"]
-"""What becomes of an argument in the wrong JSON type: refused, or taken in the right one."""
+"""The policy for an argument in the wrong JSON type: refused, or converted to the right one."""
 Isolation = Literal["process"]
-"""Where a tool runs that must be stoppable at any time: in a process of its own."""
+"""The place of a tool that must be stoppable at any time: a process of its own."""
 
 DEFAULT_TIMEOUT = 60.0
 """Seconds that a tool may take unless it sets another timeout."""

@@ -125,4 +125,4 @@ class FilePart(_Data):
 
 
 Part: TypeAlias = TextPart | ImagePart | FilePart
-"""What a tool may return, by itself or in a list with texts, beside everything that has a JSON form."""
+"""A content part: a tool may return one by itself, or in a list with texts."""
