@@ -22,7 +22,7 @@ from unified_agents.config import Handling, Variant
 from unified_agents.errors import RunError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject, Message
 from unified_agents.run.calls import ToolOutcome
-from unified_agents.tool_runner.native import watched
+from unified_agents.tool_runner.native import observed_function
 from unified_agents.tool_runner.standalone import call_tool, call_tool_sync
 from unified_agents.tool_runner.unified import refuse_sync, run_call, run_step
 from unified_agents.tools.definition import Tool
@@ -127,7 +127,7 @@ class BoundTool:
         """Return the tool's own function, watched, for the framework to wrap as its documentation says (`native`)."""
         if self.tool is None:
             raise ValueError("the reserved tool exists under `unified` only")
-        return watched(self.tool)
+        return observed_function(self.tool)
 
 
 @dataclass(slots=True, frozen=True)

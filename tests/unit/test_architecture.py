@@ -40,7 +40,7 @@ LAYERS = (
     ("config", "concurrency", "http", "messages"),
     ("errors",),
     ("wording",),
-    ("text", "tracing", "redaction"),
+    ("text", "tracing", "redaction", "retry"),
 )
 """The rooms of the library. A room imports only what stands in a row below its own."""
 

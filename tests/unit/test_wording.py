@@ -39,8 +39,8 @@ TOLD = {
 TELLING = [
     *(LIBRARY / "tools" / f"{name}.py" for name in ("argument_errors", "arguments", "converters", "model_arguments")),
     *(LIBRARY / "tools" / f"{name}.py" for name in ("parts", "results")),
-    *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("attempt", "call_references", "process", "retries")),
-    *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("standalone", "unified")),
+    *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("attempt", "call_references", "input_output", "process")),
+    *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("retries", "standalone", "unified")),
     *(LIBRARY / "interop" / "mcp" / f"{name}.py" for name in ("connection", "public_transport", "results", "session")),
     *(LIBRARY / "interop" / "openapi" / f"{name}.py" for name in ("client", "operation", "public_resolver")),
     *(LIBRARY / "interop" / "openapi" / f"{name}.py" for name in ("request_plan", "serialization")),

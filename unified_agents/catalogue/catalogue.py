@@ -1,4 +1,4 @@
-"""Catalogues: where an agent's tools come from, filtered and prefixed, with every collision reported.
+"""Catalogues: an agent's tools from all of their sources, filtered and prefixed, with every collision reported.
 
 An entry is a tool, a typed function, `module:name`, or a source of many tools:
 
@@ -33,19 +33,19 @@ from unified_agents.tools.definition import Tool
 ToolLike: TypeAlias = (
     Tool | Callable[..., Any] | str | ToolSource | McpServerConfig | OpenApiConfig | Mapping[str, Any] | Openable
 )
-"""What an agent may be given as tools."""
+"""An entry of a catalogue: what an agent may be given as tools."""
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
-_CLOSEST = 3
+MAX_SUGGESTIONS = 3
 
 
 @dataclass(slots=True)
 class Catalogue:
-    """Tools, and the open sources behind them.
+    """The tools of an agent, with the open sources behind them.
 
     Attributes:
-        tools: All of them, under names that are all different.
+        tools: All of them, each under a name of its own.
         origins: A tool's name to where it comes from, for messages.
     """
 
@@ -54,7 +54,7 @@ class Catalogue:
     _sources: list[OpenSource] = field(default_factory=list)
 
     async def aclose(self) -> None:
-        """End all sources, in the opposite order. May be awaited on any event loop, and more than once.
+        """Close all sources, the last one first. May be awaited on any event loop, and more than once.
 
         Raises:
             ExceptionGroup: some could not be ended; the others were.
@@ -69,7 +69,7 @@ class Catalogue:
             raise ExceptionGroup("sources of tools could not be closed", failures)
 
     def close(self) -> None:
-        """`aclose`, for code that is not asynchronous."""
+        """Do the same as `aclose` in code that is not asynchronous."""
         if self._sources:
             run_in_background(self.aclose)
 
@@ -81,7 +81,7 @@ class Catalogue:
 
 
 def open_catalogue(entries: Iterable[ToolLike]) -> Catalogue:
-    """Make a catalogue of entries, in their order. Opens what they name: files are read, servers are connected.
+    """Make a catalogue of entries, in their order, and open what they name: files are read, servers connected.
 
     Raises:
         ConfigError: an entry names nothing, a source cannot be opened, an `include` pattern matches no tool, or two
@@ -98,7 +98,7 @@ def open_catalogue(entries: Iterable[ToolLike]) -> Catalogue:
 
 
 def load_catalogue(place: str | Path) -> Catalogue:
-    """A catalogue by name.
+    """Open a catalogue by name.
 
     Args:
         place: A YAML file with `tools:` (a catalogue's own file, or an agent's), `module:name`, or a module, which
@@ -111,7 +111,7 @@ def load_catalogue(place: str | Path) -> Catalogue:
 
 
 def read_entries(place: str | Path) -> Sequence[ToolLike]:
-    """The entries of a catalogue by name, before anything is opened; see `load_catalogue`.
+    """Return the entries of a catalogue by name, before anything is opened; see `load_catalogue`.
 
     Raises:
         ConfigError: there is no such file, or it does not fit.
@@ -149,45 +149,45 @@ def _as_source(entry: ToolLike, number: int) -> ToolLike:
 
 
 def _read(entry: ToolLike, catalogue: Catalogue) -> tuple[str, Iterable[Tool]]:
-    """Where an entry's tools come from, in words, and the tools."""
+    """Return where an entry's tools come from, for messages, and the tools."""
     if isinstance(entry, str):
-        return entry, _named(entry)
+        return entry, _from_name(entry)
     if isinstance(entry, ToolSource):
-        origin, tools = _of_source(entry, catalogue)
+        origin, tools = _from_source(entry, catalogue)
         return origin, _filtered(entry, tools, origin)
     if isinstance(entry, Settings):
-        return _opened(entry, catalogue)
+        return _open(entry, catalogue)
     if not isinstance(entry, Tool) and isinstance(entry, Openable):
         if inspect.iscoroutinefunction(entry.open):
             name = type(entry).__name__
             raise ConfigError(f"tools: give the config of the {name}, or what `await connection.open()` returns")
-        return _opened(entry, catalogue)
+        return _open(entry, catalogue)
     return "the tools given in Python", [as_tool(entry)]
 
 
-def _of_source(entry: ToolSource, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:
+def _from_source(entry: ToolSource, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:
     if entry.mcp is not None:
-        return _opened(_settings(McpServerConfig, entry.mcp, "tools: mcp"), catalogue)
+        return _open(_settings(McpServerConfig, entry.mcp, "tools: mcp"), catalogue)
     if entry.openapi is not None:
-        return _opened(_settings(OpenApiConfig, entry.openapi, "tools: openapi"), catalogue)
+        return _open(_settings(OpenApiConfig, entry.openapi, "tools: openapi"), catalogue)
     name = entry.python or ""
-    return name, _named(name) if ":" in name else _of_module(import_module(name, "tools"))
+    return name, _from_name(name) if ":" in name else _from_module(import_module(name, "tools"))
 
 
-def _settings(kind: type[SettingsT], given: Mapping[str, Any] | Settings, where: str) -> SettingsT:
-    if isinstance(given, Settings) and not isinstance(given, kind):
-        raise ConfigError(f"{where}: give {kind.__name__}(…), or a mapping of its keys, not {type(given).__name__}")
-    return given if isinstance(given, kind) else parse_config(kind, given, where)
+def _settings(kind: type[SettingsT], value: Mapping[str, Any] | Settings, where: str) -> SettingsT:
+    if isinstance(value, Settings) and not isinstance(value, kind):
+        raise ConfigError(f"{where}: give {kind.__name__}(…), or a mapping of its keys, not {type(value).__name__}")
+    return value if isinstance(value, kind) else parse_config(kind, value, where)
 
 
-def _opened(settings: Openable | Settings, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:
+def _open(settings: Openable | Settings, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:
     source = settings.open() if isinstance(settings, Openable) else open_source(settings)
     catalogue._sources.append(source)
     return str(getattr(settings, "label", type(settings).__name__)), source.tools
 
 
 def open_source(settings: Settings) -> OpenSource:
-    """Connect to an MCP server, or read an OpenAPI document. Blocks until its tools are known.
+    """Connect to an MCP server, or read an OpenAPI document, and block until its tools are known.
 
     Args:
         settings: An `McpServerConfig` or an `OpenApiConfig`.
@@ -222,20 +222,20 @@ def _closest(pattern: str, tools: Sequence[Tool]) -> str:
     names = [tool.name for tool in tools]
     if not names:
         return "it has none"
-    close = closest(pattern.strip("*?"), names, most=_CLOSEST, cutoff=0.3)
-    return f"it has {', '.join(close or names[:_CLOSEST])}" + (", …" if len(names) > _CLOSEST else "")
+    close = closest(pattern.strip("*?"), names, most=MAX_SUGGESTIONS, cutoff=0.3)
+    return f"it has {', '.join(close or names[:MAX_SUGGESTIONS])}" + (", …" if len(names) > MAX_SUGGESTIONS else "")
 
 
-def _named(text: str) -> Sequence[Tool]:
-    """A tool, or several, from `module:name`."""
+def _from_name(text: str) -> Sequence[Tool]:
+    """Return a tool, or several, from `module:name`."""
     value = import_named(text, "tool")
     if isinstance(value, list | tuple):
         return [as_tool(item) for item in value]
     return [as_tool(value)]
 
 
-def _of_module(module: ModuleType) -> Sequence[Tool]:
-    """The tools that a module defines or imports under public names, each once."""
+def _from_module(module: ModuleType) -> Sequence[Tool]:
+    """Return the tools that a module defines or imports under public names, each once."""
     found = {id(value): value for name, value in vars(module).items() if isinstance(value, Tool) and name[0] != "_"}
     if not found:
         raise ConfigError(f"{module.__name__}: no tools are defined there: decorate functions with @tool")

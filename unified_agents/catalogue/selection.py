@@ -1,4 +1,4 @@
-"""What a model is offered of a large catalogue: the tools that fit a task best."""
+"""Selection: which tools of a large catalogue fit a task best, and are offered to the model."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"\w+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_+")
-_TURNS = 3
-_DEEPEST = 6
+MAX_USER_MESSAGES = 3
+MAX_DEPTH = 6
+NAME_WEIGHT = 3
 
 
 @runtime_checkable
 class ToolIndex(Protocol):
-    """A catalogue, ready to be searched. It serves many runs at once."""
+    """A catalogue that can be searched, by many runs at once."""
 
     async def search(self, task: str) -> Sequence[Tool]:
-        """The tools to offer for a task, the most fitting first.
+        """Return the tools to offer for a task, the most fitting first.
 
         Args:
             task: What the user asks.
@@ -37,7 +38,7 @@ class ToolIndex(Protocol):
 
 @runtime_checkable
 class Selector(Protocol):
-    """Chooses tools. Write one of your own to choose in another way, with embeddings for example."""
+    """A way to choose tools; write one of your own to choose in another way."""
 
     async def prepare(self, tools: Sequence[Tool]) -> ToolIndex:
         """Make a catalogue ready; called once for each agent, at its first run.
@@ -48,9 +49,9 @@ class Selector(Protocol):
 
 
 class Bm25Selector:
-    """Chooses by the words that task and tool share (BM25 of the `bm25s` package, English stems).
+    """A selector by the words that task and tool share (BM25 of the `bm25s` package, English stems).
 
-    What counts of a tool is its name, its description, and its parameters' names, descriptions and enums.
+    It reads a tool's name, its description, and its parameters' names, descriptions and enums.
 
     Args:
         k: How many tools are offered.
@@ -60,7 +61,7 @@ class Bm25Selector:
     """
 
     def __init__(self, k: int = 10) -> None:
-        self._k = _checked(k)
+        self._k = _checked_k(k)
         try:
             import bm25s  # type: ignore[import-untyped]  # noqa: F401, PLC0415  # an extra
             import Stemmer  # type: ignore[import-not-found]  # noqa: F401, PLC0415
@@ -85,11 +86,11 @@ class _Bm25Index:
         self._bm25.index(_words([tool_text(tool) for tool in tools]), show_progress=False)
 
     async def search(self, task: str) -> Sequence[Tool]:
-        """The tools that share the rarest words with the task."""
+        """Return the tools that share the rarest words with the task."""
         return await asyncio.to_thread(self.best, task)
 
     def best(self, task: str) -> Sequence[Tool]:
-        """`search`, in the calling thread."""
+        """Do the same as `search`, in the calling thread."""
         words = [word for word in _words([task])[0] if word in self._bm25.vocab_dict]
         if not words:
             return self._tools[: self._k]
@@ -98,7 +99,7 @@ class _Bm25Index:
 
 
 def _words(texts: Sequence[str]) -> list[list[str]]:
-    """The stems of each text."""
+    """Return the stems of the words of each text."""
     import Stemmer  # noqa: PLC0415
     from bm25s.stopwords import STOPWORDS_EN  # type: ignore[import-untyped]  # noqa: PLC0415
 
@@ -108,11 +109,11 @@ def _words(texts: Sequence[str]) -> list[list[str]]:
 
 
 Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
-"""Texts to vectors of one length."""
+"""A function from texts to vectors, all of one length."""
 
 
 class EmbeddingSelector:
-    """Chooses by the angle between the vectors of task and tool.
+    """A selector by the angle between the vectors of task and tool.
 
     Args:
         embed: Makes vectors of texts; asked once for the whole catalogue, and once for each run's task.
@@ -124,12 +125,12 @@ class EmbeddingSelector:
 
     def __init__(self, embed: Embed, k: int = 10) -> None:
         self._embed = embed
-        self._k = _checked(k)
+        self._k = _checked_k(k)
 
     async def prepare(self, tools: Sequence[Tool]) -> ToolIndex:
         """Make the vectors of a catalogue."""
         vectors = await self._embed([tool_text(tool) for tool in tools])
-        return _VectorIndex(tools, _normal(vectors), self._embed, self._k)
+        return _VectorIndex(tools, _normalised(vectors), self._embed, self._k)
 
 
 class _VectorIndex:
@@ -140,12 +141,12 @@ class _VectorIndex:
         self._k = k
 
     async def search(self, task: str) -> Sequence[Tool]:
-        """The tools whose vectors point where the task's does."""
-        likeness = self._vectors @ _normal(await self._embed([task]))[0]
-        return [self._tools[place] for place in (-likeness).argsort(kind="stable")[: self._k]]
+        """Return the tools whose vectors are nearest to the task's."""
+        similarity = self._vectors @ _normalised(await self._embed([task]))[0]
+        return [self._tools[place] for place in (-similarity).argsort(kind="stable")[: self._k]]
 
 
-def _normal(vectors: Sequence[Sequence[float]]) -> numpy.ndarray:
+def _normalised(vectors: Sequence[Sequence[float]]) -> numpy.ndarray:
     import numpy  # noqa: PLC0415
 
     matrix = numpy.asarray(vectors, dtype=numpy.float32)
@@ -154,7 +155,7 @@ def _normal(vectors: Sequence[Sequence[float]]) -> numpy.ndarray:
 
 
 def make_selector(config: SelectConfig) -> Selector:
-    """The selector that a config names.
+    """Make the selector that a config names.
 
     Raises:
         ConfigError: there is none of that name, or it cannot be made.
@@ -170,10 +171,10 @@ def make_selector(config: SelectConfig) -> Selector:
 
 
 class Choice:
-    """The tools of one agent's runs, chosen by the task of each.
+    """The choice of tools for each run of one agent, by the run's task.
 
     Args:
-        selector: What chooses.
+        selector: Chooses the tools.
         tools: The whole catalogue.
         always: Names of tools that are offered in any case.
     """
@@ -186,7 +187,7 @@ class Choice:
         self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
     async def tools_for(self, messages: Sequence[Message]) -> list[Tool]:
-        """What a run is offered, in the catalogue's order.
+        """Return the tools that a run is offered, in the catalogue's order.
 
         Tools that the conversation has called before stay, so that it can be understood and continued.
         """
@@ -199,9 +200,9 @@ class Choice:
 
 
 def task_text(messages: Sequence[Message]) -> str:
-    """What the user asks: the text of the last three user messages."""
+    """Return what the user asks: the text of the last three user messages."""
     asked = [_text(message.content) for message in messages if message.role == "user"]
-    return "\n".join(asked[-_TURNS:])
+    return "\n".join(asked[-MAX_USER_MESSAGES:])
 
 
 def _text(content: str | Sequence[Mapping[str, Any]] | None) -> str:
@@ -211,12 +212,12 @@ def _text(content: str | Sequence[Mapping[str, Any]] | None) -> str:
 
 
 def tool_text(tool: Tool) -> str:
-    """A tool in words, as a search may see it. The name counts most, so it stands there thrice."""
-    return "\n".join([*[tool.name] * 3, tool.description, *_schema_words(tool.parameters, 0)])
+    """Return a tool as text for a search. The name counts most, so it stands there three times."""
+    return "\n".join([*[tool.name] * NAME_WEIGHT, tool.description, *_schema_words(tool.parameters, 0)])
 
 
 def _schema_words(schema: Any, depth: int) -> Iterator[str]:
-    if not isinstance(schema, Mapping) or depth > _DEEPEST:
+    if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
         return
     if depth and isinstance(schema.get("description"), str):
         yield schema["description"]
@@ -228,7 +229,7 @@ def _schema_words(schema: Any, depth: int) -> Iterator[str]:
     yield from _schema_words(schema.get("items"), depth + 1)
 
 
-def _checked(k: int) -> int:
+def _checked_k(k: int) -> int:
     if k < 1:
         raise ConfigError(f"k must be at least 1, not {k}")
     return k

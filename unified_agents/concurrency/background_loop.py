@@ -1,4 +1,4 @@
-"""The one background event loop behind the synchronous facade."""
+"""The background event loop on which synchronous code runs asynchronous work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _thread: threading.Thread | None = None
 
 
 def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Do asynchronous work from synchronous code, in the caller's context.
+    """Run asynchronous work from synchronous code, in the caller's context, and wait for it.
 
     Raises:
         UnsupportedCapabilityError: the caller is itself on the background loop, and would wait for itself.
@@ -38,11 +38,11 @@ def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             return future.result()
     except KeyboardInterrupt:
         future.cancel()
-        _wait(future.exception)
+        _wait_for(future.exception)
         raise
 
 
-def _wait(ended: Callable[[], object]) -> None:
+def _wait_for(ended: Callable[[], object]) -> None:
     try:
         ended()
     except CancelledError:
@@ -50,7 +50,7 @@ def _wait(ended: Callable[[], object]) -> None:
 
 
 def background_loop() -> asyncio.AbstractEventLoop:
-    """The loop, started where it does not run yet. It ends with the program."""
+    """Return the loop, which is started at first use and ends with the program."""
     global _loop, _thread  # noqa: PLW0603  # one loop for the process
     with _lock:
         if _loop is None or _thread is None or not _thread.is_alive():

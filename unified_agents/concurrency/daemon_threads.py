@@ -1,4 +1,4 @@
-"""Threads for synchronous tools.
+"""An executor of daemon threads, for synchronous tools.
 
 The standard library's pool is joined when the interpreter ends, so one hung tool would keep a program alive for ever.
 These threads are daemons, and one that is given up does not count against the bound while it runs on.
@@ -21,7 +21,7 @@ from unified_agents import wording
 P = ParamSpec("P")
 T = TypeVar("T")
 OnAbandoned: TypeAlias = Callable[[str, "Future[Any]"], None]
-"""Told of a call whose thread was given up: the thread's name, and a future that is done when it ends after all."""
+"""Called when a thread is given up, with its name and a future that is done when its call ends after all."""
 
 
 class _Current(threading.local):
@@ -47,7 +47,7 @@ class DaemonThreads(Executor):
 
     Args:
         max_threads: How many calls run at once; more wait in line.
-        name: The beginning of each thread's name.
+        name: The prefix of each thread's name.
     """
 
     def __init__(self, max_threads: int = 64, name: str = "unified-agents-tool") -> None:
@@ -76,7 +76,7 @@ class DaemonThreads(Executor):
 
         Args:
             function: What to run. A cancel that it raises comes through, and is none of the caller's task.
-            on_abandoned: Told when it is abandoned.
+            on_abandoned: Called when it is abandoned.
 
         Raises:
             RuntimeError: the function raised what no future can carry, or what would end the event loop.
@@ -86,7 +86,7 @@ class DaemonThreads(Executor):
         def work() -> T:
             nonlocal name
             name = threading.current_thread().name
-            return _contained(function)
+            return _with_safe_errors(function)
 
         future = self.submit(copy_context().run, work)
         try:
@@ -113,7 +113,7 @@ class DaemonThreads(Executor):
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """While a thread waits for work that may need threads itself, another may run in its place."""
+        """Let another thread run while one waits for work that may need threads itself."""
         with self._lock:
             self._max_threads += 1
             self._assign()
@@ -156,7 +156,7 @@ class DaemonThreads(Executor):
             del future, job, value, error
 
     def _ended(self, call: _Call) -> bool:
-        """Note the end of a call; whether its thread stays."""
+        """Note the end of a call, and tell whether its thread stays."""
         with self._lock:
             call.is_over = True
             self._max_threads -= call.is_abandoned
@@ -168,7 +168,7 @@ class DaemonThreads(Executor):
             return True
 
 
-def _contained(function: Callable[[], T]) -> T:
+def _with_safe_errors(function: Callable[[], T]) -> T:
     try:
         return function()
     except (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit) as error:

@@ -1,4 +1,4 @@
-"""Imports slow modules in a thread, so that the event loop goes on meanwhile."""
+"""Import of slow modules in a thread, so that the event loop goes on meanwhile."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import suppress
 from types import ModuleType
 
 _imported_off_loop: dict[str, ModuleType] = {}
-"""Unlike in `sys.modules`, no module stands here that another thread is still importing."""
+"""Modules whose import has ended; `sys.modules` also holds those that another thread is still importing."""
 
 
 async def import_off_loop(name: str) -> ModuleType:
-    """A module of ours that is slow to import, imported in a thread, once, while the event loop goes on."""
+    """Import a module in a thread, once, while the event loop goes on."""
     if name in _imported_off_loop:
         return _imported_off_loop[name]
     loop = asyncio.get_running_loop()

@@ -1,103 +1,87 @@
-"""One attempt of one tool call: in the event loop, in a thread, or in a process, and never longer than it may take."""
+"""One attempt of one tool call: in the event loop, in a thread, or in a process, and never longer than its timeout."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import inspect
-import logging
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future
+from contextlib import nullcontext
 from typing import Any
 
 from unified_agents import wording
 from unified_agents.concurrency.daemon_threads import DaemonThreads
 from unified_agents.errors import ToolFailedError, ToolTimeoutError, native_name
 from unified_agents.messages import JsonObject
-from unified_agents.run.context import RunningCall
 from unified_agents.tool_runner.exclusive_lock import Turn
+from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tracing.live import OpenSpan
 
-logger = logging.getLogger("unified_agents.tools")
-
-LONGEST_STEP = 0.5
-"""Seconds for which a coroutine may keep the event loop before somebody is told."""
+MAX_STEP_SECONDS = 0.5
+"""The time for which a coroutine may keep the event loop before a warning is logged."""
 
 
-async def take_turn(tool: Tool) -> Turn:
-    """Wait until the resource that an exclusive tool names is free, and take it; whoever gets the turn gives it back.
-
-    Raises:
-        ToolFailedError: whoever holds it was given up, and did not end within the tool's own timeout.
-    """
-    turn = Turn(tool.options.exclusive or tool.name)
-    if not await turn.take(tool.timeout):
-        raise ToolFailedError(wording.turn_not_given(tool.name, turn.name, tool.timeout or 0.0))
-    return turn
+_RUN_THREADS = DaemonThreads()
+_STANDALONE_THREADS = DaemonThreads(name="unified-agents-standalone-tool")
 
 
-async def attempt(running: RunningCall, tool: Tool, arguments: JsonObject, text: str, turn: Turn | None = None) -> Any:
-    """Run a tool once, for a run.
+class Attempt:
+    """One attempt of a call.
 
     Args:
-        running: The call.
         tool: What to run.
-        arguments: For its handler, as keywords.
+        keywords: The validated arguments.
         text: The same as JSON text.
-        turn: What it holds meanwhile; a thread that is given up keeps it until it ends.
-
-    Returns:
-        What the handler returned.
-
-    Raises:
-        ToolTimeoutError: it took too long.
-        ToolFailedError: it raised.
-        asyncio.CancelledError: the run has ended.
-    """
-    attached = _attach(running.span)
-    try:
-        return await _OfRun(running, tool, arguments, text, turn).result()
-    finally:
-        attached()
-
-
-class Attempt(ABC):
-    """One attempt of a call, whoever makes it.
-
-    Args:
-        tool: What to run.
-        arguments: For its handler, as keywords.
-        asked: For a process of its own: the arguments as JSON text, or as values where there is only a schema.
-        turn: What it holds meanwhile; a thread that is given up keeps it until it ends.
+        context: What the tool may know of its call.
+        observed: The call within a run; None for a call without a run.
     """
 
-    __slots__ = ("_arguments", "_asked", "_tool", "_turn")
-    threads = DaemonThreads()
+    __slots__ = ("_context", "_keywords", "_observed", "_text", "_tool", "_turn")
 
-    def __init__(self, tool: Tool, arguments: JsonObject, asked: JsonObject | str, turn: Turn | None) -> None:
+    def __init__(
+        self, tool: Tool, keywords: JsonObject, text: str, context: ToolContext, observed: ObservedCall | None = None
+    ) -> None:
         self._tool = tool
-        self._arguments = arguments
-        self._asked = asked
-        self._turn = turn
+        self._keywords = keywords
+        self._text = text
+        self._context = context
+        self._observed = observed
+        self._turn: Turn | None = None
 
     async def result(self) -> Any:
-        """What the handler returns.
+        """Return what the handler returns, once the resource that an exclusive tool names is free.
 
         Raises:
             ToolTimeoutError: it took too long.
-            ToolFailedError: it raised.
-            asyncio.CancelledError: the caller was cancelled, or the attempt is over.
+            ToolFailedError: it raised; or whoever holds the resource was given up, and did not end within the tool's
+                own timeout.
+            asyncio.CancelledError: the caller was cancelled, or the run has ended.
         """
         tool = self._tool
+        if tool.options.exclusive is None:
+            return await self._result()
+        turn = Turn(tool.options.exclusive)
+        with nullcontext() if self._observed is None else self._observed.waiting():
+            if not await turn.take(tool.timeout):
+                raise ToolFailedError(wording.turn_not_given(tool.name, turn.name, tool.timeout or 0.0))
+        self._turn = turn
+        try:
+            return await self._result()
+        finally:
+            turn.give_back()
+
+    async def _result(self) -> Any:
+        tool, observed = self._tool, self._observed
+        detach = _attach(observed.span) if observed is not None else _nothing
         try:
             async with asyncio.timeout(tool.timeout) as clock:
                 return await self._value()
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
-            if self.is_over() or (task is not None and task.cancelling()):
+            if (observed is not None and observed.run.lifecycle.shut) or (task is not None and task.cancelling()):
                 raise
             raise _failed(tool, error) from error  # something inside the tool was cancelled, not the tool
         except TimeoutError as error:
@@ -108,84 +92,44 @@ class Attempt(ABC):
             raise  # the handler has said itself what the model shall read
         except (Exception, SystemExit) as error:
             raise _failed(tool, error) from error
+        finally:
+            detach()
 
     async def _value(self) -> Any:
         tool = self._tool
         if tool.options.isolate is not None:
             from unified_agents.tool_runner.process import in_process  # noqa: PLC0415  # only who isolates pays for it
 
-            return await in_process(tool, self._asked, self.context())
+            return await in_process(tool, self._keywords if tool.is_schema_only else self._text, self._context)
+        arguments = tool.arguments_for(self._keywords, self._context)
         if tool.is_async:
-            return await self.watched(tool.handler(**self._arguments))
-        value = await self.threads.call(functools.partial(tool.handler, **self._arguments), self.abandoned)
-        return await self.watched(value) if inspect.isawaitable(value) else value
+            return await self._monitored(tool.handler(**arguments))
+        threads = _STANDALONE_THREADS if self._observed is None else _RUN_THREADS
+        value = await threads.call(functools.partial(tool.handler, **arguments), self._abandoned)
+        return await self._monitored(value) if inspect.isawaitable(value) else value
 
-    @abstractmethod
-    def context(self) -> ToolContext:
-        """What the tool may know of its call in a process of its own."""
+    def _abandoned(self, thread: str, ended: Future[Any]) -> None:
+        """Note that a thread was given up, and runs on until `ended`; it keeps the tool's resource until then."""
+        observed, turn = self._observed, self._turn
+        if observed is not None:
+            observed.run.abandon(observed.call.name, thread)
+        if turn is not None:
+            turn.keep_until(ended)
+            if observed is not None:
+                observed.left_behind = ended
 
-    def abandoned(self, thread: str, ended: Future[Any]) -> None:
-        """Note that a thread was given up, and runs on until `ended`."""
-        if self._turn is not None:
-            self._turn.keep_until(ended)
-
-    def watched(self, work: Awaitable[Any]) -> Awaitable[Any]:
-        """The work, as it is awaited."""
-        return work
-
-    def is_over(self) -> bool:
-        """Whether a cancel ends the attempt, whatever it comes from."""
-        return False
-
-
-class _OfRun(Attempt):
-    __slots__ = ("_running",)
-
-    def __init__(self, running: RunningCall, tool: Tool, arguments: JsonObject, text: str, turn: Turn | None) -> None:
-        received = running.call.received if tool.is_schema_only else None
-        super().__init__(tool, arguments, text if received is None else received, turn)
-        self._running = running
-
-    def context(self) -> ToolContext:
-        run, call = self._running.run, self._running.call
-        return ToolContext(run_id=run.id, call_id=call.id, step=call.step, tool=self._tool.name)
-
-    def abandoned(self, thread: str, ended: Future[Any]) -> None:
-        self._running.run.abandon(self._running.call.name, thread)
-        super().abandoned(thread, ended)
-        if self._turn is not None:
-            self._running.left_behind = ended
-
-    def watched(self, work: Awaitable[Any]) -> Awaitable[Any]:
-        return _watched(work, self._running)
-
-    def is_over(self) -> bool:
-        return self._running.run.lifecycle.shut
+    def _monitored(self, work: Awaitable[Any]) -> Awaitable[Any]:
+        if self._observed is None or not inspect.iscoroutine(work):
+            return work
+        return _MonitoredCoroutine(work, self._observed.blocked)
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
     return ToolFailedError(wording.tool_failed(tool.name, error), native_type=native_name(error))
 
 
-def _watched(work: Awaitable[Any], running: RunningCall) -> Awaitable[Any]:
-    if not inspect.iscoroutine(work):
-        return work
-
-    def blocked(seconds: float) -> None:
-        running.span.event("blocked_event_loop", seconds=seconds)
-        logger.warning(
-            "tool %r blocked the event loop for %.1f seconds, and with it every run; make it a plain function, which"
-            " runs in a thread, or await what it waits for",
-            running.call.name,
-            seconds,
-            extra={"run_id": running.run.id},
-        )
-
-    return _Watched(work, blocked)
-
-
-class _Watched:
-    """Awaits a coroutine, and tells of each of its steps that keeps the event loop too long."""
+class _MonitoredCoroutine:
+    """A coroutine to await, each of whose steps is reported when it keeps the event loop too long."""
 
     __slots__ = ("_blocked", "_work")
 
@@ -203,7 +147,7 @@ class _Watched:
                 return end.value
             finally:
                 seconds = time.monotonic() - start
-                if seconds > LONGEST_STEP:
+                if seconds > MAX_STEP_SECONDS:
                     self._blocked(seconds)
             try:
                 sent = yield waits_for
@@ -216,14 +160,14 @@ class _Watched:
                 step = functools.partial(self._work.send, sent)
 
 
-def _attach(span: OpenSpan) -> Callable[[], None]:
+def _attach(span: OpenSpan) -> Callable[[], object]:
+    """Make a span OpenTelemetry's current one, and return what undoes that."""
     context = span.context()
     if context is None:
         return _nothing
     from opentelemetry import context as otel  # noqa: PLC0415  # loaded already when there is a provider
 
-    token = otel.attach(context)
-    return lambda: otel.detach(token)
+    return functools.partial(otel.detach, otel.attach(context))
 
 
 def _nothing() -> None:

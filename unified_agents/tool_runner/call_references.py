@@ -1,4 +1,4 @@
-"""Calls of one answer that refer to each other's results.
+"""References between the calls of one answer: an argument that stands for another call's result.
 
 `{"$call": 0, "path": "/rows/0"}` in the arguments of a call stands for the result of call 0 of the same answer, or for
 one value of it. A string after `$call` is the id of a call as the provider gave it, which only a model can know that
@@ -16,6 +16,7 @@ from unified_agents import wording
 from unified_agents.errors import InvalidInputError, ToolFailedError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Call, Reference, Step
+from unified_agents.tool_runner.input_output import invalid_arguments
 from unified_agents.tools.argument_errors import Path, place, shown
 from unified_agents.tools.arguments import parse_object
 
@@ -23,8 +24,8 @@ CALL = "$call"
 _POINTER = re.compile(r"(/([^~]|~[01])*)?")
 
 
-def link(step: Step, given_ids: Sequence[str]) -> None:
-    """Note which calls of a step refer to which; those that cannot be carried out for it get their `problem`.
+def link_references(step: Step, given_ids: Sequence[str]) -> None:
+    """Note which calls of a step refer to which; a call whose references cannot be followed gets its `problem`.
 
     Args:
         step: An answer's calls.
@@ -32,7 +33,7 @@ def link(step: Step, given_ids: Sequence[str]) -> None:
     """
     for call in step.calls:
         if call.problem is None:
-            _link(step, call, given_ids)
+            _link_call(step, call, given_ids)
     edges = {call.index: sorted({reference.call.index for reference in call.references}) for call in step.calls}
     for call in step.calls:
         if call.references and (circle := _circle(edges, call.index)) is not None:
@@ -40,17 +41,16 @@ def link(step: Step, given_ids: Sequence[str]) -> None:
             call.references = ()
 
 
-def _link(step: Step, call: Call, given_ids: Sequence[str]) -> None:
+def _link_call(step: Step, call: Call, given_ids: Sequence[str]) -> None:
     references, problems = [], []
     for path, found in _find(parse_object(call.arguments, call.name)):
-        meant = _meant(found, given_ids)
-        if isinstance(meant, str):
-            problems.append(f"{place(path)}: {meant}")
+        target = _target(found, given_ids)
+        if isinstance(target, str):
+            problems.append(f"{place(path)}: {target}")
         else:
-            references.append(Reference(path, step.calls[meant], found.get("path")))
+            references.append(Reference(path, step.calls[target], found.get("path")))
     if problems:
-        text = wording.invalid_arguments(call.name, problems)
-        call.problem = InvalidInputError(text, problems=tuple(problems))
+        call.problem = invalid_arguments(call.name, problems)
         return
     call.references = tuple(references)
     for reference in references:
@@ -58,20 +58,20 @@ def _link(step: Step, call: Call, given_ids: Sequence[str]) -> None:
 
 
 def _find(arguments: JsonObject) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    left: list[tuple[Path, Any]] = [((), arguments)]
-    while left:
-        path, value = left.pop()
+    remaining: list[tuple[Path, Any]] = [((), arguments)]
+    while remaining:
+        path, value = remaining.pop()
         if isinstance(value, dict):
             if CALL in value:
                 yield path, value
                 continue
-            left.extend(((*path, name), item) for name, item in reversed(value.items()))
+            remaining.extend(((*path, name), item) for name, item in reversed(value.items()))
         elif isinstance(value, list):
-            left.extend(((*path, number), item) for number, item in reversed(list(enumerate(value))))
+            remaining.extend(((*path, number), item) for number, item in reversed(list(enumerate(value))))
 
 
-def _meant(found: Mapping[str, Any], given_ids: Sequence[str]) -> int | str:
-    """The position of the call that is meant, or what is wrong."""
+def _target(found: Mapping[str, Any], given_ids: Sequence[str]) -> int | str:
+    """Return the index of the call that is meant, or what is wrong with the reference."""
     target, pointer = found[CALL], found.get("path")
     if not found.keys() <= {CALL, "path"} or isinstance(target, bool) or not isinstance(target, int | str):
         return wording.malformed_reference()
@@ -85,24 +85,24 @@ def _meant(found: Mapping[str, Any], given_ids: Sequence[str]) -> int | str:
 
 
 def _circle(edges: Mapping[int, Sequence[int]], start: int) -> list[int] | None:
-    """The shortest way from a call back to itself; None when there is none."""
+    """Return the shortest path from a call back to itself; None when there is none."""
     came_from: dict[int, int] = {}
     reached = [start]
     for here in reached:
         for following in edges[here]:
             if following == start:
-                way = [start, here]
-                while way[-1] != start:
-                    way.append(came_from[way[-1]])
-                return way[::-1]
+                path = [start, here]
+                while path[-1] != start:
+                    path.append(came_from[path[-1]])
+                return path[::-1]
             if following not in came_from:
                 came_from[following] = here
                 reached.append(following)
     return None
 
 
-async def resolved(call: Call) -> str:
-    """The arguments of a call as JSON text, with the results that they refer to, once these are there.
+async def resolve_references(call: Call) -> str:
+    """Return the arguments of a call as JSON text, with the results that they refer to, once these are there.
 
     Raises:
         ToolFailedError: one of the other calls gave no result.
@@ -113,7 +113,7 @@ async def resolved(call: Call) -> str:
     from unified_agents.tools.json_values import parse_text, to_json  # noqa: PLC0415
 
     arguments: Any = parse_object(call.arguments, call.name)
-    texts = {reference.call.index: await _text(call, reference.call) for reference in call.references}
+    texts = {reference.call.index: await _result_text(call, reference.call) for reference in call.references}
     for reference in call.references:
         value = parse_text(texts[reference.call.index])
         if reference.pointer is not None:
@@ -121,13 +121,12 @@ async def resolved(call: Call) -> str:
                 value = resolve_pointer(value, reference.pointer)
             except MissingValueError as error:
                 problem = wording.no_such_value(place(reference.path), reference.call.index, str(error))
-                text = wording.invalid_arguments(call.name, [problem])
-                raise InvalidInputError(text, problems=(problem,)) from error
-        arguments = _with(arguments, reference.path, value)
+                raise invalid_arguments(call.name, [problem]) from error
+        arguments = _replaced(arguments, reference.path, value)
     return to_json(arguments).decode()
 
 
-async def _text(call: Call, other: Call) -> str:
+async def _result_text(call: Call, other: Call) -> str:
     if other.task is None:
         raise asyncio.CancelledError("a limit let the other call not start")
     await asyncio.wait([other.task])
@@ -138,7 +137,7 @@ async def _text(call: Call, other: Call) -> str:
     return other.outcome.content if other.whole is None else other.whole
 
 
-def _with(arguments: Any, path: Path, value: Any) -> Any:
+def _replaced(arguments: Any, path: Path, value: Any) -> Any:
     if not path:
         return value
     parent = arguments

@@ -1,4 +1,4 @@
-"""Tools that share a resource take turns, in the order in which they asked.
+"""The lock behind `exclusive`: tools that share a resource take turns, in the order in which they asked.
 
 A resource is known by its name in the whole process: over all runs, agents, event loops and threads. A tool that holds
 it may run an agent whose tools use it too: these take turns among themselves, within the turn of the tool.
@@ -23,7 +23,7 @@ _holding: ContextVar[Mapping[str, Turn]] = ContextVar("unified_agents_turns", de
 
 
 class Resource:
-    """What one at a time may use. It may be asked for from several event loops."""
+    """A lock that one at a time may hold, in a fair order, for users on several event loops."""
 
     __slots__ = ("_lock", "_stuck", "_taken", "_waiting")
 
@@ -33,11 +33,11 @@ class Resource:
         self._stuck = False  # whoever holds it was given up, and does not end
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def take(self, patience: float | None = None) -> bool:
-        """Wait until it is free, and take it.
+    async def take(self, timeout: float | None = None) -> bool:
+        """Wait until the resource is free, and take it.
 
         Args:
-            patience: Seconds to wait at most for a holder who was given up; None waits for ever.
+            timeout: Seconds to wait at most for a holder who was given up; None waits for ever.
 
         Returns:
             Whether it was taken.
@@ -46,68 +46,68 @@ class Resource:
             if not self._taken:
                 self._taken = True
                 return True
-            place = asyncio.get_running_loop().create_future()
-            self._waiting.append(place)
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
         try:
-            while not place.done():
-                await asyncio.wait([place], timeout=patience)
-                if not place.done() and self._came_free(place):
+            while not waiter.done():
+                await asyncio.wait([waiter], timeout=timeout)
+                if not waiter.done() and self._take_if_free(waiter):
                     return True
-                if not place.done() and self._stuck and self._left(place):
+                if not waiter.done() and self._stuck and self._leave(waiter):
                     return False
             return True
         except asyncio.CancelledError:
-            if not self._left(place):
+            if not self._leave(waiter):
                 self.give_back()  # it was handed over meanwhile
             raise
 
     def give_back(self) -> None:
-        """Hand it to whoever has waited longest."""
+        """Hand the resource to whoever has waited longest."""
         with self._lock:
             self._stuck = False
-            for place in list(self._waiting):
-                if place.get_loop().is_closed():
-                    self._waiting.remove(place)
-                elif _tell(place):
-                    self._waiting.remove(place)
+            for waiter in list(self._waiting):
+                if waiter.get_loop().is_closed():
+                    self._waiting.remove(waiter)
+                elif _wake(waiter):
+                    self._waiting.remove(waiter)
                     return
             self._taken = False
 
-    def stick(self) -> None:
-        """Say that it is held by somebody who was given up: it is waited for with less patience."""
+    def mark_stuck(self) -> None:
+        """Note that the holder was given up: from now on the others wait no longer than their timeouts."""
         self._stuck = True
 
-    def _came_free(self, place: asyncio.Future[None]) -> bool:
-        """Take it, where it came free while this one's event loop stood still."""
+    def _take_if_free(self, waiter: asyncio.Future[None]) -> bool:
+        """Take the resource where it came free while this waiter's event loop stood still."""
         with self._lock:
-            if self._taken or place not in self._waiting:
+            if self._taken or waiter not in self._waiting:
                 return False
-            self._waiting.remove(place)
+            self._waiting.remove(waiter)
             self._taken = True
             return True
 
-    def _left(self, place: asyncio.Future[None]) -> bool:
+    def _leave(self, waiter: asyncio.Future[None]) -> bool:
         with self._lock:
-            if place not in self._waiting:
+            if waiter not in self._waiting:
                 return False
-            self._waiting.remove(place)
+            self._waiting.remove(waiter)
             return True
 
 
-def _tell(place: asyncio.Future[None]) -> bool:
-    loop = place.get_loop()
+def _wake(waiter: asyncio.Future[None]) -> bool:
+    loop = waiter.get_loop()
     if not loop.is_running():
         return False  # nobody would take it there
     try:
-        loop.call_soon_threadsafe(_succeed, place)
+        loop.call_soon_threadsafe(_succeed, waiter)
     except RuntimeError:
         return False  # it was closed just now
     return True
 
 
-def _succeed(place: asyncio.Future[None]) -> None:
-    if not place.done():
-        place.set_result(None)
+def _succeed(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 @dataclass(slots=True)
@@ -124,10 +124,10 @@ class Turn:
     _token: Token[Mapping[str, Turn]] | None = None
     _work: Future[Any] | None = None
 
-    async def take(self, patience: float | None = None) -> bool:
-        """Wait for the turn; for `patience` and the outcome see `Resource.take`."""
+    async def take(self, timeout: float | None = None) -> bool:
+        """Wait for the turn; for `timeout` and the outcome see `Resource.take`."""
         outer = _resource(self.name)
-        if not await outer.take(patience):
+        if not await outer.take(timeout):
             return False
         self._outer = outer
         self._token = _holding.set({**_holding.get(), self.name: self})
@@ -146,7 +146,7 @@ class Turn:
         if work is None:
             self._end(outer)
         else:
-            outer.stick()
+            outer.mark_stuck()
             work.add_done_callback(lambda _: self._end(outer))
 
     def _end(self, outer: Resource) -> None:
@@ -155,7 +155,7 @@ class Turn:
 
     @property
     def inner(self) -> Resource | None:
-        """What those take turns on who run within this turn; None when it is over."""
+        """The resource for tools that run within this turn; None when it is over."""
         return self._inner if self._outer is not None else None
 
 

@@ -1,4 +1,4 @@
-"""Tools in a process of their own, which is killed when it is not wanted any more."""
+"""Isolated tools: each call in a process of its own, which is killed when it is no longer wanted."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ from unified_agents.tools.definition import Tool, ToolContext
 
 _START = "import sys; sys.path[:] = {path!r}; from unified_agents.tool_runner.process_worker import main; main()"
 _NO_CONTEXT = ToolContext(run_id="", call_id="", step=0, tool="")
-_LEAVE = 1.0
-"""Seconds that a process gets to end by itself, once its result is there."""
-
-
-_DIE = 5.0
-"""Seconds after which a killed process is not waited for any more; it may hang in a call of the system's."""
+EXIT_SECONDS = 1.0
+"""How long a process may take to end by itself, once its result is there."""
+KILL_SECONDS = 5.0
+"""How long a killed process is waited for; it may hang in a system call."""
 
 
 async def in_process(tool: Tool, arguments: JsonObject | str, context: ToolContext) -> str:
@@ -36,30 +34,30 @@ async def in_process(tool: Tool, arguments: JsonObject | str, context: ToolConte
         tool: What to run.
         arguments: The arguments as JSON text, of which the handler's types are built there; or as values, which its
             handler takes as they are.
-        context: What the tool may know of the call. Progress that it reports is told nobody.
+        context: What the tool may know of the call. Progress that it reports is lost.
 
     Returns:
-        The result's text.
+        The text of the result.
 
     Raises:
         ToolFailedError: the tool raised, cannot be found there, or its process ended before it gave a result. Where it
             asks to be tried again, that is its cause.
     """
-    _check(tool)
-    asked = orjson.dumps(_question(tool, arguments, context))
-    async with _started() as process:
-        process.write(LENGTH.pack(len(asked)) + asked)
+    _check_importable(tool)
+    request = orjson.dumps(_request(tool, arguments, context))
+    async with _running_process() as process:
+        process.write(LENGTH.pack(len(request)) + request)
         answer = await process.answer()
         if answer is None:
             raise ToolFailedError(wording.tool_process_ended(tool.name, await process.exit_code()))
-        process.hang_up()
+        process.close_input()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.exit_code(), _LEAVE)
+            await asyncio.wait_for(process.exit_code(), EXIT_SECONDS)
     return _result(tool, orjson.loads(answer))
 
 
-def _check(tool: Tool) -> None:
-    """Raise where the name would lead to another function."""
+def _check_importable(tool: Tool) -> None:
+    """Refuse a handler whose name leads to another function."""
     handler = tool.handler
     where = f"{handler.__module__}:{handler.__qualname__}"
     try:
@@ -70,7 +68,7 @@ def _check(tool: Tool) -> None:
         raise ToolFailedError(wording.tool_not_importable(tool.name, where))
 
 
-def _question(tool: Tool, arguments: JsonObject | str, context: ToolContext) -> JsonObject:
+def _request(tool: Tool, arguments: JsonObject | str, context: ToolContext) -> JsonObject:
     return {
         "module": tool.handler.__module__,
         "qualname": tool.handler.__qualname__,
@@ -85,7 +83,7 @@ def _question(tool: Tool, arguments: JsonObject | str, context: ToolContext) -> 
 
 
 @asynccontextmanager
-async def _started() -> AsyncIterator[_Process]:
+async def _running_process() -> AsyncIterator[_Process]:
     _, process = await asyncio.get_running_loop().subprocess_exec(
         _Process,
         sys.executable,
@@ -101,76 +99,76 @@ async def _started() -> AsyncIterator[_Process]:
 
 
 class _Process(asyncio.SubprocessProtocol):
-    """The process of one call, and what it says."""
+    """The process of one call, as asyncio's protocol for it."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        self._said = bytearray()
-        self._silent: asyncio.Future[None] = loop.create_future()
+        self._output = bytearray()
+        self._answered: asyncio.Future[None] = loop.create_future()
         self._exited: asyncio.Future[None] = loop.create_future()
-        self._gone: asyncio.Future[None] = loop.create_future()
+        self._closed: asyncio.Future[None] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It has started."""
+        """Keep the transport of the process, which has started."""
         self._transport = cast("asyncio.SubprocessTransport", transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """It says something."""
-        self._said += data
+        """Collect the child's standard output until the answer is whole."""
+        self._output += data
         if self._answer() is not None:
-            _done(self._silent)
+            _set_done(self._answered)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """It says no more."""
+        """Note the end of the child's standard output."""
         if fd == 1:
-            _done(self._silent)
+            _set_done(self._answered)
 
     def process_exited(self) -> None:
-        """It has ended."""
-        _done(self._exited)
+        """Note that the process has ended."""
+        _set_done(self._exited)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It has ended, and its pipes are closed."""
-        _done(self._gone)
+        """Note that the process has ended and its pipes are closed."""
+        _set_done(self._closed)
 
     def write(self, data: bytes) -> None:
-        """Tell it something."""
+        """Write to the child's standard input."""
         cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0)).write(data)
 
-    def hang_up(self) -> None:
-        """Tell it no more."""
+    def close_input(self) -> None:
+        """Close the child's standard input."""
         cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0)).close()
 
     async def answer(self) -> bytes | None:
-        """What it answers; None when it ends without an answer."""
-        await asyncio.wait([self._silent])
+        """Wait for the answer; None when the process ends without one."""
+        await asyncio.wait([self._answered])
         return self._answer()
 
     async def exit_code(self) -> int:
-        """Its exit code, once it has ended; negative for a signal."""
+        """Wait for the exit code, which is negative for a signal."""
         await asyncio.wait([self._exited])
         return self._transport.get_returncode() or 0
 
     async def end(self) -> None:
-        """Kill it, with what it has started, unless it has ended; and see that nothing of it is left."""
+        """Kill the process and all that it has started, unless it has ended, and wait until its pipes are closed."""
         if self._transport.get_returncode() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._transport.get_pid(), signal.SIGKILL)
         self._transport.close()
-        await _kept_waiting(self._gone)
+        await _wait_through_cancel(self._closed)
 
     def _answer(self) -> bytes | None:
-        if len(self._said) < LENGTH.size:
+        if len(self._output) < LENGTH.size:
             return None
-        end = LENGTH.size + LENGTH.unpack_from(self._said)[0]
-        return bytes(self._said[LENGTH.size : end]) if len(self._said) >= end else None
+        end = LENGTH.size + LENGTH.unpack_from(self._output)[0]
+        return bytes(self._output[LENGTH.size : end]) if len(self._output) >= end else None
 
 
-async def _kept_waiting(future: asyncio.Future[None]) -> None:
-    """Wait for what comes at once, also when cancelled meanwhile: the cancel is raised afterwards."""
+async def _wait_through_cancel(future: asyncio.Future[None]) -> None:
+    """Wait for what comes soon, also when cancelled meanwhile: the cancel is raised afterwards."""
     cancelled: asyncio.CancelledError | None = None
     loop = asyncio.get_running_loop()
-    end = loop.time() + _DIE
+    end = loop.time() + KILL_SECONDS
     while not future.done() and loop.time() < end:
         try:
             await asyncio.wait([future], timeout=end - loop.time())
@@ -180,7 +178,7 @@ async def _kept_waiting(future: asyncio.Future[None]) -> None:
         raise cancelled
 
 
-def _done(future: asyncio.Future[None]) -> None:
+def _set_done(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
 
@@ -193,5 +191,5 @@ def _result(tool: Tool, answer: dict[str, Any]) -> str:
     if answer["is_transient"]:
         seconds = answer["retry_after"]
         cause = Transient(text) if kind != "RateLimited" else RateLimited(text, retry_after=seconds)
-    told = wording.tool_process_failed(tool.name, kind, text)
-    raise ToolFailedError(told, native_type=answer["native_type"]) from cause
+    message = wording.tool_process_failed(tool.name, kind, text)
+    raise ToolFailedError(message, native_type=answer["native_type"]) from cause

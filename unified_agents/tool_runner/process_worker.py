@@ -1,4 +1,4 @@
-"""What runs in the process of an isolated tool: one call, then the end.
+"""The program in the process of an isolated tool: it carries out one call, and ends.
 
 The call comes as JSON on standard input, after its length in eight bytes; the outcome goes back the same way on what
 was standard output. What the tool prints goes to standard error. When the other side is gone, the process ends itself
@@ -29,7 +29,7 @@ LENGTH = struct.Struct(">Q")
 
 
 def find_handler(module: str, qualname: str) -> Callable[..., Any]:
-    """The function of that name; of a tool, its handler.
+    """Return the function of that name; of a tool, its handler.
 
     Raises:
         Exception: whatever importing the module raises, or AttributeError.
@@ -42,13 +42,13 @@ def find_handler(module: str, qualname: str) -> Callable[..., Any]:
 
 
 def main() -> None:
-    """Carry out the call that stands on standard input."""
+    """Carry out the call on standard input."""
     answers = os.fdopen(os.dup(1), "wb")  # not inherited by what the tool starts
     os.dup2(2, 1)
-    asked = orjson.loads(_read(LENGTH.unpack(_read(LENGTH.size))[0]))
+    request = orjson.loads(_read(LENGTH.unpack(_read(LENGTH.size))[0]))
     over = threading.Event()
-    threading.Thread(target=_end_with_the_other_side, args=(over,), daemon=True).start()
-    outcome = orjson.dumps(_outcome(asked))
+    threading.Thread(target=_end_with_parent, args=(over,), daemon=True).start()
+    outcome = orjson.dumps(_outcome(request))
     over.set()
     answers.write(LENGTH.pack(len(outcome)) + outcome)
     answers.close()
@@ -65,15 +65,15 @@ def _read(length: int) -> bytes:
     return b"".join(parts)
 
 
-def _end_with_the_other_side(over: threading.Event) -> None:
+def _end_with_parent(over: threading.Event) -> None:
     os.read(0, 1)  # returns when it closes
     if not over.is_set():
         os.killpg(0, signal.SIGKILL)
 
 
-def _outcome(asked: dict[str, Any]) -> dict[str, Any]:
+def _outcome(request: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"text": to_text(_call(asked))}
+        return {"text": to_text(_call(request))}
     except BaseException as error:  # told to the other side, SystemExit too
         return {
             "error": type(error).__name__,
@@ -84,13 +84,15 @@ def _outcome(asked: dict[str, Any]) -> dict[str, Any]:
         }
 
 
-def _call(asked: dict[str, Any]) -> Any:
-    handler = find_handler(asked["module"], asked["qualname"])
-    arguments = asked["arguments"]
+def _call(request: dict[str, Any]) -> Any:
+    handler = find_handler(request["module"], request["qualname"])
+    arguments = request["arguments"]
     if isinstance(arguments, str):  # of a typed function: its types are built here
-        arguments = tool(handler, name=asked["tool"], coercion=asked["coercion"]).validate(arguments)
-    context = ToolContext(run_id=asked["run_id"], call_id=asked["call_id"], step=asked["step"], tool=asked["tool"])
-    value = handler(**arguments, **dict.fromkeys(asked["context"], context))
+        arguments = tool(handler, name=request["tool"], coercion=request["coercion"]).validate(arguments)
+    context = ToolContext(
+        run_id=request["run_id"], call_id=request["call_id"], step=request["step"], tool=request["tool"]
+    )
+    value = handler(**arguments, **dict.fromkeys(request["context"], context))
     return asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
 
 

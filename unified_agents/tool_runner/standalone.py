@@ -1,4 +1,4 @@
-"""A tool called by itself, without an agent and without a run: by our rules and in our words."""
+"""Calls of a tool by itself, without an agent and a run, under the same rules and with the same messages."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from typing import Any
 
 from unified_agents import wording
 from unified_agents.concurrency.background_loop import run_in_background
-from unified_agents.concurrency.daemon_threads import DaemonThreads
-from unified_agents.errors import InvalidInputError, ToolFailedError
-from unified_agents.tool_runner.attempt import Attempt, take_turn
-from unified_agents.tool_runner.exclusive_lock import Turn
+from unified_agents.tool_runner.attempt import Attempt
+from unified_agents.tool_runner.input_output import accept_arguments, invalid_arguments, read_result
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.parts import Part
-from unified_agents.tools.results import to_content
 
 
 async def call_tool(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple[Part, ...]]:
-    """Validate the arguments, run the tool, and tell its result as a model reads it.
+    """Validate the arguments, run the tool, and return its result as a model reads it.
 
     A synchronous tool runs in a thread of ours, an isolated one in a process of its own; an exclusive one waits for its
     turn, which it shares with the tools of runs. The tool's `ToolContext` has an empty `run_id`. It is tried once, also
@@ -42,53 +39,18 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tupl
 
 
 def call_tool_sync(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple[Part, ...]]:
-    """`call_tool`, for code that is not asynchronous. Also works where an event loop is running, and blocks it."""
+    """Do the same as `call_tool` in code that is not asynchronous; where an event loop is running, this blocks it."""
     return run_in_background(lambda: call_tool(tool, arguments))
 
 
 async def carry_out(tool: Tool, arguments: str, context: ToolContext) -> tuple[str, tuple[Part, ...]]:
-    """`call_tool`, with JSON text and a context of the caller's; raises as it does."""
-    try:
-        keywords = tool.validate(arguments)
-    except InvalidInputError as error:
-        raise _invalid(tool, error.problems) from error
-    value = await _in_turn(tool, keywords, arguments, context)
-    try:
-        return to_content(value, tool.max_result_chars)
-    except ToolFailedError as error:
-        raise ToolFailedError(wording.unusable_result(tool.name, str(error))) from error
+    """Do the same as `call_tool`, with JSON text and a context of the caller's; raises as it does."""
+    keywords = accept_arguments(tool, arguments).arguments
+    return read_result(tool, await Attempt(tool, keywords, arguments, context).result())
 
 
 def _text(tool: Tool, arguments: Mapping[str, Any]) -> str:
     try:
         return json.dumps(dict(arguments))
     except (TypeError, ValueError) as error:
-        raise _invalid(tool, (wording.no_json_values(str(error)),)) from error
-
-
-def _invalid(tool: Tool, problems: tuple[str, ...]) -> InvalidInputError:
-    return InvalidInputError(wording.invalid_arguments(tool.name, problems), problems=problems)
-
-
-class _Alone(Attempt):
-    __slots__ = ("_context",)
-    threads = DaemonThreads(name="unified-agents-standalone-tool")
-
-    def __init__(
-        self, tool: Tool, keywords: dict[str, Any], text: str, context: ToolContext, turn: Turn | None
-    ) -> None:
-        asked = keywords if tool.is_schema_only else text
-        super().__init__(tool, tool.arguments_for(keywords, context), asked, turn)
-        self._context = context
-
-    def context(self) -> ToolContext:
-        return self._context
-
-
-async def _in_turn(tool: Tool, keywords: dict[str, Any], text: str, context: ToolContext) -> Any:
-    turn = await take_turn(tool) if tool.options.exclusive is not None else None
-    try:
-        return await _Alone(tool, keywords, text, context, turn).result()
-    finally:
-        if turn is not None:
-            turn.give_back()
+        raise invalid_arguments(tool.name, [wording.no_json_values(str(error))]) from error

@@ -1,4 +1,4 @@
-"""What is wrong with a call's arguments, in lines for the model: the same words for both validators."""
+"""The faults of a call's arguments as lines for the model, in the same words for both validators."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from jsonschema_rs import ValidationError as SchemaError
     from pydantic_core import ErrorDetails
 
-_SHOWN = 80
-_LINES = 20
-_LINE = 600
+MAX_VALUE_CHARS = 80
+MAX_LINES = 20
+MAX_LINE_CHARS = 600
 _PLAIN_KEY = re.compile(r"[\w$-]{1,64}")
 
 _PYDANTIC_TYPES = {
@@ -52,17 +52,17 @@ _PYDANTIC_MISSING = frozenset({"missing", "missing_argument", "missing_keyword_o
 
 Path = tuple[str | int, ...]
 Fault = tuple[Path, str, str]
-"""Where it is, what was given, what is allowed."""
+"""The place of a fault, the value that stands there, and what is allowed there."""
 
 
 def shown(value: object) -> str:
-    """A JSON value, cut to 80 characters."""
+    """Return a value as JSON, cut to 80 characters."""
     return shortened(json.dumps(value, ensure_ascii=False, default=repr))
 
 
 def shortened(text: str) -> str:
-    """Text cut to 80 characters, on one line, which can be encoded."""
-    return _one_line(text, _SHOWN).encode("utf-8", "backslashreplace").decode()
+    """Return a text on one line, cut to 80 characters, without what cannot be encoded."""
+    return _one_line(text, MAX_VALUE_CHARS).encode("utf-8", "backslashreplace").decode()
 
 
 def _one_line(text: str, longest: int) -> str:
@@ -70,34 +70,34 @@ def _one_line(text: str, longest: int) -> str:
 
 
 def pydantic_problems(errors: Sequence[ErrorDetails], arguments: object, known: Iterable[str]) -> tuple[str, ...]:
-    """Lines for pydantic's errors; those of a union's branches are joined where they are at the same place.
+    """Return a line for each of pydantic's errors; those of a union's branches at one place share a line.
 
     Args:
         errors: From `ValidationError.errors()`.
         arguments: What was validated.
-        known: The arguments that there are.
+        known: The names of the arguments that the tool has.
     """
     return _limited(_lines(_pydantic_fault(error, arguments, known) for error in errors))
 
 
 def schema_problems(errors: Iterable[SchemaError], known: Iterable[str], schema: JsonObject) -> tuple[str, ...]:
-    """Lines for the errors of jsonschema-rs, whose messages should have been masked with `it`.
+    """Return a line for each error of jsonschema-rs, whose messages must have been masked with `it`.
 
     Args:
         errors: From `iter_errors`.
-        known: The arguments that there are.
-        schema: What they were validated by.
+        known: The names of the arguments that the tool has.
+        schema: The schema that found the errors.
     """
     return _limited(line for error in errors for line in _lines(_schema_faults(error, known, schema)))
 
 
 def _limited(lines: Iterable[str]) -> tuple[str, ...]:
-    unique = tuple(dict.fromkeys(_one_line(line, _LINE) for line in lines))
-    return unique if len(unique) <= _LINES else (*unique[:_LINES], wording.more_problems(len(unique) - _LINES))
+    unique = tuple(dict.fromkeys(_one_line(line, MAX_LINE_CHARS) for line in lines))
+    return unique if len(unique) <= MAX_LINES else (*unique[:MAX_LINES], wording.more_problems(len(unique) - MAX_LINES))
 
 
 def _lines(faults: Iterable[Fault]) -> Iterator[str]:
-    """A line for each place: several faults at one place are the branches of a union."""
+    """Make a line for each place: several faults at one place are the branches of a union."""
     rules: dict[tuple[Path, str], list[str]] = {}
     for path, given, rule in faults:
         rules.setdefault((path, given), []).append(rule)
@@ -106,7 +106,7 @@ def _lines(faults: Iterable[Fault]) -> Iterator[str]:
 
 
 def place(path: Path) -> str:
-    """A path as it is told to the model, such as `items[0].name`."""
+    """Return a path as the model reads it, such as `items[0].name`."""
     return "".join(map(_step, path)).removeprefix(".") or wording.ALL_ARGUMENTS
 
 
@@ -123,7 +123,7 @@ def _unknown(path: Path, known: Iterable[str]) -> str:
 
 
 def _place(error: ErrorDetails, arguments: object) -> tuple[Path, Any]:
-    """Where the error is: pydantic puts the branches of unions among the keys, and these are left out."""
+    """Return the place of an error and the value there, without the branches of unions that pydantic adds to it."""
     path: list[str | int] = []
     value: Any = arguments
     for index, part in enumerate(error["loc"]):
@@ -170,9 +170,9 @@ def _schema_faults(error: SchemaError, known: Iterable[str], schema: JsonObject)
     elif keyword in {"required", "dependentRequired"}:
         yield (*path, limit), wording.missing(), wording.required()
     elif keyword in {"additionalProperties", "unevaluatedProperties"}:
-        asked = _stated(schema, error.schema_path)
+        required = _at(schema, error.schema_path)
         for name in limit:
-            allowed = wording.fits(shown(asked)) if asked else _unknown((*path, name), known)
+            allowed = wording.fits(shown(required)) if required else _unknown((*path, name), known)
             yield (*path, name), _given(instance[name]), allowed
     elif keyword == "propertyNames":
         name = kind.error.instance
@@ -184,7 +184,7 @@ def _schema_faults(error: SchemaError, known: Iterable[str], schema: JsonObject)
 
 
 def _rule(keyword: str, limit: Any) -> str | None:
-    """What a keyword asks for by itself; None for keywords that have no words of their own."""
+    """Say what a keyword by itself asks for; None for keywords that have no words of their own."""
     if keyword == "type":
         return wording.of_type([limit] if isinstance(limit, str) else limit)
     if keyword in {"enum", "const"}:
@@ -195,13 +195,13 @@ def _rule(keyword: str, limit: Any) -> str | None:
 
 
 def _rule_of_parts(error: SchemaError, schema: JsonObject) -> str | None:
-    """What a keyword asks for that holds schemas; None for any other."""
+    """Say what a keyword that holds schemas asks for; None for any other."""
     keyword, limit, path = error.kind.name, error.kind.value, error.schema_path
-    stated = _stated(schema, path)
+    stated = _at(schema, path)
     if keyword == "not":
         return _opposite(limit)
     if keyword == "contains":
-        return _contains(_stated(schema, path[:-1]), is_most=path[-1] == "maxContains")
+        return _contains(_at(schema, path[:-1]), is_most=path[-1] == "maxContains")
     if keyword == "oneOf" and stated:
         fitting = [shown(branch) for branch, errors in zip(stated, limit, strict=True) if not errors]
         return wording.fits_one(fitting)
@@ -212,7 +212,7 @@ def _rule_of_parts(error: SchemaError, schema: JsonObject) -> str | None:
 
 
 def _opposite(schema: Any) -> str:
-    """The keyword `not`: in words where it is about one keyword that has some."""
+    """Say what the keyword `not` asks for: in words where its schema is one keyword that has some."""
     if not isinstance(schema, dict) or not schema:
         return wording.not_allowed()
     keyword, limit = next(iter(schema.items()))
@@ -229,8 +229,8 @@ def _contains(schema: JsonObject | None, *, is_most: bool) -> str | None:
     return wording.holds_at_least(schema.get("minContains", 1), inner)
 
 
-def _stated(schema: JsonObject, path: Iterable[str | int]) -> Any:
-    """What stands at this place in a schema; None where the place is in another."""
+def _at(schema: JsonObject, path: Iterable[str | int]) -> Any:
+    """Return what stands at a place in a schema; None where the place is in another schema."""
     value: Any = schema
     for part in path:
         try:

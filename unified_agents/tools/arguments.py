@@ -1,12 +1,12 @@
-"""From the JSON text that a model wrote to the keyword arguments of a handler."""
+"""Validation of arguments: from the JSON text that a model wrote to the keywords of a handler."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from collections.abc import Callable, Container, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -21,20 +21,22 @@ from unified_agents.tools.signature import EXTRA, Signature, context_parameters
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
 
-_PERHAPS_INFINITE = re.compile(r"[eE]\+?\d{3}|\d{300}")
+T = TypeVar("T")
+
+_MAYBE_OUT_OF_RANGE = re.compile(r"[eE]\+?\d{3}|\d{300}")
 
 
 class Arguments(Protocol):
-    """How a tool takes its arguments."""
+    """The reader and validator of one tool's arguments."""
 
     context: tuple[str, ...]
     """The handler's parameters that take the `ToolContext`."""
 
     def schema(self, docs: Callable[[], Docs]) -> JsonObject:
-        """The canonical JSON Schema; `docs` reads the docstring, which may be slow."""
+        """Return the canonical JSON Schema; `docs` reads the docstring, which may be slow."""
 
     def validate(self, text: str) -> dict[str, Any]:
-        """Keyword arguments from JSON text; see `Tool.validate`."""
+        """Return keyword arguments from JSON text; see `Tool.validate`."""
 
 
 class FunctionArguments:
@@ -55,49 +57,40 @@ class FunctionArguments:
         self.context = signature.context
 
     def schema(self, docs: Callable[[], Docs]) -> JsonObject:
-        """The canonical JSON Schema, with what the docstring says."""
+        """Return the canonical JSON Schema, with the descriptions of the docstring."""
         names = self._signature.shown
         described = {names[name]: text for name, text in docs().parameters.items() if name in names}
         return with_descriptions(self._signature.schema, described)
 
     def validate(self, text: str) -> dict[str, Any]:
-        """Keyword arguments from JSON text; see `Tool.validate`."""
-        given = parse_object(text, self._tool)
+        """Return keyword arguments from JSON text; see `Tool.validate`."""
+        arguments = parse_object(text, self._tool)
         if self._signature.open:
-            given = self._apart(given)
-            text = json.dumps(given)
+            arguments = self._with_extra_apart(arguments)
+            text = json.dumps(arguments)
         try:
-            built = self._validate(text if given else "{}", strict=True)
+            built = validate_strictly(self._validate, text if arguments else "{}", arguments)
         except ValidationError as error:
-            built = self._second_try(given, error)
+            raise self._invalid(arguments, error) from error
         except Exception as error:  # a validator of the user's own types may raise anything
             raise broken_validator(self._tool, error) from error
         values = built.__dict__
-        arguments = {name: values[field] for field, name in self._fields}
-        return arguments | values["extra"] if self._signature.open else arguments
+        keywords = {name: values[field] for field, name in self._fields}
+        return keywords | values["extra"] if self._signature.open else keywords
 
-    def _apart(self, given: JsonObject) -> JsonObject:
-        """The items for `**kwargs` in an object of their own."""
+    def _with_extra_apart(self, arguments: JsonObject) -> JsonObject:
+        """Return the arguments with those for `**kwargs` in an object of their own."""
         known = self._signature.schema["properties"]
-        extra = {name: value for name, value in given.items() if name not in known}
+        extra = {name: value for name, value in arguments.items() if name not in known}
         if closed := extra.keys() & self._signature.closed:
-            raise invalid(self._tool, tuple(_hidden(name, extra[name]) for name in sorted(closed)))
-        return {name: value for name, value in given.items() if name in known} | {EXTRA: extra}
+            raise invalid(self._tool, tuple(_hidden_argument(name, extra[name]) for name in sorted(closed)))
+        return {name: value for name, value in arguments.items() if name in known} | {EXTRA: extra}
 
-    def _second_try(self, given: JsonObject, error: ValidationError) -> Any:
-        """Pydantic's strict mode refuses `1.0` for an integer, JSON Schema does not."""
-        if any(is_whole(fault["input"]) for fault in error.errors(include_url=False, include_context=False)):
-            given = whole_numbers(given)
-            try:
-                return self._validate(json.dumps(given), strict=True)
-            except ValidationError as second:
-                error = second
-            except Exception as broken:  # as above
-                raise broken_validator(self._tool, broken) from broken
-        faults = error.errors(include_url=False)
+    def _invalid(self, arguments: JsonObject, error: ValidationError) -> InvalidInputError:
         if self._signature.open:
-            given = {name: value for name, value in given.items() if name != EXTRA} | given[EXTRA]
-        raise invalid(self._tool, pydantic_problems(faults, given, self._signature.schema["properties"])) from error
+            arguments = {name: value for name, value in arguments.items() if name != EXTRA} | arguments[EXTRA]
+        known = self._signature.schema["properties"]
+        return invalid(self._tool, pydantic_problems(error.errors(include_url=False), arguments, known))
 
 
 class SchemaArguments:
@@ -120,25 +113,37 @@ class SchemaArguments:
         validator = _validator(self._schema, tool)
         self._is_valid = validator.is_valid
         self._errors = validator.iter_errors
-        self.context = context_parameters(handler, tool)
-        for name in self.context:
-            if name in self._schema["properties"]:
-                raise ToolDefinitionError(f"tool {tool!r}: {name!r} is an argument and a ToolContext: rename one")
+        self.context = context_beside(self._schema["properties"], handler, tool)
 
     def schema(self, docs: Callable[[], Docs]) -> JsonObject:
-        """The schema as the user gave it, with `type` and `properties`."""
+        """Return the schema as the user gave it, with `type` and `properties`."""
         return self._schema
 
     def validate(self, text: str) -> dict[str, Any]:
-        """Keyword arguments from JSON text; see `Tool.validate`."""
-        given = parse_object(text, self._tool)
-        if not self._is_valid(given):
-            raise invalid(self._tool, schema_problems(self._errors(given), self._schema["properties"], self._schema))
-        return given
+        """Return keyword arguments from JSON text; see `Tool.validate`."""
+        arguments = parse_object(text, self._tool)
+        if not self._is_valid(arguments):
+            raise invalid(
+                self._tool, schema_problems(self._errors(arguments), self._schema["properties"], self._schema)
+            )
+        return arguments
+
+
+def context_beside(arguments: Container[str], handler: Callable[..., Any], tool: str) -> tuple[str, ...]:
+    """Return the parameters of a handler that take the `ToolContext`, beside its arguments.
+
+    Raises:
+        ToolDefinitionError: one of them is an argument too.
+    """
+    context = context_parameters(handler, tool)
+    for name in context:
+        if name in arguments:
+            raise ToolDefinitionError(f"tool {tool!r}: {name!r} is an argument and a ToolContext: rename one")
+    return context
 
 
 def parse_object(text: str, tool: str) -> JsonObject:
-    """The JSON object that a model wrote; empty text is `{}`.
+    """Return the JSON object that a model wrote; empty text is `{}`.
 
     Raises:
         InvalidInputError: broken JSON (NaN and Infinity too), a number too large for a float, a key given twice, or
@@ -149,8 +154,8 @@ def parse_object(text: str, tool: str) -> JsonObject:
     try:
         value = from_json(text, allow_inf_nan=False)
         # Parsing again in Python is slow, so only where one key may hide another, or a number be out of range.
-        if isinstance(value, dict) and (text.count(":") != len(value) or _PERHAPS_INFINITE.search(text)):
-            _CAREFUL.decode(text)
+        if isinstance(value, dict) and (text.count(":") != len(value) or _MAYBE_OUT_OF_RANGE.search(text)):
+            _STRICT_DECODER.decode(text)
     except (ValueError, TypeError) as error:
         reason = wording.half_a_pair() if isinstance(error, TypeError) else str(error)
         raise invalid(tool, (wording.broken_json(shortened(text), reason),)) from error
@@ -161,16 +166,16 @@ def parse_object(text: str, tool: str) -> JsonObject:
 
 
 def invalid(tool: str, problems: tuple[str, ...]) -> InvalidInputError:
-    """The error for these problems."""
+    """Return the error for these problems."""
     return InvalidInputError(wording.problems_in_one_line(tool, problems), problems=problems)
 
 
 def broken_validator(tool: str, error: Exception) -> ToolFailedError:
-    """The error for a validator of the tool's own types that raised what no validator should."""
+    """Return the error for a validator of the tool's own types that raised what no validator should."""
     return ToolFailedError(wording.validator_broke(tool, error), native_type=native_name(error))
 
 
-def _hidden(name: str, value: object) -> str:
+def _hidden_argument(name: str, value: object) -> str:
     return wording.problem(place((name,)), wording.given(shown(value)), wording.not_allowed())
 
 
@@ -190,21 +195,40 @@ def _finite(text: str) -> float:
     return value
 
 
-_CAREFUL = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite)
+_STRICT_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite)
 
 
-def is_whole(value: object) -> bool:
-    """Whether it is a float such as `1.0`."""
+def validate_strictly(validate: Callable[..., T], text: str, arguments: JsonObject) -> T:
+    """Validate JSON in pydantic's strict mode, but with `1.0` as an integer, as JSON Schema has it.
+
+    Args:
+        validate: Pydantic's validation of a JSON text.
+        text: The arguments as JSON text.
+        arguments: The same as values.
+
+    Raises:
+        pydantic.ValidationError: they do not fit.
+    """
+    try:
+        return validate(text, strict=True)
+    except ValidationError as error:
+        if not any(_is_whole(fault["input"]) for fault in error.errors(include_url=False, include_context=False)):
+            raise
+    return validate(json.dumps(_whole_numbers(arguments)), strict=True)
+
+
+def _is_whole(value: object) -> bool:
+    """Tell whether a value is a float such as `1.0`."""
     return isinstance(value, float) and value.is_integer()
 
 
-def whole_numbers(value: Any) -> Any:
-    """A copy in which floats such as `1.0` are integers."""
+def _whole_numbers(value: Any) -> Any:
+    """Return a copy in which floats such as `1.0` are integers."""
     if isinstance(value, dict):
-        return {name: whole_numbers(item) for name, item in value.items()}
+        return {name: _whole_numbers(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [whole_numbers(item) for item in value]
-    return int(value) if is_whole(value) else value
+        return [_whole_numbers(item) for item in value]
+    return int(value) if _is_whole(value) else value
 
 
 def _checked_schema(parameters: object, tool: str) -> JsonObject:

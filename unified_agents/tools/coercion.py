@@ -1,4 +1,4 @@
-"""The policy `lenient`: what a model wrote in the wrong JSON type is taken in the right one, and told."""
+"""The policy `lenient`: an argument in the wrong JSON type is converted to the right one, and noted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from unified_agents.errors import InvalidInputError
 from unified_agents.messages import JsonObject
@@ -16,23 +16,20 @@ from unified_agents.tools.arguments import Arguments, parse_object
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
 
-Coercion = Literal["strict", "lenient"]
-"""What becomes of an argument in the wrong JSON type: refused, or taken in the right one."""
-
-_ROUNDS = 10
+MAX_ROUNDS = 10
 _INTEGER = re.compile(r"[+-]?\d{1,300}(\.0+)?")
-_ORDER = ("integer", "number", "boolean", "null", "object", "array", "string")
+_TYPES_BY_PREFERENCE = ("integer", "number", "boolean", "null", "object", "array", "string")
 _MISSING: Any = object()
 
 
 @dataclass(slots=True, frozen=True)
-class Coerced:
-    """One argument that was taken in another JSON type than the model wrote.
+class CoercedArgument:
+    """One argument that was converted to another JSON type than the model wrote.
 
     Attributes:
-        path: Where it stands.
+        path: Its place.
         given: What the model wrote.
-        taken: What it was taken as.
+        taken: What it was converted to.
     """
 
     path: Path
@@ -49,20 +46,20 @@ class Coerced:
 
 
 @dataclass(slots=True, frozen=True)
-class Accepted:
-    """Arguments that fit.
+class AcceptedArguments:
+    """Arguments that fit, ready for the handler.
 
     Attributes:
-        arguments: For the handler, as keywords.
-        coerced: What was taken in another type than it was written in; empty under `strict`.
+        arguments: The keywords.
+        coerced: What was converted; empty under `strict`.
     """
 
     arguments: JsonObject
-    coerced: tuple[Coerced, ...] = ()
+    coerced: tuple[CoercedArgument, ...] = ()
 
 
-class Lenient:
-    """Reads arguments under the policy `lenient`.
+class LenientArguments:
+    """Validation of arguments under the policy `lenient`.
 
     A text is taken as the number, the truth value, the null, the list or the object that it spells where the schema
     asks for one; a number or a truth value as its text where the schema asks for text; and each as the choice (`enum`,
@@ -82,20 +79,20 @@ class Lenient:
         self._schema = schema
         self._validator: Validator | None = None
 
-    def accept(self, text: str) -> Accepted:
-        """Arguments from JSON text.
+    def accept(self, text: str) -> AcceptedArguments:
+        """Return arguments from JSON text.
 
         Raises:
-            InvalidInputError: they do not fit, also when taken leniently.
+            InvalidInputError: they do not fit, also after conversion.
         """
         try:
-            return Accepted(self._arguments.validate(text))
+            return AcceptedArguments(self._arguments.validate(text))
         except InvalidInputError:
-            given = parse_object(text, self._tool)
-            coerced = _mend(given, self._compiled())
+            arguments = parse_object(text, self._tool)
+            coerced = _convert(arguments, self._compiled())
             if not coerced:
                 raise
-        return Accepted(self._arguments.validate(json.dumps(given)), tuple(coerced.values()))
+        return AcceptedArguments(self._arguments.validate(json.dumps(arguments)), tuple(coerced.values()))
 
     def _compiled(self) -> Validator:
         if self._validator is None:
@@ -105,15 +102,15 @@ class Lenient:
         return self._validator
 
 
-def _mend(given: JsonObject, validator: Validator) -> dict[Path, Coerced]:
-    """Change `given` in place where that helps; what was changed, by its path."""
-    coerced: dict[Path, Coerced] = {}
-    for _ in range(_ROUNDS):
+def _convert(arguments: JsonObject, validator: Validator) -> dict[Path, CoercedArgument]:
+    """Convert arguments in place where that helps, and return what was converted, by its path."""
+    coerced: dict[Path, CoercedArgument] = {}
+    for _ in range(MAX_ROUNDS):
         changed = False
-        for path, taken in _candidates(list(validator.iter_errors(given))):
+        for path, taken in _candidates(list(validator.iter_errors(arguments))):
             if path in coerced:
                 continue
-            coerced[path] = Coerced(path, _replace(given, path, taken), taken)
+            coerced[path] = CoercedArgument(path, _replace(arguments, path, taken), taken)
             changed = True
         if not changed:
             break
@@ -144,7 +141,7 @@ def _replace(value: Any, path: Path, taken: Any) -> Any:
 
 
 def _in_type(value: object, types: Sequence[str]) -> Any:
-    for name in _ORDER:
+    for name in _TYPES_BY_PREFERENCE:
         if name in types:
             taken = _spelled(value, name) if isinstance(value, str) else _as_text(value, name)
             if taken is not _MISSING:
@@ -157,7 +154,7 @@ def _as_text(value: object, name: str) -> Any:
 
 
 def _spelled(text: str, name: str) -> Any:
-    """What a text spells in a JSON type."""
+    """Return the value that a text spells in a JSON type."""
     text = text.strip()
     if name == "integer":
         return int(text.partition(".")[0]) if _INTEGER.fullmatch(text) else _MISSING

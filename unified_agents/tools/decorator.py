@@ -1,4 +1,4 @@
-"""Makes tools of functions: `@tool`, and plain typed functions that are given as tools."""
+"""Tools made of functions: `@tool`, and plain typed functions that are given as tools."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from unified_agents.errors import ToolDefinitionError
-from unified_agents.tools.coercion import Coercion
 from unified_agents.tools.converters import find_converter
-from unified_agents.tools.definition import DEFAULT_RESULT_CHARS, DEFAULT_TIMEOUT, Tool, _bound
-from unified_agents.tools.options import Isolation, run_options
+from unified_agents.tools.definition import Tool
+from unified_agents.tools.options import DEFAULT_RESULT_CHARS, DEFAULT_TIMEOUT, Coercion, Isolation, ToolOptions
 from unified_agents.tools.signature import plain_function
+
+_DEFAULTS = ToolOptions()
 
 
 @overload
@@ -80,44 +81,49 @@ def tool(
     Raises:
         ToolDefinitionError: the signature cannot be offered to a model; the message says what to change.
     """
+    options = ToolOptions(timeout, max_result_chars, coercion, idempotent, exclusive, isolate)
 
     def make(function: Callable[..., Any]) -> Tool:
-        made = _make(function, name, description, timeout)
-        made._max_result_chars = _bound(made.name, max_result_chars)
-        made._set_coercion(coercion)
-        made._options = run_options(made.name, made.handler, idempotent, exclusive, isolate)
-        return made
+        if isinstance(function, Tool):
+            raise ToolDefinitionError(f"{function!r} is a tool already: give its handler, or leave the decorator out")
+        if (converted := _converted(function, name=name, description=description, timeout=timeout)) is not None:
+            return converted.with_options(options)
+        return _from_function(function, "is no function: decorate a typed function", name, description, options)
 
     return make if function is None else make(function)
 
 
 def as_tool(value: object) -> Tool:
-    """A tool as it is; or a plain typed function, or what a framework's adapter can convert, as a tool.
+    """Return a tool as it is, and make one of a typed function or of what a framework's adapter can convert.
 
     Raises:
         ToolDefinitionError: it is none of these, or cannot be offered to a model.
     """
     if isinstance(value, Tool):
         return value
-    return _make(value, refusal="is no tool: give a Tool or a typed function, or a tool of an installed framework")
+    return _converted(value, name=None, description=None, timeout=DEFAULT_TIMEOUT) or _from_function(
+        value, "is no tool: give a Tool or a typed function, or a tool of an installed framework"
+    )
 
 
-def _make(
+def _converted(value: object, **arguments: Any) -> Tool | None:
+    """Return a framework's object as a tool; None for a function, and where no adapter converts it."""
+    if inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, functools.partial):
+        return None
+    converter = find_converter(value)
+    return None if converter is None else converter(value, **arguments)
+
+
+def _from_function(
     value: object,
+    refusal: str,
     name: str | None = None,
     description: str | None = None,
-    timeout: float | None = DEFAULT_TIMEOUT,
-    refusal: str = "is no function: decorate a typed function",
+    options: ToolOptions = _DEFAULTS,
 ) -> Tool:
-    if isinstance(value, Tool):
-        raise ToolDefinitionError(f"{value!r} is a tool already: give its handler, or leave the decorator out")
-    if not (inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, functools.partial)):
-        converter = find_converter(value)
-        if converter is not None:
-            return converter(value, name=name, description=description, timeout=timeout)
     if not callable(value):
         raise ToolDefinitionError(f"{value!r:.80} {refusal}")
-    return Tool._from_function(value, name or _own_name(value), description, timeout)
+    return Tool._from_function(value, name or _own_name(value), description, options)
 
 
 def _own_name(function: Callable[..., Any]) -> str:

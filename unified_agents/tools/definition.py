@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.arguments import Arguments, FunctionArguments, SchemaArguments
-from unified_agents.tools.coercion import Accepted, Coercion, Lenient
+from unified_agents.tools.coercion import AcceptedArguments, LenientArguments
 from unified_agents.tools.lazy_schema import DeferredArguments
 from unified_agents.tools.model_arguments import ModelArguments, taking_model
-from unified_agents.tools.options import PLAIN, Isolation, RunOptions, run_options
+from unified_agents.tools.options import DEFAULT_RESULT_CHARS, DEFAULT_TIMEOUT, Coercion, Isolation, ToolOptions
 from unified_agents.tools.schema import Docs, read_docstring
 from unified_agents.tools.signature import ToolContext, is_async, plain_function, read_signature
 
 __all__ = ["DEFAULT_TIMEOUT", "Tool", "ToolContext"]
 
-DEFAULT_TIMEOUT = 60.0
-"""Seconds that a tool may take when nothing else is said."""
-DEFAULT_RESULT_CHARS = 100_000
-"""Characters of a result that the model is told when nothing else is said."""
-
 
 class Tool:
-    """Something that a model can call.
+    """A function that a model can call, with what the model is told of it.
 
     This constructor takes a JSON Schema; `@tool` makes one from a typed function. A tool does not change once made.
     Calling it calls the handler, so a decorated function is used as before.
@@ -61,15 +55,12 @@ class Tool:
     __slots__ = (
         "_arguments",
         "_description",
-        "_docs",
         "_handler",
         "_is_async",
         "_lenient",
-        "_max_result_chars",
         "_name",
         "_options",
         "_parameters",
-        "_timeout",
     )
 
     def __init__(
@@ -86,15 +77,13 @@ class Tool:
         exclusive: str | None = None,
         isolate: Isolation | None = None,
     ) -> None:
-        self._fill(name, description, handler, timeout)
-        self._max_result_chars = _bound(name, max_result_chars)
-        self._arguments: Arguments = (
+        options = ToolOptions(timeout, max_result_chars, coercion, idempotent, exclusive, isolate)
+        self._define(name, description, handler, options)
+        self._set_arguments(
             DeferredArguments(name, parameters, handler)
             if callable(parameters)
             else SchemaArguments(name, parameters, handler)
         )
-        self._set_coercion(coercion)
-        self._options = run_options(name, handler, idempotent, exclusive, isolate)
 
     @classmethod
     def from_model(
@@ -111,7 +100,7 @@ class Tool:
         exclusive: str | None = None,
         unpack: bool = False,
     ) -> Tool:
-        """A tool whose arguments are the fields of a pydantic model.
+        """Make a tool whose arguments are the fields of a pydantic model.
 
         Args:
             model: Validates the arguments; its JSON Schema is what the model is told.
@@ -130,42 +119,37 @@ class Tool:
             ToolDefinitionError: something does not fit; the message says what to change.
         """
         self = cls.__new__(cls)
-        self._fill(name, description, handler, timeout)
-        self._max_result_chars = _bound(name, max_result_chars)
-        self._arguments = ModelArguments(name, model, handler)
-        self._handler = handler if unpack else taking_model(name, model, handler)
-        self._set_coercion(coercion)
-        self._options = run_options(name, handler, idempotent, exclusive, None)
+        self._define(
+            name, description, handler, ToolOptions(timeout, max_result_chars, coercion, idempotent, exclusive)
+        )
+        self._set_arguments(ModelArguments(name, model, handler))
+        if not unpack:
+            self._handler = taking_model(name, model, handler)
         return self
 
     @classmethod
     def _from_function(
-        cls, handler: Callable[..., Any], name: str, description: str | None, timeout: float | None
+        cls, handler: Callable[..., Any], name: str, description: str | None, options: ToolOptions
     ) -> Tool:
         self = cls.__new__(cls)
-        self._fill(name, description, handler, timeout)
-        self._arguments = FunctionArguments(name, read_signature(handler, name))
-        self._set_coercion("strict")
+        self._define(name, description, handler, options)
+        self._set_arguments(FunctionArguments(name, read_signature(handler, name)))
         return self
 
-    def _fill(self, name: str, description: str | None, handler: Callable[..., Any], timeout: float | None) -> None:
-        if not isinstance(name, str) or not name:
-            raise ToolDefinitionError(f"a tool's name must be a text that is not empty, not {name!r}: give name=…")
-        if not isinstance(description, str | None):
-            raise ToolDefinitionError(f"tool {name!r}: the description must be text, not {description!r:.80}")
-        if not callable(handler):
-            raise ToolDefinitionError(f"tool {name!r}: the handler must be callable, not {handler!r:.80}")
-        if timeout is not None and not _is_seconds(timeout):
-            raise ToolDefinitionError(f"tool {name!r}: timeout must be seconds above 0, or None, not {timeout!r:.80}")
+    def _define(self, name: str, description: str | None, handler: Callable[..., Any], options: ToolOptions) -> None:
+        _check(name, description, handler)
+        options.check(name, handler)
         self._name = name
         self._description = description
         self._handler = handler
-        self._timeout = timeout
-        self._max_result_chars = DEFAULT_RESULT_CHARS
-        self._options = PLAIN
+        self._options = options
         self._is_async = is_async(handler)
-        self._docs: Docs | None = None
         self._parameters: JsonObject | None = None
+
+    def _set_arguments(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        is_lenient = self._options.coercion == "lenient"
+        self._lenient = LenientArguments(self._name, arguments, lambda: self.parameters) if is_lenient else None
 
     @property
     def name(self) -> str:
@@ -174,7 +158,7 @@ class Tool:
 
     @property
     def description(self) -> str:
-        """What the model is told: as given, or the docstring without its sections on parameters and results."""
+        """The text that the model reads: as given, or the docstring without its sections on parameters and results."""
         return self._read_docs().description if self._description is None else self._description
 
     @property
@@ -187,21 +171,21 @@ class Tool:
     @property
     def timeout(self) -> float | None:
         """Seconds that a call may take; None leaves only the run's own clock."""
-        return self._timeout
+        return self._options.timeout
 
     @property
     def max_result_chars(self) -> int | None:
-        """Characters of its result that the model is told; None tells all."""
-        return self._max_result_chars
+        """Characters of its result that the model reads; None sends all."""
+        return self._options.max_result_chars
 
     @property
     def coercion(self) -> Coercion:
-        """What becomes of an argument in the wrong JSON type."""
-        return "strict" if self._lenient is None else "lenient"
+        """The policy for an argument in the wrong JSON type: refused, or converted."""
+        return self._options.coercion
 
     @property
-    def options(self) -> RunOptions:
-        """What the runner may do with it: try it again, give it a resource alone, run it in a process."""
+    def options(self) -> ToolOptions:
+        """All options."""
         return self._options
 
     @property
@@ -220,7 +204,7 @@ class Tool:
         return not isinstance(self._arguments, FunctionArguments)
 
     def validate(self, arguments: str) -> dict[str, Any]:
-        """The keyword arguments for the handler.
+        """Return the keyword arguments for the handler.
 
         A function's types are built (models, enums, dates, …) and its defaults filled in; nothing is coerced under
         `strict`, but a number such as `1.0` is an integer, as in JSON Schema. A schema tool gets the JSON values as
@@ -234,20 +218,20 @@ class Tool:
                 fault.
             ToolFailedError: a validator of the tool's own types broke down.
         """
-        return self._arguments.validate(arguments) if self._lenient is None else self.accept(arguments).arguments
+        return self.accept(arguments).arguments
 
-    def accept(self, arguments: str) -> Accepted:
-        """`validate`, with what was coerced; raises as it does."""
+    def accept(self, arguments: str) -> AcceptedArguments:
+        """Return the same as `validate`, with a note of each coercion; raises as it does."""
         if self._lenient is None:
-            return Accepted(self._arguments.validate(arguments))
+            return AcceptedArguments(self._arguments.validate(arguments))
         return self._lenient.accept(arguments)
 
     def arguments_for(self, arguments: Mapping[str, Any], context: ToolContext) -> dict[str, Any]:
-        """Validated arguments, with the context in each parameter that asks for it."""
+        """Return validated arguments, with the context in each parameter that asks for it."""
         return {**arguments, **dict.fromkeys(self._arguments.context, context)}
 
     def renamed(self, name: str) -> Tool:
-        """The same tool under another name.
+        """Return the same tool under another name.
 
         Raises:
             ToolDefinitionError: the name is empty.
@@ -258,6 +242,18 @@ class Tool:
         other._name = name
         return other
 
+    def with_options(self, options: ToolOptions) -> Tool:
+        """Return the same tool with other options.
+
+        Raises:
+            ToolDefinitionError: an option has a wrong value.
+        """
+        options.check(self._name, self._handler)
+        other = copy.copy(self)
+        other._options = options
+        other._set_arguments(self._arguments)
+        return other
+
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the handler, past all checks."""
         return self._handler(*args, **kwargs)
@@ -265,25 +261,14 @@ class Tool:
     def __repr__(self) -> str:
         return f"Tool({self._name!r})"
 
-    def _set_coercion(self, coercion: Coercion) -> None:
-        if coercion not in get_args(Coercion):
-            raise ToolDefinitionError(f"tool {self._name!r}: coercion must be strict or lenient, not {coercion!r:.80}")
-        is_lenient = coercion == "lenient"
-        self._lenient = Lenient(self._name, self._arguments, lambda: self.parameters) if is_lenient else None
-
     def _read_docs(self) -> Docs:
-        if self._docs is None:
-            self._docs = read_docstring(plain_function(self._handler).__doc__)
-        return self._docs
+        return read_docstring(plain_function(self._handler).__doc__)
 
 
-def _is_seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-
-def _bound(name: str, value: object) -> int | None:
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ToolDefinitionError(f"tool {name!r}: max_result_chars must be above 0, or None, not {value!r:.80}")
-    return value
+def _check(name: object, description: object, handler: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise ToolDefinitionError(f"a tool's name must be a text that is not empty, not {name!r}: give name=…")
+    if not isinstance(description, str | None):
+        raise ToolDefinitionError(f"tool {name!r}: the description must be text, not {description!r:.80}")
+    if not callable(handler):
+        raise ToolDefinitionError(f"tool {name!r}: the handler must be callable, not {handler!r:.80}")

@@ -1,4 +1,4 @@
-"""Arguments whose JSON Schema is made when it is first needed, so that large catalogues are built quickly."""
+"""Arguments whose JSON Schema is made at first use, so that large catalogues are built quickly."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from unified_agents.tools.signature import context_parameters
 
 
 class DeferredArguments(SchemaArguments):
-    """Like `SchemaArguments`, with a function that gives the schema.
+    """`SchemaArguments` with a function that makes the schema at first use.
 
     Args:
         tool: The tool's name, for messages.
-        make: Gives the schema; called once, when it is first needed.
+        make: Makes the schema; called once.
         handler: The function that gets the arguments.
 
     Raises:
@@ -35,16 +35,16 @@ class DeferredArguments(SchemaArguments):
         self.context = context_parameters(handler, tool)
 
     def schema(self, docs: Callable[[], Docs]) -> JsonObject:
-        """The schema, with `type` and `properties`."""
-        self._settle()
+        """Return the schema, with `type` and `properties`."""
+        self._make_schema()
         return super().schema(docs)
 
     def validate(self, text: str) -> dict[str, Any]:
-        """Keyword arguments from JSON text; see `Tool.validate`."""
-        self._settle()
+        """Return keyword arguments from JSON text; see `Tool.validate`."""
+        self._make_schema()
         return super().validate(text)
 
-    def _settle(self) -> None:
+    def _make_schema(self) -> None:
         if self._made:
             return
         try:

@@ -14,17 +14,23 @@ from pydantic.errors import PydanticUserError
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.argument_errors import pydantic_problems
-from unified_agents.tools.arguments import broken_validator, invalid, is_whole, parse_object, whole_numbers
+from unified_agents.tools.arguments import (
+    broken_validator,
+    context_beside,
+    invalid,
+    parse_object,
+    validate_strictly,
+)
 from unified_agents.tools.schema import Docs, model_schema
 from unified_agents.tools.signature import ToolContext, context_parameters, is_async
 
 
 class ModelArguments:
-    """The arguments of a tool that are the fields of a pydantic model. The handler gets them as JSON values.
+    """Arguments that are the fields of a pydantic model. The handler gets them as JSON values.
 
     Args:
         tool: The tool's name, for messages.
-        model: What the arguments are validated by.
+        model: Validates the arguments.
         handler: The function that gets them.
 
     Raises:
@@ -40,54 +46,48 @@ class ModelArguments:
         self._model = model
         self._schema = _schema(model, tool)
         self._drops = model.model_config.get("extra") in {None, "ignore"} and not model.__pydantic_root_model__
-        self.context = context_parameters(handler, tool)
-        for name in self.context:
-            if name in self._schema["properties"]:
-                raise ToolDefinitionError(f"tool {tool!r}: {name!r} is an argument and a ToolContext: rename one")
+        self.context = context_beside(self._schema["properties"], handler, tool)
 
     def schema(self, docs: Callable[[], Docs]) -> JsonObject:
-        """The model's JSON Schema, without the model's own docstring: that describes the tool."""
+        """Return the model's JSON Schema, without the model's own docstring: that describes the tool."""
         return self._schema
 
     def validate(self, text: str) -> dict[str, Any]:
-        """Keyword arguments from JSON text; see `Tool.validate`."""
-        given = parse_object(text, self._tool)
+        """Return keyword arguments from JSON text; see `Tool.validate`."""
+        arguments = parse_object(text, self._tool)
         try:
-            build(self._model, given)
+            build(self._model, arguments)
         except ValidationError as error:
-            problems = pydantic_problems(error.errors(include_url=False), given, self._schema["properties"])
+            problems = pydantic_problems(error.errors(include_url=False), arguments, self._schema["properties"])
             raise invalid(self._tool, problems) from error
         except Exception as error:  # a validator of the user's own may raise anything
             raise broken_validator(self._tool, error) from error
-        return {name: value for name, value in given.items() if name in self._schema["properties"] or not self._drops}
+        return {
+            name: value for name, value in arguments.items() if name in self._schema["properties"] or not self._drops
+        }
 
 
-def build(model: type[BaseModel], given: JsonObject) -> BaseModel:
-    """A model from JSON values: nothing is coerced, but `1.0` is an integer, as in JSON Schema.
+def build(model: type[BaseModel], arguments: JsonObject) -> BaseModel:
+    """Build a model from JSON values: nothing is coerced, but `1.0` is an integer, as in JSON Schema.
 
     Raises:
         pydantic.ValidationError: they do not fit.
     """
-    try:
-        return model.model_validate_json(json.dumps(given), strict=True)
-    except ValidationError as error:
-        if not any(is_whole(fault["input"]) for fault in error.errors(include_url=False, include_context=False)):
-            raise
-    return model.model_validate_json(json.dumps(whole_numbers(given)), strict=True)
+    return validate_strictly(model.model_validate_json, json.dumps(arguments), arguments)
 
 
 def taking_model(tool: str, model: type[BaseModel], handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler that takes a model, as one that takes the model's fields as keywords.
+    """Return a handler that takes the model's fields as keywords, for one that takes the model itself.
 
     Raises:
         ToolDefinitionError: the handler does not take one argument beside a `ToolContext`.
     """
     context = context_parameters(handler, tool)
-    _check_taker(handler, context, tool)
+    _check_handler(handler, context, tool)
 
     def split(keywords: JsonObject) -> tuple[BaseModel, JsonObject]:
-        given = {name: value for name, value in keywords.items() if name not in context}
-        return build(model, given), {name: keywords[name] for name in context}
+        arguments = {name: value for name, value in keywords.items() if name not in context}
+        return build(model, arguments), {name: keywords[name] for name in context}
 
     @functools.wraps(handler, updated=())
     async def call_async(**keywords: Any) -> Any:
@@ -105,11 +105,11 @@ def taking_model(tool: str, model: type[BaseModel], handler: Callable[..., Any])
     parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=ToolContext) for name in context]
     everything = inspect.Parameter("arguments", inspect.Parameter.VAR_KEYWORD, annotation=Any)
     made.__signature__ = inspect.Signature([*parameters, everything])
-    taker: Callable[..., Any] = made
-    return taker
+    adapted: Callable[..., Any] = made
+    return adapted
 
 
-def _check_taker(handler: Callable[..., Any], context: tuple[str, ...], tool: str) -> None:
+def _check_handler(handler: Callable[..., Any], context: tuple[str, ...], tool: str) -> None:
     variable = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
     try:
         parameters = [item for item in inspect.signature(handler).parameters.values() if item.name not in context]

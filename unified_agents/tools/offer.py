@@ -20,7 +20,12 @@ INVALID_CALL_TOOL = "invalid_tool_call"
 
 
 class Offer:
-    """The tools of one agent as the model sees them: canonical schemas under names that providers take."""
+    """The tools of one agent as the model sees them: canonical schemas under names that providers take.
+
+    Args:
+        tools: The tools.
+        names: Their own names to those on the wire; None makes them.
+    """
 
     def __init__(self, tools: Sequence[Tool], names: Mapping[str, str] | None = None) -> None:
         if names is None:
@@ -30,15 +35,15 @@ class Offer:
         self._encoded: orjson.Fragment | None = None
 
     def cut(self, tools: Sequence[Tool]) -> Offer:
-        """Some of the tools, under the same names."""
+        """Return an offer of some of the tools, under the same names."""
         return Offer(tools, self.wire_names)
 
     def by_own_name(self, name: str) -> Tool | None:
-        """The tool of this name, whatever name it has on the wire; None where there is none."""
+        """Return the tool of this name, whatever name it has on the wire; None where there is none."""
         return next((tool for tool in self.tools.values() if tool.name == name), None)
 
     def payload(self) -> orjson.Fragment | None:
-        """The `tools` of a request, encoded once; None when there are none.
+        """Return the `tools` of a request, encoded once; None when there are none.
 
         Raises:
             ConfigError: a tool's description or schema has no JSON form.
@@ -50,7 +55,7 @@ class Offer:
 
 
 def function_tool(name: str, tool: Tool) -> JsonObject:
-    """A tool in Chat Completions' form."""
+    """Return a tool in the form of Chat Completions."""
     return {
         "type": "function",
         "function": {"name": name, "description": tool.description, "parameters": tool.parameters},

@@ -1,4 +1,4 @@
-"""What a tool returns when text is not enough: images and files, with text between them."""
+"""Content parts: the images and files that a tool may return, with text between them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from unified_agents import wording
 from unified_agents.messages import JsonObject
 
-USER_IMAGES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/webp", "image/gif"})
-"""The images that OpenAI's Chat Completions take in a user message."""
-USER_FILES = frozenset({"application/pdf"})
-"""The files that they take there."""
+USER_MESSAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/webp", "image/gif", "application/pdf"})
+"""The MIME types of images and files that OpenAI's Chat Completions take in a user message."""
 
 _MIME_TYPE = r"^[a-zA-Z0-9.+-]+/[a-zA-Z0-9.+-]+$"
 
@@ -23,7 +21,7 @@ class _Part(BaseModel):
 
 
 class TextPart(_Part):
-    """Text.
+    """A piece of text.
 
     Attributes:
         text: What the model reads.
@@ -33,15 +31,15 @@ class TextPart(_Part):
     text: str
 
     def to_chat(self) -> JsonObject:
-        """This part as Chat Completions have it."""
+        """Return this part in the form of Chat Completions."""
         return {"type": "text", "text": self.text}
 
     def to_user(self) -> JsonObject | None:
-        """This part as a user message takes it."""
+        """Return this part as a user message takes it."""
         return self.to_chat()
 
     def as_text(self) -> str:
-        """What is told where only text is taken."""
+        """Return what stands for this part where only text is taken."""
         return self.text
 
 
@@ -58,9 +56,16 @@ class _Data(_Part):
             raise ValueError("must be base64 text; for bytes write from_bytes(…)") from error
         return value
 
+    def to_chat(self) -> JsonObject:
+        raise NotImplementedError
+
+    def to_user(self) -> JsonObject | None:
+        """Return this part as a user message takes it; None where it takes none of this type."""
+        return self.to_chat() if self.mime_type.lower() in USER_MESSAGE_TYPES else None
+
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Number of bytes."""
         return len(self.data) * 3 // 4 - self.data[-2:].count("=")
 
     @property
@@ -81,19 +86,15 @@ class ImagePart(_Data):
 
     @classmethod
     def from_bytes(cls, data: bytes, mime_type: str = "image/png") -> ImagePart:
-        """An image from its bytes."""
+        """Make an image of its bytes."""
         return cls(data=base64.b64encode(data).decode("ascii"), mime_type=mime_type)
 
     def to_chat(self) -> JsonObject:
-        """This part as Chat Completions have it."""
+        """Return this part in the form of Chat Completions."""
         return {"type": "image_url", "image_url": {"url": self.url}}
 
-    def to_user(self) -> JsonObject | None:
-        """This part as a user message takes it; None where it takes no image of this type."""
-        return self.to_chat() if self.mime_type.lower() in USER_IMAGES else None
-
     def as_text(self) -> str:
-        """What is told where only text is taken."""
+        """Return what stands for this part where only text is taken."""
         return wording.image(self.mime_type, self.size)
 
 
@@ -103,7 +104,7 @@ class FilePart(_Data):
     Attributes:
         data: Its bytes in base64.
         mime_type: Such as `application/pdf`.
-        name: What the model knows it as.
+        name: Its name, as the model sees it.
     """
 
     type: Literal["file"] = "file"
@@ -111,21 +112,17 @@ class FilePart(_Data):
 
     @classmethod
     def from_bytes(cls, data: bytes, mime_type: str, name: str) -> FilePart:
-        """A file from its bytes."""
+        """Make a file of its bytes."""
         return cls(data=base64.b64encode(data).decode("ascii"), mime_type=mime_type, name=name)
 
     def to_chat(self) -> JsonObject:
-        """This part as Chat Completions have it."""
+        """Return this part in the form of Chat Completions."""
         return {"type": "file", "file": {"filename": self.name, "file_data": self.url}}
 
-    def to_user(self) -> JsonObject | None:
-        """This part as a user message takes it; None where it takes no file of this type."""
-        return self.to_chat() if self.mime_type.lower() in USER_FILES else None
-
     def as_text(self) -> str:
-        """What is told where only text is taken."""
+        """Return what stands for this part where only text is taken."""
         return wording.file(self.name, self.mime_type, self.size)
 
 
 Part: TypeAlias = TextPart | ImagePart | FilePart
-"""What a tool may return, by itself or in a list with texts, beside everything that has a JSON form."""
+"""A content part: a tool may return one by itself, or in a list with texts."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 
 from unified_agents.errors import ConfigError
 
-_LONGEST = 64
+MAX_NAME_CHARS = 64
 _LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -50,7 +50,7 @@ def _hashed(name: str, candidate: str, used: Set[str]) -> str:
     for attempt in range(len(used) + 1):
         text = f"{name}\0{attempt}" if attempt else name
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        result = f"{candidate[: _LONGEST - len(digest) - 1]}_{digest}"
+        result = f"{candidate[: MAX_NAME_CHARS - len(digest) - 1]}_{digest}"
         if result not in used:
             return result
     raise ConfigError(f"no free name is left for the tool {name!r}: rename it")

@@ -1,4 +1,4 @@
-"""What the model reads of a tool's result."""
+"""A tool's result in the form in which the model reads it."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _NULL = b"null"
 _INT64 = range(-(2**63), 2**64)
-_DEEPEST = 200
+MAX_DEPTH = 200
 _PARTS = (TextPart, ImagePart, FilePart)
 
-LARGEST_PART = 20_000_000
-"""Bytes of an image or a file that may be sent; of a larger one the model is told what it is."""
+MAX_PART_BYTES = 20_000_000
+"""The size of the largest image or file that is sent; a larger one is only described."""
 
 
-def to_content(value: object, longest: int | None) -> tuple[str, tuple[Part, ...]]:
-    """A tool's result as text, and as content parts where it has images or files.
+def to_content(value: object, max_chars: int | None) -> tuple[str, tuple[Part, ...]]:
+    """Return a tool's result as text, and as content parts where it has images or files.
 
     Args:
         value: What the tool returned. Parts stand alone or in a list, beside whatever has a text; within anything
             else they are told as text.
-        longest: Characters of text to keep, each part's counted by itself; more is cut, with a mark that says so. None
-            keeps all.
+        max_chars: Characters of text to keep, each part's counted by itself; more is cut, with a mark that says so.
+            None keeps all.
 
     Returns:
         The text, in which images and files are described; and the parts, empty where text says it all.
@@ -46,10 +46,10 @@ def to_content(value: object, longest: int | None) -> tuple[str, tuple[Part, ...
     """
     items = _items(value)
     if items is None:
-        return _cut(to_text(value), longest), ()
-    parts = tuple(_part(item, longest) for item in items)
+        return _cut(to_text(value), max_chars), ()
+    parts = tuple(_part(item, max_chars) for item in items)
     text = "\n".join(part.as_text() for part in parts)
-    return _cut(text, longest), () if all(isinstance(part, TextPart) for part in parts) else parts
+    return _cut(text, max_chars), () if all(isinstance(part, TextPart) for part in parts) else parts
 
 
 def _items(value: object) -> Sequence[object] | None:
@@ -60,20 +60,20 @@ def _items(value: object) -> Sequence[object] | None:
     return None
 
 
-def _part(item: object, longest: int | None) -> Part:
-    if isinstance(item, ImagePart | FilePart) and item.size <= LARGEST_PART:
+def _part(item: object, max_chars: int | None) -> Part:
+    if isinstance(item, ImagePart | FilePart) and item.size <= MAX_PART_BYTES:
         return item
-    return TextPart.model_construct(text=_cut(item.as_text() if isinstance(item, _PARTS) else to_text(item), longest))
+    return TextPart.model_construct(text=_cut(item.as_text() if isinstance(item, _PARTS) else to_text(item), max_chars))
 
 
-def _cut(text: str, longest: int | None) -> str:
-    if longest is None or len(text) <= longest:
+def _cut(text: str, max_chars: int | None) -> str:
+    if max_chars is None or len(text) <= max_chars:
         return text
-    return text[:longest] + wording.cut_result(len(text), longest)
+    return text[:max_chars] + wording.cut_result(len(text), max_chars)
 
 
 def to_text(value: object) -> str:
-    """A tool's result as text: a string as it is, anything else as compact JSON.
+    """Return a tool's result as text: a string as it is, anything else as compact JSON.
 
     None is `null`. Pydantic models, dataclasses, enums, dates, sets (sorted by their JSON), decimals and paths have
     their usual JSON form; keys that are numbers, dates, enums and the like become strings. Half a surrogate pair in a
@@ -90,21 +90,21 @@ def to_text(value: object) -> str:
         return to_content(parts, None)[0]
     try:
         text = _dump(value)
-        if _NULL in text and (found := not_finite(value, _plain)) is not None:  # so does orjson write NaN
+        if _NULL in text and (found := not_finite(value, _to_jsonable)) is not None:  # so does orjson write NaN
             raise ValueError(found)
         return text.decode()
     except (TypeError, ValueError, RecursionError, PydanticSerializationError) as error:
-        reason = unfit_key(value, _plain, error) or _reason(error)
+        reason = unfit_key(value, _to_jsonable, error) or _reason(error)
         raise ToolFailedError(wording.no_json_form(reason), native_type=native_name(error)) from error
 
 
 def _dump(value: object) -> bytes:
     try:
-        return orjson.dumps(value, default=_plain, option=_OPTIONS)
+        return orjson.dumps(value, default=_to_jsonable, option=_OPTIONS)
     except TypeError as error:
         if "64-bit" not in _reason(error) and "surrogates" not in _reason(error):
             raise
-    return orjson.dumps(_wide(value, 0), default=_plain, option=_OPTIONS)
+    return orjson.dumps(_encodable(value, 0), default=_to_jsonable, option=_OPTIONS)
 
 
 def _reason(error: BaseException) -> str:
@@ -113,8 +113,8 @@ def _reason(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 
-def _plain(value: object) -> Any:
-    """One step towards what orjson knows."""
+def _to_jsonable(value: object) -> Any:
+    """Convert a value one step towards the types that orjson knows."""
     if inspect.iscoroutine(value):
         value.close()  # nobody will await it, and Python would complain later, somewhere else
         raise TypeError(wording.is_not_json(type(value).__name__))
@@ -135,26 +135,26 @@ def _plain(value: object) -> Any:
     return to_jsonable_python(value, inf_nan_mode="constants")
 
 
-def _wide(value: object, depth: int) -> Any:
-    """A copy in which integers beyond 64 bits are JSON text already, and each string can be encoded."""
-    if depth > _DEEPEST:
+def _encodable(value: object, depth: int) -> Any:
+    """Return a copy in which integers beyond 64 bits are JSON text already, and each string can be encoded."""
+    if depth > MAX_DEPTH:
         raise ValueError(wording.too_deep())
     if isinstance(value, str):
         return encodable(str.__str__(value))
     if isinstance(value, int):
         return value if value in _INT64 else orjson.Fragment(str(int(value)))
     if isinstance(value, Mapping):
-        return {_wide_key(key): _wide(item, depth + 1) for key, item in value.items()}
+        return {_encodable_key(key): _encodable(item, depth + 1) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [_wide(item, depth + 1) for item in value]
+        return [_encodable(item, depth + 1) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _wide(getattr(value, item.name), depth + 1) for item in dataclasses.fields(value)}
+        return {item.name: _encodable(getattr(value, item.name), depth + 1) for item in dataclasses.fields(value)}
     if isinstance(value, BaseModel | Set):
-        return _wide(_plain(value), depth + 1)
+        return _encodable(_to_jsonable(value), depth + 1)
     return value
 
 
-def _wide_key(key: object) -> Any:
+def _encodable_key(key: object) -> Any:
     if isinstance(key, int) and key not in _INT64:
         return str(key)
     return encodable(str.__str__(key)) if isinstance(key, str) else key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import re
@@ -31,7 +32,7 @@ _STYLES: tuple[tuple[Literal["sphinx", "numpy", "google"], re.Pattern[str]], ...
 
 @dataclass(slots=True, frozen=True)
 class Docs:
-    """What a docstring says.
+    """The parts of a docstring that a model reads.
 
     Attributes:
         description: The text, without the sections on parameters, returned values and errors.
@@ -42,12 +43,12 @@ class Docs:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Generate(GenerateJsonSchema):
+class _SchemaGenerator(GenerateJsonSchema):
     # A default or a choice that JSON cannot hold is left out of the schema, and still works in the function.
     ignored_warning_kinds: set[JsonSchemaWarningKind] = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  # pydantic's way
 
     def dataclass_schema(self, schema: DataclassSchema) -> JsonObject:
-        """Says also for a dataclass that it takes nothing more, which pydantic checks and does not say."""
+        """Add `additionalProperties: false` for a dataclass that takes nothing more, which pydantic leaves out."""
         result = super().dataclass_schema(schema)
         if schema.get("config", {}).get("extra_fields_behavior") == "forbid":
             result.setdefault("additionalProperties", False)
@@ -55,21 +56,21 @@ class _Generate(GenerateJsonSchema):
 
 
 def model_schema(model: type[BaseModel]) -> JsonObject:
-    """The JSON Schema (draft 2020-12) of a model's input, without titles.
+    """Return the JSON Schema (draft 2020-12) of a model's input, without titles.
 
     Raises:
         pydantic.errors.PydanticUserError: a field's type has no JSON Schema.
     """
-    return object_schema(_without_titles(model.model_json_schema(schema_generator=_Generate)))
+    return object_schema(_without_titles(model.model_json_schema(schema_generator=_SchemaGenerator)))
 
 
 def object_schema(schema: Mapping[str, Any]) -> JsonObject:
-    """The schema with `type: object` and `properties`, which come first."""
+    """Return a schema with `type: object` and `properties`, which come first."""
     return {"type": "object", "properties": {}} | dict(schema)
 
 
 def with_descriptions(schema: JsonObject, descriptions: Mapping[str, str]) -> JsonObject:
-    """A copy whose properties have these descriptions where they have none of their own."""
+    """Return a copy whose properties have these descriptions where they have none of their own."""
     properties = {
         name: {**value, "description": descriptions[name]}
         if descriptions.get(name) and "description" not in value
@@ -79,6 +80,7 @@ def with_descriptions(schema: JsonObject, descriptions: Mapping[str, str]) -> Js
     return schema | {"properties": properties}
 
 
+@functools.lru_cache(maxsize=256)
 def read_docstring(text: str | None) -> Docs:
     """Read a docstring in Google's, NumPy's or Sphinx' style."""
     text = inspect.cleandoc(text or "")

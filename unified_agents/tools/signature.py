@@ -1,4 +1,4 @@
-"""What a function's signature says about the arguments that a model may give."""
+"""The arguments that a model may give, read from a function's signature."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from unified_agents.tools.schema import model_schema
 from unified_agents.tools.typed_dicts import portable
 
 EXTRA = "**"
-"""What no parameter can be called."""
-_PLAIN = (str, int, float, bytes, list, tuple, dict, set)
+"""The alias of the arguments for `**kwargs`, which no parameter can have as its name."""
+_CHECKED_DEFAULTS = (str, int, float, bytes, list, tuple, dict, set)
 
 
 @dataclass(slots=True, frozen=True)
@@ -32,7 +32,7 @@ class ToolContext:
         call_id: The call's id, unique within the run.
         step: The model call that asked for it, from 0.
         tool: The tool's own name.
-        on_progress: Who is told of progress; None when nobody listens.
+        on_progress: Called with each report of progress; None when nobody listens.
     """
 
     run_id: str
@@ -42,7 +42,7 @@ class ToolContext:
     on_progress: Callable[[float, float | None, str], None] | None = field(default=None, repr=False, compare=False)
 
     def report_progress(self, progress: float, total: float | None = None, message: str = "") -> None:
-        """Tell how far the call has come, from whatever thread: a `ToolCallProgress` event, or MCP's notification.
+        """Report how far the call has come, from any thread: a `ToolCallProgress` event, or MCP's notification.
 
         Args:
             progress: How much is done; each report of a call should say more than the one before.
@@ -55,7 +55,7 @@ class ToolContext:
 
 @dataclass(slots=True, frozen=True)
 class Signature:
-    """A function's parameters, ready to validate.
+    """The parameters of a function, with a model that validates them.
 
     Attributes:
         model: Validates the arguments. Its fields have names of ours, so that no parameter's name can clash with
@@ -78,7 +78,7 @@ class Signature:
 
 
 def plain_function(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The function behind partials and objects with `__call__`: it has the name and the docstring."""
+    """Return the function behind partials and objects with `__call__`: it has the name and the docstring."""
     while isinstance(handler, functools.partial):
         handler = handler.func
     if inspect.isroutine(handler) or inspect.isclass(handler):
@@ -87,12 +87,12 @@ def plain_function(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_async(handler: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine: also for partials and objects with an async `__call__`."""
+    """Tell whether a call gives a coroutine: also for partials and objects with an async `__call__`."""
     return inspect.iscoroutinefunction(plain_function(handler))
 
 
 def read_signature(handler: Callable[..., Any], tool: str) -> Signature:
-    """The arguments that a function takes.
+    """Read the arguments that a function takes.
 
     Args:
         handler: The function.
@@ -127,7 +127,7 @@ def read_signature(handler: Callable[..., Any], tool: str) -> Signature:
 
 
 def context_parameters(handler: Callable[..., Any], tool: str) -> tuple[str, ...]:
-    """The parameters of any callable that take the `ToolContext`; none where a signature cannot be read.
+    """Return the parameters of a callable that take the `ToolContext`; none where its signature cannot be read.
 
     Raises:
         ToolDefinitionError: an annotation names `ToolContext` and cannot be resolved.
@@ -141,7 +141,7 @@ def context_parameters(handler: Callable[..., Any], tool: str) -> tuple[str, ...
 
 
 def takes_context(annotation: object) -> bool:
-    """Whether an annotation is `ToolContext`, also with `| None` or within `Annotated`."""
+    """Tell whether an annotation is `ToolContext`, also with `| None` or within `Annotated`."""
     if _is_annotated(annotation):
         return takes_context(get_args(annotation)[0])
     if get_origin(annotation) in {Union, types.UnionType}:
@@ -200,7 +200,7 @@ def _annotation(handler: Callable[..., Any], parameter: inspect.Parameter, tool:
 
 
 def _defining_locals(function: Callable[..., Any]) -> dict[str, Any] | None:
-    """The variables of the function that is just defining this one: its string annotations may name local classes."""
+    """Return the variables of the function that is defining this one: string annotations may name local classes."""
     code = getattr(function, "__code__", None)
     if code is None or "<locals>" not in function.__qualname__:
         return None
@@ -225,11 +225,11 @@ def _model(parameters: Mapping[str, inspect.Parameter], extra: Any, tool: str) -
 
 
 def _check_defaults(model: type[BaseModel], parameters: Mapping[str, inspect.Parameter], tool: str) -> None:
-    """See that each default is of its type; None, and objects that stand for "not given", may always be one."""
+    """Refuse a default that is not of its type; None, and objects that stand for "not given", are always allowed."""
     given: dict[str, tuple[str, Any]] = {}
     for index, name in enumerate(parameters):
         info = model.model_fields[f"arg_{index}"]
-        if isinstance(info.validation_alias, str) and isinstance(info.default, _PLAIN):
+        if isinstance(info.validation_alias, str) and isinstance(info.default, _CHECKED_DEFAULTS):
             given[info.validation_alias] = name, info.default
     try:
         if given:

@@ -1,4 +1,4 @@
-"""`typing.TypedDict` for pydantic on Python 3.11, where it takes only the one of `typing_extensions`."""
+"""Conversion of `typing.TypedDict` for pydantic on Python 3.11, where it takes only that of `typing_extensions`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing_extensions
 
 
 def portable(annotation: Any, outer: tuple[Any, ...] = ()) -> Any:
-    """The annotation, with each `typing.TypedDict` in it made into one of `typing_extensions`.
+    """Return an annotation in which each `typing.TypedDict` is one of `typing_extensions`.
 
     Args:
         annotation: A resolved annotation.

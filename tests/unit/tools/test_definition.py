@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pytest
 from pydantic import Field
 
-from unified_agents.errors import ToolDefinitionError
+from unified_agents.errors import InvalidInputError, ToolDefinitionError
 from unified_agents.tools.decorator import as_tool, tool
 from unified_agents.tools.definition import Tool, ToolContext
+from unified_agents.tools.options import ToolOptions
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -317,3 +318,20 @@ def test_a_docstring_without_sections_does_not_load_the_parser() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_other_options_make_another_tool() -> None:
+    made = tool(_typed, timeout=5.0, max_result_chars=10)
+    other = made.with_options(ToolOptions(timeout=None, coercion="lenient", idempotent=True))
+    assert (other.timeout, other.coercion, other.options.idempotent) == (None, "lenient", True)
+    assert other.max_result_chars == 100_000
+    assert other.validate('{"count": "3"}') == {"count": 3}
+    assert (made.timeout, made.coercion, made.max_result_chars, made.options.idempotent) == (5.0, "strict", 10, False)
+    with pytest.raises(InvalidInputError):
+        made.validate('{"count": "3"}')
+    with pytest.raises(ToolDefinitionError, match="timeout must be seconds"):
+        made.with_options(ToolOptions(timeout=0))
+
+
+def _typed(count: int) -> int:
+    return count

@@ -1,0 +1,1 @@
+"""The retry engine that model calls and tool calls share."""
