@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import tracemalloc
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
-from benchmarks.contenders import bare, carrier, ours
+from benchmarks.contenders import add, add_in_a_thread, bare, carrier, ours
 from benchmarks.framework_baselines import ALONE
 from benchmarks.measure import Samples, Work, cpu, wall
 from benchmarks.model_server import at_once, one_by_one, serving
@@ -22,6 +24,10 @@ MANY_ROUNDS = 75
 TOOL_SECONDS = 0.05
 FEW = 20
 """Connections with which httpx is about at its fastest under load, so that it is not measured at its worst."""
+KEY_VARIABLE = "UNIFIED_AGENTS_BENCH_KEY"
+
+Contender = Callable[[str], AbstractAsyncContextManager[Work]]
+"""Makes what does one run, from the URL of the model."""
 
 
 def custom_against_bare(calls: int, stream: bool, opentelemetry: bool) -> Samples:
@@ -31,6 +37,17 @@ def custom_against_bare(calls: int, stream: bool, opentelemetry: bool) -> Sample
     return asyncio.run(_custom_against_bare(calls, stream))
 
 
+def custom_with_key_against_bare(calls: int, stream: bool) -> Samples:
+    """The same with an API key, which both send, and which ours keeps out of all that comes back."""
+    os.environ[KEY_VARIABLE] = "sk-benchmark-0123456789abcdef0123456789abcdef"
+    return asyncio.run(_custom_against_bare(calls, stream, key_variable=KEY_VARIABLE))
+
+
+def custom_with_sync_tool_against_bare(calls: int, stream: bool) -> Samples:
+    """The same with a synchronous tool, which both loops run in a thread."""
+    return asyncio.run(_custom_against_bare(calls, stream, sync=True))
+
+
 def _set_provider() -> None:
     from opentelemetry import trace  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
@@ -38,28 +55,33 @@ def _set_provider() -> None:
     trace.set_tracer_provider(TracerProvider())
 
 
-async def _custom_against_bare(calls: int, stream: bool) -> Samples:
-    await _see_that_both_send_the_same(calls, stream)
+async def _custom_against_bare(
+    calls: int, stream: bool, *, key_variable: str | None = None, sync: bool = False
+) -> Samples:
+    def by_hand(url: str) -> AbstractAsyncContextManager[Work]:
+        return bare(url, stream=stream, key_variable=key_variable, threads=sync)
+
+    def by_us(url: str, *, listen: bool = False) -> AbstractAsyncContextManager[Work]:
+        used = add_in_a_thread if sync else add
+        return ours(url, stream=stream, tool=used, listen=listen, key_variable=key_variable)
+
+    await _see_that_both_send_the_same(calls, by_hand, by_us)
     with serving(one_by_one(calls)) as url:
-        async with AsyncExitStack() as stack:
-            contenders = {
-                "bare": await stack.enter_async_context(bare(url, stream=stream)),
-                "bare again": await stack.enter_async_context(bare(url, stream=stream)),
-                "ours": await stack.enter_async_context(ours(url, stream=stream)),
-                "ours, listened to": await stack.enter_async_context(ours(url, stream=stream, listen=True)),
-            }
+        async with by_hand(url) as one, by_hand(url) as again, by_us(url) as run, by_us(url, listen=True) as listened:
+            contenders = {"bare": one, "bare again": again, "ours": run, "ours, listened to": listened}
             return await cpu(contenders, repeats=_repeats(calls), rounds=MANY_ROUNDS)
 
 
-async def _see_that_both_send_the_same(calls: int, stream: bool) -> None:
+async def _see_that_both_send_the_same(calls: int, *contenders: Contender) -> None:
     script = Script.model_validate({"answers": one_by_one(calls)})
+    sent = []
     async with ScriptServer() as server:
-        urls = server.add(script), server.add(script)
-        async with bare(urls[0], stream=stream) as by_hand, ours(urls[1], stream=stream) as run:
-            await by_hand()
-            await run()
-        by_bare, by_us = ([request.body for request in server.requests(url)] for url in urls)
-    assert by_bare == by_us, "the bare loop and ours send different requests"
+        for contender in contenders:
+            url = server.add(script)
+            async with contender(url) as run:
+                await run()
+            sent.append([(request.body, request.headers.get("Authorization")) for request in server.requests(url)])
+    assert sent[0] == sent[1], "the bare loop and ours send different requests"
 
 
 def framework_against_itself(backend: str, calls: int, stream: bool) -> Samples:
