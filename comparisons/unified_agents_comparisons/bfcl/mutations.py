@@ -7,10 +7,10 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from unified_agents.errors import InvalidInputError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.bfcl.matching import acceptable
+from unified_agents_comparisons.scoring import validation_fault
 from unified_agents_comparisons.suite.bfcl_truth import Asked, Truth
 
 Mutation = Literal["call_dropped", "call_added", "value_changed", "wrong_type", "required_missing", "wrong_function"]
@@ -55,12 +55,15 @@ def _first(calls: Sequence[Asked], changes: Any) -> tuple[Asked, ...] | None:
 
 def _value_changed(call: Asked, truth: Truth, tools: Mapping[str, Tool]) -> Iterator[Asked]:
     tool = tools.get(call.name)
-    for name, value in call.arguments.items() if tool is not None else ():
-        schema = tool.parameters["properties"].get(name) if tool else None
-        for other in _others(value, schema) if schema is not None else ():
-            changed = Asked(call.name, call.arguments | {name: other})
-            if tool and _fits(tool, changed.arguments) and not _accepted(truth, call.name, name, other):
-                yield changed
+    if tool is None:
+        return
+    properties = tool.parameters["properties"]
+    for name, value in call.arguments.items():
+        for other in _others(value, properties[name]) if name in properties else ():
+            changed = call.arguments | {name: other}
+            fits = validation_fault(tool, orjson.dumps(changed).decode()) is None
+            if fits and not _accepted(truth, call.name, name, other):
+                yield Asked(call.name, changed)
 
 
 def _wrong_type(call: Asked, truth: Truth) -> Iterator[Asked]:
@@ -95,14 +98,6 @@ def _accepted(truth: Truth, function: str, name: str, value: Any) -> bool:
 def _property(document: JsonObject | None, name: str) -> JsonObject | None:
     found: JsonObject | None = (document or {}).get("parameters", {}).get("properties", {}).get(name)
     return found
-
-
-def _fits(tool: Tool, arguments: JsonObject) -> bool:
-    try:
-        tool.validate(orjson.dumps(arguments).decode())
-    except InvalidInputError:
-        return False
-    return True
 
 
 def _others(value: Any, schema: JsonObject) -> Iterator[Any]:

@@ -31,7 +31,7 @@ _DONE, _NOTHING = "Done.", "None of the functions helps here."
 _DESCRIPTION = "Berkeley Function Calling Leaderboard v4, single-turn entries, scored by its own matching rules."
 
 
-class Source(BaseModel):
+class BfclSource(BaseModel):
     """Which entries, and where they are; its text is what `load_suite` takes.
 
     Attributes:
@@ -69,12 +69,12 @@ def load_bfcl(text: str) -> LoadedSuite:
     """Read BFCL's entries, which are fetched first when the source names no folder.
 
     Args:
-        text: A source, see `Source.parse`.
+        text: A source, see `BfclSource.parse`.
 
     Raises:
         ConfigError: something does not fit, or the data cannot be read or fetched.
     """
-    source = Source.parse(text)
+    source = BfclSource.parse(text)
     folder = (source.data or fetched_data()).resolve()
     source = source.model_copy(update={"data": folder})
     found = {category: entry_files(folder, category) for category in source.categories}
@@ -130,7 +130,7 @@ def _limited(entries: Iterator[Entry], limit: int | None) -> Iterator[Entry]:
         yield entry
 
 
-def _digest(source: Source, paths: Iterable[Path]) -> str:
+def _digest(source: BfclSource, paths: Iterable[Path]) -> str:
     """Hash of what is chosen, of the data, and of the code that makes tools and oracles of it."""
     total = hashlib.sha256(f"{source.categories} {source.limit}".encode())
     for path in paths:

@@ -1,4 +1,4 @@
-"""What a fault came to: one word for each cell of the matrix."""
+"""Verdicts: what a fault led to, in one word for each cell of the fault matrix."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from unified_agents.errors import ErrorRecord
 from unified_agents.result import RunStatus
 from unified_agents_comparisons.records import CallSummary, Verdict
 
-GOOD: frozenset[Verdict] = frozenset({"recovered", "failed clearly"})
-"""What may happen under `unified`."""
+GOOD_VERDICTS: frozenset[Verdict] = frozenset({"recovered", "failed clearly"})
+"""Those that a cell under `unified` passes with."""
 
 
 def verdict(
@@ -22,13 +22,13 @@ def verdict(
     right: bool,
     calls: Iterable[CallSummary],
 ) -> Verdict:
-    """What a run with a fault came to.
+    """Judge a run with a fault.
 
     Args:
         status: How the run ended.
         output: Its answer.
         error: What ended it.
-        hung: Whether it was ended from outside, when its patience was over.
+        hung: Whether it was ended from outside, when its time was over.
         right: Whether the answer is the expected one.
         calls: Every call that the model asked for.
     """

@@ -7,38 +7,39 @@ from rich.table import Table
 from rich.text import Text
 
 from unified_agents_comparisons.analysis.fault_matrix import FaultOutcome
-from unified_agents_comparisons.faults.verdict import GOOD
-from unified_agents_comparisons.report import formatting as wording
+from unified_agents_comparisons.faults.verdict import GOOD_VERDICTS
+from unified_agents_comparisons.report import formatting
 from unified_agents_comparisons.report.summary import Summary
 
-MOST_REASONS = 3
-MOST_SHOWN = 40
+MAX_REASONS = 3
+MAX_SHOWN = 40
 
 
 def show(summary: Summary, console: Console) -> None:
-    """Print the summary: where they differ, what went wrong, with what it was run, and last the table."""
+    """Print a summary: where the sides differ, what went wrong, which versions ran, and last the table."""
     for table in (_categories(summary), _controls(summary), _schemas(summary)):
         if table.row_count:
             console.print(table)
     if summary.faults:
         console.print(_faults(summary))
     elif not summary.perturb:
-        _show_differences(summary, console)
-    _show_surprises(summary, console)
+        _print_differences(summary, console)
+    _print_surprises(summary, console)
     for backend, versions in summary.versions.items():
         named = ", ".join(f"{name} {version}" for name, version in versions.items())
-        _say(console, f"{backend}: {named}", "dim")
+        _print(console, f"{backend}: {named}", "dim")
     console.print(_table(summary))
-    _say(console, f"Model: {summary.model}; {summary.note}.", "dim")
-    _say(console, "Times are medians of the cells that passed.", "dim")
-    for line in wording.scope(summary.left_out, summary.beyond):
-        _say(console, line, "yellow")
-    _say(console, summary.verdict, "green" if summary.ok else "bold red")
+    _print(console, f"Model: {summary.model}; {summary.note}.", "dim")
+    _print(console, "Times are medians of the cells that passed.", "dim")
+    for line in formatting.scope(summary.left_out, summary.beyond):
+        _print(console, line, "yellow")
+    _print(console, summary.verdict, "green" if summary.ok else "bold red")
 
 
 def _table(summary: Summary) -> Table:
     loop = "" if summary.variant == "tool_calling" else f", variant {summary.variant}"
-    title = f"{summary.suite}{loop}: {wording.counted(summary.tasks, 'task')}, {wording.counted(summary.cells, 'cell')}"
+    tasks, cells = formatting.counted(summary.tasks, "task"), formatting.counted(summary.cells, "cell")
+    title = f"{summary.suite}{loop}: {tasks}, {cells}"
     table = Table(title=f"{title}, negative controls" if summary.perturb else title)
     for name in ("backend", "handling"):
         table.add_column(name)
@@ -50,26 +51,23 @@ def _table(summary: Summary) -> Table:
             Text(group.backend),
             group.handling,
             Text(f"{group.passed}/{group.total}", style="green" if good else "red"),
-            wording.median_milliseconds(group.seconds),
-            wording.median_milliseconds(group.overhead),
+            formatting.median_milliseconds(group.seconds),
+            formatting.median_milliseconds(group.overhead),
             str(group.requests),
-            wording.all_tokens(group.usage),
+            formatting.all_tokens(group.usage),
         )
     return table
 
 
 def _categories(summary: Summary) -> Table:
-    sides = [f"{group.backend}, {group.handling}" for group in summary.groups]
+    sides = [(group.backend, group.handling) for group in summary.groups]
     table = Table("category", title="Passed by category")
-    for side in sides:
-        table.add_column(side, justify="right")
+    for backend, handling in sides:
+        table.add_column(f"{backend}, {handling}", justify="right")
+    found = {(count.category, count.backend, count.handling): count for count in summary.categories}
     for name in dict.fromkeys(count.category for count in summary.categories):
-        found = {
-            f"{count.backend}, {count.handling}": f"{count.passed}/{count.total}"
-            for count in summary.categories
-            if count.category == name
-        }
-        table.add_row(Text(name), *(found.get(side, "") for side in sides))
+        counts = [found.get((name, *side)) for side in sides]
+        table.add_row(Text(name), *(f"{count.passed}/{count.total}" if count else "" for count in counts))
     return table
 
 
@@ -95,8 +93,8 @@ def _faults(summary: Summary) -> Table:
 
 
 def _fault(outcome: FaultOutcome) -> Text:
-    good = outcome.verdicts.keys() <= GOOD
-    return Text(f"{outcome.what} ({wording.span(outcome.requests)})", style="green" if good else "red")
+    good = outcome.verdicts.keys() <= GOOD_VERDICTS
+    return Text(f"{outcome.what} ({formatting.span(outcome.requests)})", style="green" if good else "red")
 
 
 def _schemas(summary: Summary) -> Table:
@@ -109,38 +107,38 @@ def _schemas(summary: Summary) -> Table:
     return table
 
 
-def _show_differences(summary: Summary, console: Console) -> None:
-    _say(console, "\nWhere they differ", "bold")
+def _print_differences(summary: Summary, console: Console) -> None:
+    _print(console, "\nWhere they differ", "bold")
     if not summary.differing:
-        _say(console, "Nowhere: each task had the same outcome on every backend under every handling.")
-    for task in summary.differing[:MOST_SHOWN]:
+        _print(console, "Nowhere: each task had the same outcome on every backend under every handling.")
+    for task in summary.differing[:MAX_SHOWN]:
         console.print(Text.assemble((task.task, "bold cyan"), f"  {task.description}"), soft_wrap=True)
         for what, outcomes in task.by_what():
-            _say(console, f"  {wording.sides(outcomes)}: {what}")
+            _print(console, f"  {formatting.sides(outcomes)}: {what}")
         if task.differs_native:
-            _say(console, f"  {task.differs_native}", "dim")
-    _say_more(console, len(summary.differing))
+            _print(console, f"  {task.differs_native}", "dim")
+    _print_more(console, len(summary.differing))
     console.print()
 
 
-def _show_surprises(summary: Summary, console: Console) -> None:
+def _print_surprises(summary: Summary, console: Console) -> None:
     if not summary.surprises:
         return
     title = "Negative controls that passed" if summary.perturb else "What did not pass under unified handling"
-    _say(console, title, "bold red")
-    for cell in summary.surprises[:MOST_SHOWN]:
-        _say(console, f"  {cell.task}, {cell.backend}, {cell.handling}, repeat {cell.repeat + 1}: {cell.what}")
-        for reason in cell.reasons[:MOST_REASONS]:
-            _say(console, f"    {reason}")
-    _say_more(console, len(summary.surprises))
+    _print(console, title, "bold red")
+    for cell in summary.surprises[:MAX_SHOWN]:
+        _print(console, f"  {cell.task}, {cell.backend}, {cell.handling}, repeat {cell.repeat + 1}: {cell.what}")
+        for reason in cell.reasons[:MAX_REASONS]:
+            _print(console, f"    {reason}")
+    _print_more(console, len(summary.surprises))
     console.print()
 
 
-def _say_more(console: Console, count: int) -> None:
-    if count > MOST_SHOWN:
-        _say(console, f"  and {count - MOST_SHOWN} more: see the report")
+def _print_more(console: Console, count: int) -> None:
+    if count > MAX_SHOWN:
+        _print(console, f"  and {count - MAX_SHOWN} more: see the report")
 
 
-def _say(console: Console, line: str, style: str = "") -> None:
+def _print(console: Console, line: str, style: str = "") -> None:
     # Soft wrap: a line that goes into a file or a pipe stays one line.
     console.print(Text(line, style=style), soft_wrap=True)
