@@ -1,4 +1,4 @@
-"""Ours, and the bare loop: each gives a function that does one run."""
+"""The contenders: an agent of ours and the bare loop, each as a function that does one run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_in_a_thread(a: int, b: int) -> int:
 
 
 def declared(defined: Tool) -> dict[str, object]:
-    """A tool as it stands in a request."""
+    """Return a tool as it stands in a request."""
     function = {"name": defined.name, "description": defined.description, "parameters": defined.parameters}
     return {"type": "function", "function": function}
 
@@ -41,7 +41,7 @@ def declared(defined: Tool) -> dict[str, object]:
 async def bare(
     url: str, *, stream: bool = False, connections: int = 100, key_variable: str | None = None, threads: bool = False
 ) -> AsyncIterator[Work]:
-    """The bare httpx loop.
+    """Open the bare httpx loop.
 
     Args:
         url: Where the model is.
@@ -72,7 +72,7 @@ async def ours(
     listen: bool = False,
     key_variable: str | None = None,
 ) -> AsyncIterator[Work]:
-    """An agent of ours with all that it has: validation, limits, timeouts, its own task, spans.
+    """Open an agent of ours with all that it has: validation, limits, timeouts, its own task, spans.
 
     Args:
         url: Where the model is.
@@ -104,7 +104,7 @@ async def ours(
 
 @asynccontextmanager
 async def carrier(url: str) -> AsyncIterator[Work]:
-    """Sends the very bodies of a run over our transport and reads the answers: what no loop can do without."""
+    """Send the very bodies of a run over our transport and read the answers: no loop can do with less."""
     agent = create_agent(model=ModelConfig(name="m", base_url=url), tools=[add], instructions=INSTRUCTIONS, limits=MANY)
     bodies = [exchange.sent for exchange in (await agent.run(TASK, record_exchanges=True)).exchanges]
     await agent.aclose()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 
 from unified_agents.config import parse_config, read_yaml
@@ -85,17 +86,11 @@ def find_module(module: str, folder: Path | None) -> ModuleSpec | None:
     """Return where a worker would import a module from; nothing that stands beside a suite is imported for it."""
     path: Sequence[str] | None = ([str(folder)] if folder else []) + [os.getcwd(), *sys.path]
     spec: ModuleSpec | None = None
-    parts = module.split(".")
-    for end in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:end]), path)
+    for name in accumulate(module.split("."), "{}.{}".format):
+        spec = PathFinder.find_spec(name, path) if path is not None else None
         path = spec.submodule_search_locations if spec else None
-        if path is None and end < len(parts):
-            spec = None
-            break
-    return spec or _find_installed(module)
-
-
-def _find_installed(module: str) -> ModuleSpec | None:
+    if spec is not None:
+        return spec
     try:
         return importlib.util.find_spec(module)
     except ImportError:

@@ -16,7 +16,7 @@ from unified_agents_comparisons.records import Cell
 
 
 class ProgressCallbacks(NamedTuple):
-    """What a comparison calls with each cell as it ends, and with notes for the user."""
+    """The functions that a comparison calls with each cell as it ends, and with notes for the user."""
 
     on_cell: OnCell
     on_note: OnNote

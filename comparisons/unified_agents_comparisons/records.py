@@ -35,7 +35,7 @@ Keep = Literal["all", "failed", "none"]
 
 
 class CellKey(NamedTuple):
-    """What names one cell of a comparison.
+    """The key of one cell of a comparison.
 
     Attributes:
         task: The task's id.

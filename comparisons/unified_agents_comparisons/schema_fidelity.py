@@ -1,4 +1,4 @@
-"""The records of what a framework did to the schemas of the tools that it was given."""
+"""The records of what a framework did to the schemas of its tools."""
 
 from __future__ import annotations
 

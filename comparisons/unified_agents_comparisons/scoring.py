@@ -166,7 +166,7 @@ def _difference(made: ToolCallRecord, wanted: ExpectedCall) -> str | None:
 
 
 def _same_arguments(made: str, wanted: Any) -> bool:
-    return made == wanted if isinstance(wanted, str) else equal(_parsed(made), wanted)
+    return made == wanted if isinstance(wanted, str) else equal(parsed_arguments(made), wanted)
 
 
 def _files(files: Mapping[str, str | None], expected: Mapping[str, str]) -> list[str | None]:
@@ -182,10 +182,11 @@ def _file(name: str, text: str | None, wanted: str) -> str | None:
 def _bfcl(calls: Sequence[ToolCallRecord], truth: Truth | None) -> list[str | None]:
     if truth is None:
         return []
-    return [mismatch(truth, [Asked(call.name, _parsed(call.arguments)) for call in calls])]
+    return [mismatch(truth, [Asked(call.name, parsed_arguments(call.arguments)) for call in calls])]
 
 
-def _parsed(arguments: str) -> Any:
+def parsed_arguments(arguments: str) -> Any:
+    """Return the JSON value of a call's arguments; the text itself when it is no JSON."""
     try:
         return json.loads(arguments or "{}")
     except ValueError:

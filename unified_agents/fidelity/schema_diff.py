@@ -41,6 +41,15 @@ MAX_REFERENCE_CHAIN = 50
 """References to references that are followed; a longer chain can only be a circle."""
 
 
+_WHY_LOST = {
+    "type": "the type is said in another way, or not at all",
+    **{name: f"the model is not told the {name}" for name in ("description", "default", "examples", "required")},
+    "additionalProperties": "the model is not told what else an object may hold",
+    **dict.fromkeys(("enum", "const"), "the model is not told which values there are"),
+}
+"""By keyword, what its loss means."""
+
+
 class FidelityModel(BaseModel):
     """The base of what a fidelity report is made of."""
 
@@ -68,7 +77,7 @@ class SchemaChange(FidelityModel):
 
     @property
     def place(self) -> str:
-        """Return path and keyword as one JSON Pointer."""
+        """Path and keyword as one JSON pointer."""
         return f"{self.path}/{_escaped(self.keyword)}"
 
     @property
@@ -206,7 +215,7 @@ def _followed(schema: Mapping[str, Any], root: JsonObject) -> Mapping[str, Any]:
 
 
 def _target(root: JsonObject, reference: str) -> Any:
-    """Resolve a JSON Pointer within the document; None for every other reference."""
+    """What a JSON pointer in the same document means; None for every other reference."""
     if reference != "#" and not reference.startswith("#/"):
         return None
     node: Any = root
@@ -246,9 +255,9 @@ def _why(kind: ChangeKind, path: str, keyword: str, before: Any, after: Any) -> 
     if path.rpartition("/")[2] in NAMED_SCHEMAS:
         return "the parameter is left out" if kind == "lost" else "a parameter that the tool does not have"
     if kind == "lost":
-        return _lost(keyword)
+        return _WHY_LOST.get(keyword, "the translation does not carry this keyword")
     if kind == "added":
-        return _added(keyword, after)
+        return _why_added(keyword, after)
     if keyword == "type":
         return f"the type is widened or replaced: {before} became {after}"
     if keyword == "description" and isinstance(after, str) and str(before) in after:
@@ -258,19 +267,7 @@ def _why(kind: ChangeKind, path: str, keyword: str, before: Any, after: Any) -> 
     return "the value was written anew"
 
 
-def _lost(keyword: str) -> str:
-    if keyword == "type":
-        return "the type is said in another way, or not at all"
-    if keyword in {"description", "default", "examples", "required"}:
-        return f"the model is not told the {keyword}"
-    if keyword == "additionalProperties":
-        return "the model is not told what else an object may hold"
-    if keyword in {"enum", "const"}:
-        return "the model is not told which values there are"
-    return "the translation does not carry this keyword"
-
-
-def _added(keyword: str, after: Any) -> str:
+def _why_added(keyword: str, after: Any) -> str:
     if keyword == "default" and after is None:
         return "an argument that may be left out is given the default null"
     if keyword == "anyOf" and {"type": "null"} in after:

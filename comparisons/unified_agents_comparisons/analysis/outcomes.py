@@ -10,7 +10,7 @@ from unified_agents.messages import JsonObject
 from unified_agents_comparisons.analysis.sides import Side, SidePasses, by_side
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import CallSummary, Cell
-from unified_agents_comparisons.scoring import equal
+from unified_agents_comparisons.scoring import equal, parsed_arguments
 from unified_agents_comparisons.suite.model import Task
 
 EXPECTED = "as expected"
@@ -99,8 +99,8 @@ def _ending(cell: Cell) -> list[str]:
     if cell.status == "limit":
         return [f"stopped by a limit: {cell.error.message}"]
     name = (cell.error.native_type or cell.error.type).rpartition(".")[2]
-    told = cell.error.message if name in cell.error.message else f"{name}: {cell.error.message}"
-    return [f"run failed: {cell.error.kind}: {told}"]
+    message = cell.error.message if name in cell.error.message else f"{name}: {cell.error.message}"
+    return [f"run failed: {cell.error.kind}: {message}"]
 
 
 def _calls(cell: Cell) -> list[str]:
@@ -120,8 +120,8 @@ def _change(call: CallSummary) -> str | None:
     """Say how the arguments that the tool's function got differ from what the model wrote; None when they do not."""
     if call.received is None:
         return None
-    asked = _parsed(call.arguments)
-    if asked is None:
+    asked = parsed_arguments(call.arguments)
+    if not isinstance(asked, dict):
         return f"on what was read of broken arguments: {_shown(call.received)}"
     dropped = asked.keys() - call.received.keys()
     if dropped:
@@ -129,14 +129,6 @@ def _change(call: CallSummary) -> str | None:
     changed = {name: call.received[name] for name in asked if not equal(asked[name], call.received[name])}
     written = {name: asked[name] for name in changed}
     return f"with {_shown(changed)}, where the model wrote {_shown(written)}" if changed else None
-
-
-def _parsed(arguments: str) -> JsonObject | None:
-    try:
-        parsed = json.loads(arguments or "{}")
-    except ValueError:
-        return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def _shown(values: JsonObject) -> str:

@@ -13,7 +13,7 @@ from unified_agents_comparisons.execution.protocol import Ready
 
 @dataclass(slots=True)
 class SupportedSides:
-    """What is run, and what is left out.
+    """The sides that are run, and what is left out.
 
     Attributes:
         handlings: Each backend that is compared, with its handlings.

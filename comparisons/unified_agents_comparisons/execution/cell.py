@@ -45,7 +45,7 @@ class _Outcome(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class CellRunner:
-    """What runs the cells of one worker.
+    """The runner of one worker's cells.
 
     Attributes:
         start: What the worker is for.
@@ -253,5 +253,4 @@ def _attribute(module: str, name: str) -> object:
         close = closest(name, [key for key in vars(loaded) if not key.startswith("_")])
         hint = f": did you mean {close[0]!r}?" if close else ""
         raise SuiteError(f"its module {module!r} has no {name!r}{hint}")
-    attribute: object = getattr(loaded, name)
-    return attribute
+    return getattr(loaded, name)

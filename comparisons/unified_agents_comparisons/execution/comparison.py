@@ -97,8 +97,8 @@ async def compare(
                     on_cell(cell, next(ended), len(keys))
 
             await _run_together([run(some) for some in _sequences(plan, missing)])
-    held = {key.task for key in known}
-    tasks = tuple(task for task in plan.suite.suite.tasks if task.id in held)
+    with_cells = {key.task for key in known}
+    tasks = tuple(task for task in plan.suite.suite.tasks if task.id in with_cells)
     beyond = len(known) - len(keys)
     return Comparison(plan, tasks, tuple(known.values()), versions, tuple(sides.left_out), beyond)
 

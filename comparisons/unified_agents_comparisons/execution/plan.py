@@ -26,7 +26,7 @@ Named = Literal["backends", "handlings"]
 
 
 class ComparisonPlan(FrozenModel):
-    """What is to be compared.
+    """The plan of a comparison.
 
     Attributes:
         suite: The suite.
@@ -64,7 +64,7 @@ class ComparisonPlan(FrozenModel):
 
     @property
     def run_handlings(self) -> tuple[Handling, ...]:
-        """The handlings that the variant is run under: suites say of `native` what holds for tool calling alone."""
+        """Return the handlings to run: what suites say of `native` holds for tool calling alone."""
         if self.variant == "tool_calling" or "handlings" in self.named or "unified" not in self.handlings:
             return self.handlings
         return ("unified",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -111,11 +111,9 @@ class Done(FrozenModel):
     cell: Cell
 
 
-ToWorker: TypeAlias = Annotated[Start | Job, Field(discriminator="type")]
-FromWorker: TypeAlias = Annotated[Ready | Refused | Done, Field(discriminator="type")]
-
-to_worker: TypeAdapter[Start | Job] = TypeAdapter(ToWorker)
-from_worker: TypeAdapter[Ready | Refused | Done] = TypeAdapter(FromWorker)
+_BY_TYPE = Field(discriminator="type")
+to_worker: TypeAdapter[Start | Job] = TypeAdapter(Annotated[Start | Job, _BY_TYPE])
+from_worker: TypeAdapter[Ready | Refused | Done] = TypeAdapter(Annotated[Ready | Refused | Done, _BY_TYPE])
 
 
 def write_line(message: Start | Job | Ready | Refused | Done) -> bytes:

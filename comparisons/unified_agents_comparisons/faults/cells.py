@@ -9,7 +9,7 @@ from typing import Any
 from unified_agents.scripted.server import ScriptServer
 from unified_agents_comparisons.execution.cell import CellRunner, summarise_calls
 from unified_agents_comparisons.execution.protocol import Job
-from unified_agents_comparisons.faults.harness import FaultHarness, Observation, Subject, fault_messages
+from unified_agents_comparisons.faults.harness import FaultHarness, Observation, fault_messages
 from unified_agents_comparisons.faults.verdict import GOOD_VERDICTS, verdict
 from unified_agents_comparisons.records import CallSummary, Cell
 from unified_agents_comparisons.scoring import output_fault
@@ -22,27 +22,26 @@ RunJob = Callable[[Job], Awaitable[Cell]]
 
 @asynccontextmanager
 async def open_job_runner(runner: CellRunner) -> AsyncIterator[RunJob]:
-    """Open what runs a worker's cells, those with faults too; the model of these stands behind a socket."""
+    """Open the runner of a worker's cells, those with faults included; the model of these stands behind a socket."""
     settings = runner.suite.suite.faults
     if settings is None:
         yield runner.run
         return
     async with ScriptServer() as server:
-        harness = FaultHarness(server, settings, runner.suite.suite.instructions)
+        harness = FaultHarness(server, runner, settings)
 
         async def run(job: Job) -> Cell:
-            return await (runner.run(job) if job.fault is None else _run_with_fault(runner, harness, job, job.fault))
+            return await (runner.run(job) if job.fault is None else _run_with_fault(harness, job, job.fault))
 
         yield run
 
 
-async def _run_with_fault(runner: CellRunner, harness: FaultHarness, job: Job, fault: str) -> Cell:
-    case, task = FaultCase.parse(fault), runner.suite.task(job.task)
-    subject = Subject(runner.start.backend, job.handling, runner.start.variant)
-    tools = runner.tools_of(task)
-    clean = await harness.run_clean(subject, task, tools, streamed=case.streamed)
-    observed = await harness.run(subject, task, tools, case)
-    calls = summarise_calls(observed.result, tools) if observed.result is not None else ()
+async def _run_with_fault(harness: FaultHarness, job: Job, fault: str) -> Cell:
+    runner, case = harness.runner, FaultCase.parse(fault)
+    task = runner.suite.task(job.task)
+    clean = await harness.run_clean(task, job.handling, streamed=case.streamed)
+    observed = await harness.run(task, job.handling, case)
+    calls = summarise_calls(observed.result, runner.tools_of(task)) if observed.result is not None else ()
     changes = _judged(task, observed, calls) | {
         "requests": observed.requests,
         "told": fault_messages(observed, clean),

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unified_agents.agent import Agent, create_agent
-from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters, Variant
+from unified_agents.agent import create_agent
+from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.errors import ErrorRecord
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.tools.definition import Tool
 from unified_agents.wire.local_upstream import Reply
-from unified_agents_comparisons.execution.cell import run_outcome
+from unified_agents_comparisons.execution.cell import CellRunner, run_outcome
 from unified_agents_comparisons.faults.misbehaving_tools import MisbehavingTool
 from unified_agents_comparisons.suite.fault_kinds import KINDS, Injection
 from unified_agents_comparisons.suite.fault_settings import FaultCase, FaultSettings, place_of
@@ -30,23 +29,8 @@ _AMPLE_SECONDS = 10.0
 
 
 @dataclass(slots=True, frozen=True)
-class Subject:
-    """The stack that is tested.
-
-    Attributes:
-        backend: The backend.
-        handling: The handling.
-        variant: The loop within the backend.
-    """
-
-    backend: str
-    handling: Handling
-    variant: Variant = "tool_calling"
-
-
-@dataclass(slots=True, frozen=True)
 class Observation:
-    """What was seen of a run from outside.
+    """A run as it looks from outside.
 
     Attributes:
         result: The run; None when it was cancelled, or left nothing.
@@ -70,7 +54,7 @@ class _ObservedModel:
     """A scripted model that keeps what it is told, and calls back when it is asked what it shall never answer."""
 
     model: ScriptedModel
-    on_stall: Callable[[], object] | None
+    on_stall: Callable[[], object] | None = None
     requests: int = 0
     messages: dict[str, None] = field(default_factory=dict)
 
@@ -88,72 +72,62 @@ class _ObservedModel:
 
 @dataclass(slots=True)
 class FaultHarness:
-    """What runs tasks with and without faults.
+    """The runner of a worker's tasks with and without faults.
 
     Attributes:
         server: Where the scripted models stand.
+        runner: What runs the worker's ordinary cells.
         settings: Timeouts and policy.
-        instructions: The system text.
     """
 
     server: ScriptServer
+    runner: CellRunner
     settings: FaultSettings
-    instructions: str | None
-    _clean: dict[tuple[str, Subject, bool], Observation] = field(default_factory=dict)
+    _clean: dict[tuple[str, Handling, bool], Observation] = field(default_factory=dict)
 
-    async def run(self, subject: Subject, task: Task, tools: Sequence[Tool], case: FaultCase) -> Observation:
+    async def run(self, task: Task, handling: Handling, case: FaultCase) -> Observation:
         """Run a task with a fault.
 
         Raises:
             UnifiedAgentsError: it cannot be run at all.
         """
-        oracle = task.oracle or {}
-        at = place_of(case.at, len(oracle["answers"])) or 0
-        kind = KINDS[case.kind]
-        seconds = self.settings.run_seconds(kind, subject.handling)
-        return await self._run(subject, task, tools, kind.inject(oracle, at), streamed=case.streamed, seconds=seconds)
+        oracle, kind = task.needed_oracle(), KINDS[case.kind]
+        injection = kind.inject(oracle, place_of(case.at, len(oracle["answers"])) or 0)
+        return await self._run(task, handling, injection, case.streamed, self.settings.run_seconds(kind, handling))
 
-    async def run_clean(self, subject: Subject, task: Task, tools: Sequence[Tool], *, streamed: bool) -> Observation:
+    async def run_clean(self, task: Task, handling: Handling, *, streamed: bool) -> Observation:
         """Run a task without a fault; later calls return what the first one observed."""
-        key = (task.id, subject, streamed)
+        key = (task.id, handling, streamed)
         if key not in self._clean:
-            clean = Injection(task.oracle or {})
             for _ in range(2):  # the first run pays for imports
-                self._clean[key] = await self._run(
-                    subject, task, tools, clean, streamed=streamed, seconds=self.settings.timeout
+                observed = await self._run(
+                    task, handling, Injection(task.needed_oracle()), streamed, self.settings.timeout
                 )
+            self._clean[key] = observed
         return self._clean[key]
 
     async def _run(
-        self,
-        subject: Subject,
-        task: Task,
-        tools: Sequence[Tool],
-        injection: Injection,
-        *,
-        streamed: bool,
-        seconds: float,
+        self, task: Task, handling: Handling, injection: Injection, streamed: bool, seconds: float
     ) -> Observation:
         script = Script.model_validate(injection.script)
-        running: list[asyncio.Task[RunResult]] = []
-
-        def cancel() -> None:
-            running[0].cancel()
-
-        model = _ObservedModel(
-            ScriptedModel(script.in_text() if subject.variant == "react" else script),
-            cancel if injection.cancel else None,
-        )
+        model = _ObservedModel(ScriptedModel(script.in_text() if self.runner.start.variant == "react" else script))
         misbehaving = MisbehavingTool(injection, TOOL_TIMEOUT_SECONDS)
-        wrapped = [misbehaving.wrap(one) for one in tools]
-        url = self.server.add(model, record=False)
         wait = self.settings.model_timeout if injection.silent else _AMPLE_SECONDS
-        agent = self._agent(subject, url, wrapped, streamed=streamed, seconds=seconds, wait=wait)
+        agent = create_agent(
+            backend=self.runner.start.backend,
+            model=self._model(self.server.add(model, record=False), streamed, wait),
+            instructions=self.runner.suite.suite.instructions,
+            tools=[misbehaving.wrap(tool) for tool in self.runner.tools_of(task)],
+            limits=Limits(timeout=seconds, max_steps=self.settings.max_steps),
+            handling=handling,
+            variant=self.runner.start.variant,
+        )
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            running.append(asyncio.create_task(agent.run(task.question)))
-            result, error, hung = await _ended(running[0], seconds)
+            run = asyncio.create_task(agent.run(task.question))
+            model.on_stall = run.cancel if injection.cancel else None
+            result, error, hung = await _ended(run, seconds)
         finally:
             misbehaving.release()
             await agent.aclose()
@@ -161,25 +135,15 @@ class FaultHarness:
         hung = hung or _used_all_its_time(result, seconds)
         return Observation(result, error, model.requests, tuple(model.messages), took, hung)
 
-    def _agent(
-        self, subject: Subject, url: str, tools: Sequence[Tool], *, streamed: bool, seconds: float, wait: float
-    ) -> Agent:
-        return create_agent(
-            backend=subject.backend,
-            model=ModelConfig(
-                name="scripted",
-                base_url=url,
-                timeout=wait,
-                first_token_timeout=wait,
-                token_timeout=wait,
-                parameters=ModelParameters(stream=True if streamed else None),
-                policy=self.settings.policy,
-            ),
-            instructions=self.instructions,
-            tools=tools,
-            limits=Limits(timeout=seconds, max_steps=self.settings.max_steps),
-            handling=subject.handling,
-            variant=subject.variant,
+    def _model(self, url: str, streamed: bool, wait: float) -> ModelConfig:
+        return ModelConfig(
+            name="scripted",
+            base_url=url,
+            timeout=wait,
+            first_token_timeout=wait,
+            token_timeout=wait,
+            parameters=ModelParameters(stream=True if streamed else None),
+            policy=self.settings.policy,
         )
 
 

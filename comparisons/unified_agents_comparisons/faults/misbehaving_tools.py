@@ -25,7 +25,7 @@ class Unserialisable:
 
 @dataclass(slots=True)
 class MisbehavingTool:
-    """What makes one tool of a task misbehave; `release` ends what hangs in a thread.
+    """A wrapper that makes one tool of a task misbehave; `release` ends what hangs in a thread.
 
     Attributes:
         injection: What misbehaves, and how.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from unified_agents.errors import ErrorRecord
 from unified_agents.result import RunStatus
 from unified_agents_comparisons.records import CallSummary, Verdict
+from unified_agents_comparisons.scoring import parsed_arguments
 
 GOOD_VERDICTS: frozenset[Verdict] = frozenset({"recovered", "failed clearly"})
 """Those that a cell under `unified` passes with."""
@@ -38,12 +38,6 @@ def verdict(
         return "failed clearly" if error is not None else "failed silently"
     if not (output or "").strip():
         return "failed silently"
-    misled = any(call.received is not None and (call.fault or not _is_object(call.arguments)) for call in calls)
+    called = [call for call in calls if call.received is not None]
+    misled = any(call.fault or not isinstance(parsed_arguments(call.arguments), dict) for call in called)
     return "recovered" if right and not misled else "wrong result"
-
-
-def _is_object(arguments: str) -> bool:
-    try:
-        return isinstance(json.loads(arguments or "{}"), dict)
-    except ValueError:
-        return False

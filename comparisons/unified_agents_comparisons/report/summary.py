@@ -62,7 +62,7 @@ class Summary(FrozenModel):
         note: What an answer of this model proves.
         perturb: The negative controls; none in an ordinary comparison.
         ok: Whether every `unified` cell passed; under a negative control, whether every cell failed.
-        out: The folder of the records, as it was given.
+        out: The folder of the records, as the user wrote it.
         tasks: How many tasks were run.
         repeats: How often each.
         seed: What decided their order.
@@ -74,7 +74,7 @@ class Summary(FrozenModel):
         categories: The same by the tasks' categories; empty when they have none.
         controls: Of each negative control, how many cells failed; empty in an ordinary comparison.
         schemas: What each backend made of the tools' schemas; of the first repeat, and of no negative control.
-        tests: Pairs of these held against each other.
+        tests: Paired tests of the sides.
         outcomes: What came of each task everywhere; empty where there are faults.
         faults: What came of each fault everywhere; empty without any.
         surprises: The cells because of which `ok` is false.

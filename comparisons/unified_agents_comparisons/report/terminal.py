@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from unified_agents_comparisons.analysis.fault_matrix import FaultOutcome
@@ -28,7 +30,7 @@ def show(summary: Summary, console: Console) -> None:
     for backend, versions in summary.versions.items():
         named = ", ".join(f"{name} {version}" for name, version in versions.items())
         _print(console, f"{backend}: {named}", "dim")
-    console.print(_table(summary))
+    console.print(_totals(summary))
     _print(console, f"Model: {summary.model}; {summary.note}.", "dim")
     _print(console, "Times are medians of the cells that passed.", "dim")
     for line in formatting.scope(summary.left_out, summary.beyond):
@@ -36,15 +38,20 @@ def show(summary: Summary, console: Console) -> None:
     _print(console, summary.verdict, "green" if summary.ok else "bold red")
 
 
-def _table(summary: Summary) -> Table:
+def _new_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
+    """Make a table of columns aligned to the left, and others to the right."""
+    return Table(*left, *(Column(name, justify="right") for name in right), title=title)
+
+
+def _totals(summary: Summary) -> Table:
     loop = "" if summary.variant == "tool_calling" else f", variant {summary.variant}"
     tasks, cells = formatting.counted(summary.tasks, "task"), formatting.counted(summary.cells, "cell")
     title = f"{summary.suite}{loop}: {tasks}, {cells}"
-    table = Table(title=f"{title}, negative controls" if summary.perturb else title)
-    for name in ("backend", "handling"):
-        table.add_column(name)
-    for name in ("passed", "total, ms", "overhead, ms", "requests", "tokens"):
-        table.add_column(name, justify="right")
+    table = _new_table(
+        f"{title}, negative controls" if summary.perturb else title,
+        ("backend", "handling"),
+        ("passed", "total, ms", "overhead, ms", "requests", "tokens"),
+    )
     for group in summary.groups:
         good = group.passed == (0 if summary.perturb else group.total)
         table.add_row(
@@ -61,9 +68,7 @@ def _table(summary: Summary) -> Table:
 
 def _categories(summary: Summary) -> Table:
     sides = [(group.backend, group.handling) for group in summary.groups]
-    table = Table("category", title="Passed by category")
-    for backend, handling in sides:
-        table.add_column(f"{backend}, {handling}", justify="right")
+    table = _new_table("Passed by category", ["category"], [f"{backend}, {handling}" for backend, handling in sides])
     found = {(count.category, count.backend, count.handling): count for count in summary.categories}
     for name in dict.fromkeys(count.category for count in summary.categories):
         counts = [found.get((name, *side)) for side in sides]
@@ -72,8 +77,7 @@ def _categories(summary: Summary) -> Table:
 
 
 def _controls(summary: Summary) -> Table:
-    table = Table("negative control", title="Failed, as they must")
-    table.add_column("failed", justify="right")
+    table = _new_table("Failed, as they must", ["negative control"], ["failed"])
     for count in summary.controls:
         good = count.failed == count.total
         table.add_row(count.control, Text(f"{count.failed}/{count.total}", style="green" if good else "red"))
@@ -82,10 +86,9 @@ def _controls(summary: Summary) -> Table:
 
 def _faults(summary: Summary) -> Table:
     sides = [(group.backend, group.handling) for group in summary.groups]
-    table = Table(title="What each fault came to, and the requests that the run made")
-    table.add_column("fault", no_wrap=True, min_width=max(len(row.kind) for row in summary.faults))
-    for backend, handling in sides:
-        table.add_column(f"{backend}, {handling}")
+    names = Column("fault", no_wrap=True, min_width=max(len(row.kind) for row in summary.faults))
+    columns = [f"{backend}, {handling}" for backend, handling in sides]
+    table = Table(names, *columns, title="What each fault came to, and the requests that the run made")
     for row in summary.faults:
         found = [row.of(backend, handling) for backend, handling in sides]
         table.add_row(Text(row.kind), *(_fault(one) if one else "" for one in found))
@@ -98,9 +101,8 @@ def _fault(outcome: FaultOutcome) -> Text:
 
 
 def _schemas(summary: Summary) -> Table:
-    table = Table("backend", "handling", title="Tool schemas as they reached the model")
-    for name in ("arrived whole", "keywords", "lost", "added"):
-        table.add_column(name, justify="right")
+    title = "Tool schemas as they reached the model"
+    table = _new_table(title, ("backend", "handling"), ("arrived whole", "keywords", "lost", "added"))
     for one in summary.schemas:
         counts = (f"{one.keywords:,}", f"{sum(one.lost.values()):,}", f"{sum(one.added.values()):,}")
         table.add_row(Text(one.backend), one.handling, f"{one.whole}/{one.tools}", *counts)

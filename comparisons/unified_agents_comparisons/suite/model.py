@@ -62,7 +62,7 @@ class ExpectedCall(FrozenModel):
 
 
 class Expectation(FrozenModel):
-    """What must hold for a cell to pass; every given part must.
+    """The expectation of a task: a cell passes when every given part holds.
 
     Attributes:
         output: The whole answer without surrounding white space, texts that it holds, or a regular expression.
