@@ -5,6 +5,7 @@ It does what such loops do: no validation, no events, no spans, no timeouts but 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class BareLoop:
         tools: The `tools` of each request.
         functions: What runs, by name.
         stream: Whether the answers are streamed.
+        threads: Whether each function runs in a thread, so that one that blocks does not hold up the other runs.
     """
 
     client: httpx.AsyncClient
@@ -32,6 +34,7 @@ class BareLoop:
     tools: Sequence[Json]
     functions: Mapping[str, Callable[..., Any]]
     stream: bool = False
+    threads: bool = False
 
     async def run(self, instructions: str, task: str) -> str | None:
         """Ask and call until the model asks for nothing; returns its last text."""
@@ -45,7 +48,8 @@ class BareLoop:
                 return text
             for call in turn["tool_calls"]:
                 arguments = json.loads(call["function"]["arguments"])
-                result = self.functions[call["function"]["name"]](**arguments)
+                function = self.functions[call["function"]["name"]]
+                result = await asyncio.to_thread(function, **arguments) if self.threads else function(**arguments)
                 messages.append({"role": "tool", "tool_call_id": call["id"], "content": str(result)})
 
     async def _whole(self, body: Json) -> Json:

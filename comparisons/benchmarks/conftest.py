@@ -15,7 +15,7 @@ _figures = Figures()
 
 @pytest.fixture(scope="session")
 def figures() -> Figures:
-    """Where measurements put what they found."""
+    """Return the place where measurements put their figures."""
     return _figures
 
 

@@ -1,7 +1,8 @@
-"""Ours, and the bare loop: each gives a function that does one run."""
+"""The contenders: an agent of ours and the bare loop, each as a function that does one run."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -24,24 +25,36 @@ async def add(a: int, b: int) -> int:
     return a + b
 
 
+@tool(name="add")
+def add_in_a_thread(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
 def declared(defined: Tool) -> dict[str, object]:
-    """A tool as it stands in a request."""
+    """Return a tool as it stands in a request."""
     function = {"name": defined.name, "description": defined.description, "parameters": defined.parameters}
     return {"type": "function", "function": function}
 
 
 @asynccontextmanager
-async def bare(url: str, *, stream: bool = False, connections: int = 100) -> AsyncIterator[Work]:
-    """The bare httpx loop.
+async def bare(
+    url: str, *, stream: bool = False, connections: int = 100, key_variable: str | None = None, threads: bool = False
+) -> AsyncIterator[Work]:
+    """Open the bare httpx loop.
 
     Args:
         url: Where the model is.
         stream: Whether the model's answers are streamed.
         connections: At most so many; 100 is httpx's default. Its pool slows down with their number.
+        key_variable: The environment variable that holds the API key; None sends no key.
+        threads: Whether the tool is a synchronous one, which runs by `asyncio.to_thread`: a program that serves
+            several runs on one loop has to call it so, and ours does not let it block the loop either.
     """
+    headers = {"Authorization": f"Bearer {os.environ[key_variable]}"} if key_variable is not None else None
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=20)
-    async with httpx.AsyncClient(limits=limits, timeout=60.0) as client:
-        loop = BareLoop(client, url, [declared(add)], {"add": lambda a, b: a + b}, stream)
+    async with httpx.AsyncClient(headers=headers, limits=limits, timeout=60.0) as client:
+        loop = BareLoop(client, url, [declared(add)], {"add": lambda a, b: a + b}, stream, threads)
 
         async def run() -> str | None:
             return await loop.run(INSTRUCTIONS, TASK)
@@ -51,9 +64,15 @@ async def bare(url: str, *, stream: bool = False, connections: int = 100) -> Asy
 
 @asynccontextmanager
 async def ours(
-    url: str, *, backend: str = "custom", stream: bool = False, tool: Tool = add, listen: bool = False
+    url: str,
+    *,
+    backend: str = "custom",
+    stream: bool = False,
+    tool: Tool = add,
+    listen: bool = False,
+    key_variable: str | None = None,
 ) -> AsyncIterator[Work]:
-    """An agent of ours with all that it has: validation, limits, timeouts, its own task, spans.
+    """Open an agent of ours with all that it has: validation, limits, timeouts, its own task, spans.
 
     Args:
         url: Where the model is.
@@ -61,8 +80,11 @@ async def ours(
         stream: Whether the model's answers are streamed, to the framework too.
         tool: The only tool.
         listen: Whether somebody takes every event.
+        key_variable: The environment variable that holds the API key, which is then looked for in all that a model
+            sends; None sends no key.
     """
-    model = ModelConfig(name="m", base_url=url, parameters=ModelParameters(stream=stream))
+    parameters = ModelParameters(stream=stream)
+    model = ModelConfig(name="m", base_url=url, api_key_env=key_variable, parameters=parameters)
     agent = create_agent(backend=backend, model=model, tools=[tool], instructions=INSTRUCTIONS, limits=MANY)
 
     async def run() -> str | None:
@@ -82,7 +104,7 @@ async def ours(
 
 @asynccontextmanager
 async def carrier(url: str) -> AsyncIterator[Work]:
-    """Sends the very bodies of a run over our transport and reads the answers: what no loop can do without."""
+    """Send the very bodies of a run over our transport and read the answers: no loop can do with less."""
     agent = create_agent(model=ModelConfig(name="m", base_url=url), tools=[add], instructions=INSTRUCTIONS, limits=MANY)
     bodies = [exchange.sent for exchange in (await agent.run(TASK, record_exchanges=True)).exchanges]
     await agent.aclose()

@@ -16,14 +16,14 @@ from unified_agents_comparisons.analysis.statistics import Interval
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_WIDTH = 140
+_TABLE_WIDTH = 140
 ASSERT = "UNIFIED_AGENTS_BENCH_ASSERT"
 """When this variable is 1, a figure above its bar fails the benchmark; else it is only marked."""
 
 
 @dataclass(slots=True, frozen=True)
 class Figure:
-    """One line of the table.
+    """One line of the table of figures.
 
     Attributes:
         what: What was measured.
@@ -39,7 +39,7 @@ class Figure:
 
     @property
     def is_met(self) -> bool:
-        """Whether the upper end is within the bar."""
+        """Tell whether the upper end is within the bar."""
         return self.bar is None or self.interval.high <= self.bar
 
 
@@ -83,5 +83,5 @@ class Figures:
             table.add_row(figure.what, *(f"{number:.3f}" for number in numbers), figure.unit, bar, met)
         console = Console()
         if not console.is_terminal:
-            console = Console(width=_WIDTH)
+            console = Console(width=_TABLE_WIDTH)
         console.print(table)

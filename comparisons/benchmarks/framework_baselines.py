@@ -12,7 +12,7 @@ from benchmarks.measure import Work
 
 
 def langchain_alone(url: str, stream: bool) -> Work:
-    """LangChain's agent over `ChatOpenAI`."""
+    """Make LangChain's agent over `ChatOpenAI`."""
     from langchain.agents import create_agent  # noqa: PLC0415  # only the process that measures it loads it
     from langchain.tools import tool  # noqa: PLC0415
     from langchain_openai import ChatOpenAI  # noqa: PLC0415
@@ -39,7 +39,7 @@ def langchain_alone(url: str, stream: bool) -> Work:
 
 
 def llamaindex_alone(url: str, stream: bool) -> Work:
-    """LlamaIndex's `FunctionAgent` over `OpenAILike`."""
+    """Make LlamaIndex's `FunctionAgent` over `OpenAILike`."""
     from llama_index.core.agent.workflow import FunctionAgent  # noqa: PLC0415
     from llama_index.core.tools import FunctionTool  # noqa: PLC0415
     from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]  # noqa: PLC0415

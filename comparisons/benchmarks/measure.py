@@ -31,7 +31,7 @@ def apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 async def sampled(
     contenders: Mapping[str, Work], *, repeats: int, clock: Callable[[], float], rounds: int = ROUNDS
 ) -> Samples:
-    """Seconds for one repeat of each contender, in each round.
+    """Measure the seconds for one repeat of each contender, in each round.
 
     Args:
         contenders: What to measure. Each runs once before, and must end with `done` then.
@@ -57,22 +57,22 @@ async def sampled(
 
 
 async def cpu(contenders: Mapping[str, Work], *, repeats: int, rounds: int = ROUNDS) -> Samples:
-    """CPU seconds of this process for one repeat of each contender, in each round; see `sampled`."""
+    """Measure the CPU seconds of this process for one repeat of each contender, in each round; see `sampled`."""
     return await sampled(contenders, repeats=repeats, clock=time.process_time, rounds=rounds)
 
 
 async def wall(contenders: Mapping[str, Work], *, repeats: int, rounds: int = ROUNDS) -> Samples:
-    """Seconds of wall clock for one repeat of each contender, in each round; see `sampled`."""
+    """Measure the seconds of wall clock for one repeat of each contender, in each round; see `sampled`."""
     return await sampled(contenders, repeats=repeats, clock=time.perf_counter, rounds=rounds)
 
 
 def ratio(of: Sequence[float], to: Sequence[float]) -> Interval:
-    """The median of the paired ratios, with its 95 % bootstrap interval."""
+    """Return the median of the paired ratios, with its 95 % bootstrap interval."""
     return interval([one / other for one, other in zip(of, to, strict=True)])
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """The median with its 95 % bootstrap interval."""
+    """Return the median with its 95 % bootstrap interval."""
     found = median_interval(values, seed=SEED)
     assert found is not None
     return found

@@ -12,24 +12,24 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-ENOUGH = 10.0
-"""Seconds that the server gets to end."""
+END_SECONDS = 10.0
+"""How long the server may take to end."""
 
 
 def one_by_one(calls: int) -> list[Json]:
-    """Answers that ask for so many calls of `add`, one in each step, and then say `done`."""
+    """Return answers that ask for so many calls of `add`, one in each step, and then say `done`."""
     steps: list[Json] = [{"tool_calls": [{"name": "add", "arguments": {"a": step, "b": 2}}]} for step in range(calls)]
     return [*steps, {"text": "done"}]
 
 
 def at_once(calls: int) -> list[Json]:
-    """Answers that ask for so many calls of `add` in one step, and then say `done`."""
+    """Return answers that ask for so many calls of `add` in one step, and then say `done`."""
     return [{"tool_calls": [{"name": "add", "arguments": {"a": n, "b": 2}} for n in range(calls)]}, {"text": "done"}]
 
 
 @contextmanager
 def serving(answers: list[Json]) -> Iterator[str]:
-    """Serve a script; gives the base URL."""
+    """Serve a script; yield the base URL."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "script.json")
         script.write_text(json.dumps({"answers": answers}), encoding="utf-8")
@@ -41,4 +41,4 @@ def serving(answers: list[Json]) -> Iterator[str]:
                 yield process.stdout.readline().strip()
             finally:
                 process.stdin.close()
-                process.wait(ENOUGH)
+                process.wait(END_SECONDS)

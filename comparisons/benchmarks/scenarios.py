@@ -1,34 +1,51 @@
-"""What is measured, each called in a process of its own."""
+"""The scenarios that are measured, each called in a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import tracemalloc
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
-from benchmarks.contenders import bare, carrier, ours
+from benchmarks.contenders import add, add_in_a_thread, bare, carrier, ours
 from benchmarks.framework_baselines import ALONE
 from benchmarks.measure import Samples, Work, cpu, wall
 from benchmarks.model_server import at_once, one_by_one, serving
 from unified_agents import Script, Tool, tool
 from unified_agents.scripted.server import ScriptServer
 
-ENOUGH_STEPS = 40
+STEPS_PER_ROUND = 40
 """Model calls of a contender in each round: a burst that is short beside what disturbs a shared machine."""
 MANY_ROUNDS = 75
 """For ratios of CPU that are held against a bar; short rounds in great number keep their intervals narrow."""
 TOOL_SECONDS = 0.05
-FEW = 20
+FEW_CONNECTIONS = 20
 """Connections with which httpx is about at its fastest under load, so that it is not measured at its worst."""
+KEY_VARIABLE = "UNIFIED_AGENTS_BENCH_KEY"
+
+Contender = Callable[[str], AbstractAsyncContextManager[Work]]
+"""Makes what does one run, from the URL of the model."""
 
 
 def custom_against_bare(calls: int, stream: bool, opentelemetry: bool) -> Samples:
-    """CPU of our own loop, without and with a listener, and of the bare loop, twice."""
+    """Measure the CPU of our own loop, without and with a listener, and of the bare loop, twice."""
     if opentelemetry:
         _set_provider()
     return asyncio.run(_custom_against_bare(calls, stream))
+
+
+def custom_with_key_against_bare(calls: int, stream: bool) -> Samples:
+    """Measure the same with an API key, which both send, and which ours keeps out of all that comes back."""
+    os.environ[KEY_VARIABLE] = "sk-benchmark-0123456789abcdef0123456789abcdef"
+    return asyncio.run(_custom_against_bare(calls, stream, key_variable=KEY_VARIABLE))
+
+
+def custom_with_sync_tool_against_bare(calls: int, stream: bool) -> Samples:
+    """Measure the same with a synchronous tool, which both loops run in a thread."""
+    return asyncio.run(_custom_against_bare(calls, stream, sync=True))
 
 
 def _set_provider() -> None:
@@ -38,32 +55,37 @@ def _set_provider() -> None:
     trace.set_tracer_provider(TracerProvider())
 
 
-async def _custom_against_bare(calls: int, stream: bool) -> Samples:
-    await _see_that_both_send_the_same(calls, stream)
+async def _custom_against_bare(
+    calls: int, stream: bool, *, key_variable: str | None = None, sync: bool = False
+) -> Samples:
+    def by_hand(url: str) -> AbstractAsyncContextManager[Work]:
+        return bare(url, stream=stream, key_variable=key_variable, threads=sync)
+
+    def by_us(url: str, *, listen: bool = False) -> AbstractAsyncContextManager[Work]:
+        used = add_in_a_thread if sync else add
+        return ours(url, stream=stream, tool=used, listen=listen, key_variable=key_variable)
+
+    await _see_that_both_send_the_same(calls, by_hand, by_us)
     with serving(one_by_one(calls)) as url:
-        async with AsyncExitStack() as stack:
-            contenders = {
-                "bare": await stack.enter_async_context(bare(url, stream=stream)),
-                "bare again": await stack.enter_async_context(bare(url, stream=stream)),
-                "ours": await stack.enter_async_context(ours(url, stream=stream)),
-                "ours, listened to": await stack.enter_async_context(ours(url, stream=stream, listen=True)),
-            }
+        async with by_hand(url) as one, by_hand(url) as again, by_us(url) as run, by_us(url, listen=True) as listened:
+            contenders = {"bare": one, "bare again": again, "ours": run, "ours, listened to": listened}
             return await cpu(contenders, repeats=_repeats(calls), rounds=MANY_ROUNDS)
 
 
-async def _see_that_both_send_the_same(calls: int, stream: bool) -> None:
+async def _see_that_both_send_the_same(calls: int, *contenders: Contender) -> None:
     script = Script.model_validate({"answers": one_by_one(calls)})
+    sent = []
     async with ScriptServer() as server:
-        urls = server.add(script), server.add(script)
-        async with bare(urls[0], stream=stream) as by_hand, ours(urls[1], stream=stream) as run:
-            await by_hand()
-            await run()
-        by_bare, by_us = ([request.body for request in server.requests(url)] for url in urls)
-    assert by_bare == by_us, "the bare loop and ours send different requests"
+        for contender in contenders:
+            url = server.add(script)
+            async with contender(url) as run:
+                await run()
+            sent.append([(request.body, request.headers.get("Authorization")) for request in server.requests(url)])
+    assert sent[0] == sent[1], "the bare loop and ours send different requests"
 
 
 def framework_against_itself(backend: str, calls: int, stream: bool) -> Samples:
-    """CPU of a framework through us, and alone, twice."""
+    """Measure the CPU of a framework through us, and alone, twice."""
     return asyncio.run(_framework_against_itself(backend, calls, stream))
 
 
@@ -79,7 +101,7 @@ async def _framework_against_itself(backend: str, calls: int, stream: bool) -> S
 
 
 def parallel_tools(backend: str, sync: bool, calls: int) -> Samples:
-    """Wall clock of a run with tools that take 50 ms, and with tools that return at once."""
+    """Measure the wall clock of a run with tools that take 50 ms, and with tools that return at once."""
     return asyncio.run(_parallel_tools(backend, sync, calls))
 
 
@@ -109,7 +131,7 @@ def _adding(sync: bool, seconds: float) -> Tool:
 
 
 def growth(short: int, long: int) -> Samples:
-    """CPU of one step of a short and of a long run: of our loop, of the bare loop, and of carrying the same bodies."""
+    """Measure the CPU of a step of a short and of a long run: our loop, the bare loop, carrying the same bodies."""
     return asyncio.run(_growth(short, long))
 
 
@@ -137,13 +159,18 @@ def _repeated(work: Work, times: int) -> Work:
 
 
 def many_at_once(runs: int) -> Samples:
-    """Wall clock of so many runs at once, of our loop and of the bare loop."""
+    """Measure the wall clock of so many runs at once, of our loop and of the bare loop."""
     return asyncio.run(_many_at_once(runs))
 
 
 async def _many_at_once(runs: int) -> Samples:
     with serving(one_by_one(1)) as url:
-        async with bare(url) as by_hand, bare(url) as again, bare(url, connections=FEW) as few, ours(url) as run:
+        async with (
+            bare(url) as by_hand,
+            bare(url) as again,
+            bare(url, connections=FEW_CONNECTIONS) as few,
+            ours(url) as run,
+        ):
             contenders = {
                 "bare": _together(by_hand, runs),
                 "bare again": _together(again, runs),
@@ -163,7 +190,7 @@ def _together(work: Work, runs: int) -> Work:
 
 
 def memory_of_many(contender: str, runs: int, traced: bool) -> float:
-    """Bytes that so many runs at once add at their peak.
+    """Measure the bytes that so many runs at once add at their peak.
 
     Args:
         contender: `bare` or `ours`.
@@ -195,4 +222,4 @@ def _resident_peak(*, reset: bool = False) -> int:
 
 
 def _repeats(calls: int) -> int:
-    return max(5, ENOUGH_STEPS // (calls + 1))
+    return max(5, STEPS_PER_ROUND // (calls + 1))

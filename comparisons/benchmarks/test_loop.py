@@ -7,7 +7,14 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.figures import Figures, once
 from benchmarks.measure import Samples, apart, interval, ratio
-from benchmarks.scenarios import custom_against_bare, growth, many_at_once, memory_of_many
+from benchmarks.scenarios import (
+    custom_against_bare,
+    custom_with_key_against_bare,
+    custom_with_sync_tool_against_bare,
+    growth,
+    many_at_once,
+    memory_of_many,
+)
 
 BAR = 0.6
 GROWTH_BAR = 1.3
@@ -25,6 +32,24 @@ def test_cpu_of_a_run(
     samples = once(benchmark, apart, custom_against_bare, calls, stream, opentelemetry)
     how = f"custom, {calls} calls, {'streamed' if stream else 'whole'}{', OpenTelemetry' if opentelemetry else ''}"
     bar = None if stream or opentelemetry else BAR
+    _add_ratios(benchmark, figures, how, samples, bar)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_cpu_of_a_run_with_a_key(benchmark: BenchmarkFixture, figures: Figures, stream: bool) -> None:
+    samples = once(benchmark, apart, custom_with_key_against_bare, SHORT, stream)
+    how = f"custom, {SHORT} calls, {'streamed' if stream else 'whole'}, API key"
+    _add_ratios(benchmark, figures, how, samples, None)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_cpu_of_a_run_with_a_sync_tool(benchmark: BenchmarkFixture, figures: Figures, stream: bool) -> None:
+    samples = once(benchmark, apart, custom_with_sync_tool_against_bare, SHORT, stream)
+    how = f"custom, {SHORT} calls, {'streamed' if stream else 'whole'}, sync tool"
+    _add_ratios(benchmark, figures, how, samples, None)
+
+
+def _add_ratios(benchmark: BenchmarkFixture, figures: Figures, how: str, samples: Samples, bar: float | None) -> None:
     bare = samples["bare"]
     figures.add(benchmark, f"{how}: A/A of the bare loop", ratio(samples["bare again"], bare))
     figures.add(benchmark, f"{how}: CPU / bare loop", ratio(samples["ours"], bare), bar=bar)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from unified_agents.cli.stdio import USAGE, report
+from unified_agents.cli.stdio import USAGE, report, stop
 from unified_agents.config import Variant
+from unified_agents.errors import ConfigError
 
 Suite: TypeAlias = Annotated[str, typer.Argument(help="quickstart, faults, bfcl, or the path of a suite's file.")]
 Controls: TypeAlias = Annotated[
@@ -93,37 +94,39 @@ def compare_command(
     Exit codes: 0 every cell under unified handling passed, or with --perturb every cell failed, as it must; 1 one did
     not; 2 wrong usage or configuration; 130 interrupted.
     """
-    options = {
-        "suite": suite,
-        "backends": backends,
-        "pythons": python or (),
-        "handlings": handling,
-        "variant": variant,
-        "model": model,
-        "base_url": base_url,
-        "api_key_env": api_key_env,
-        "tasks": tasks,
-        "repeats": repeats,
-        "seed": seed,
-        "out": out,
-        "timeout": timeout,
-        "perturb": perturb,
-        "controls": controls,
-        "details": details,
-        "data": data,
-        "categories": categories,
-        "limit": limit,
-    }
-    raise typer.Exit(_loaded(as_json=json)(options, as_json=json))
+    _check_extra(as_json=json)
+    from unified_agents_comparisons.command import (  # noqa: PLC0415  # costs 0.4 s: not at every start
+        parse_model,
+        plan_comparison,
+        run_command,
+        suite_source,
+    )
 
-
-def _loaded(*, as_json: bool) -> Callable[..., int]:
     try:
-        from unified_agents_comparisons.command import run_command  # noqa: PLC0415  # costs 0.4 s: not at every start
-    except ModuleNotFoundError as error:
-        if error.name not in ("jinja2", "rich"):
-            raise
+        plan = plan_comparison(
+            suite_source(suite, data=data, categories=categories, limit=limit),
+            backends=backends,
+            pythons=python or (),
+            handlings=handling,
+            variant=variant,
+            model=parse_model(model, base_url, api_key_env),
+            tasks=tasks,
+            repeats=repeats,
+            out=out,
+            seed=seed,
+            timeout=timeout,
+            perturb=perturb,
+            controls=controls,
+            details=details,
+        )
+        code = run_command(plan, as_json=json)
+    except ConfigError as error:
+        stop(error, USAGE, as_json=json)
+    raise typer.Exit(code)
+
+
+def _check_extra(*, as_json: bool) -> None:
+    if not all(find_spec(name) for name in ("jinja2", "rich")):
         message = "comparisons need more; run: pip install 'unified-agents[comparisons]'"
-        report("usage", type(error).__name__, message, as_json=as_json)
-        raise typer.Exit(USAGE) from error
-    return run_command
+        report("usage", ModuleNotFoundError.__name__, message, as_json=as_json)
+        raise typer.Exit(USAGE)

@@ -1,56 +1,126 @@
-"""What `unified-agents compare` does, from its options to its exit code."""
+"""What `unified-agents compare` does: from its options to a plan, and from the plan to a report."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from unified_agents.cli.stdio import COMPLETED, FAILED, USAGE, Interrupted, put, report_error
+from unified_agents.cli.stdio import COMPLETED, FAILED, Interrupted, put
 from unified_agents.cli.tables import console
 from unified_agents.config import ModelConfig, parse_config
 from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, backend_names
-from unified_agents_comparisons.bfcl.suite import NAME, Source
-from unified_agents_comparisons.execution.comparison import Plan, compare
+from unified_agents_comparisons.bfcl.suite import NAME, BfclSource
+from unified_agents_comparisons.execution.comparison import compare
+from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.loading import load_suite
-from unified_agents_comparisons.negative_controls import controls
-from unified_agents_comparisons.progress import progress
+from unified_agents_comparisons.negative_controls import applicable_controls
+from unified_agents_comparisons.progress import show_progress
 from unified_agents_comparisons.report.markdown import REPORT, write_report
 from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
 from unified_agents_comparisons.report.terminal import show
 from unified_agents_comparisons.suite.model import LoadedSuite
 
 
-def run_command(options: Mapping[str, Any], *, as_json: bool) -> int:
+def plan_comparison(
+    suite: str,
+    *,
+    backends: str | None,
+    pythons: Sequence[str],
+    handlings: str | None,
+    perturb: bool,
+    controls: str | None,
+    model: ModelConfig,
+    tasks: str,
+    out: Path | None,
+    **rest: object,
+) -> ComparisonPlan:
+    """Make the plan of a comparison from the texts of the command line.
+
+    Args:
+        suite: What `load_suite` finds the suite by.
+        backends: Names with commas between; None takes all that are installed or have an interpreter of their own.
+        pythons: `BACKEND=PATH` for each interpreter of a backend's worker.
+        handlings: Names with commas between; None takes those of the suite.
+        perturb: Whether to run negative controls.
+        controls: Their names with commas between; None takes all that apply to a task.
+        model: Which model answers.
+        tasks: A shell pattern of task ids.
+        out: The folder of the records; None makes a new one.
+        rest: Further fields of the plan, as they are.
+
+    Raises:
+        ConfigError: something does not fit, or a backend is not installed.
+    """
+    loaded = load_suite(suite)
+    loaded.select(tasks)
+    interpreters = _interpreters(pythons)
+    names = _names(backends) if backends is not None else _available(interpreters)
+    _check_backends(names, interpreters)
+    values = {
+        "suite": loaded,
+        "backends": names,
+        "named": [name for name, text in (("backends", backends), ("handlings", handlings)) if text is not None],
+        "handlings": loaded.suite.handlings if handlings is None else _names(handlings),
+        "model": model,
+        "tasks": tasks,
+        "out": out or Path(f"comparison-{loaded.suite.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"),
+        "pythons": interpreters,
+        "perturb": _controls(perturb, controls, loaded),
+    }
+    return parse_config(ComparisonPlan, rest | values, "compare")
+
+
+def suite_source(suite: str, **options: object) -> str:
+    """Return what `load_suite` finds a suite by; options, where they are not None, go with BFCL alone.
+
+    Raises:
+        ConfigError: there are options and the suite is another one, or one does not fit.
+    """
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if not chosen:
+        return suite
+    if suite != NAME:
+        raise ConfigError(f"--{next(iter(chosen))} goes with the suite {NAME}: leave it out, or compare {NAME}")
+    return str(parse_config(BfclSource, chosen, f"compare {NAME}"))
+
+
+def parse_model(text: str, base_url: str | None, api_key_env: str | None) -> ModelConfig:
+    """Read `provider:name`; the path of a script becomes absolute, since a worker may run elsewhere.
+
+    Raises:
+        ConfigError: something does not fit.
+    """
+    model = ModelConfig.parse(text)
+    name = str(Path(model.name).resolve()) if model.provider == "script" else model.name
+    values = model.model_dump() | {"name": name, "base_url": base_url, "api_key_env": api_key_env}
+    return parse_config(ModelConfig, values, f"model {text}")
+
+
+def run_command(plan: ComparisonPlan, *, as_json: bool) -> int:
     """Run a comparison and print its report.
 
     Args:
-        options: The options of `compare_command`, as texts and numbers.
-        as_json: Whether standard output gets the summary, or the error, as JSON and nothing else.
+        plan: What to compare.
+        as_json: Whether standard output gets the summary as JSON and nothing else.
 
     Returns:
-        The exit code: 0 when every `unified` cell passed, or every cell of a negative control failed; 1 when not; 2
-        when something does not fit.
+        The exit code: 0 when every `unified` cell passed, or every cell of a negative control failed; 1 when not.
 
     Raises:
+        ConfigError: something does not fit.
         Interrupted: the user interrupted it; it says how to go on.
     """
     try:
-        plan = _plan(options)
-        try:
-            summary = _run(plan, Console(stderr=True))
-        except KeyboardInterrupt:
-            raise Interrupted(f"; go on with --out {plan.out}") from None
-    except ConfigError as error:
-        report_error(error, as_json=as_json)
-        return USAGE
+        summary = _run(plan)
+    except KeyboardInterrupt:
+        raise Interrupted(f"; go on with --out {plan.out}") from None
     if as_json:
         put(summary.model_dump_json(indent=2) + "\n")
     else:
@@ -59,88 +129,53 @@ def run_command(options: Mapping[str, Any], *, as_json: bool) -> int:
     return COMPLETED if summary.ok else FAILED
 
 
-def _run(plan: Plan, console: Console) -> Summary:
-    with progress(plan, console) as tell:
-        summary = summarise(asyncio.run(compare(plan, on_cell=tell.cell, on_note=tell.note)))
+def _run(plan: ComparisonPlan) -> Summary:
+    with show_progress(plan, Console(stderr=True)) as progress:
+        comparison = asyncio.run(compare(plan, on_cell=progress.on_cell, on_note=progress.on_note))
+        summary = summarise(comparison)
     write_summary(summary, plan.out)
     write_report(summary, plan.out)
     return summary
 
 
-def _plan(options: Mapping[str, Any]) -> Plan:
-    suite = load_suite(_source(options))
-    suite.select(options["tasks"])
-    pythons = _pythons(options["pythons"])
-    names = _names(options["backends"]) if options["backends"] is not None else _installed(pythons)
-    for name in names:
-        if name not in pythons:
-            _check_backend(name)
-    unused = sorted(pythons.keys() - set(names))
-    if unused:
-        raise ConfigError(f"--python {unused[0]}: that backend is not compared; add it to --backends")
-    changes = {
-        "suite": suite.source,
-        "backends": names,
-        "named": [name for name in ("backends", "handlings") if options[name] is not None],
-        "handlings": suite.suite.handlings if options["handlings"] is None else _names(options["handlings"]),
-        "model": _model(options["model"], options["base_url"], options["api_key_env"]),
-        "out": options["out"] or _new_folder(suite.suite.name),
-        "pythons": pythons,
-        "perturb": _controls(options["perturb"], options["controls"], suite),
-    }
-    rest = {name: value for name, value in options.items() if name in Plan.model_fields}
-    return parse_config(Plan, rest | changes, "compare")
-
-
-def _source(options: Mapping[str, Any]) -> str:
-    given = {name: options[name] for name in ("data", "categories", "limit") if options[name] is not None}
-    if not given:
-        return str(options["suite"])
-    if options["suite"] != NAME:
-        raise ConfigError(f"--{next(iter(given))} goes with the suite {NAME}: leave it out, or compare {NAME}")
-    return str(parse_config(Source, given, f"compare {NAME}"))
-
-
-def _controls(perturb: bool, named: str | None, suite: LoadedSuite) -> tuple[str, ...]:
-    if named is not None and not perturb:
-        raise ConfigError(f"{named!r} is one word too many: negative controls are named after --perturb")
+def _controls(perturb: bool, names: str | None, suite: LoadedSuite) -> tuple[str, ...]:
+    if names is not None and not perturb:
+        raise ConfigError(f"{names!r} is one word too many: negative controls are named after --perturb")
     if not perturb:
         return ()
-    return _names(named) if named else tuple(dict.fromkeys(one for task in suite.suite.tasks for one in controls(task)))
+    if names:
+        return _names(names)
+    return tuple(dict.fromkeys(control for task in suite.suite.tasks for control in applicable_controls(task)))
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
-def _installed(pythons: Mapping[str, str]) -> tuple[str, ...]:
-    here = [name for name in backend_names() if name in pythons or backend_info(name).installed]
-    return tuple(dict.fromkeys([*here, *pythons]))
+def _available(interpreters: Mapping[str, str]) -> tuple[str, ...]:
+    here = [name for name in backend_names() if name in interpreters or backend_info(name).installed]
+    return tuple(dict.fromkeys([*here, *interpreters]))
 
 
-def _check_backend(name: str) -> None:
-    info = backend_info(name)
-    if not info.installed:
-        missing = ", ".join(info.missing)
-        raise ConfigError(f"backend {name!r} is not installed: {missing} missing; run: {info.remedy}, or leave it out")
+def _check_backends(names: Sequence[str], interpreters: Mapping[str, str]) -> None:
+    for name in names:
+        if name not in interpreters and not (info := backend_info(name)).installed:
+            missing = ", ".join(info.missing)
+            raise ConfigError(
+                f"backend {name!r} is not installed: {missing} missing; run: {info.remedy}, or leave it out"
+            )
+    unused = sorted(interpreters.keys() - set(names))
+    if unused:
+        raise ConfigError(f"--python {unused[0]}: that backend is not compared; add it to --backends")
 
 
-def _pythons(options: Iterable[str]) -> dict[str, str]:
-    pairs = [option.partition("=") for option in options]
-    for backend, _, path in pairs:
+def _interpreters(options: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for option in options:
+        backend, _, path = option.partition("=")
         if not backend or not path:
             raise ConfigError(f"--python {backend!r}: write BACKEND=PATH, the path of an interpreter")
         if shutil.which(path) is None:
             raise ConfigError(f"--python {backend}: {path} cannot be run: there is no such program")
-    return {backend: path for backend, _, path in pairs}
-
-
-def _model(text: str, base_url: str | None, api_key_env: str | None) -> ModelConfig:
-    model = ModelConfig.parse(text)
-    name = str(Path(model.name).resolve()) if model.provider == "script" else model.name
-    values = model.model_dump() | {"name": name} | {"base_url": base_url, "api_key_env": api_key_env}
-    return parse_config(ModelConfig, values, f"model {text}")
-
-
-def _new_folder(name: str) -> Path:
-    return Path(f"comparison-{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
+        found[backend] = path
+    return found

@@ -1,4 +1,4 @@
-"""Finds and reads suites: shipped ones, YAML files, and those that are made from a corpus."""
+"""Finding and reading suites: shipped ones, YAML files, and those that are made from a corpus."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 
 from unified_agents.config import parse_config, read_yaml
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script
+from unified_agents_comparisons.bfcl.suite import NAME as BFCL, load_bfcl
 from unified_agents_comparisons.suite.model import LoadedSuite, Suite
 
-CORPORA = ("bfcl",)
-"""Suites that are made from a corpus, not read from YAML."""
+_SHIPPED = Path(str(files("unified_agents_comparisons") / "suites"))
+_FILE_NAME = "suite.yaml"
 
 
 def shipped_suites() -> tuple[str, ...]:
-    """The names of the suites that come with the library."""
-    root = files("unified_agents_comparisons") / "suites"
-    if not root.is_dir():
-        return ()
-    return tuple(sorted(entry.name for entry in root.iterdir() if (entry / "suite.yaml").is_file()))
+    """Return the names of the suites that come with the library."""
+    return tuple(sorted(path.parent.name for path in _SHIPPED.glob(f"*/{_FILE_NAME}")))
 
 
 def load_suite(name_or_path: str | Path) -> LoadedSuite:
@@ -39,18 +38,16 @@ def load_suite(name_or_path: str | Path) -> LoadedSuite:
         ConfigError: there is no such suite, or something in it does not fit; the message says where.
     """
     name = str(name_or_path)
-    if name.partition("?")[0] in CORPORA:
-        from unified_agents_comparisons.bfcl.suite import load_bfcl  # noqa: PLC0415  # it makes suites of this module
-
+    if name.partition("?")[0] == BFCL:
         return load_bfcl(name)
-    if name in shipped_suites():
-        path = Path(str(files("unified_agents_comparisons") / "suites" / name / "suite.yaml"))
-        return _load(path, name, None)
+    shipped = shipped_suites()
+    if name in shipped:
+        return _load(_SHIPPED / name / _FILE_NAME, name, None)
     path = Path(name_or_path)
-    path = path / "suite.yaml" if path.is_dir() else path
+    path = path / _FILE_NAME if path.is_dir() else path
     if not path.is_file():
-        shipped = ", ".join((*shipped_suites(), *CORPORA))
-        raise ConfigError(f"no suite {name!r}: give the path of a suite file, or one of the shipped: {shipped}")
+        known = ", ".join((*shipped, BFCL))
+        raise ConfigError(f"no suite {name!r}: give the path of a suite file, or one of the shipped: {known}")
     path = path.resolve()
     return _load(path, str(path), path.parent)
 
@@ -64,15 +61,18 @@ def _load(path: Path, source: str, folder: Path | None) -> LoadedSuite:
 
 
 def _digest(path: Path, suite: Suite, folder: Path | None) -> str:
-    total = hashlib.sha256(path.read_bytes())
+    digest = hashlib.sha256(path.read_bytes())
     if suite.tools is not None:
         for name, source in _sources(suite.tools, folder):
-            total.update(f"\0{name}\0".encode() + source.read_bytes())
-    return total.hexdigest()
+            digest.update(f"\0{name}\0".encode() + source.read_bytes())
+    return digest.hexdigest()
 
 
 def _sources(module: str, folder: Path | None) -> Iterator[tuple[str, Path]]:
-    file = _module_file(module, folder)
+    spec = find_module(module, folder)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"the suite's tools module {module!r} is not found: install it, or put it beside the suite")
+    file = Path(spec.origin)
     if not (file.parent / "__init__.py").is_file():
         yield file.name, file
         return
@@ -82,28 +82,15 @@ def _sources(module: str, folder: Path | None) -> Iterator[tuple[str, Path]]:
             yield "/".join(parts), found
 
 
-def _module_file(module: str, folder: Path | None) -> Path:
-    spec = find_module(module, folder)
-    if spec is None or spec.origin is None:
-        raise ConfigError(f"the suite's tools module {module!r} is not found: install it, or put it beside the suite")
-    return Path(spec.origin)
-
-
 def find_module(module: str, folder: Path | None) -> ModuleSpec | None:
-    """Where a module would be imported from by a worker; nothing is imported that stands beside a suite."""
+    """Return where a worker would import a module from; nothing that stands beside a suite is imported for it."""
     path: Sequence[str] | None = ([str(folder)] if folder else []) + [os.getcwd(), *sys.path]
     spec: ModuleSpec | None = None
-    parts = module.split(".")
-    for end in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:end]), path)
+    for name in accumulate(module.split("."), "{}.{}".format):
+        spec = PathFinder.find_spec(name, path) if path is not None else None
         path = spec.submodule_search_locations if spec else None
-        if path is None and end < len(parts):
-            spec = None
-            break
-    return spec or _installed(module)
-
-
-def _installed(module: str) -> ModuleSpec | None:
+    if spec is not None:
+        return spec
     try:
         return importlib.util.find_spec(module)
     except ImportError:

@@ -20,15 +20,15 @@ from unified_agents_comparisons.suite.model import Task
 WRONG = "This was made wrong on purpose."
 
 
-def controls(task: Task) -> tuple[Perturbation, ...]:
-    """The negative controls that apply to a task."""
+def applicable_controls(task: Task) -> tuple[Perturbation, ...]:
+    """Return the negative controls that apply to a task."""
     if task.expect.bfcl is not None:
         return tuple(_mutated(task))
     return ("wrong-oracle", "altered-result") if has_results(task) else ("wrong-oracle",)
 
 
 def wrong_oracle(task: Task, oracle: JsonObject) -> JsonObject:
-    """The oracle with its final text wrong, or, where no text is expected, the last call's arguments."""
+    """Return the oracle with its final text wrong, or, where no text is expected, the last call's arguments."""
     changed = copy.deepcopy(oracle)
     answers: list[JsonObject] = changed.get("answers", [])
     texts = [answer for answer in answers if "text" in answer]
@@ -41,23 +41,23 @@ def wrong_oracle(task: Task, oracle: JsonObject) -> JsonObject:
 
 
 def has_results(task: Task) -> bool:
-    """Whether a tool's result comes back to the model in this task, so that altering it must show."""
+    """Tell whether a tool's result comes back to the model in this task, so that altering it must show."""
     answers = (task.oracle or {}).get("answers", ())
     return any(answer.get("tool_calls") for answer in answers[:-1])
 
 
 class AlteredResults(ScriptedModel):
-    """A scripted model that reads another value than the tool gave: each leaf of the last result is changed."""
+    """A scripted model that reads the last tool result with each of its leaves changed."""
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
-        """The script's answer to the altered request."""
+        """Return the script's answer to the altered request."""
         return super().reply(_altered_request(request), key)
 
 
 def scripted_model(
     task: Task, oracle: JsonObject, perturbation: Perturbation | None, variant: Variant = "tool_calling"
 ) -> ScriptedModel:
-    """The model that answers by a task's oracle, as text for `react`, under a negative control that applies or none."""
+    """Return the model that answers by a task's oracle, under a negative control or none; as text for `react`."""
     script = Script.model_validate(_perturbed(task, oracle, perturbation))
     model = AlteredResults if perturbation == "altered-result" else ScriptedModel
     return model(script.in_text() if variant == "react" else script)
@@ -73,7 +73,10 @@ def _perturbed(task: Task, oracle: JsonObject, perturbation: Perturbation | None
 
 
 def altered(value: Any) -> Any:
-    """Another value of the same shape: every leaf is changed, what is empty is filled, a reference counts as a leaf."""
+    """Return another value of the same shape.
+
+    Every leaf is changed, what is empty is filled, and a reference counts as a leaf.
+    """
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
@@ -93,9 +96,9 @@ def _mutated(task: Task) -> dict[Mutation, tuple[Asked, ...]]:
 
 def _altered_request(request: Mapping[str, Any]) -> dict[str, Any]:
     messages = list(request["messages"])
-    last = next((at for at in range(len(messages) - 1, -1, -1) if _is_result(messages[at])), None)
-    if last is not None:
-        messages[last] = {**messages[last], "content": _altered_content(messages[last]["content"])}
+    results = [at for at, message in enumerate(messages) if _is_result(message)]
+    for at in results[-1:]:
+        messages[at] = {**messages[at], "content": _altered_content(messages[at]["content"])}
     return {**request, "messages": messages}
 
 

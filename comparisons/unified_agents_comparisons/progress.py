@@ -1,4 +1,4 @@
-"""What one sees while a comparison runs."""
+"""What the user sees while a comparison runs."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from unified_agents_comparisons.execution.comparison import OnCell, OnNote, Plan
+from unified_agents_comparisons.execution.comparison import OnCell, OnNote
+from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.records import Cell
 
 
-class Told(NamedTuple):
-    """Whom a comparison tells: of each cell as it ends, and of what the user should know."""
+class ProgressCallbacks(NamedTuple):
+    """The functions that a comparison calls with each cell as it ends, and with notes for the user."""
 
-    cell: OnCell
-    note: OnNote
+    on_cell: OnCell
+    on_note: OnNote
 
 
 @contextmanager
-def progress(plan: Plan, console: Console) -> Iterator[Told]:
-    """Tell of the cells as they end: a bar on a terminal, else one plain line for each; and of notes in lines."""
+def show_progress(plan: ComparisonPlan, console: Console) -> Iterator[ProgressCallbacks]:
+    """Show the cells as they end: a bar on a terminal, else one plain line for each; and notes as lines."""
 
-    def say(line: str) -> None:
+    def print_line(line: str) -> None:
         console.print(Text(line), soft_wrap=True)
 
     starting = f"starting workers: {', '.join(plan.backends)}"
     if not console.is_terminal:
-        say(starting)
-        yield Told(lambda cell, ended, total: say(f"[{ended}/{total}] {_told(cell)}"), say)
+        print_line(starting)
+        yield ProgressCallbacks(
+            lambda cell, ended, total: print_line(f"[{ended}/{total}] {_description(cell)}"), print_line
+        )
         return
     columns = (
         BarColumn(),
@@ -41,12 +44,13 @@ def progress(plan: Plan, console: Console) -> Iterator[Told]:
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(starting, total=None)
-        yield Told(
-            lambda cell, ended, total: bar.update(task, completed=ended, total=total, description=_told(cell)), say
+        yield ProgressCallbacks(
+            lambda cell, ended, total: bar.update(task, completed=ended, total=total, description=_description(cell)),
+            print_line,
         )
 
 
-def _told(cell: Cell) -> str:
+def _description(cell: Cell) -> str:
     result = "passed" if cell.passed else f"{cell.status}, not passed" if cell.status == "completed" else cell.status
     seconds = "" if cell.seconds is None else f" {cell.seconds.total:.3f} s"
     variant = "" if cell.variant == "tool_calling" else f" {cell.variant}"

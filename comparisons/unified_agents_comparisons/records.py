@@ -1,4 +1,4 @@
-"""The records of a comparison: one JSON line per cell, written as each ends."""
+"""The records of a comparison: one JSON line per cell, written as soon as the cell ends."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import BinaryIO, Literal, NamedTuple, Self
 from urllib.parse import quote
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents.errors import ConfigError, ErrorRecord
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.result import RunStatus, Timing
 from unified_agents_comparisons.bfcl.mutations import Mutation
-from unified_agents_comparisons.schema_fidelity import ToolFidelity
+from unified_agents_comparisons.frozen_model import FrozenModel
+from unified_agents_comparisons.schema_fidelity import SchemaRecord
 
 CELLS = "cells.jsonl"
 DETAILS = "details"
@@ -27,18 +28,14 @@ Perturbation = Literal["wrong-oracle", "altered-result"] | Mutation
 """A negative control: every cell run under one must fail."""
 
 Verdict = Literal["recovered", "failed clearly", "failed silently", "wrong result", "hung"]
-"""What a fault came to."""
+"""What a fault led to."""
 
 Keep = Literal["all", "failed", "none"]
 """Which cells leave a file of details; of a negative control, `failed` are those that passed."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class CellKey(NamedTuple):
-    """Which cell of a comparison.
+    """The key of one cell of a comparison.
 
     Attributes:
         task: The task's id.
@@ -60,7 +57,7 @@ class CellKey(NamedTuple):
 
     @property
     def file_name(self) -> str:
-        """The name of the cell's file in the folder of details."""
+        """Return the name of the cell's file in the folder of details."""
         variant = None if self.variant == "tool_calling" else self.variant
         rest = filter(None, (self.perturb, self.fault, variant))
         parts = [self.task, self.backend, self.handling, str(self.repeat), *rest]
@@ -68,12 +65,12 @@ class CellKey(NamedTuple):
 
 
 def model_label(model: ModelConfig) -> str:
-    """Which model answers, as records and reports name it."""
+    """Return the name that records and reports give a model."""
     return "oracle" if model.provider == "oracle" else f"{model.provider}:{model.name}"
 
 
-class CallSummary(_Frozen):
-    """A call that the model asked for.
+class CallSummary(FrozenModel):
+    """The record of a tool call that the model asked for.
 
     Attributes:
         name: The tool's name, as the model wrote it.
@@ -96,8 +93,8 @@ class CallSummary(_Frozen):
     error: ErrorRecord | None = None
 
 
-class Cell(_Frozen):
-    """One task on one backend under one handling, once.
+class Cell(FrozenModel):
+    """The record of one run: a task on a backend under a handling.
 
     Attributes:
         suite: The suite's name.
@@ -106,7 +103,7 @@ class Cell(_Frozen):
         variant: The loop within the backend.
         handling: `unified` or `native`.
         fault: The injected fault, such as `html@first.streamed`; None without one.
-        verdict: What it came to; None without a fault.
+        verdict: What it led to; None without a fault.
         told: What the model was told because of it.
         seconds_lost: How much longer the run took than one without it.
         repeat: From 0.
@@ -117,7 +114,7 @@ class Cell(_Frozen):
         reasons: Why it did not pass, one line each.
         output: The final answer; None when there is none.
         error: What ended the run; None when it completed.
-        requests: Requests that reached the model, retries too.
+        requests: Requests that reached the model, retries included.
         retries: How many of these were retries.
         usage: Tokens; a count is None when the model did not report it.
         request_bytes: The size of each request's body, in order.
@@ -154,14 +151,14 @@ class Cell(_Frozen):
     seconds: Timing | None = None
     time_to_first_token: float | None = None
     tool_calls: tuple[CallSummary, ...] = ()
-    schemas: tuple[ToolFidelity, ...] = ()
+    schemas: tuple[SchemaRecord, ...] = ()
     model: str
     versions: dict[str, str]
     trace_shape: str = ""
 
     @property
     def key(self) -> CellKey:
-        """Which cell this is."""
+        """Return the key of this cell."""
         return CellKey(self.task, self.backend, self.handling, self.repeat, self.perturb, self.fault, self.variant)
 
 
@@ -208,7 +205,7 @@ class CellFile:
 
 
 def _untorn(found: bytes) -> bytes:
-    """What was found without a last line that has no end, or an end and no whole JSON before it."""
+    """Return a file's bytes without a last line that has no end, or is no whole JSON."""
     whole = found[: found.rfind(b"\n") + 1]
     last = whole[whole.rfind(b"\n", 0, -1) + 1 :]
     try:
@@ -216,6 +213,14 @@ def _untorn(found: bytes) -> bytes:
     except orjson.JSONDecodeError:
         return whole[: len(whole) - len(last)]
     return whole
+
+
+def write_atomically(path: Path, text: str) -> Path:
+    """Write a text file whole or not at all; return its path."""
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
 
 
 def _parse(lines: Iterable[bytes], path: Path) -> Iterable[Cell]:

@@ -1,29 +1,22 @@
-"""What a framework did to the schemas of the tools that it was given, keyword by keyword."""
+"""The records of what a framework did to the schemas of its tools."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict
-
-from unified_agents.backend import INVALID_CALL_TOOL
-from unified_agents.fidelity.schema_diff import NAMED_SCHEMAS, SchemaChange, compare_function, keyword_count
-from unified_agents.tools.definition import Tool
-from unified_agents.tools.provider_names import provider_names
+from unified_agents.config import Handling
+from unified_agents.fidelity.report import ToolFidelity
+from unified_agents.fidelity.schema_diff import NAMED_SCHEMAS, SchemaChange
+from unified_agents_comparisons.frozen_model import FrozenModel
 
 WHOLE = "(the whole tool)"
 """Stands for the keywords of a tool that was not sent at all."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ToolFidelity(_Frozen):
-    """One tool as it reached the model, held against its own schema.
+class SchemaRecord(FrozenModel):
+    """The short form of a `ToolFidelity` that a cell's record holds.
 
     A keyword whose value was changed is lost and added. `title` and `$schema` may go, and `$ref` may be inlined.
 
@@ -39,8 +32,19 @@ class ToolFidelity(_Frozen):
     lost: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, found: ToolFidelity) -> Self:
+        """Make the record of what was found."""
+        lost = [_path(change) for change in found.changes if change.kind != "added"]
+        return cls(
+            tool=found.tool,
+            keywords=found.keywords,
+            lost=tuple(lost) if found.refused is None else (WHOLE,),
+            added=tuple(_path(change) for change in found.changes if change.kind != "lost"),
+        )
 
-class Fidelity(_Frozen):
+
+class SideFidelity(FrozenModel):
     """All tools that one backend sent under one handling, each counted once for each task that offers it.
 
     Attributes:
@@ -55,66 +59,41 @@ class Fidelity(_Frozen):
     """
 
     backend: str
-    handling: str
+    handling: Handling
     tools: int
     whole: int
     keywords: int
     lost: dict[str, int]
     added: dict[str, int]
-    changes: tuple[ToolFidelity, ...]
+    changes: tuple[SchemaRecord, ...]
 
 
-def schema_fidelity(tools: Sequence[Tool], request: str) -> tuple[ToolFidelity, ...]:
-    """What a framework made of each tool.
-
-    Args:
-        tools: The tools that it was given.
-        request: The body of a Chat Completions request, as it was sent.
-    """
-    sent = {tool["function"]["name"]: tool["function"] for tool in json.loads(request).get("tools") or ()}
-    names = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
-    return tuple(_held(tool, sent.get(names[tool.name])) for tool in tools)
-
-
-def summed(backend: str, handling: str, tools: Sequence[ToolFidelity]) -> Fidelity:
-    """The tools of a backend under a handling, counted."""
+def side_fidelity(backend: str, handling: Handling, tools: Sequence[SchemaRecord]) -> SideFidelity:
+    """Count what became of the tools of a backend under a handling."""
     changed = Counter(tool for tool in tools if tool.lost or tool.added)
-    return Fidelity(
+    return SideFidelity(
         backend=backend,
         handling=handling,
         tools=len(tools),
         whole=len(tools) - changed.total(),
         keywords=sum(tool.keywords for tool in tools),
-        lost=_counted(path for tool in tools for path in tool.lost),
-        added=_counted(path for tool in tools for path in tool.added),
+        lost=_count_keywords(path for tool in tools for path in tool.lost),
+        added=_count_keywords(path for tool in tools for path in tool.added),
         changes=tuple(tool for tool, _ in changed.most_common()),
     )
 
 
 def keyword(path: str) -> str:
-    """The keyword that a path ends with; the tool's own description stands apart from those of its parameters."""
+    """Return the keyword that a path ends with; the tool's own description has a name of its own."""
     return "description of the tool" if path == "description" else path.rpartition("/")[2].partition("[")[0]
 
 
-def _counted(paths: Iterator[str]) -> dict[str, int]:
+def _count_keywords(paths: Iterable[str]) -> dict[str, int]:
     return dict(Counter(map(keyword, paths)).most_common())
 
 
-def _held(tool: Tool, sent: Mapping[str, Any] | None) -> ToolFidelity:
-    keywords = keyword_count(tool.parameters) + bool(tool.description)
-    if sent is None:
-        return ToolFidelity(tool=tool.name, keywords=keywords, lost=(WHOLE,))
-    changes = compare_function(tool, sent)
-    return ToolFidelity(
-        tool=tool.name,
-        keywords=keywords,
-        lost=tuple(_path(change) for change in changes if change.kind != "added"),
-        added=tuple(_path(change) for change in changes if change.kind != "lost"),
-    )
-
-
 def _path(change: SchemaChange) -> str:
-    """Where a change is, with the names of parameters and the numbers of branches in brackets."""
+    """Return the place of a change, with the names of parameters and the numbers of branches in brackets."""
     path = ""
     names = False
     for part in change.place.split("/")[1:]:

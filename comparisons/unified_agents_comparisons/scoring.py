@@ -1,12 +1,11 @@
-"""Whether a run did what its task expects."""
+"""Scoring: does a run do what its task expects?"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
@@ -17,12 +16,11 @@ from unified_agents_comparisons.bfcl.matching import mismatch
 from unified_agents_comparisons.suite.bfcl_truth import Asked, Truth
 from unified_agents_comparisons.suite.model import Contains, Expectation, ExpectedCall, Matches
 
-SHOWN = 120
+MAX_SHOWN = 120
 
 
-@dataclass(slots=True, frozen=True)
-class Score:
-    """How a run did.
+class Score(NamedTuple):
+    """How well a run did what its task expects.
 
     Attributes:
         passed: Whether the run completed, lost no call, and everything expected holds.
@@ -43,7 +41,7 @@ def score(
     files: Mapping[str, str | None],
     scripted: bool = True,
 ) -> Score:
-    """Hold a run against its task's expectation.
+    """Compare a run with its task's expectation.
 
     Args:
         result: The run. Unless its status is `completed` it does not pass, whatever it answered.
@@ -54,8 +52,8 @@ def score(
         scripted: False for a real model: it need not make the mistakes of the script, so calls that were refused or
             failed are left out of the comparison, on both sides.
     """
-    vanished = [f"{_place(call)} never reached the tool" for call in result.tool_calls if lost(call, tools)]
-    problems = [*vanished, *_misfed(result.tool_calls, tools)]
+    lost = [f"{_place(call)} never reached the tool" for call in result.tool_calls if was_lost(call, tools)]
+    problems = [*lost, *_wrong_arguments(result.tool_calls, tools)]
     checks = [
         *_calls(result.tool_calls, expect, scripted),
         *_output(result.output, expect.output),
@@ -68,21 +66,21 @@ def score(
     return Score(not problems and not wrong, 1 - len(wrong) / len(checks), (*problems, *wrong))
 
 
-def lost(call: ToolCallRecord, tools: Mapping[str, Tool]) -> bool:
-    """Whether a well-formed call of a tool that was offered never reached it."""
-    return not call.reached and call.name in tools and _fault(tools[call.name], call.arguments) is None
+def was_lost(call: ToolCallRecord, tools: Mapping[str, Tool]) -> bool:
+    """Tell whether a well-formed call of a tool that was offered never reached it."""
+    return not call.reached and call.name in tools and validation_fault(tools[call.name], call.arguments) is None
 
 
-def misfed(call: ToolCallRecord, tools: Mapping[str, Tool]) -> str | None:
-    """What is wrong with the arguments that a tool's function was called with; None when they fit its schema."""
+def received_fault(call: ToolCallRecord, tools: Mapping[str, Tool]) -> str | None:
+    """Say what is wrong with the arguments that a tool's function was called with; None when they fit its schema."""
     tool = tools.get(call.name)
     if tool is None or call.received is None:
         return None
-    return _fault(tool, to_json(call.received).decode())
+    return validation_fault(tool, to_json(call.received).decode())
 
 
 def equal(left: object, right: object) -> bool:
-    """Whether two values are the same JSON: 1 is 1.0, and neither is true."""
+    """Tell whether two values are the same JSON: 1 is 1.0, and neither is true."""
     return bool(_comparable(left) == _comparable(right))
 
 
@@ -96,7 +94,8 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def _fault(tool: Tool, arguments: str) -> str | None:
+def validation_fault(tool: Tool, arguments: str) -> str | None:
+    """Say what is wrong with arguments, as JSON text, by a tool's schema; None when they fit."""
     try:
         tool.validate(arguments)
     except InvalidInputError as error:
@@ -104,13 +103,13 @@ def _fault(tool: Tool, arguments: str) -> str | None:
     return None
 
 
-def _misfed(calls: Sequence[ToolCallRecord], tools: Mapping[str, Tool]) -> list[str]:
-    found = [(call, misfed(call, tools)) for call in calls]
+def _wrong_arguments(calls: Sequence[ToolCallRecord], tools: Mapping[str, Tool]) -> list[str]:
+    found = [(call, received_fault(call, tools)) for call in calls]
     return [f"{_place(call)} reached the tool with wrong arguments: {fault}" for call, fault in found if fault]
 
 
 def output_fault(output: str | None, expected: str | Contains | Matches | None) -> str | None:
-    """Why an answer is not the expected one; None when it is, or when none is expected."""
+    """Say why an answer is not the expected one; None when it is, or when none is expected."""
     return next(iter(_output(output, expected)), None)
 
 
@@ -144,12 +143,12 @@ def _ordered(made: Sequence[ToolCallRecord], expected: Sequence[ExpectedCall]) -
 
 
 def _unordered(made: Sequence[ToolCallRecord], expected: Sequence[ExpectedCall]) -> list[str | None]:
-    left = list(made)
+    unmatched = list(made)
     checks: list[str | None] = []
     for wanted in sorted(expected, key=lambda call: call.arguments is None):
-        found = next((call for call in left if _difference(call, wanted) is None), None)
+        found = next((call for call in unmatched if _difference(call, wanted) is None), None)
         if found is not None:
-            left.remove(found)
+            unmatched.remove(found)
         checks.append(None if found else f"no call of {wanted.name} as expected: {_shown(wanted.arguments)}")
     return checks
 
@@ -161,15 +160,13 @@ def _difference(made: ToolCallRecord, wanted: ExpectedCall) -> str | None:
         return f"{_place(made)} has the arguments {_shown(made.arguments)}, expected {_shown(wanted.arguments)}"
     if made.ok != wanted.ok:
         state = "succeeded, expected to fail" if made.ok else "failed"
-        told = f": {made.error.message}" if made.error else ""
-        return f"{_place(made)} {state}{told}"
+        reason = f": {made.error.message}" if made.error else ""
+        return f"{_place(made)} {state}{reason}"
     return None
 
 
 def _same_arguments(made: str, wanted: Any) -> bool:
-    if isinstance(wanted, str):
-        return made == wanted
-    return equal(_parsed(made), wanted)
+    return made == wanted if isinstance(wanted, str) else equal(parsed_arguments(made), wanted)
 
 
 def _files(files: Mapping[str, str | None], expected: Mapping[str, str]) -> list[str | None]:
@@ -185,10 +182,11 @@ def _file(name: str, text: str | None, wanted: str) -> str | None:
 def _bfcl(calls: Sequence[ToolCallRecord], truth: Truth | None) -> list[str | None]:
     if truth is None:
         return []
-    return [mismatch(truth, [Asked(call.name, _parsed(call.arguments)) for call in calls])]
+    return [mismatch(truth, [Asked(call.name, parsed_arguments(call.arguments)) for call in calls])]
 
 
-def _parsed(arguments: str) -> Any:
+def parsed_arguments(arguments: str) -> Any:
+    """Return the JSON value of a call's arguments; the text itself when it is no JSON."""
     try:
         return json.loads(arguments or "{}")
     except ValueError:
@@ -201,4 +199,4 @@ def _place(call: ToolCallRecord) -> str:
 
 def _shown(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+    return repr(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")

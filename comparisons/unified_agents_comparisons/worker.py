@@ -1,7 +1,7 @@
-"""A worker: runs the cells of one backend, in a process and perhaps an interpreter of its own.
+"""A worker runs the cells of one backend, in a process and perhaps an interpreter of its own.
 
 `python -m unified_agents_comparisons.worker` reads one JSON object per line from standard input and answers each on
-standard output, as `protocol` names them. What a framework or a tool prints goes to standard error.
+standard output; `execution.protocol` has the messages. What a framework or a tool prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from unified_agents.config import Handling
 from unified_agents.config.importing import import_from
 from unified_agents.errors import ConfigError, UnifiedAgentsError
 from unified_agents.registry import backend_info, load_backend
-from unified_agents_comparisons.execution.protocol import Done, Job, Ready, Refused, Start, line, to_worker
+from unified_agents_comparisons.execution.protocol import Done, Job, Ready, Refused, Start, to_worker, write_line
 from unified_agents_comparisons.loading import load_suite
-from unified_agents_comparisons.suite.model import LoadedSuite, SuiteError
+from unified_agents_comparisons.suite.model import SuiteError
 
-OURS = "unified-agents"
-GRACE = 5.0
-"""Seconds that a cell has to end by itself once nobody reads its answer any more."""
+DISTRIBUTION = "unified-agents"
+ABANDONED_SECONDS = 5.0
+"""How long a cell has to end by itself once nobody reads its answer any more."""
 
 Send = Callable[[Ready | Refused | Done], Awaitable[None]]
 
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def framework_versions(backend: str) -> dict[str, str]:
-    """The versions of python, of unified-agents, and of what the backend requires.
+    """Return the versions of python, of unified-agents, and of what the backend requires.
 
     Raises:
         ConfigError: the backend is unknown here, or its packages are not installed.
@@ -52,8 +52,8 @@ def framework_versions(backend: str) -> dict[str, str]:
     if not info.installed:
         missing = ", ".join(info.missing)
         raise ConfigError(f"not installed for {sys.executable}: {missing} missing; run there: {info.remedy}")
-    ours = {"python": platform.python_version(), OURS: importlib.metadata.version(OURS)}
-    return ours | ({} if info.distribution == OURS else {info.distribution: info.version}) | info.requires
+    library = {"python": platform.python_version(), DISTRIBUTION: importlib.metadata.version(DISTRIBUTION)}
+    return library | {info.distribution: info.version} | info.requires
 
 
 def _claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
@@ -70,7 +70,7 @@ async def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
     reader.start()
 
     async def send(message: Ready | Refused | Done) -> None:
-        await asyncio.to_thread(_write, answers, line(message))
+        await asyncio.to_thread(_write, answers, write_line(message))
 
     try:
         await _work(lines, send)
@@ -79,26 +79,27 @@ async def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
-    start = _message(await lines.get())
+    start = _parse(await lines.get())
     if not isinstance(start, Start):
         raise ConfigError("a worker is started before it is given a job")
     suite = load_suite(start.suite)
     if suite.digest != start.digest:
         raise ConfigError(f"the suite {start.suite} is another one for {sys.executable}")
-    _import_beside(suite)
+    if suite.folder is not None:
+        import_from(suite.folder)
     versions = framework_versions(start.backend)
     ready = _ready(load_backend(start.backend), versions)
     # Heavy, and not needed to refuse.
-    from unified_agents_comparisons.execution.cell import load_bench  # noqa: PLC0415
-    from unified_agents_comparisons.faults.cells import open_faults  # noqa: PLC0415
+    from unified_agents_comparisons.execution.cell import load_cell_runner  # noqa: PLC0415
+    from unified_agents_comparisons.faults.cells import open_job_runner  # noqa: PLC0415
 
-    bench = load_bench(start, suite, versions)
+    runner = load_cell_runner(start, suite, versions)
     if start.variant in ready.variants:
-        await bench.warm_up(handling for handling in start.handlings if handling in ready.handlings)
-    async with open_faults(bench) as run:
+        await runner.warm_up(handling for handling in start.handlings if handling in ready.handlings)
+    async with open_job_runner(runner) as run:
         await send(ready)
         while True:
-            job = _message(await lines.get())
+            job = _parse(await lines.get())
             if not isinstance(job, Job):
                 raise ConfigError("a worker is started only once")
             await send(Done(cell=await run(job)))
@@ -111,12 +112,7 @@ def _ready(backend: Backend, versions: dict[str, str]) -> Ready:
     return Ready(versions=versions, handlings=handlings, variants=tuple(sorted(variants_of(backend))))
 
 
-def _import_beside(suite: LoadedSuite) -> None:
-    if suite.folder is not None:
-        import_from(suite.folder)
-
-
-def _message(text: bytes) -> Start | Job:
+def _parse(text: bytes) -> Start | Job:
     try:
         return to_worker.validate_json(text)
     except ValidationError as error:
@@ -128,8 +124,8 @@ def _read(requests: BinaryIO, lines: asyncio.Queue[bytes], task: asyncio.Task[No
     for text in requests:
         loop.call_soon_threadsafe(lines.put_nowait, text)
     loop.call_soon_threadsafe(task.cancel)
-    # A framework may swallow the cancellation, or a tool block the loop: nobody waits for this process any more.
-    threading.Event().wait(GRACE)
+    # A framework may swallow the cancellation, or a tool block the loop: so the process ends itself.
+    threading.Event().wait(ABANDONED_SECONDS)
     os._exit(1)
 
 

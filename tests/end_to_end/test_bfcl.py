@@ -18,7 +18,7 @@ from unified_agents_comparisons.bfcl.fetch import PACKAGE, VERSION
 from unified_agents_comparisons.bfcl.matching import mismatch
 from unified_agents_comparisons.bfcl.mutations import MUTATIONS, mutated
 from unified_agents_comparisons.bfcl.schema import json_schema
-from unified_agents_comparisons.bfcl.suite import Source, load_bfcl
+from unified_agents_comparisons.bfcl.suite import BfclSource, load_bfcl
 from unified_agents_comparisons.records import Cell
 from unified_agents_comparisons.suite.bfcl_truth import Asked
 from unified_agents_comparisons.suite.model import LoadedSuite, Task
@@ -66,7 +66,7 @@ def cells(out: Path) -> list[Cell]:
 
 @pytest.fixture(scope="module")
 def suite() -> LoadedSuite:
-    return load_bfcl(str(Source(data=DATA)))
+    return load_bfcl(str(BfclSource(data=DATA)))
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +235,7 @@ def test_the_reference_checker_agrees_on_every_entry_and_every_mutation(
     release: bool, suite: LoadedSuite, reference: Path
 ) -> None:
     if release:
-        suite = load_bfcl(str(Source(data=reference / "bfcl_eval" / "data")))
+        suite = load_bfcl(str(BfclSource(data=reference / "bfcl_eval" / "data")))
     scored = [task for task in suite.suite.tasks if task.category != "irrelevance"]
     cases = []
     for task in suite.suite.tasks:

@@ -15,10 +15,10 @@ from unified_agents import backend_info, backend_names
 from unified_agents.backend import variants_of
 from unified_agents.config import Handling, ModelConfig, ModelPolicy, Variant
 from unified_agents.registry import load_backend
-from unified_agents_comparisons.execution.cell import load_bench
+from unified_agents_comparisons.execution.cell import load_cell_runner
 from unified_agents_comparisons.execution.protocol import Job, Start
-from unified_agents_comparisons.faults.cells import open_faults
-from unified_agents_comparisons.faults.verdict import GOOD
+from unified_agents_comparisons.faults.cells import open_job_runner
+from unified_agents_comparisons.faults.verdict import GOOD_VERDICTS
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import Cell
 from unified_agents_comparisons.suite.fault_kinds import KINDS
@@ -63,7 +63,7 @@ async def run_cases(
                 keep="none",
                 timeout=60,
             )
-            run = await stack.enter_async_context(open_faults(load_bench(start, suite, {})))
+            run = await stack.enter_async_context(open_job_runner(load_cell_runner(start, suite, {})))
             # One after the other: a framework that blocks the loop would use up the other's timeouts.
             found[backend] = {str(case): await run(job(case, handling)) for case in cases}
     return found
@@ -92,7 +92,7 @@ def check_alike(found: Mapping[str, Mapping[str, Cell]]) -> None:
     first, *others = found.values()
     for name, cell in first.items():
         ending = KINDS[FaultCase.parse(name).kind].ending
-        assert cell.verdict in GOOD, f"{name}: {cell.verdict}: {cell.error}"
+        assert cell.verdict in GOOD_VERDICTS, f"{name}: {cell.verdict}: {cell.error}"
         assert (cell.verdict if cell.error is None else cell.error.kind) == ending, f"{name}: {cell.error}"
         for other in others:
             assert seen(other[name]) == seen(cell), name

@@ -79,6 +79,20 @@ class ModelPrice(Settings):
     output: float = Field(ge=0)
 
 
+CallFault = Literal[
+    "broken-json",
+    "array-arguments",
+    "null-arguments",
+    "wrong-type",
+    "number-as-text",
+    "missing-argument",
+    "extra-argument",
+    "unknown-tool",
+    "duplicate-ids",
+    "empty-ids",
+]
+"""Faults of an answer's tool calls; all but the last two alter the last call, so that its tool's schema refuses it."""
+
 ShareFault = Literal[
     "status-400",
     "status-401",
@@ -100,17 +114,9 @@ ShareFault = Literal[
     "empty-choices",
     "empty-answer",
     "length",
-    "broken-json",
-    "array-arguments",
-    "null-arguments",
-    "wrong-type",
-    "number-as-text",
-    "missing-argument",
-    "extra-argument",
-    "unknown-tool",
-    "duplicate-ids",
-    "empty-ids",
+    CallFault,
 ]
+"""Every fault of an answer, by the name that a config, a suite and a report give it."""
 
 
 class FaultShare(Settings):

@@ -1,4 +1,4 @@
-"""What of each tool reaches the model on each stack, taken from the real wire."""
+"""The fidelity report: what of each tool reaches the model on each stack, taken from the real wire."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
-
 from unified_agents.agent import create_agent
 from unified_agents.backend import INVALID_CALL_TOOL
 from unified_agents.config import Handling
 from unified_agents.errors import UnsupportedCapabilityError
-from unified_agents.fidelity.schema_diff import ChangeKind, SchemaChange, compare_function, keyword_count
+from unified_agents.fidelity.schema_diff import (
+    ChangeKind,
+    FidelityModel,
+    SchemaChange,
+    compare_function,
+    keyword_count,
+)
 from unified_agents.interop.openai_strict import Loss, strict_form
-from unified_agents.messages import JsonObject
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.provider_names import provider_names
+
+NOT_SENT = "it is not among the tools of the request"
+"""Why a tool counts as refused that a stack took and did not send."""
 
 Threshold: TypeAlias = Literal["lost", "added", "changed", "none"]
 
@@ -31,12 +37,8 @@ _COUNTED: Mapping[Threshold, frozenset[ChangeKind]] = {
 }
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-
-class ToolFidelity(_Frozen):
-    """One tool on one stack.
+class ToolFidelity(FidelityModel):
+    """What of one tool reached the model on one stack.
 
     Attributes:
         tool: The tool's own name.
@@ -57,13 +59,13 @@ class ToolFidelity(_Frozen):
     refused: str | None = None
 
     def is_worse_than(self, threshold: Threshold) -> bool:
-        """Whether something counts against a threshold: `added` counts what is lost too, `changed` all three."""
+        """Tell whether something counts against a threshold: `added` counts what is lost too, `changed` all three."""
         counted = _COUNTED[threshold]
         return bool(counted) and (self.refused is not None or any(change.kind in counted for change in self.changes))
 
 
-class StrictFidelity(_Frozen):
-    """One tool in OpenAI's strict form, as `to_openai(tool, strict=True)` gives it.
+class StrictFidelity(FidelityModel):
+    """What OpenAI's strict form keeps of one tool, as `to_openai(tool, strict=True)` gives it.
 
     Attributes:
         tool: The tool's own name.
@@ -76,12 +78,12 @@ class StrictFidelity(_Frozen):
     refused: str | None = None
 
     def is_worse_than(self, threshold: Threshold) -> bool:
-        """Whether something counts against a threshold. What a strict form does not say is lost."""
+        """Tell whether something counts against a threshold; what a strict form does not say is lost."""
         return threshold != "none" and (self.refused is not None or bool(self.losses))
 
 
-class FidelityReport(_Frozen):
-    """All tools on all stacks.
+class FidelityReport(FidelityModel):
+    """What of all tools reached the model on all stacks.
 
     Attributes:
         tools: One entry for each tool, backend and handling.
@@ -94,14 +96,14 @@ class FidelityReport(_Frozen):
     strict: tuple[StrictFidelity, ...] | None = None
 
     def counts(self, backend: str, handling: Handling) -> dict[str, int]:
-        """How many keywords of one stack were lost, added and changed, and how many tools it refused."""
+        """Count the keywords that one stack lost, added and changed, and the tools that it refused."""
         rows = [row for row in self.tools if (row.backend, row.handling) == (backend, handling)]
         kinds = Counter(change.kind for row in rows for change in row.changes)
         refused = sum(row.refused is not None for row in rows)
         return {kind: kinds[kind] for kind in ("lost", "added", "changed")} | {"refused": refused}
 
     def stacks(self) -> list[tuple[str, Handling]]:
-        """The pairs of backend and handling, in their order."""
+        """Return the pairs of backend and handling, in their order."""
         return list(dict.fromkeys((row.backend, row.handling) for row in self.tools))
 
 
@@ -112,7 +114,7 @@ async def check_tools(
     handlings: Sequence[Handling] = ("unified", "native"),
     strict: bool = False,
 ) -> FidelityReport:
-    """Send tools to a scripted model on each stack, and hold what arrives against their canonical schemas.
+    """Send tools to a scripted model on each stack, and compare what arrives with their canonical schemas.
 
     Args:
         tools: The tools.
@@ -124,83 +126,87 @@ async def check_tools(
     Raises:
         ConfigError: a backend is unknown or not installed, or two tools have one name.
     """
-    names = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
     chosen = [name for name in backend_names() if backend_info(name).installed] if backends is None else backends
     rows: list[ToolFidelity] = []
     skipped: dict[str, str] = {}
     for backend in chosen:
         for handling in handlings:
             try:
-                rows.extend(await _stack(tools, names, backend, handling))
+                rows.extend(await _check_stack(tools, backend, handling))
             except UnsupportedCapabilityError as error:
                 skipped[f"{backend} {handling}"] = str(error)
     return FidelityReport(
-        tools=tuple(rows), skipped=skipped, strict=tuple(map(_in_strict_form, tools)) if strict else None
+        tools=tuple(rows), skipped=skipped, strict=tuple(map(_strict_fidelity, tools)) if strict else None
     )
 
 
-def _in_strict_form(tool: Tool) -> StrictFidelity:
+def tool_fidelity(
+    tools: Sequence[Tool], request: str, backend: str, handling: Handling, *, refusal: str = NOT_SENT
+) -> tuple[ToolFidelity, ...]:
+    """Compare the canonical schemas of tools with what a stack sent of them.
+
+    Args:
+        tools: The tools that the stack was given.
+        request: The body of a Chat Completions request, as it was sent.
+        backend: The backend of the stack.
+        handling: The handling of the stack.
+        refusal: Why a tool is not in the request.
+
+    Raises:
+        ConfigError: two tools have one name.
+    """
+    sent = {tool["function"]["name"]: tool["function"] for tool in json.loads(request).get("tools") or ()}
+    by_tool = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
+    names = [by_tool[tool.name] for tool in tools]
+    return tuple(
+        ToolFidelity(
+            tool=tool.name,
+            backend=backend,
+            handling=handling,
+            name=name,
+            keywords=keyword_count(tool.parameters) + bool(tool.description),
+            changes=compare_function(tool, sent[name]) if name in sent else (),
+            refused=None if name in sent else refusal,
+        )
+        for tool, name in zip(tools, names, strict=True)
+    )
+
+
+def _strict_fidelity(tool: Tool) -> StrictFidelity:
     form = strict_form(tool)
     return StrictFidelity(tool=tool.name, losses=form.losses, refused=form.excess or None)
 
 
-async def _stack(
-    tools: Sequence[Tool], names: Mapping[str, str], backend: str, handling: Handling
-) -> list[ToolFidelity]:
+async def _check_stack(tools: Sequence[Tool], backend: str, handling: Handling) -> Sequence[ToolFidelity]:
     if not tools:
-        return []
+        return ()
     try:
-        functions = await _sent(tools, backend, handling)
+        return tool_fidelity(tools, await _first_request(tools, backend, handling), backend, handling)
     except UnsupportedCapabilityError:
         if len(tools) == 1:
             raise
-        return await _one_by_one(tools, names, backend, handling)
-    return [_row(tool, names[tool.name], (backend, handling), functions) for tool in tools]
+        return await _check_one_by_one(tools, backend, handling)
 
 
-async def _one_by_one(
-    tools: Sequence[Tool], names: Mapping[str, str], backend: str, handling: Handling
-) -> list[ToolFidelity]:
-    """For a stack that refuses some of the tools, and with them the whole agent."""
-    await _sent((), backend, handling)  # a stack that cannot do this at all says so here
-    rows = []
+async def _check_one_by_one(tools: Sequence[Tool], backend: str, handling: Handling) -> list[ToolFidelity]:
+    """Check a stack that refuses some of the tools, and with them the whole agent."""
+    await _first_request((), backend, handling)  # a stack that cannot do this at all says so here
+    rows: list[ToolFidelity] = []
     for tool in tools:
         try:
-            functions = await _sent([tool], backend, handling)
+            request, refusal = await _first_request([tool], backend, handling), NOT_SENT
         except UnsupportedCapabilityError as error:
-            rows.append(_row(tool, names[tool.name], (backend, handling), {}, refused=str(error)))
-        else:
-            rows.append(_row(tool, names[tool.name], (backend, handling), functions))
+            request, refusal = "{}", str(error)
+        rows.extend(tool_fidelity([tool], request, backend, handling, refusal=refusal))
     return rows
 
 
-def _row(
-    tool: Tool,
-    name: str,
-    stack: tuple[str, Handling],
-    functions: Mapping[str, JsonObject],
-    refused: str | None = None,
-) -> ToolFidelity:
-    if refused is None and name not in functions:
-        refused = "it is not among the tools of the request"
-    return ToolFidelity(
-        tool=tool.name,
-        backend=stack[0],
-        handling=stack[1],
-        name=name,
-        keywords=keyword_count(tool.parameters) + bool(tool.description),
-        changes=() if refused is not None else compare_function(tool, functions[name]),
-        refused=refused,
-    )
-
-
-async def _sent(tools: Sequence[Tool], backend: str, handling: Handling) -> dict[str, JsonObject]:
-    """The functions in the first request of an agent with these tools, by their names on the wire."""
+async def _first_request(tools: Sequence[Tool], backend: str, handling: Handling) -> str:
+    """Return the body of the first request that an agent with these tools sends."""
     model = ScriptedModel(Script.model_validate({"answers": [{"text": "done"}]}))
     agent = create_agent(backend=backend, model=model, tools=tools, handling=handling)
     try:
         result = await agent.run("Which tools are there?", record_exchanges=True)
     finally:
         await agent.aclose()
-    request = json.loads(result.exchanges[0].sent)
-    return {tool["function"]["name"]: tool["function"] for tool in request.get("tools") or ()}
+    return result.exchanges[0].sent

@@ -1,4 +1,4 @@
-"""What became of a tool's schema on its way to the model, keyword by keyword."""
+"""Comparing a tool's canonical schema with the one that reached the model, keyword by keyword."""
 
 from __future__ import annotations
 
@@ -37,23 +37,36 @@ _SETS = frozenset({"required", "enum", "type"})
 _DEFINITIONS = frozenset({"$defs", "definitions"})
 _MAY_GO = frozenset({"title", "$schema"}) | _DEFINITIONS
 """Names for people, the draft, and definitions, which count where something refers to them."""
-_LONGEST_CHAIN = 50
-"""References to references that are followed; more can only be a circle."""
+MAX_REFERENCE_CHAIN = 50
+"""References to references that are followed; a longer chain can only be a circle."""
 
 
-class SchemaChange(BaseModel):
-    """One keyword that is not as its author wrote it.
+_WHY_LOST = {
+    "type": "the type is said in another way, or not at all",
+    **{name: f"the model is not told the {name}" for name in ("description", "default", "examples", "required")},
+    "additionalProperties": "the model is not told what else an object may hold",
+    **dict.fromkeys(("enum", "const"), "the model is not told which values there are"),
+}
+"""By keyword, what its loss means."""
+
+
+class FidelityModel(BaseModel):
+    """The base of what a fidelity report is made of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class SchemaChange(FidelityModel):
+    """One keyword of a tool's schema that did not reach the model as its author wrote it.
 
     Attributes:
         kind: `lost`, `added` or `changed`.
-        path: Where, as `/properties/city`; "" is the schema itself.
+        path: The JSON Pointer of the schema that has the keyword, as `/properties/city`; "" is the schema itself.
         keyword: The keyword, or the name of a property that is lost or added as a whole.
         before: Its value in the tool's canonical schema; None where there was none.
         after: Its value on the wire; None where there is none.
         why: What seems to have happened.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     kind: ChangeKind
     path: str
@@ -69,7 +82,7 @@ class SchemaChange(BaseModel):
 
     @property
     def counted_as(self) -> str:
-        """The keyword under which it is counted: `properties` where a whole parameter is lost or added."""
+        """Return the keyword to count the change under: `properties` where a whole parameter is lost or added."""
         container = self.path.rpartition("/")[2]
         return container if container in NAMED_SCHEMAS and not self._within_a_named() else self.keyword
 
@@ -79,7 +92,7 @@ class SchemaChange(BaseModel):
 
 
 def compare_function(tool: Tool, function: Mapping[str, Any]) -> tuple[SchemaChange, ...]:
-    """What differs between a tool and its `function` in a Chat Completions request: see `compare_schemas`.
+    """Compare a tool with its `function` in a Chat Completions request; see `compare_schemas`.
 
     The tool's own description is at `/description`, its schema at `/parameters`.
     """
@@ -89,10 +102,10 @@ def compare_function(tool: Tool, function: Mapping[str, Any]) -> tuple[SchemaCha
 
 
 def compare_schemas(source: JsonObject, reached: JsonObject, *, at: str = "") -> tuple[SchemaChange, ...]:
-    """What differs between a tool's canonical schema and what is on the wire.
+    """Compare a tool's canonical schema with the one on the wire.
 
     `title` and `$schema` may go, but not come; the order of `required`, `enum` and `type` means nothing; a `$ref` may
-    be replaced with what it refers to. Everything else counts. What several places refer to is told once.
+    be replaced with what it refers to. Everything else counts. A schema that several places refer to is compared once.
 
     Args:
         source: The canonical schema.
@@ -109,7 +122,7 @@ def compare_schemas(source: JsonObject, reached: JsonObject, *, at: str = "") ->
 
 
 def keyword_count(schema: Any) -> int:
-    """How many keywords a schema has, with those of its parts; what may go is not counted."""
+    """Count the keywords of a schema and of its parts; those that may go are not counted."""
     if not isinstance(schema, Mapping):
         return 0
     return sum(
@@ -126,7 +139,7 @@ def _parts(keyword: str, value: Any) -> Sequence[Any]:
 
 
 class _Comparison:
-    """One comparison; references are looked up in their own schema."""
+    """One comparison of two schemas; each reference is looked up in its own document."""
 
     __slots__ = ("_reached", "_seen", "_source")
 
@@ -136,7 +149,7 @@ class _Comparison:
         self._seen: set[tuple[int, int]] = set()
 
     def of(self, before: Any, after: Any, path: str) -> Iterator[SchemaChange]:
-        """The changes from one schema to another."""
+        """Yield the changes from one schema to another."""
         if not isinstance(before, Mapping) or not isinstance(after, Mapping):
             if _plain(before) != _plain(after):
                 place, _, keyword = path.rpartition("/")
@@ -186,8 +199,8 @@ def _plain(schema: Any) -> Any:
 
 
 def _followed(schema: Mapping[str, Any], root: JsonObject) -> Mapping[str, Any]:
-    """The schema with what it refers to in the place of its reference."""
-    for _ in range(_LONGEST_CHAIN):
+    """Return a schema with its reference replaced by what it refers to."""
+    for _ in range(MAX_REFERENCE_CHAIN):
         reference = schema.get("$ref")
         target = _target(root, reference) if isinstance(reference, str) else None
         if not isinstance(target, Mapping):
@@ -230,9 +243,9 @@ def _why(kind: ChangeKind, path: str, keyword: str, before: Any, after: Any) -> 
     if path.rpartition("/")[2] in NAMED_SCHEMAS:
         return "the parameter is left out" if kind == "lost" else "a parameter that the tool does not have"
     if kind == "lost":
-        return _lost(keyword)
+        return _WHY_LOST.get(keyword, "the translation does not carry this keyword")
     if kind == "added":
-        return _added(keyword, after)
+        return _why_added(keyword, after)
     if keyword == "type":
         return f"the type is widened or replaced: {before} became {after}"
     if keyword == "description" and isinstance(after, str) and str(before) in after:
@@ -242,19 +255,7 @@ def _why(kind: ChangeKind, path: str, keyword: str, before: Any, after: Any) -> 
     return "the value was written anew"
 
 
-def _lost(keyword: str) -> str:
-    if keyword == "type":
-        return "the type is said in another way, or not at all"
-    if keyword in {"description", "default", "examples", "required"}:
-        return f"the model is not told the {keyword}"
-    if keyword == "additionalProperties":
-        return "the model is not told what else an object may hold"
-    if keyword in {"enum", "const"}:
-        return "the model is not told which values there are"
-    return "the translation does not carry this keyword"
-
-
-def _added(keyword: str, after: Any) -> str:
+def _why_added(keyword: str, after: Any) -> str:
     if keyword == "default" and after is None:
         return "an argument that may be left out is given the default null"
     if keyword == "anyOf" and {"type": "null"} in after:

@@ -1,4 +1,4 @@
-"""Faults by name, and what puts them in front of a model that is not ours: on a share of its answers, by a seed."""
+"""Faults by name, and the upstream that puts them into a share of a real model's answers."""
 
 from __future__ import annotations
 
@@ -8,60 +8,48 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
-from unified_agents.config import FaultShare, ShareFault
+from unified_agents.config.model import CallFault, FaultShare, ShareFault
 from unified_agents.errors import BadResponseError, NetworkError
 from unified_agents.messages import JsonObject
 from unified_agents.scripted.format import Fault
 from unified_agents.scripted.model import fault_choice, fault_reply
 from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, STREAM_TYPE, Call, Choice, cut
-from unified_agents.wire.local_upstream import Reply
+from unified_agents.wire.local_upstream import LocalResponse, Reply
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer, stream_of
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 
-_LONG = 90.0
-"""Seconds; longer than a model's timeouts are by default."""
+_SILENCE_SECONDS = 90.0
+"""Longer than a model's timeouts are by default."""
+_FATAL_STATUSES = {400, 401, 403, 404}
+_MAX_RECOVERABLE_RETRY_AFTER = 60.0
 
 FAULTS: Mapping[ShareFault, Fault] = {
-    "status-400": Fault(status=400),
-    "status-401": Fault(status=401),
-    "status-403": Fault(status=403),
-    "status-404": Fault(status=404),
-    "status-408": Fault(status=408),
-    "status-429": Fault(status=429),
+    **{name: Fault(status=int(name[-3:])) for name in get_args(ShareFault) if name.startswith("status-")},
     "retry-after": Fault(status=429, retry_after=0.03),
     "retry-after-too-long": Fault(status=429, retry_after=3600),
-    "status-500": Fault(status=500),
-    "status-503": Fault(status=503),
     "reset": Fault(disconnect=True),
     "cut-body": Fault(truncate=True),
-    "slow-first-token": Fault(delay=_LONG),
-    "slow-stream": Fault(pause=_LONG),
+    "slow-first-token": Fault(delay=_SILENCE_SECONDS),
+    "slow-stream": Fault(pause=_SILENCE_SECONDS),
     "stalled": Fault(stall=True),
     "html": Fault(html=True),
     "not-json": Fault(not_json=True),
     "empty-choices": Fault(empty_choices=True),
     "empty-answer": Fault(empty_answer=True),
     "length": Fault(finish_reason_length=True),
-    "broken-json": Fault(altered="broken-json"),
-    "array-arguments": Fault(altered="array-arguments"),
-    "null-arguments": Fault(altered="null-arguments"),
-    "wrong-type": Fault(altered="wrong-type"),
-    "number-as-text": Fault(altered="number-as-text"),
-    "missing-argument": Fault(altered="missing-argument"),
-    "extra-argument": Fault(altered="extra-argument"),
-    "unknown-tool": Fault(altered="unknown-tool"),
-    "duplicate-ids": Fault(altered="duplicate-ids"),
-    "empty-ids": Fault(altered="empty-ids"),
+    **{name: Fault(altered=name) for name in get_args(CallFault)},
 }
 """Every fault of an answer, as a script would have it."""
 
-_FATAL = frozenset({"status-400", "status-401", "status-403", "status-404", "retry-after-too-long"})
-
-RECOVERABLE: tuple[ShareFault, ...] = tuple(name for name in FAULTS if name not in _FATAL)
+RECOVERABLE: tuple[ShareFault, ...] = tuple(
+    name
+    for name, fault in FAULTS.items()
+    if fault.status not in _FATAL_STATUSES and (fault.retry_after or 0) <= _MAX_RECOVERABLE_RETRY_AFTER
+)
 """Those that a run gets over when they come once, or a few times."""
 
 
@@ -73,7 +61,7 @@ class FaultyUpstream:
     asked for. One that is none, such as an error of the server, passes as it is.
 
     Args:
-        upstream: What answers.
+        upstream: The real upstream.
         faults: Which share is spoilt, and how.
 
     Attributes:
@@ -82,89 +70,92 @@ class FaultyUpstream:
 
     def __init__(self, upstream: Upstream, faults: FaultShare) -> None:
         self._upstream = upstream
-        self._share = faults.share
-        self._seed = faults.seed
-        self._kinds = faults.kinds or RECOVERABLE
-        self._most = faults.most
+        self._faults = faults
         self._asked: Counter[str] = Counter()
         self._spoilt: Counter[str] = Counter()
         self.injected: Counter[str] = Counter()
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port of what answers."""
+        """Return host and port of the real upstream."""
         return self._upstream.address
 
     @asynccontextmanager
     async def post(self, path: str, body: bytes, headers: Mapping[str, str], key: str) -> AsyncIterator[Response]:
         """Send a request; see `Upstream.post`."""
-        due = self._due(key) if path == CHAT_PATH else []
-        if not due:
+        candidates = self._candidates(key) if path == CHAT_PATH else []
+        if not candidates:
             async with self._upstream.post(path, body, headers, key) as response:
                 yield response
             return
-        reply = await self._reply(due, body, headers, key)
+        reply = await self._spoilt_reply(candidates, body, headers, key)
         await asyncio.sleep(reply.delay)
         if reply.ending == "disconnect":
-            raise NetworkError("injected fault: the connection is closed before any byte")
-        yield _Made(reply)
+            raise NetworkError("an injected fault closed the connection before any byte")
+        yield LocalResponse(reply, "an injected fault")
 
     def forget(self, key: str) -> None:
-        """A conversation is over."""
+        """Drop what was kept for a conversation that is over."""
         self._asked.pop(key, None)
         self._spoilt.pop(key, None)
         self._upstream.forget(key)
 
     async def aclose(self) -> None:
-        """Close what answers."""
+        """Close the real upstream."""
         await self._upstream.aclose()
 
-    def _due(self, key: str) -> list[ShareFault]:
-        """What may become of the answer, the first that fits; empty for one that is not spoilt."""
-        chance = random.Random(f"{self._seed}:{key}:{self._asked[key]}")  # noqa: S311  # a choice, not a secret
+    def _candidates(self, key: str) -> list[ShareFault]:
+        """Return the faults to try on an answer, in their order; none where it is not to be spoilt."""
+        faults = self._faults
+        chance = random.Random(f"{faults.seed}:{key}:{self._asked[key]}")  # noqa: S311  # a choice, not a secret
         self._asked[key] += 1
-        if chance.random() >= self._share or (self._most is not None and self._spoilt[key] >= self._most):
+        if chance.random() >= faults.share or (faults.most is not None and self._spoilt[key] >= faults.most):
             return []
-        return chance.sample(self._kinds, len(self._kinds))
+        kinds = faults.kinds or RECOVERABLE
+        return chance.sample(kinds, len(kinds))
 
-    async def _reply(self, due: list[ShareFault], body: bytes, headers: Mapping[str, str], key: str) -> Reply:
+    async def _spoilt_reply(
+        self, candidates: list[ShareFault], body: bytes, headers: Mapping[str, str], key: str
+    ) -> Reply:
+        """Return the reply that the first fault makes that fits the answer; the real one where none fits."""
         request = orjson.loads(body)
-        reply = fault_reply(FAULTS[due[0]], _streams(request))
+        # An answer that is replaced whole is not asked for.
+        reply = fault_reply(FAULTS[candidates[0]], _is_streamed(request))
         if reply is not None:
-            return self._counted(due[0], reply, key)
-        given = await self._given(request, body, headers, key)
-        for kind in due:
-            if (reply := given.spoilt(FAULTS[kind], request)) is not None:
-                return self._counted(kind, reply, key)
-        return given.reply
+            return self._counted(candidates[0], reply, key)
+        real = await self._ask(request, body, headers, key)
+        for name in candidates:
+            if (reply := real.spoilt(FAULTS[name], request)) is not None:
+                return self._counted(name, reply, key)
+        return real.reply
 
-    def _counted(self, kind: ShareFault, reply: Reply, key: str) -> Reply:
+    def _counted(self, name: ShareFault, reply: Reply, key: str) -> Reply:
         self._spoilt[key] += 1
-        self.injected[kind] += 1
+        self.injected[name] += 1
         return reply
 
-    async def _given(self, request: Mapping[str, Any], body: bytes, headers: Mapping[str, str], key: str) -> _Given:
+    async def _ask(self, request: Mapping[str, Any], body: bytes, headers: Mapping[str, str], key: str) -> _RealReply:
         async with self._upstream.post(CHAT_PATH, body, headers, key) as response:
             raw = await response.read()
             kind = response.headers.get("Content-Type", JSON_TYPE)
-            reply = Reply(response.status, kind, _kept(response.headers), (raw,))
+            reply = Reply(response.status, kind, _retry_headers(response.headers), (raw,))
         try:
-            answer = _read(raw, streamed=_streams(request)) if reply.status < 300 else None
+            answer = _read(raw, streamed=_is_streamed(request)) if reply.status < 300 else None
         except BadResponseError:
-            answer = None  # who reads it will say so
-        return _Given(reply, answer)
+            answer = None  # whoever reads it reports it
+        return _RealReply(reply, answer)
 
 
 @dataclass(slots=True, frozen=True)
-class _Given:
-    """What came from the upstream, and the answer that it is; None for none."""
+class _RealReply:
+    """A reply of the real upstream, with the answer in it; None where it holds none."""
 
     reply: Reply
     answer: Answer | None
 
     def spoilt(self, fault: Fault, request: Mapping[str, Any]) -> Reply | None:
-        """What a fault makes of it; None where it does not fit."""
-        stream, answer = _streams(request), self.answer
+        """Return what a fault makes of the reply; None where it does not fit."""
+        stream, answer = _is_streamed(request), self.answer
         if answer is None or (fault.pause and not stream):
             return None
         if (reply := fault_reply(fault, stream)) is not None:
@@ -178,12 +169,12 @@ class _Given:
         return replace(_rendered(answer.body, choice, request), delay=fault.delay, pause=fault.pause)
 
 
-def _streams(request: Mapping[str, Any]) -> bool:
+def _is_streamed(request: Mapping[str, Any]) -> bool:
     return request.get("stream") is True
 
 
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    """Of an answer's headers, what says when to come again."""
+def _retry_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return those of an answer's headers that say when to come again."""
     return {name: headers[name] for name in ("Retry-After", "retry-after-ms") if name in headers}
 
 
@@ -196,36 +187,14 @@ def _read(raw: bytes, *, streamed: bool) -> Answer:
 
 
 def _rendered(body: JsonObject, choice: Choice, request: Mapping[str, Any]) -> Reply:
-    """An answer with another choice, as the request wants it: whole or streamed."""
+    """Write an answer with another choice, as the request wants it: whole or streamed."""
     first = body["choices"][0]
     message = {name: value for name, value in first["message"].items() if name != "tool_calls"}
     message["content"] = choice.text
     if choice.calls:
         message["tool_calls"] = [call.to_chat() for call in choice.calls]
     changed = body | {"choices": [{**first, "message": message, "finish_reason": choice.finish_reason}]}
-    if not _streams(request):
+    if not _is_streamed(request):
         return Reply(200, JSON_TYPE, {}, (orjson.dumps(changed),))
     include_usage = bool((request.get("stream_options") or {}).get("include_usage"))
     return Reply(200, STREAM_TYPE, {}, tuple(stream_of(changed, include_usage)))
-
-
-class _Made:
-    """A reply as it comes from a server."""
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-        self.status = reply.status
-        self.headers: Mapping[str, str] = {"Content-Type": reply.content_type} | reply.headers
-
-    async def read(self) -> bytes:
-        return b"".join([chunk async for chunk in self.chunks()])
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        for place, chunk in enumerate(self._reply.chunks):
-            if place:
-                await asyncio.sleep(self._reply.pause)
-            yield chunk
-        if self._reply.ending == "truncate":
-            raise NetworkError("injected fault: the connection broke in the middle of the answer")
-        if self._reply.ending == "stall":
-            await asyncio.get_running_loop().create_future()

@@ -10,8 +10,8 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from unified_agents.config import parse_config, read_yaml
+from unified_agents.config.model import CallFault
 from unified_agents.errors import ConfigError
-from unified_agents.scripted.mutations import Alteration
 from unified_agents.scripted.values import compile_value
 from unified_agents.text import closest
 
@@ -130,7 +130,7 @@ class Fault(_ScriptPart):
     stall: bool = False
     empty_answer: bool = False
     finish_reason_length: bool = False
-    altered: Alteration | None = None
+    altered: CallFault | None = None
     delay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     pause: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 

@@ -1,38 +1,25 @@
-"""Answers as a model should not give them: a right one, altered in one way."""
+"""Answers as a model should not give them: the calls of a right one with one fault in them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
+from unified_agents.config.model import CallFault
 from unified_agents.messages import JsonObject
 from unified_agents.scripted.rendering.chat_completions import Call, Choice
-
-Alteration: TypeAlias = Literal[
-    "broken-json",
-    "array-arguments",
-    "null-arguments",
-    "wrong-type",
-    "number-as-text",
-    "missing-argument",
-    "extra-argument",
-    "unknown-tool",
-    "duplicate-ids",
-    "empty-ids",
-]
-"""In how many ways; all but the last two alter the last call only, and so that its tool's schema refuses it."""
 
 _EXTRA = {"colour": "red"}
 
 
-def altered(choice: Choice, how: Alteration, request: Mapping[str, Any]) -> Choice | None:
-    """An answer, altered.
+def altered(choice: Choice, how: CallFault, request: Mapping[str, Any]) -> Choice | None:
+    """Put a fault into the calls of an answer.
 
     Args:
         choice: The answer.
-        how: The alteration.
+        how: The fault.
         request: What it answers: its tools say what a call must be like, its messages which ids are in use.
 
     Returns:
@@ -48,19 +35,19 @@ def altered(choice: Choice, how: Alteration, request: Mapping[str, Any]) -> Choi
         return replace(choice, calls=calls)
     if how == "broken-json":
         return None if _object(last.arguments) is None else replace(choice, calls=choice.cut().calls)
-    changed = _changed(last, how, _Offered.of(request, last.name))
+    changed = _changed(last, how, _OfferedTool.of(request, last.name))
     return None if changed is None else replace(choice, calls=(*others, changed))
 
 
 @dataclass(slots=True, frozen=True)
-class _Offered:
-    """What a request says of a tool; `schema` is None where it says nothing."""
+class _OfferedTool:
+    """What a request says of a tool; `schema` is None where it says nothing, `names` are those of all its tools."""
 
     schema: JsonObject | None
     names: frozenset[str]
 
     @classmethod
-    def of(cls, request: Mapping[str, Any], name: str) -> _Offered:
+    def of(cls, request: Mapping[str, Any], name: str) -> _OfferedTool:
         functions = [tool.get("function") or {} for tool in request.get("tools") or ()]
         schemas = {function.get("name"): function.get("parameters") for function in functions}
         return cls(schemas.get(name), frozenset(map(str, schemas)))
@@ -71,24 +58,26 @@ class _Offered:
         import jsonschema_rs  # noqa: PLC0415  # only who wants faults pays for it
 
         try:
-            return not jsonschema_rs.validator_for(self.schema, retriever=_nothing_remote).is_valid(arguments)
+            return not jsonschema_rs.validator_for(self.schema, retriever=_refuse_remote).is_valid(arguments)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
             return False  # nobody can tell what it refuses
 
 
-def _nothing_remote(uri: str) -> NoReturn:
+def _refuse_remote(uri: str) -> NoReturn:
     raise ValueError(f"{uri} is another document")
 
 
-def _changed(call: Call, how: Alteration, offered: _Offered) -> Call | None:
+def _changed(call: Call, how: CallFault, offered: _OfferedTool) -> Call | None:
     if how == "unknown-tool":
         name = f"{call.name}_now"
         return None if name in offered.names else replace(call, name=name)
-    given = _object(call.arguments)
+    arguments = _object(call.arguments)
+    if arguments is None:
+        return None
     if how == "extra-argument":
         known = (offered.schema or {}).get("properties") or {}
-        return None if given is None or known.keys() & _EXTRA else _with(call, given | _EXTRA)
-    candidates = () if given is None else _WRONG[how](given)
+        return None if known.keys() & _EXTRA else _with(call, arguments | _EXTRA)
+    candidates = _WRONG_ARGUMENTS[how](arguments)
     return next((_with(call, wrong) for wrong in candidates if offered.refuses(wrong)), None)
 
 
@@ -109,27 +98,27 @@ def _first_id(request: Mapping[str, Any]) -> str | None:
     return next((call["id"] for call in calls if call.get("id")), None)
 
 
-def _wrong_type(given: JsonObject) -> Iterator[JsonObject]:
-    for name, value in reversed(given.items()):
-        yield given | {name: {"banana": 1} if isinstance(value, str) else "banana"}
+def _wrong_type(arguments: JsonObject) -> Iterator[JsonObject]:
+    for name, value in reversed(arguments.items()):
+        yield arguments | {name: {"banana": 1} if isinstance(value, str) else "banana"}
 
 
-def _number_as_text(given: JsonObject) -> Iterator[JsonObject]:
-    for name, value in reversed(given.items()):
+def _number_as_text(arguments: JsonObject) -> Iterator[JsonObject]:
+    for name, value in reversed(arguments.items()):
         if isinstance(value, int | float) and not isinstance(value, bool):
-            yield given | {name: str(value)}
+            yield arguments | {name: str(value)}
 
 
-def _one_less(given: JsonObject) -> Iterator[JsonObject]:
-    for missing in reversed(given):
-        yield {name: value for name, value in given.items() if name != missing}
+def _missing_argument(arguments: JsonObject) -> Iterator[JsonObject]:
+    for missing in reversed(arguments):
+        yield {name: value for name, value in arguments.items() if name != missing}
 
 
-_WRONG: Mapping[str, Callable[[JsonObject], Iterator[Any]]] = {
-    "array-arguments": lambda given: iter([list(given.values())]),
+_WRONG_ARGUMENTS: Mapping[str, Callable[[JsonObject], Iterator[Any]]] = {
+    "array-arguments": lambda arguments: iter([list(arguments.values())]),
     "null-arguments": lambda _: iter([None]),
     "wrong-type": _wrong_type,
     "number-as-text": _number_as_text,
-    "missing-argument": _one_less,
+    "missing-argument": _missing_argument,
 }
-"""What the arguments may become, the best first."""
+"""For each fault, what the arguments may become, the best first."""

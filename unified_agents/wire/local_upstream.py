@@ -67,7 +67,7 @@ class LocalUpstream:
         await asyncio.sleep(reply.delay)
         if reply.ending == "disconnect":
             raise NetworkError("the scripted model broke the connection")
-        yield _LocalResponse(reply)
+        yield LocalResponse(reply)
 
     def forget(self, key: str) -> None:
         """Let the model drop what it counted for a conversation."""
@@ -77,23 +77,28 @@ class LocalUpstream:
         """Nothing to close."""
 
 
-class _LocalResponse:
-    __slots__ = ("_reply", "headers", "status")
+class LocalResponse:
+    """A reply as it comes from a server; `cause` is said to have broken a connection that breaks."""
 
-    def __init__(self, reply: Reply) -> None:
+    __slots__ = ("_cause", "_reply", "headers", "status")
+
+    def __init__(self, reply: Reply, cause: str = "the scripted model") -> None:
         self._reply = reply
+        self._cause = cause
         self.status = reply.status
         self.headers: Mapping[str, str] = {"Content-Type": reply.content_type} | reply.headers
 
     async def read(self) -> bytes:
+        """Return the whole body."""
         return b"".join([chunk async for chunk in self.chunks()])
 
     async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body, piece by piece."""
         for place, chunk in enumerate(self._reply.chunks):
             if place and self._reply.pause:
                 await asyncio.sleep(self._reply.pause)
             yield chunk
         if self._reply.ending == "truncate":
-            raise NetworkError("the scripted model broke the connection in the middle of its answer")
+            raise NetworkError(f"{self._cause} broke the connection in the middle of its answer")
         if self._reply.ending == "stall":
             await asyncio.get_running_loop().create_future()

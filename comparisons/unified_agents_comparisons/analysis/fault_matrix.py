@@ -1,4 +1,4 @@
-"""The matrix: each fault on each backend under each handling."""
+"""The fault matrix: what each fault led to on each backend under each handling."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict
-
 from unified_agents.config import Handling
+from unified_agents_comparisons.analysis.sides import Side, by_side
+from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Verdict
 from unified_agents_comparisons.suite.fault_kinds import KINDS
 from unified_agents_comparisons.suite.fault_settings import FaultCase
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FaultOutcome(_Frozen):
-    """What a fault came to on one backend under one handling, over its places and repeats.
+class FaultOutcome(FrozenModel):
+    """What a fault led to on one backend under one handling, over its places and repeats.
 
     Attributes:
         backend: The backend.
         handling: The handling.
-        verdicts: How often each verdict came.
+        verdicts: How often each verdict was reached.
         errors: The kinds of error that ended a run, in order of their names.
         requests: Requests of a run, from least to most, each number once.
         seconds_lost: Median over the cells.
@@ -41,19 +37,19 @@ class FaultOutcome(_Frozen):
 
     @property
     def what(self) -> str:
-        """The verdicts in words, with their numbers where there are several."""
+        """Return the verdicts in words, with their numbers where there are several."""
         if len(self.verdicts) == 1:
             return next(iter(self.verdicts))
         return ", ".join(f"{number} {name}" for name, number in self.verdicts.items())
 
 
-class FaultRow(_Frozen):
-    """One fault.
+class FaultRow(FrozenModel):
+    """One fault with what it led to everywhere.
 
     Attributes:
         kind: Its name.
         description: What happens.
-        outcomes: Backends by name, `unified` before `native`.
+        outcomes: One for each side: backends by name, `unified` before `native`.
     """
 
     kind: str
@@ -61,34 +57,34 @@ class FaultRow(_Frozen):
     outcomes: tuple[FaultOutcome, ...]
 
     def of(self, backend: str, handling: str) -> FaultOutcome | None:
-        """The outcome there; None where the fault was not run."""
+        """Return the outcome on a side; None where the fault was not run."""
         found = (one for one in self.outcomes if (one.backend, one.handling) == (backend, handling))
         return next(found, None)
 
 
-def matrix(cells: Iterable[Cell]) -> tuple[FaultRow, ...]:
-    """The rows of a comparison's faults; none where no cell has one."""
-    found: dict[str, dict[tuple[str, Handling], list[Cell]]] = {}
-    for cell in sorted(cells, key=lambda one: (one.backend, one.handling != "unified", one.fault or "", one.repeat)):
+def fault_matrix(cells: Iterable[Cell]) -> tuple[FaultRow, ...]:
+    """Return a row for each fault of a comparison; none where no cell has one."""
+    by_kind: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda one: (one.fault or "", one.repeat)):
         if cell.fault is not None and cell.perturb is None:
-            sides = found.setdefault(FaultCase.parse(cell.fault).kind, {})
-            sides.setdefault((cell.backend, cell.handling), []).append(cell)
+            by_kind.setdefault(FaultCase.parse(cell.fault).kind, []).append(cell)
     return tuple(
         FaultRow(
-            kind=kind,
-            description=KINDS[kind].description,
-            outcomes=tuple(_outcome(backend, handling, some) for (backend, handling), some in found[kind].items()),
+            kind=name,
+            description=kind.description,
+            outcomes=tuple(_outcome(side, some) for side, some in by_side(by_kind[name]).items()),
         )
-        for kind in KINDS
-        if kind in found
+        for name, kind in KINDS.items()
+        if name in by_kind
     )
 
 
-def _outcome(backend: str, handling: Handling, cells: Sequence[Cell]) -> FaultOutcome:
-    verdicts: Counter[Verdict] = Counter(cell.verdict or "hung" for cell in cells)  # a worker that died said nothing
+def _outcome(side: Side, cells: Sequence[Cell]) -> FaultOutcome:
+    # A cell whose worker died has no verdict.
+    verdicts: Counter[Verdict] = Counter(cell.verdict or "hung" for cell in cells)
     return FaultOutcome(
-        backend=backend,
-        handling=handling,
+        backend=side.backend,
+        handling=side.handling,
         verdicts=dict(verdicts.most_common()),
         errors=tuple(sorted({cell.error.kind for cell in cells if cell.error is not None})),
         requests=tuple(sorted({cell.requests for cell in cells})),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from statistics import mean, median
-from typing import Literal, NamedTuple
-
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
 
 from unified_agents.config import Handling
 from unified_agents.messages import Usage
+from unified_agents_comparisons.analysis.sides import Side, SidePasses, by_side
 from unified_agents_comparisons.analysis.statistics import (
     ALPHA,
     Interval,
@@ -21,31 +20,20 @@ from unified_agents_comparisons.analysis.statistics import (
     signed_rank,
     wilson,
 )
+from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Perturbation
 from unified_agents_comparisons.suite.model import Task
 
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Side(NamedTuple):
-    """A backend under a handling."""
-
-    backend: str
-    handling: Handling
+Metric = Literal["passed", "overhead"]
+_TestKey = tuple[Metric, Side, Side]
 
 
-class Group(_Frozen):
-    """All cells of one backend under one handling.
+class Group(SidePasses):
+    """The numbers of all cells of one side.
 
     Attributes:
-        backend: The backend.
-        handling: The handling.
-        passed: Cells that passed.
-        total: Cells that were run.
         pass_rate: Their share, with its Wilson interval.
-        timed: Cells that the times are of: those that passed.
+        timed: Cells that the times are taken from: those that passed.
         seconds: Median wall clock of a run, with its bootstrap interval; None when none passed.
         overhead: Median of what framework and library cost, in seconds; None when none passed.
         requests: Requests that reached the model, of all cells.
@@ -54,10 +42,6 @@ class Group(_Frozen):
         usage: Tokens of all cells; a count is None when no answer reported it.
     """
 
-    backend: str
-    handling: Handling
-    passed: int
-    total: int
     pass_rate: Interval
     timed: int
     seconds: Interval | None
@@ -68,21 +52,21 @@ class Group(_Frozen):
     usage: Usage
 
 
-class PairedTest(_Frozen):
-    """Two sides held against each other, task by task.
+class PairedTest(FrozenModel):
+    """A statistical test of two sides, paired by task.
 
     Attributes:
         metric: `passed` (exact sign test; McNemar's with one repeat) or `overhead` (Wilcoxon signed-rank test).
-        left: Backend and handling.
-        right: Backend and handling.
+        left: The first side.
+        right: The second side.
         tasks: How many tasks both sides have a value for.
         difference: Left minus right: of pass rates, or the median of the tasks' differences in seconds.
-        p: Two-sided, for this test alone.
-        p_adjusted: By Holm's method, for all tests of the report together.
+        p: The two-sided p-value of this test alone.
+        p_adjusted: The p-value adjusted by Holm's method for all tests of the report.
         shown: Whether a difference was shown, at 5 %.
     """
 
-    metric: Literal["passed", "overhead"]
+    metric: Metric
     left: Side
     right: Side
     tasks: int
@@ -92,8 +76,8 @@ class PairedTest(_Frozen):
     shown: bool
 
 
-class CategoryCount(_Frozen):
-    """The tasks of one category on one backend under one handling.
+class CategoryCount(FrozenModel):
+    """How many cells of one category passed on one side.
 
     Attributes:
         category: The category.
@@ -110,8 +94,8 @@ class CategoryCount(_Frozen):
     total: int
 
 
-class ControlCount(_Frozen):
-    """The cells of one negative control.
+class ControlCount(FrozenModel):
+    """How many cells of one negative control failed.
 
     Attributes:
         control: Its name.
@@ -125,37 +109,41 @@ class ControlCount(_Frozen):
 
 
 def categories(tasks: Iterable[Task], cells: Iterable[Cell]) -> tuple[CategoryCount, ...]:
-    """Passes by category, in the order of the tasks; nothing when no task has a category."""
+    """Count passes by category, in the order of the tasks; return nothing when no task has a category."""
     names = {task.id: task.category for task in tasks}
-    order = {name: at for at, name in enumerate(dict.fromkeys(names.values()))}
-    found: dict[tuple[str, Side], list[bool]] = {}
+    by_category: dict[str, list[Cell]] = {name: [] for name in names.values()}
     for cell in cells:
-        found.setdefault((names[cell.task], Side(cell.backend, cell.handling)), []).append(cell.passed)
+        by_category[names[cell.task]].append(cell)
     return tuple(
-        CategoryCount(category=name, backend=side.backend, handling=side.handling, passed=sum(all_), total=len(all_))
-        for (name, side), all_ in sorted(
-            found.items(), key=lambda one: (order[one[0][0]], one[0][1].backend, one[0][1].handling != "unified")
+        CategoryCount(
+            category=name,
+            backend=side.backend,
+            handling=side.handling,
+            passed=sum(cell.passed for cell in some),
+            total=len(some),
         )
+        for name, all_ in by_category.items()
+        for side, some in by_side(all_).items()
         if name
     )
 
 
-def controls(cells: Iterable[Cell]) -> tuple[ControlCount, ...]:
-    """The cells of each negative control, by name."""
+def control_counts(cells: Iterable[Cell]) -> tuple[ControlCount, ...]:
+    """Count the cells of each negative control, by name."""
     total = Counter(cell.perturb for cell in cells if cell.perturb)
     failed = Counter(cell.perturb for cell in cells if cell.perturb and not cell.passed)
     return tuple(ControlCount(control=one, failed=failed[one], total=total[one]) for one in sorted(total))
 
 
-def groups(cells: Sequence[Cell]) -> tuple[Group, ...]:
-    """The numbers of each backend under each handling: backends by name, `unified` before `native`."""
-    return tuple(_group(side, alike) for side, alike in _sides(cells).items())
+def groups(cells: Iterable[Cell]) -> tuple[Group, ...]:
+    """Return the numbers of each side."""
+    return tuple(_group(side, some) for side, some in by_side(cells).items())
 
 
-def paired_tests(cells: Sequence[Cell]) -> tuple[PairedTest, ...]:
-    """Tests of backends against each other under one handling, and of one backend's handlings."""
-    sides = _sides(cells)
-    tests: dict[tuple[str, Side, Side], list[float]] = {}
+def paired_tests(cells: Iterable[Cell]) -> tuple[PairedTest, ...]:
+    """Test backends against each other under one handling, and the two handlings of each backend."""
+    sides = by_side(cells)
+    tests: dict[_TestKey, list[float]] = {}
     for left, right in combinations(sides, 2):
         if left.backend == right.backend or left.handling == right.handling:
             tests["passed", left, right] = _differences(sides[left], sides[right], _pass_rate)
@@ -166,10 +154,10 @@ def paired_tests(cells: Sequence[Cell]) -> tuple[PairedTest, ...]:
     return tuple(_test(key, values, alone[key], adjusted[key]) for key, values in tests.items())
 
 
-def _test(key: tuple[str, Side, Side], values: Sequence[float], p: float, adjusted: float) -> PairedTest:
+def _test(key: _TestKey, values: Sequence[float], p: float, adjusted: float) -> PairedTest:
     metric, left, right = key
     return PairedTest(
-        metric="passed" if metric == "passed" else "overhead",
+        metric=metric,
         left=left,
         right=right,
         tasks=len(values),
@@ -178,13 +166,6 @@ def _test(key: tuple[str, Side, Side], values: Sequence[float], p: float, adjust
         p_adjusted=adjusted,
         shown=adjusted < ALPHA,
     )
-
-
-def _sides(cells: Sequence[Cell]) -> dict[Side, list[Cell]]:
-    found: dict[Side, list[Cell]] = {}
-    for cell in sorted(cells, key=lambda one: (one.backend, one.handling != "unified")):
-        found.setdefault(Side(cell.backend, cell.handling), []).append(cell)
-    return found
 
 
 def _group(side: Side, cells: Sequence[Cell]) -> Group:
@@ -210,11 +191,11 @@ def _differences(
     left: Sequence[Cell], right: Sequence[Cell], value: Callable[[Sequence[Cell]], float | None]
 ) -> list[float]:
     ours, theirs = _by_task(left), _by_task(right)
-    pairs = [(value(ours[task]), value(theirs[task])) for task in ours if task in theirs]
+    pairs = [(value(some), value(theirs[task])) for task, some in ours.items() if task in theirs]
     return [one - other for one, other in pairs if one is not None and other is not None]
 
 
-def _by_task(cells: Sequence[Cell]) -> Mapping[str, list[Cell]]:
+def _by_task(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     found: dict[str, list[Cell]] = {}
     for cell in cells:
         found.setdefault(cell.task, []).append(cell)

@@ -1,54 +1,41 @@
-"""What happened in each task, in plain words, and where it was not the same everywhere."""
+"""What happened in each task, in plain words, and where the sides differ."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict
-
-from unified_agents.config import Handling
 from unified_agents.messages import JsonObject
+from unified_agents_comparisons.analysis.sides import Side, SidePasses, by_side
+from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import CallSummary, Cell
-from unified_agents_comparisons.scoring import equal
+from unified_agents_comparisons.scoring import equal, parsed_arguments
 from unified_agents_comparisons.suite.model import Task
 
 EXPECTED = "as expected"
-LONGEST = 300
+MAX_PHRASE_LENGTH = 300
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Outcome(_Frozen):
-    """What came of a task on one backend under one handling.
+class Outcome(SidePasses):
+    """What happened in a task on one side.
 
     Attributes:
-        backend: The backend.
-        handling: The handling.
-        passed: Cells that passed.
-        total: Cells that were run.
         what: In plain words; different outcomes of repeats each with their number.
     """
 
-    backend: str
-    handling: Handling
-    passed: int
-    total: int
     what: str
 
 
-class TaskOutcomes(_Frozen):
-    """A task with what came of it everywhere.
+class TaskOutcomes(FrozenModel):
+    """A task with what happened in it on every side.
 
     Attributes:
         task: Its id.
         description: What it shows.
         differs_native: What the suite says of it under `native`, with tool calling; None where it says nothing.
-        outcomes: One for each backend and handling.
-        differs: Whether something else happened on another backend, or under the other handling.
+        outcomes: One for each side.
+        differs: Whether the sides have different outcomes.
     """
 
     task: str
@@ -58,7 +45,7 @@ class TaskOutcomes(_Frozen):
     differs: bool
 
     def by_what(self) -> list[tuple[str, list[Outcome]]]:
-        """The outcomes that are alike together, the expected one last."""
+        """Group the outcomes that are alike, the expected one last."""
         found: dict[str, list[Outcome]] = {}
         for outcome in self.outcomes:
             found.setdefault(outcome.what, []).append(outcome)
@@ -66,15 +53,15 @@ class TaskOutcomes(_Frozen):
 
 
 def task_outcomes(tasks: Iterable[Task], cells: Sequence[Cell]) -> tuple[TaskOutcomes, ...]:
-    """What came of each task, backends by name and `unified` before `native`."""
-    found: dict[str, dict[tuple[str, Handling], list[Cell]]] = {}
-    for cell in sorted(cells, key=lambda one: (one.backend, one.handling != "unified", one.repeat)):
-        found.setdefault(cell.task, {}).setdefault((cell.backend, cell.handling), []).append(cell)
-    return tuple(_task_outcomes(task, found.get(task.id, {})) for task in tasks)
+    """Return what happened in each task on every side."""
+    found: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda one: one.repeat):
+        found.setdefault(cell.task, []).append(cell)
+    return tuple(_task_outcomes(task, found.get(task.id, [])) for task in tasks)
 
 
 def phrase(cell: Cell) -> str:
-    """What happened in a cell, in plain words taken from its record."""
+    """Say in plain words what happened in a cell, from its record alone."""
     if cell.passed:
         return EXPECTED
     if cell.error is not None and cell.seconds is None:
@@ -83,12 +70,12 @@ def phrase(cell: Cell) -> str:
     if cell.status == "completed" and not (cell.output or "").strip():
         facts.append("the answer was empty")
     what = "; ".join(facts or cell.reasons[:1])
-    return what if len(what) <= LONGEST else f"{what[:LONGEST]}…"
+    return what if len(what) <= MAX_PHRASE_LENGTH else f"{what[:MAX_PHRASE_LENGTH]}…"
 
 
-def _task_outcomes(task: Task, sides: Mapping[tuple[str, Handling], Sequence[Cell]]) -> TaskOutcomes:
-    outcomes = tuple(_outcome(backend, handling, cells) for (backend, handling), cells in sides.items())
-    calls_tools = all(cell.variant == "tool_calling" for cells in sides.values() for cell in cells)
+def _task_outcomes(task: Task, cells: Sequence[Cell]) -> TaskOutcomes:
+    outcomes = tuple(_outcome(side, some) for side, some in by_side(cells).items())
+    calls_tools = all(cell.variant == "tool_calling" for cell in cells)
     return TaskOutcomes(
         task=task.id,
         description=task.description,
@@ -98,11 +85,12 @@ def _task_outcomes(task: Task, sides: Mapping[tuple[str, Handling], Sequence[Cel
     )
 
 
-def _outcome(backend: str, handling: Handling, cells: Sequence[Cell]) -> Outcome:
+def _outcome(side: Side, cells: Sequence[Cell]) -> Outcome:
     counted = Counter(phrase(cell) for cell in cells)
     parts = [what if number == len(cells) else f"{number} of {len(cells)}: {what}" for what, number in counted.items()]
     passed = sum(cell.passed for cell in cells)
-    return Outcome(backend=backend, handling=handling, passed=passed, total=len(cells), what="; ".join(sorted(parts)))
+    what = "; ".join(sorted(parts))
+    return Outcome(backend=side.backend, handling=side.handling, passed=passed, total=len(cells), what=what)
 
 
 def _ending(cell: Cell) -> list[str]:
@@ -111,8 +99,8 @@ def _ending(cell: Cell) -> list[str]:
     if cell.status == "limit":
         return [f"stopped by a limit: {cell.error.message}"]
     name = (cell.error.native_type or cell.error.type).rpartition(".")[2]
-    told = cell.error.message if name in cell.error.message else f"{name}: {cell.error.message}"
-    return [f"run failed: {cell.error.kind}: {told}"]
+    message = cell.error.message if name in cell.error.message else f"{name}: {cell.error.message}"
+    return [f"run failed: {cell.error.kind}: {message}"]
 
 
 def _calls(cell: Cell) -> list[str]:
@@ -129,11 +117,11 @@ def _calls(cell: Cell) -> list[str]:
 
 
 def _change(call: CallSummary) -> str | None:
-    """How what the tool's function got differs from what the model wrote; None when it does not."""
+    """Say how the arguments that the tool's function got differ from what the model wrote; None when they do not."""
     if call.received is None:
         return None
-    asked = _parsed(call.arguments)
-    if asked is None:
+    asked = parsed_arguments(call.arguments)
+    if not isinstance(asked, dict):
         return f"on what was read of broken arguments: {_shown(call.received)}"
     dropped = asked.keys() - call.received.keys()
     if dropped:
@@ -141,14 +129,6 @@ def _change(call: CallSummary) -> str | None:
     changed = {name: call.received[name] for name in asked if not equal(asked[name], call.received[name])}
     written = {name: asked[name] for name in changed}
     return f"with {_shown(changed)}, where the model wrote {_shown(written)}" if changed else None
-
-
-def _parsed(arguments: str) -> JsonObject | None:
-    try:
-        parsed = json.loads(arguments or "{}")
-    except ValueError:
-        return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def _shown(values: JsonObject) -> str:

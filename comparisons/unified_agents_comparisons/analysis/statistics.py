@@ -8,21 +8,19 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist, median
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from unified_agents_comparisons.frozen_model import FrozenModel
 
 RESAMPLES = 2000
 LEVEL = 0.95
 ALPHA = 0.05
-EXACT = 200
-"""Differences up to which the signed-rank test is exact."""
+MAX_EXACT_DIFFERENCES = 200
+"""More differences than these make the signed-rank test use an approximation."""
 
 K = TypeVar("K")
 
 
-class Interval(BaseModel):
+class Interval(FrozenModel):
     """An estimate with its 95 % confidence interval."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     estimate: float
     low: float
@@ -30,7 +28,7 @@ class Interval(BaseModel):
 
 
 def median_interval(values: Sequence[float], *, seed: int = 0) -> Interval | None:
-    """The median with a percentile bootstrap interval; None without values."""
+    """Return the median with a percentile bootstrap interval; None without values."""
     if not values:
         return None
     chance = random.Random(seed)  # noqa: S311  # resampling, not a secret
@@ -40,7 +38,7 @@ def median_interval(values: Sequence[float], *, seed: int = 0) -> Interval | Non
 
 
 def wilson(passed: int, total: int) -> Interval:
-    """A share of at least one with its Wilson score interval."""
+    """Return the share of passes among at least one run, with its Wilson score interval."""
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     share, bound = passed / total, 1 + z * z / total
     centre = (share + z * z / (2 * total)) / bound
@@ -49,7 +47,10 @@ def wilson(passed: int, total: int) -> Interval:
 
 
 def sign_test(differences: Sequence[float]) -> float:
-    """Two-sided exact sign test of paired differences; ties say nothing. On one pass or fail per pair: McNemar's."""
+    """Return the p-value of the two-sided exact sign test of paired differences.
+
+    Ties are left out. On pairs of one pass or fail each this is McNemar's test.
+    """
     above, below = sum(one > 0 for one in differences), sum(one < 0 for one in differences)
     count = above + below
     tail = sum(math.comb(count, least) for least in range(min(above, below) + 1))
@@ -57,17 +58,20 @@ def sign_test(differences: Sequence[float]) -> float:
 
 
 def signed_rank(differences: Sequence[float]) -> float:
-    """Two-sided Wilcoxon signed-rank test of paired differences; zeros are left out, ties share their rank.
+    """Return the p-value of the two-sided Wilcoxon signed-rank test of paired differences.
+
+    Zeros are left out, ties share their rank.
 
     Exact up to 200 differences. Beyond, by the normal approximation with a correction for continuity: the exact
     distribution would take minutes.
     """
     left = sorted((one for one in differences if one != 0), key=abs)
     doubled = _doubled_ranks([abs(one) for one in left])
-    if len(left) > EXACT:
+    if len(left) > MAX_EXACT_DIFFERENCES:
         return _approximate_signed_rank(left, doubled)
+    # The distribution of the sum of the positive ranks when each sign is as likely as the other.
     counts = [1]
-    for rank in doubled:  # the distribution of the sum of the ranks above zero, when every sign is a coin's
+    for rank in doubled:
         shifted = [0] * rank + counts
         counts = [with_it + without for with_it, without in zip(shifted, counts + [0] * rank, strict=True)]
     positive = sum(rank for rank, one in zip(doubled, left, strict=True) if one > 0)
@@ -88,7 +92,7 @@ def _doubled_ranks(magnitudes: Sequence[float]) -> list[int]:
 
 
 def holm(p_values: Mapping[K, float]) -> dict[K, float]:
-    """The p-values, adjusted for their number by Holm's step-down method."""
+    """Adjust p-values for their number by Holm's step-down method."""
     adjusted: dict[K, float] = {}
     least = 0.0
     for rank, (key, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):

@@ -16,7 +16,7 @@ from unified_agents_comparisons.suite.bfcl_truth import Category
 
 
 class Entry(BaseModel):
-    """One entry.
+    """One entry of BFCL: a question, its functions, and the calls that answer it.
 
     Attributes:
         id: Unique among all entries.
@@ -34,7 +34,7 @@ class Entry(BaseModel):
 
 
 def entry_files(folder: Path, category: Category) -> tuple[Path, ...]:
-    """The files of a category: the joined one, or the leaderboard's own, with its answers where there are some.
+    """Return the files of a category: the joined one, or the leaderboard's own with its answers where there are some.
 
     Raises:
         ConfigError: the folder has neither.
@@ -54,12 +54,12 @@ def entry_files(folder: Path, category: Category) -> tuple[Path, ...]:
 
 
 def upstream_name(category: Category) -> str:
-    """The leaderboard's own name of a category's file."""
+    """Return the leaderboard's own name of a category's file."""
     return f"BFCL_v4_{'simple_python' if category == 'simple' else category}.json"
 
 
 def read_entries(files: tuple[Path, ...]) -> Iterator[Entry]:
-    """The entries of a category's files, in their order.
+    """Yield the entries of a category's files, in their order.
 
     Raises:
         ConfigError: a line is no entry, or has no answer.

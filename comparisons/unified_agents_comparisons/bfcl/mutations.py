@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import orjson
 
-from unified_agents.errors import InvalidInputError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.bfcl.matching import acceptable
+from unified_agents_comparisons.scoring import validation_fault
 from unified_agents_comparisons.suite.bfcl_truth import Asked, Truth
 
 Mutation = Literal["call_dropped", "call_added", "value_changed", "wrong_type", "required_missing", "wrong_function"]
@@ -22,17 +22,18 @@ _NUMBERS = (1, 2, 3, 5, 10, 101, -1)
 
 
 def mutated(truth: Truth, tools: Mapping[str, Tool]) -> dict[Mutation, tuple[Asked, ...]]:
-    """The oracle's calls after each change that applies to the entry; in each but the first two, one call is changed.
+    """Return the oracle's calls after each change that applies to the entry.
 
-    A changed value fits the schema, so that only the score can tell; a value of the wrong type and a missing required
-    parameter are refused before the tool runs.
+    In each but the first two one call is changed. A changed value fits the schema, so that only the score can tell; a
+    value of the wrong type and a missing required parameter are refused before the tool runs.
 
     Args:
         truth: The entry's expectation.
         tools: The entry's tools by name.
     """
     calls = truth.oracle()
-    added = calls[-1:] or (_sampled(next(iter(tools.values()))),)
+    first = next(iter(tools.values()))
+    added = calls[-1:] or (Asked(first.name, _sample(first.parameters)),)
     found: dict[Mutation, tuple[Asked, ...] | None] = {
         "call_dropped": calls[:-1] if calls else None,
         "call_added": (*calls, *added),
@@ -44,10 +45,10 @@ def mutated(truth: Truth, tools: Mapping[str, Tool]) -> dict[Mutation, tuple[Ask
     return {kind: changed for kind, changed in found.items() if changed is not None}
 
 
-def _first(calls: Sequence[Asked], changes: Any) -> tuple[Asked, ...] | None:
-    """The calls with the first change of a call that is possible."""
+def _first(calls: Sequence[Asked], changes: Callable[[Asked], Iterator[Asked]]) -> tuple[Asked, ...] | None:
+    """Return the calls with the first change of a call that is possible; None where none is."""
     for at, call in enumerate(calls):
-        changed: Asked | None = next(iter(changes(call)), None)
+        changed = next(changes(call), None)
         if changed is not None:
             return (*calls[:at], changed, *calls[at + 1 :])
     return None
@@ -55,12 +56,15 @@ def _first(calls: Sequence[Asked], changes: Any) -> tuple[Asked, ...] | None:
 
 def _value_changed(call: Asked, truth: Truth, tools: Mapping[str, Tool]) -> Iterator[Asked]:
     tool = tools.get(call.name)
-    for name, value in call.arguments.items() if tool is not None else ():
-        schema = tool.parameters["properties"].get(name) if tool else None
-        for other in _others(value, schema) if schema is not None else ():
-            changed = Asked(call.name, call.arguments | {name: other})
-            if tool and _fits(tool, changed.arguments) and not _accepted(truth, call.name, name, other):
-                yield changed
+    if tool is None:
+        return
+    properties = tool.parameters["properties"]
+    for name, value in call.arguments.items():
+        for other in _others(value, properties[name]) if name in properties else ():
+            changed = call.arguments | {name: other}
+            fits = validation_fault(tool, orjson.dumps(changed).decode()) is None
+            if fits and not _accepted(truth, call.name, name, other):
+                yield Asked(call.name, changed)
 
 
 def _wrong_type(call: Asked, truth: Truth) -> Iterator[Asked]:
@@ -84,7 +88,7 @@ def _wrong_function(call: Asked, tools: Mapping[str, Tool]) -> Iterator[Asked]:
 
 
 def _accepted(truth: Truth, function: str, name: str, value: Any) -> bool:
-    """Whether any expected call of the function takes this value: a change into another call's value proves nothing."""
+    """Tell whether any expected call of the function takes a value: a change into one of these proves nothing."""
     return any(
         acceptable(value, schema, answers[name])
         for expected, answers, document in truth.expected()
@@ -97,16 +101,8 @@ def _property(document: JsonObject | None, name: str) -> JsonObject | None:
     return found
 
 
-def _fits(tool: Tool, arguments: JsonObject) -> bool:
-    try:
-        tool.validate(orjson.dumps(arguments).decode())
-    except InvalidInputError:
-        return False
-    return True
-
-
 def _others(value: Any, schema: JsonObject) -> Iterator[Any]:
-    """Other values of the same type, likely ones first."""
+    """Yield other values of the same type, likely ones first."""
     yield from (one for one in schema.get("enum", ()) if one != value)
     match value:
         case bool():
@@ -126,12 +122,8 @@ def _others(value: Any, schema: JsonObject) -> Iterator[Any]:
                 yield from (value | {key: other} for other in _others(part, properties.get(key, {})))
 
 
-def _sampled(tool: Tool) -> Asked:
-    return Asked(tool.name, _sample(tool.parameters))
-
-
 def _sample(schema: JsonObject) -> Any:
-    """A value that fits a schema of the kind that BFCL has."""
+    """Return a value that fits a schema of the kind that BFCL has."""
     if schema.get("enum"):
         return schema["enum"][0]
     match schema.get("type"):

@@ -1,4 +1,4 @@
-"""From BFCL's documents, which look like JSON Schema and are not, to JSON Schema."""
+"""Translating BFCL's documents, which look like JSON Schema and are not, to JSON Schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TYPES: Mapping[str, str | None] = {"dict": "object", "float": "number", "tuple"
 
 
 def json_schema(document: Mapping[str, Any]) -> JsonObject:
-    """The JSON Schema of a document's `parameters`, or of a part of them.
+    """Return the JSON Schema of a document's `parameters`, or of a part of them.
 
     At every depth `dict` becomes object, `float` number and `tuple` array; `any` has no type; the non-standard
     `optional` is dropped. Everything else stays as it is, faults of the source too.

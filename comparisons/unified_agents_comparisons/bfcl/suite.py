@@ -1,16 +1,16 @@
-"""BFCL as a suite: each entry is a task with its own tools, its ground truth is the oracle."""
+"""BFCL as a suite: each entry is a task with its own tools, and its ground truth is the oracle."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from importlib.resources import files
+from collections.abc import Iterable
+from itertools import chain, islice
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from unified_agents.backend import INVALID_CALL_TOOL
 from unified_agents.config import parse_config
@@ -18,29 +18,29 @@ from unified_agents.messages import JsonObject
 from unified_agents.tools.provider_names import provider_names
 from unified_agents_comparisons.bfcl.entries import Entry, entry_files, read_entries
 from unified_agents_comparisons.bfcl.fetch import fetched_data
-from unified_agents_comparisons.bfcl.known_defects import KNOWN_FAULTS
+from unified_agents_comparisons.bfcl.known_defects import KNOWN_DEFECTS
 from unified_agents_comparisons.bfcl.schema import json_schema
+from unified_agents_comparisons.frozen_model import FrozenModel
+from unified_agents_comparisons.suite import bfcl_truth
 from unified_agents_comparisons.suite.bfcl_truth import CATEGORIES, Asked, Category, Truth
 from unified_agents_comparisons.suite.model import Expectation, LoadedSuite, SchemaTool, Suite, Task
 
 NAME = "bfcl"
 ANSWER: JsonObject = {"status": "ok"}
-"""What every tool answers: only the calls are looked at."""
+"""The answer of every tool: only the calls are looked at."""
 
 _DONE, _NOTHING = "Done.", "None of the functions helps here."
 _DESCRIPTION = "Berkeley Function Calling Leaderboard v4, single-turn entries, scored by its own matching rules."
 
 
-class Source(BaseModel):
-    """Which entries, and where they are; its text is what `load_suite` takes.
+class BfclSource(FrozenModel):
+    """The choice of entries and the place of the data; its text is what `load_suite` takes.
 
     Attributes:
         data: The folder of the data; None takes that of the package on PyPI.
         categories: The categories, in this order.
         limit: Entries of each category at most, its first ones; None takes all.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: Path | None = None
     categories: tuple[Category, ...] = Field(default=CATEGORIES, min_length=1)
@@ -53,7 +53,7 @@ class Source(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """A source from its text: `bfcl`, or `bfcl?data=…&categories=…&limit=…`.
+        """Read a source from its text: `bfcl`, or `bfcl?data=…&categories=…&limit=…`.
 
         Raises:
             ConfigError: a value does not fit.
@@ -61,34 +61,35 @@ class Source(BaseModel):
         return parse_config(cls, dict(parse_qsl(text.partition("?")[2])), NAME)
 
     def __str__(self) -> str:
-        given = {"data": self.data, "categories": ",".join(self.categories), "limit": self.limit}
-        return f"{NAME}?{urlencode({name: value for name, value in given.items() if value is not None})}"
+        options = {"data": self.data, "categories": ",".join(self.categories), "limit": self.limit}
+        return f"{NAME}?{urlencode({name: value for name, value in options.items() if value is not None})}"
 
 
 def load_bfcl(text: str) -> LoadedSuite:
     """Read BFCL's entries, which are fetched first when the source names no folder.
 
     Args:
-        text: A source, see `Source.parse`.
+        text: A source, see `BfclSource.parse`.
 
     Raises:
         ConfigError: something does not fit, or the data cannot be read or fetched.
     """
-    source = Source.parse(text)
+    source = BfclSource.parse(text)
     folder = (source.data or fetched_data()).resolve()
     source = source.model_copy(update={"data": folder})
-    found = {category: entry_files(folder, category) for category in source.categories}
+    paths_by_category = {category: entry_files(folder, category) for category in source.categories}
     tasks = tuple(
         _task(entry, category)
-        for category, paths in found.items()
-        for entry in _limited(read_entries(paths), source.limit)
+        for category, paths in paths_by_category.items()
+        for entry in islice(read_entries(paths), source.limit)
     )
     suite = Suite(name=NAME, description=_DESCRIPTION, handlings=("unified",), tasks=tasks)
-    return LoadedSuite(suite, str(source), None, _digest(source, [path for paths in found.values() for path in paths]))
+    digest = _digest(source, chain.from_iterable(paths_by_category.values()))
+    return LoadedSuite(suite, str(source), None, digest)
 
 
 def oracle_script(calls: Iterable[Asked], functions: Iterable[str]) -> JsonObject:
-    """A script that asks for all calls in one answer and then ends; without calls it ends at once.
+    """Make a script that asks for all calls in one answer and then ends; without calls it ends at once.
 
     Args:
         calls: The calls, by the source's names.
@@ -114,7 +115,7 @@ def _task(entry: Entry, category: Category) -> Task:
     )
     return Task(
         id=entry.id,
-        description=KNOWN_FAULTS.get(entry.id, ""),
+        description=KNOWN_DEFECTS.get(entry.id, ""),
         category=category,
         question=entry.question[0],
         schema_tools=tools,
@@ -123,19 +124,11 @@ def _task(entry: Entry, category: Category) -> Task:
     )
 
 
-def _limited(entries: Iterator[Entry], limit: int | None) -> Iterator[Entry]:
-    for number, entry in enumerate(entries):
-        if limit is not None and number >= limit:
-            return
-        yield entry
-
-
-def _digest(source: Source, paths: Iterable[Path]) -> str:
-    """Hash of what is chosen, of the data, and of the code that makes tools and oracles of it."""
-    total = hashlib.sha256(f"{source.categories} {source.limit}".encode())
+def _digest(source: BfclSource, paths: Iterable[Path]) -> str:
+    """Hash the choice, the data, and the code that makes tools and oracles of it."""
+    digest = hashlib.sha256(f"{source.categories} {source.limit}".encode())
     for path in paths:
-        total.update(f"\0{path.name}\0".encode() + path.read_bytes())
-    code = (entry for entry in files(__package__).iterdir() if entry.name.endswith(".py"))
-    for entry in sorted(code, key=lambda one: one.name):
-        total.update(f"\0{entry.name}\0".encode() + entry.read_bytes())
-    return total.hexdigest()
+        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
+    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(bfcl_truth.__file__)]:
+        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

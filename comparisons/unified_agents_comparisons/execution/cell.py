@@ -1,14 +1,15 @@
-"""Running one cell: an agent of its own, a scratch folder of its own, and the record of what came of it."""
+"""Running one cell: an agent of its own, a scratch folder of its own, and the record of what happened."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -22,6 +23,7 @@ from unified_agents.errors import (
     UnifiedAgentsError,
     native_name,
 )
+from unified_agents.fidelity.report import tool_fidelity
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import ScriptedModel
 from unified_agents.text import closest
@@ -30,14 +32,20 @@ from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.execution.protocol import Job, Start
 from unified_agents_comparisons.negative_controls import scripted_model
 from unified_agents_comparisons.records import CallSummary, Cell, Perturbation
-from unified_agents_comparisons.schema_fidelity import schema_fidelity
-from unified_agents_comparisons.scoring import Score, lost, misfed, score
+from unified_agents_comparisons.schema_fidelity import SchemaRecord
+from unified_agents_comparisons.scoring import Score, received_fault, score, was_lost
 from unified_agents_comparisons.suite.model import LoadedSuite, SchemaTool, SuiteError, Task
 
 
+class _Outcome(NamedTuple):
+    result: RunResult | None
+    error: ErrorRecord | None
+    score: Score
+
+
 @dataclass(slots=True, frozen=True)
-class Bench:
-    """What all cells of one worker share.
+class CellRunner:
+    """The runner of one worker's cells.
 
     Attributes:
         start: What the worker is for.
@@ -61,9 +69,7 @@ class Bench:
         """
         task = self.suite.suite.tasks[0]
         for handling in handlings if task.oracle is not None else ():
-            model = scripted_model(task, task.oracle or {}, None, self.start.variant)
-            folder = self.start.scratch / f"warm-up.{handling}"
-            await _attempt(self, task, self.tools_of(task), handling, model, folder=folder)
+            await self._attempt(task, handling, self._oracle(task, None), f"warm-up.{handling}")
 
     async def run(self, job: Job) -> Cell:
         """Run one cell, and write its exchanges and its trace into the folder of details, if they are to be kept.
@@ -71,98 +77,94 @@ class Bench:
         Raises:
             ConfigError: the cell cannot be run, whatever the model answers.
         """
-        task = self.suite.task(job.task)
-        blank = self.start.blank_cell(job, self.suite.suite.name, self.versions)
-        folder = self.start.scratch / blank.key.file_name
-        tools = self.tools_of(task)
-        model = _model(self, task, job.perturb)
-        outcome = await _attempt(self, task, tools, job.handling, model, folder=folder)
-        cell = _filled(blank, outcome, {tool.name: tool for tool in tools})
-        await self.keep(cell, outcome.result)
+        task, blank = self.suite.task(job.task), self.blank_cell(job)
+        outcome = await self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
+        cell = _filled(blank, outcome, self.tools_of(task))
+        await self.keep_details(cell, outcome.result)
         return cell
 
-    async def keep(self, cell: Cell, result: RunResult | None) -> None:
+    def blank_cell(self, job: Job) -> Cell:
+        """Return the record of a cell before anything is known of it."""
+        return self.start.blank_cell(job, self.suite.suite.name, self.versions)
+
+    async def keep_details(self, cell: Cell, result: RunResult | None) -> None:
         """Write a cell's exchanges and its trace into the folder of details, if they are to be kept."""
-        if self._keeps(cell):
+        unexpected = cell.passed is (cell.perturb is not None)
+        if self.start.keep == "all" or (self.start.keep == "failed" and unexpected):
             await asyncio.to_thread(_write_details, self.start.details / cell.key.file_name, cell, result)
 
     def tools_of(self, task: Task) -> list[Tool]:
-        """The tools of a task, in the order in which they are offered."""
+        """Return the tools of a task, in the order in which they are offered."""
         return [*(self.tools[name] for name in task.tools), *(_schema_tool(task, one) for one in task.schema_tools)]
 
-    def _keeps(self, cell: Cell) -> bool:
-        keep = self.start.keep
-        return keep == "all" or (keep == "failed" and cell.passed is (cell.perturb is not None))
+    def _model(self, task: Task, perturbation: Perturbation | None) -> ModelConfig | ScriptedModel:
+        model, faults = self.start.model, self.suite.suite.faults
+        if model.provider == "oracle":
+            return self._oracle(task, perturbation)
+        return model.model_copy(update={"faults": faults.in_front_of_a_model() if faults is not None else None})
+
+    def _oracle(self, task: Task, perturbation: Perturbation | None) -> ScriptedModel:
+        return scripted_model(task, task.needed_oracle(), perturbation, self.start.variant)
+
+    async def _attempt(
+        self, task: Task, handling: Handling, model: ModelConfig | ScriptedModel, run_id: str
+    ) -> _Outcome:
+        tools, folder = self.tools_of(task), self.start.scratch / run_id
+        await asyncio.to_thread(folder.mkdir)
+        token = self.scratch.set(folder) if self.scratch else None
+        try:
+            result, error = await self._run_agent(task, tools, handling, model, run_id)
+            files = await asyncio.to_thread(_read, folder, tuple(task.expect.files))
+        finally:
+            if self.scratch and token:
+                self.scratch.reset(token)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        if result is None:
+            return _Outcome(None, error, Score(False, 0.0, (error.message,) if error else ()))
+        offered = {tool.name: tool for tool in tools}
+        scored = score(result, task.expect, tools=offered, files=files, scripted=isinstance(model, ScriptedModel))
+        return _Outcome(result, error, scored)
+
+    async def _run_agent(
+        self, task: Task, tools: list[Tool], handling: Handling, model: ModelConfig | ScriptedModel, run_id: str
+    ) -> tuple[RunResult | None, ErrorRecord | None]:
+        limits = Limits(timeout=self.start.timeout, **({"max_steps": task.max_steps} if task.max_steps else {}))
+        parameters = model.parameters if isinstance(model, ModelConfig) else ModelParameters()
+        agent = create_agent(
+            backend=self.start.backend,
+            model=model,
+            model_parameters=parameters.model_copy(update={"stream": True}) if task.stream else parameters,
+            instructions=self.suite.suite.instructions,
+            tools=tools,
+            limits=limits,
+            handling=handling,
+            variant=self.start.variant,
+        )
+        try:
+            return await run_outcome(agent.run(task.question, run_id=run_id, record_exchanges=True))
+        finally:
+            await agent.aclose()
 
 
-@dataclass(slots=True, frozen=True)
-class _Outcome:
-    result: RunResult | None
-    error: ErrorRecord | None
-    score: Score
-
-
-def load_bench(start: Start, suite: LoadedSuite, versions: dict[str, str]) -> Bench:
+def load_cell_runner(start: Start, suite: LoadedSuite, versions: dict[str, str]) -> CellRunner:
     """Import the suite's tools and its scratch variable.
 
     Raises:
         ConfigError: a module or an attribute is missing, or is no tool; the message names it.
     """
     names = {name for task in suite.suite.tasks for name in task.tools}
-    module = suite.suite.tools or ""
-    tools = {name: _tool(module, name) for name in sorted(names)}
-    return Bench(start, suite, tools, _scratch(suite.suite.scratch), versions)
+    tools = {name: _tool(suite.suite.tools or "", name) for name in sorted(names)}
+    return CellRunner(start, suite, tools, _scratch(suite.suite.scratch), versions)
 
 
-async def _attempt(
-    bench: Bench,
-    task: Task,
-    tools: Sequence[Tool],
-    handling: Handling,
-    model: ModelConfig | ScriptedModel,
-    *,
-    folder: Path,
-) -> _Outcome:
-    await asyncio.to_thread(folder.mkdir)
-    token = bench.scratch.set(folder) if bench.scratch else None
+async def run_outcome(run: Awaitable[RunResult]) -> tuple[RunResult | None, ErrorRecord | None]:
+    """Await a run; return what it left behind, and what ended it.
+
+    Raises:
+        UnifiedAgentsError: it could not be run at all.
+    """
     try:
-        result, error = await _run(bench, task, tools, handling, model, run_id=folder.name)
-        files = await asyncio.to_thread(_read, folder, tuple(task.expect.files))
-    finally:
-        if bench.scratch and token:
-            bench.scratch.reset(token)
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    if result is None:
-        return _Outcome(None, error, Score(False, 0.0, (error.message,) if error else ()))
-    offered = {tool.name: tool for tool in tools}
-    scored = score(result, task.expect, tools=offered, files=files, scripted=isinstance(model, ScriptedModel))
-    return _Outcome(result, error, scored)
-
-
-async def _run(
-    bench: Bench,
-    task: Task,
-    tools: Sequence[Tool],
-    handling: Handling,
-    model: ModelConfig | ScriptedModel,
-    *,
-    run_id: str,
-) -> tuple[RunResult | None, ErrorRecord | None]:
-    limits = Limits(timeout=bench.start.timeout, **({"max_steps": task.max_steps} if task.max_steps else {}))
-    parameters = model.parameters if isinstance(model, ModelConfig) else ModelParameters()
-    agent = create_agent(
-        backend=bench.start.backend,
-        model=model,
-        model_parameters=parameters.model_copy(update={"stream": True}) if task.stream else parameters,
-        instructions=bench.suite.suite.instructions,
-        tools=tools,
-        limits=limits,
-        handling=handling,
-        variant=bench.start.variant,
-    )
-    try:
-        result = await agent.run(task.question, run_id=run_id, record_exchanges=True)
-        return result, (result.errors[-1] if result.errors and result.status != "completed" else None)
+        result = await run
     except RunError as error:
         return error.result, error.record()
     except UnifiedAgentsError:
@@ -170,36 +172,27 @@ async def _run(
     except Exception as error:  # what is not of our tree is a fault of the library or the framework: it fails the cell
         message = f"{native_name(error)}: {error}".splitlines()[0]
         return None, ErrorRecord(kind="backend", type="BackendError", message=message, native_type=native_name(error))
-    finally:
-        await agent.aclose()
+    return result, result.errors[-1] if result.errors and result.status != "completed" else None
 
 
-def _model(bench: Bench, task: Task, perturbation: Perturbation | None) -> ModelConfig | ScriptedModel:
-    model, faults = bench.start.model, bench.suite.suite.faults
-    if model.provider != "oracle":
-        return model.model_copy(update={"faults": faults.in_front_of_a_model() if faults is not None else None})
-    if task.oracle is None:
-        raise ConfigError(f"task {task.id} has no oracle: give --model provider:name, or leave it out with --tasks")
-    return scripted_model(task, task.oracle, perturbation, bench.start.variant)
-
-
-def _filled(blank: Cell, outcome: _Outcome, tools: Mapping[str, Tool]) -> Cell:
-    scored = {"passed": outcome.score.passed, "score": outcome.score.score, "reasons": outcome.score.reasons}
+def _filled(blank: Cell, outcome: _Outcome, tools: list[Tool]) -> Cell:
+    changes = outcome.score._asdict() | {"error": outcome.error}
     result = outcome.result
     if result is None:
-        return blank.model_copy(update=scored | {"error": outcome.error})
-    calls = summarised(result, tools)
-    told = ("status", "output", "requests", "retries", "usage", "request_bytes", "seconds", "time_to_first_token")
-    taken = {name: getattr(result, name) for name in told}
-    # In the text protocol the tools stand in the system text: there is no schema to hold theirs against.
-    sent = result.exchanges[0].sent if result.exchanges and blank.variant == "tool_calling" else None
-    schemas = schema_fidelity(list(tools.values()), sent) if sent is not None else ()
-    made = {"error": outcome.error, "tool_calls": calls, "schemas": schemas, "trace_shape": result.trace.shape()}
-    return blank.model_copy(update=scored | taken | made)
+        return blank.model_copy(update=changes)
+    copied = ("status", "output", "requests", "retries", "usage", "request_bytes", "seconds", "time_to_first_token")
+    changes |= {name: getattr(result, name) for name in copied}
+    changes |= {"tool_calls": summarise_calls(result, tools), "trace_shape": result.trace.shape()}
+    # In the text protocol the tools stand in the system text: there is no schema to compare theirs with.
+    if result.exchanges and blank.variant == "tool_calling":
+        found = tool_fidelity(tools, result.exchanges[0].sent, blank.backend, blank.handling)
+        changes["schemas"] = tuple(map(SchemaRecord.of, found))
+    return blank.model_copy(update=changes)
 
 
-def summarised(result: RunResult, tools: Mapping[str, Tool]) -> tuple[CallSummary, ...]:
-    """Every call that the model asked for, as a cell records it."""
+def summarise_calls(result: RunResult, tools: Iterable[Tool]) -> tuple[CallSummary, ...]:
+    """Return every call that the model asked for, as a cell records it."""
+    offered = {tool.name: tool for tool in tools}
     return tuple(
         CallSummary(
             name=call.name,
@@ -207,8 +200,8 @@ def summarised(result: RunResult, tools: Mapping[str, Tool]) -> tuple[CallSummar
             ok=call.ok,
             reached=call.reached,
             received=call.received,
-            lost=lost(call, tools),
-            fault=misfed(call, tools),
+            lost=was_lost(call, offered),
+            fault=received_fault(call, offered),
             error=call.error,
         )
         for call in result.tool_calls
@@ -260,5 +253,4 @@ def _attribute(module: str, name: str) -> object:
         close = closest(name, [key for key in vars(loaded) if not key.startswith("_")])
         hint = f": did you mean {close[0]!r}?" if close else ""
         raise SuiteError(f"its module {module!r} has no {name!r}{hint}")
-    attribute: object = getattr(loaded, name)
-    return attribute
+    return getattr(loaded, name)

@@ -1,24 +1,29 @@
-"""What a comparison and its workers say to each other: one JSON object per line."""
+"""The messages between a comparison and its workers: one JSON object per line."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from unified_agents.config import Handling, ModelConfig, Variant
+from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Keep, Perturbation, model_label
 
-LINE_LIMIT = 64 * 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024 * 1024
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Job(FrozenModel):
+    """The order to a worker to run a cell.
 
-
-class Job(_Message):
-    """To a worker: run this cell. `perturb` is its negative control, `fault` its fault; mostly None."""
+    Attributes:
+        task: The task's id.
+        handling: The handling.
+        repeat: From 0.
+        perturb: Its negative control; None for none.
+        fault: Its fault; None for none.
+    """
 
     type: Literal["job"] = "job"
     task: str
@@ -28,19 +33,19 @@ class Job(_Message):
     fault: str | None = None
 
 
-class Start(_Message):
-    """To a worker, first: what it is for.
+class Start(FrozenModel):
+    """The first message to a worker: what it is for.
 
     Attributes:
         backend: The one backend that it runs.
-        suite: What `load_suite` finds the suite by.
+        suite: The text that `load_suite` finds the suite by.
         digest: The suite's digest; a worker that reads another suite refuses.
         model: Which model answers.
-        handlings: Those to warm up.
+        handlings: The handlings to warm up.
         variant: The loop within the backend.
         scratch: A folder of its own for the cells' scratch folders.
         details: Where the cells' exchanges and traces go.
-        keep: Of which cells.
+        keep: Which cells leave them.
         timeout: Seconds of wall clock for one run.
     """
 
@@ -57,16 +62,12 @@ class Start(_Message):
     timeout: float
 
     def blank_cell(self, job: Job, suite: str, versions: dict[str, str]) -> Cell:
-        """The record of a cell that failed before anything could be told of it."""
+        """Return the record of a cell that failed before anything is known of it."""
         return Cell(
+            **job.model_dump(exclude={"type"}),
             suite=suite,
-            task=job.task,
             backend=self.backend,
             variant=self.variant,
-            handling=job.handling,
-            repeat=job.repeat,
-            perturb=job.perturb,
-            fault=job.fault,
             status="failed",
             passed=False,
             score=0.0,
@@ -75,13 +76,13 @@ class Start(_Message):
         )
 
 
-class Ready(_Message):
-    """From a worker: everything is loaded, and warm as far as the backend can do what is asked.
+class Ready(FrozenModel):
+    """The answer of a worker that has loaded everything, and warmed up what the backend supports.
 
     Attributes:
-        versions: Of python, unified-agents and the distributions.
-        handlings: Those that the backend has.
-        variants: Its loops.
+        versions: Versions of python, unified-agents and the distributions.
+        handlings: The handlings that the backend has.
+        variants: The loops that it has.
     """
 
     type: Literal["ready"] = "ready"
@@ -90,8 +91,8 @@ class Ready(_Message):
     variants: tuple[Variant, ...] = ("tool_calling",)
 
 
-class Refused(_Message):
-    """From a worker: it cannot do this.
+class Refused(FrozenModel):
+    """The answer of a worker that cannot do what it is asked.
 
     Attributes:
         message: Why, in one line.
@@ -103,20 +104,18 @@ class Refused(_Message):
     of_suite: bool = False
 
 
-class Done(_Message):
-    """From a worker: the cell has run."""
+class Done(FrozenModel):
+    """The answer of a worker that has run a cell."""
 
     type: Literal["done"] = "done"
     cell: Cell
 
 
-ToWorker: TypeAlias = Annotated[Start | Job, Field(discriminator="type")]
-FromWorker: TypeAlias = Annotated[Ready | Refused | Done, Field(discriminator="type")]
-
-to_worker: TypeAdapter[Start | Job] = TypeAdapter(ToWorker)
-from_worker: TypeAdapter[Ready | Refused | Done] = TypeAdapter(FromWorker)
+_BY_TYPE = Field(discriminator="type")
+to_worker: TypeAdapter[Start | Job] = TypeAdapter(Annotated[Start | Job, _BY_TYPE])
+from_worker: TypeAdapter[Ready | Refused | Done] = TypeAdapter(Annotated[Ready | Refused | Done, _BY_TYPE])
 
 
-def line(message: Start | Job | Ready | Refused | Done) -> bytes:
-    """A message as it goes over the pipe."""
+def write_line(message: Start | Job | Ready | Refused | Done) -> bytes:
+    """Write a message as it goes over the pipe."""
     return message.model_dump_json().encode() + b"\n"

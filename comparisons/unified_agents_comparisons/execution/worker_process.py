@@ -1,4 +1,4 @@
-"""Worker processes, from the side of the comparison: started, bounded, restarted, ended."""
+"""Worker processes from the side of the comparison: started, bounded, restarted, ended."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from pydantic import ValidationError
 
 from unified_agents.errors import ConfigError, ErrorKind, ErrorRecord
 from unified_agents_comparisons.execution.protocol import (
-    LINE_LIMIT,
+    MAX_LINE_BYTES,
     Done,
     Job,
     Ready,
     Refused,
     Start,
     from_worker,
-    line,
+    write_line,
 )
 from unified_agents_comparisons.records import Cell
 
-START_TIMEOUT = 120.0
-GRACE = 10.0
-END_TIMEOUT = 3.0
+START_SECONDS = 120.0
+GRACE_SECONDS = 10.0
+END_SECONDS = 3.0
+MAX_LOG_BYTES = 4096
+"""Of the end of a worker's log that is searched for its last line."""
 
 
 def worker_command(python: str | None = None) -> tuple[str, ...]:
-    """How a worker is started.
+    """Return the command that starts a worker.
 
     Args:
         python: The interpreter of the environment in which the backend is installed; None takes this one.
@@ -40,10 +42,10 @@ def worker_command(python: str | None = None) -> tuple[str, ...]:
 
 
 class WorkerError(Exception):
-    """A worker crashed, hung, said what it should not, or refused.
+    """A worker crashed, hung, answered what is no answer, or refused.
 
     Attributes:
-        kind: Which of these.
+        kind: The kind of error that its cell is recorded with.
         of_suite: Whether the suite is at fault, and not the backend.
     """
 
@@ -73,14 +75,14 @@ class Worker:
     suite: str
     command: Sequence[str]
     log: Path
-    grace: float = GRACE
+    grace: float = GRACE_SECONDS
     ready: Ready | None = None
     _process: Process | None = None
     _broken: str | None = None
 
     @property
     def versions(self) -> dict[str, str]:
-        """What the worker runs with; empty until it is started."""
+        """Return the versions that the worker runs with; none until it is started."""
         return self.ready.versions if self.ready is not None else {}
 
     async def open(self) -> None:
@@ -96,7 +98,7 @@ class Worker:
             raise ConfigError(f"{where}: {error}") from error
 
     async def run(self, job: Job) -> Cell:
-        """Run one cell. Whatever happens to the process, there is a record."""
+        """Run one cell; there is a record whatever happens to the process."""
         try:
             await self._reopen()
             return await self._run(job)
@@ -105,11 +107,11 @@ class Worker:
             return self._failed(job, error)
 
     async def close(self) -> None:
-        """End the process: it may tidy up, and is killed if that takes more than some seconds."""
+        """End the process; it is killed when it has not tidied up within some seconds."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), END_TIMEOUT)
+                await asyncio.wait_for(self._process.wait(), END_SECONDS)
         await self._kill()
 
     async def _kill(self) -> None:
@@ -133,7 +135,7 @@ class Worker:
 
     async def _open(self) -> Ready:
         self._process = await self._spawn()
-        answer = await self._ask(self.start, START_TIMEOUT)
+        answer = await self._ask(self.start, START_SECONDS)
         if isinstance(answer, Ready):
             return answer
         if isinstance(answer, Refused):
@@ -144,7 +146,7 @@ class Worker:
         log = await asyncio.to_thread(self.log.open, "ab")
         try:
             return await asyncio.create_subprocess_exec(
-                *self.command, stdin=PIPE, stdout=PIPE, stderr=log, limit=LINE_LIMIT, start_new_session=True
+                *self.command, stdin=PIPE, stdout=PIPE, stderr=log, limit=MAX_LINE_BYTES, start_new_session=True
             )
         except OSError as error:
             raise WorkerError(f"{self.command[0]} cannot be run: {error.strerror}") from error
@@ -162,7 +164,7 @@ class Worker:
         if process is None or process.stdin is None or process.stdout is None:
             raise WorkerError("the worker is not running")
         try:
-            process.stdin.write(line(message))
+            process.stdin.write(write_line(message))
             async with asyncio.timeout(timeout):
                 text = await process.stdout.readline()
         except TimeoutError as error:
@@ -170,15 +172,15 @@ class Worker:
         except (ConnectionError, ValueError) as error:
             raise WorkerError(f"the worker cannot be talked to: {error}") from error
         if not text.endswith(b"\n"):
-            raise WorkerError(await self._last_words(process))
+            raise WorkerError(await self._why_it_ended(process))
         try:
             return from_worker.validate_json(text)
         except ValidationError as error:
             raise WorkerError(f"the worker answered what is no answer: {text[:200]!r}") from error
 
-    async def _last_words(self, process: Process) -> str:
+    async def _why_it_ended(self, process: Process) -> str:
         try:
-            code = await asyncio.wait_for(process.wait(), END_TIMEOUT)
+            code = await asyncio.wait_for(process.wait(), END_SECONDS)
         except TimeoutError:
             how = "the worker closed its output"
         else:
@@ -193,5 +195,5 @@ class Worker:
 
 
 def _tail(path: Path) -> list[str]:
-    text = path.read_bytes()[-4096:].decode(errors="replace") if path.exists() else ""
+    text = path.read_bytes()[-MAX_LOG_BYTES:].decode(errors="replace") if path.exists() else ""
     return [found.strip() for found in text.splitlines() if found.strip()]

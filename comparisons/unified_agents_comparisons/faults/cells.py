@@ -1,4 +1,4 @@
-"""Running one cell with a fault, and the record of what came of it."""
+"""Running one cell with a fault, and the record of what it led to."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from unified_agents.scripted.server import ScriptServer
-from unified_agents_comparisons.execution.cell import Bench, summarised
+from unified_agents_comparisons.execution.cell import CellRunner, summarise_calls
 from unified_agents_comparisons.execution.protocol import Job
-from unified_agents_comparisons.faults.harness import Harness, Observed, Subject, told
-from unified_agents_comparisons.faults.verdict import GOOD, verdict
-from unified_agents_comparisons.records import Cell
+from unified_agents_comparisons.faults.harness import FaultHarness, Observation, fault_messages
+from unified_agents_comparisons.faults.verdict import GOOD_VERDICTS, verdict
+from unified_agents_comparisons.records import CallSummary, Cell
 from unified_agents_comparisons.scoring import output_fault
 from unified_agents_comparisons.suite.fault_settings import FaultCase
 from unified_agents_comparisons.suite.model import Task
@@ -21,58 +21,55 @@ RunJob = Callable[[Job], Awaitable[Cell]]
 
 
 @asynccontextmanager
-async def open_faults(bench: Bench) -> AsyncIterator[RunJob]:
-    """What runs a worker's cells, those with faults too; the model of these stands behind a socket."""
-    settings = bench.suite.suite.faults
+async def open_job_runner(runner: CellRunner) -> AsyncIterator[RunJob]:
+    """Open the runner of a worker's cells, those with faults included; the model of these stands behind a socket."""
+    settings = runner.suite.suite.faults
     if settings is None:
-        yield bench.run
+        yield runner.run
         return
     async with ScriptServer() as server:
-        yield _Faults(bench, Harness(server, settings, bench.suite.suite.instructions)).run
+        harness = FaultHarness(server, runner, settings)
+
+        async def run(job: Job) -> Cell:
+            return await (runner.run(job) if job.fault is None else _run_with_fault(harness, job, job.fault))
+
+        yield run
 
 
-class _Faults:
-    def __init__(self, bench: Bench, harness: Harness) -> None:
-        self._bench = bench
-        self._harness = harness
+async def _run_with_fault(harness: FaultHarness, job: Job, fault: str) -> Cell:
+    runner, case = harness.runner, FaultCase.parse(fault)
+    task = runner.suite.task(job.task)
+    clean = await harness.run_clean(task, job.handling, streamed=case.streamed)
+    observed = await harness.run(task, job.handling, case)
+    calls = summarise_calls(observed.result, runner.tools_of(task)) if observed.result is not None else ()
+    changes = _judged(task, observed, calls) | {
+        "requests": observed.requests,
+        "told": fault_messages(observed, clean),
+        "seconds_lost": max(0.0, observed.seconds - clean.seconds),
+        "tool_calls": calls,
+    }
+    if observed.result is not None:
+        changes |= {name: getattr(observed.result, name) for name in ("retries", "usage", "seconds")}
+        changes["trace_shape"] = observed.result.trace.shape()
+    cell = runner.blank_cell(job).model_copy(update=changes)
+    await runner.keep_details(cell, observed.result)
+    return cell
 
-    async def run(self, job: Job) -> Cell:
-        if job.fault is None:
-            return await self._bench.run(job)
-        bench, case = self._bench, FaultCase.parse(job.fault)
-        task = bench.suite.task(job.task)
-        subject = Subject(bench.start.backend, job.handling, bench.start.variant)
-        tools = bench.tools_of(task)
-        clean = await self._harness.clean(subject, task, tools, streamed=case.streamed)
-        observed = await self._harness.run(subject, task, tools, case)
-        blank = bench.start.blank_cell(job, bench.suite.suite.name, bench.versions)
-        cell = self._filled(blank, task, observed, clean)
-        await bench.keep(cell, observed.result)
-        return cell
 
-    def _filled(self, blank: Cell, task: Task, observed: Observed, clean: Observed) -> Cell:
-        result = observed.result
-        cancelled = observed.error is not None and observed.error.kind == "cancelled"
-        status = result.status if result is not None else "cancelled" if cancelled else "failed"
-        output = result.output if result is not None else None
-        calls = summarised(result, {tool.name: tool for tool in self._bench.tools_of(task)}) if result else ()
-        fault = output_fault(output, task.expect.output)
-        came_to = verdict(status, output, observed.error, hung=observed.hung, right=fault is None, calls=calls)
-        passed = came_to in GOOD
-        changes: dict[str, Any] = {
-            "status": status,
-            "output": output,
-            "error": observed.error,
-            "verdict": came_to,
-            "passed": passed,
-            "score": float(passed),
-            "reasons": () if passed else (f"{came_to}: {fault}" if fault else came_to,),
-            "requests": observed.requests,
-            "told": told(observed, clean),
-            "seconds_lost": max(0.0, observed.seconds - clean.seconds),
-            "tool_calls": calls,
-        }
-        if result is not None:
-            changes |= {"retries": result.retries, "usage": result.usage, "seconds": result.seconds}
-            changes["trace_shape"] = result.trace.shape()
-        return blank.model_copy(update=changes)
+def _judged(task: Task, observed: Observation, calls: tuple[CallSummary, ...]) -> dict[str, Any]:
+    result, error = observed.result, observed.error
+    cancelled = error is not None and error.kind == "cancelled"
+    status = result.status if result is not None else "cancelled" if cancelled else "failed"
+    output = result.output if result is not None else None
+    fault = output_fault(output, task.expect.output)
+    found = verdict(status, output, error, hung=observed.hung, right=fault is None, calls=calls)
+    passed = found in GOOD_VERDICTS
+    return {
+        "status": status,
+        "output": output,
+        "error": error,
+        "verdict": found,
+        "passed": passed,
+        "score": float(passed),
+        "reasons": () if passed else (f"{found}: {fault}" if fault else found,),
+    }

@@ -1,83 +1,69 @@
-"""Runs a task with a fault in it: over a real socket, with a scripted model behind it."""
+"""The fault harness: runs a task with a fault in it, over a real socket, with a scripted model behind it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unified_agents.agent import Agent, create_agent
-from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters, Variant
-from unified_agents.errors import ErrorRecord, RunError, UnifiedAgentsError, native_name
+from unified_agents.agent import create_agent
+from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
+from unified_agents.errors import ErrorRecord
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.tools.definition import Tool
 from unified_agents.wire.local_upstream import Reply
-from unified_agents_comparisons.faults.misbehaving_tools import Misbehaving
+from unified_agents_comparisons.execution.cell import CellRunner, run_outcome
+from unified_agents_comparisons.faults.misbehaving_tools import MisbehavingTool
 from unified_agents_comparisons.suite.fault_kinds import KINDS, Injection
 from unified_agents_comparisons.suite.fault_settings import FaultCase, FaultSettings, place_of
 from unified_agents_comparisons.suite.model import Task
 
-SHOWN = 300
-TOOL_TIMEOUT = 0.3
-_GRACE = 8.0
-_AMPLE = 10.0
-"""Seconds for a request whose answer comes: a machine may be busy."""
+MAX_MESSAGE_LENGTH = 300
+TOOL_TIMEOUT_SECONDS = 0.3
+_GRACE_SECONDS = 8.0
+"""How long a run may outlive its own limit before it is ended from outside."""
+_AMPLE_SECONDS = 10.0
+"""For a request whose answer comes: a machine may be busy."""
 
 
 @dataclass(slots=True, frozen=True)
-class Subject:
-    """What is put to the test.
-
-    Attributes:
-        backend: The backend.
-        handling: The handling.
-        variant: The loop within the backend.
-    """
-
-    backend: str
-    handling: Handling
-    variant: Variant = "tool_calling"
-
-
-@dataclass(slots=True, frozen=True)
-class Observed:
-    """What was seen of a run.
+class Observation:
+    """A run as it looks from outside.
 
     Attributes:
         result: The run; None when it was cancelled, or left nothing.
         error: What ended it; None when it completed.
-        requests: What came to the model's server.
-        read: What the model was told after the question, in its order; each text once.
+        requests: How many requests came to the model's server.
+        messages: What the model was told after the question, in its order; each text once.
         seconds: From start to end.
-        hung: Whether it was ended from outside, when its patience was over.
+        hung: Whether it was ended from outside, when its time was over.
     """
 
     result: RunResult | None
     error: ErrorRecord | None
     requests: int
-    read: tuple[str, ...]
+    messages: tuple[str, ...]
     seconds: float
     hung: bool = False
 
 
 @dataclass(slots=True)
-class _Watching:
+class _ObservedModel:
     """A scripted model that keeps what it is told, and calls back when it is asked what it shall never answer."""
 
     model: ScriptedModel
-    on_stall: Callable[[], object] | None
+    on_stall: Callable[[], object] | None = None
     requests: int = 0
-    read: dict[str, None] = field(default_factory=dict)
+    messages: dict[str, None] = field(default_factory=dict)
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
-        """The model's answer."""
+        """Keep what the request tells the model, and return the model's answer."""
         self.requests += 1
-        told = [message for message in request.get("messages", ()) if message.get("role") in ("user", "tool")]
-        for message in told[1:]:
-            self.read[str(message.get("content"))[:SHOWN]] = None
+        messages = [message for message in request.get("messages", ()) if message.get("role") in ("user", "tool")]
+        for message in messages[1:]:
+            self.messages[str(message.get("content"))[:MAX_MESSAGE_LENGTH]] = None
         reply = self.model.reply(request, key)
         if reply.ending == "stall" and self.on_stall is not None:
             self.on_stall()
@@ -85,123 +71,96 @@ class _Watching:
 
 
 @dataclass(slots=True)
-class Harness:
-    """Runs cases, and compares what the model read with what it reads in a run without a fault.
+class FaultHarness:
+    """The runner of a worker's tasks with and without faults.
 
     Attributes:
         server: Where the scripted models stand.
+        runner: What runs the worker's ordinary cells.
         settings: Timeouts and policy.
-        instructions: The system text.
     """
 
     server: ScriptServer
+    runner: CellRunner
     settings: FaultSettings
-    instructions: str | None
-    _clean: dict[tuple[str, Subject, bool], Observed] = field(default_factory=dict)
+    _clean: dict[tuple[str, Handling, bool], Observation] = field(default_factory=dict)
 
-    async def run(self, subject: Subject, task: Task, tools: Sequence[Tool], case: FaultCase) -> Observed:
+    async def run(self, task: Task, handling: Handling, case: FaultCase) -> Observation:
         """Run a task with a fault.
 
         Raises:
             UnifiedAgentsError: it cannot be run at all.
         """
-        oracle = task.oracle or {}
-        at = place_of(case.at, len(oracle["answers"])) or 0
-        kind = KINDS[case.kind]
-        patience = self.settings.patience(kind, subject.handling)
-        return await self._run(subject, task, tools, kind.inject(oracle, at), streamed=case.streamed, patience=patience)
+        oracle, kind = task.needed_oracle(), KINDS[case.kind]
+        injection = kind.inject(oracle, place_of(case.at, len(oracle["answers"])) or 0)
+        return await self._run(task, handling, injection, case.streamed, self.settings.run_seconds(kind, handling))
 
-    async def clean(self, subject: Subject, task: Task, tools: Sequence[Tool], *, streamed: bool) -> Observed:
-        """The same task without a fault, run once."""
-        key = (task.id, subject, streamed)
+    async def run_clean(self, task: Task, handling: Handling, *, streamed: bool) -> Observation:
+        """Run a task without a fault; later calls return what the first one observed."""
+        key = (task.id, handling, streamed)
         if key not in self._clean:
-            whole = Injection(task.oracle or {})
-            patience = self.settings.timeout
-            await self._run(subject, task, tools, whole, streamed=streamed, patience=patience)  # it pays for imports
-            self._clean[key] = await self._run(subject, task, tools, whole, streamed=streamed, patience=patience)
+            for _ in range(2):  # the first run pays for imports
+                observed = await self._run(
+                    task, handling, Injection(task.needed_oracle()), streamed, self.settings.timeout
+                )
+            self._clean[key] = observed
         return self._clean[key]
 
     async def _run(
-        self,
-        subject: Subject,
-        task: Task,
-        tools: Sequence[Tool],
-        injection: Injection,
-        *,
-        streamed: bool,
-        patience: float,
-    ) -> Observed:
+        self, task: Task, handling: Handling, injection: Injection, streamed: bool, seconds: float
+    ) -> Observation:
         script = Script.model_validate(injection.script)
-        running: list[asyncio.Task[RunResult]] = []
-
-        def cancel() -> None:
-            running[0].cancel()
-
-        model = _Watching(
-            ScriptedModel(script.in_text() if subject.variant == "react" else script),
-            cancel if injection.cancel else None,
+        model = _ObservedModel(ScriptedModel(script.in_text() if self.runner.start.variant == "react" else script))
+        misbehaving = MisbehavingTool(injection, TOOL_TIMEOUT_SECONDS)
+        wait = self.settings.model_timeout if injection.silent else _AMPLE_SECONDS
+        agent = create_agent(
+            backend=self.runner.start.backend,
+            model=self._model(self.server.add(model, record=False), streamed, wait),
+            instructions=self.runner.suite.suite.instructions,
+            tools=[misbehaving.wrap(tool) for tool in self.runner.tools_of(task)],
+            limits=Limits(timeout=seconds, max_steps=self.settings.max_steps),
+            handling=handling,
+            variant=self.runner.start.variant,
         )
-        misbehaving = Misbehaving(injection, TOOL_TIMEOUT)
-        wrapped = [misbehaving.wrapped(one) for one in tools]
-        url = self.server.add(model, record=False)
-        wait = self.settings.model_timeout if injection.silent else _AMPLE
-        agent = self._agent(subject, url, wrapped, streamed=streamed, patience=patience, wait=wait)
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            running.append(asyncio.create_task(agent.run(task.question)))
-            result, error, hung = await _ended(running[0], patience)
+            run = asyncio.create_task(agent.run(task.question))
+            model.on_stall = run.cancel if injection.cancel else None
+            result, error, hung = await _ended(run, seconds)
         finally:
             misbehaving.release()
             await agent.aclose()
-        seconds = loop.time() - start
-        return Observed(result, error, model.requests, tuple(model.read), seconds, hung or _met(result, patience))
+        took = loop.time() - start
+        hung = hung or _used_all_its_time(result, seconds)
+        return Observation(result, error, model.requests, tuple(model.messages), took, hung)
 
-    def _agent(
-        self, subject: Subject, url: str, tools: Sequence[Tool], *, streamed: bool, patience: float, wait: float
-    ) -> Agent:
-        return create_agent(
-            backend=subject.backend,
-            model=ModelConfig(
-                name="scripted",
-                base_url=url,
-                timeout=wait,
-                first_token_timeout=wait,
-                token_timeout=wait,
-                parameters=ModelParameters(stream=True if streamed else None),
-                policy=self.settings.policy,
-            ),
-            instructions=self.instructions,
-            tools=tools,
-            limits=Limits(timeout=patience, max_steps=self.settings.max_steps),
-            handling=subject.handling,
-            variant=subject.variant,
+    def _model(self, url: str, streamed: bool, wait: float) -> ModelConfig:
+        return ModelConfig(
+            name="scripted",
+            base_url=url,
+            timeout=wait,
+            first_token_timeout=wait,
+            token_timeout=wait,
+            parameters=ModelParameters(stream=True if streamed else None),
+            policy=self.settings.policy,
         )
 
 
-def told(observed: Observed, clean: Observed) -> tuple[str, ...]:
-    """What the model read only because of the fault."""
-    return tuple(text for text in observed.read if text not in clean.read)
+def fault_messages(observed: Observation, clean: Observation) -> tuple[str, ...]:
+    """Return what the model was told only because of the fault."""
+    return tuple(text for text in observed.messages if text not in clean.messages)
 
 
-async def _ended(task: asyncio.Task[RunResult], patience: float) -> tuple[RunResult | None, ErrorRecord | None, bool]:
-    done, _ = await asyncio.wait([task], timeout=patience + _GRACE)
+async def _ended(task: asyncio.Task[RunResult], seconds: float) -> tuple[RunResult | None, ErrorRecord | None, bool]:
+    done, _ = await asyncio.wait([task], timeout=seconds + _GRACE_SECONDS)
     if not done:
         task.cancel()
         return None, ErrorRecord(kind="timeout", type="TimeoutError", message="the run does not end"), True
-    try:
-        result = task.result()
-    except asyncio.CancelledError:
+    if task.cancelled():
         return None, ErrorRecord(kind="cancelled", type="CancelledError", message="the caller cancelled"), False
-    except RunError as error:
-        return error.result, error.record(), False
-    except UnifiedAgentsError:
-        raise
-    except Exception as error:  # what is not of our tree is a fault of the library or the framework
-        message = f"{native_name(error)}: {error}".splitlines()[0]
-        return None, ErrorRecord(kind="backend", type="BackendError", message=message), False
-    return result, result.errors[-1] if result.errors and result.status != "completed" else None, False
+    return *await run_outcome(task), False
 
 
-def _met(result: RunResult | None, patience: float) -> bool:
-    return result is not None and result.status == "limit" and result.seconds.total >= 0.98 * patience
+def _used_all_its_time(result: RunResult | None, seconds: float) -> bool:
+    return result is not None and result.status == "limit" and result.seconds.total >= 0.98 * seconds

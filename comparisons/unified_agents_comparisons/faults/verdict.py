@@ -1,16 +1,16 @@
-"""What a fault came to: one word for each cell of the matrix."""
+"""Verdicts: what a fault led to, in one word for each cell of the fault matrix."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from unified_agents.errors import ErrorRecord
 from unified_agents.result import RunStatus
 from unified_agents_comparisons.records import CallSummary, Verdict
+from unified_agents_comparisons.scoring import parsed_arguments
 
-GOOD: frozenset[Verdict] = frozenset({"recovered", "failed clearly"})
-"""What may happen under `unified`."""
+GOOD_VERDICTS: frozenset[Verdict] = frozenset({"recovered", "failed clearly"})
+"""Those that a cell under `unified` passes with."""
 
 
 def verdict(
@@ -22,13 +22,13 @@ def verdict(
     right: bool,
     calls: Iterable[CallSummary],
 ) -> Verdict:
-    """What a run with a fault came to.
+    """Judge a run with a fault.
 
     Args:
         status: How the run ended.
         output: Its answer.
         error: What ended it.
-        hung: Whether it was ended from outside, when its patience was over.
+        hung: Whether it was ended from outside, when its time was over.
         right: Whether the answer is the expected one.
         calls: Every call that the model asked for.
     """
@@ -38,12 +38,6 @@ def verdict(
         return "failed clearly" if error is not None else "failed silently"
     if not (output or "").strip():
         return "failed silently"
-    misled = any(call.received is not None and (call.fault or not _is_object(call.arguments)) for call in calls)
+    called = [call for call in calls if call.received is not None]
+    misled = any(call.fault or not isinstance(parsed_arguments(call.arguments), dict) for call in called)
     return "recovered" if right and not misled else "wrong result"
-
-
-def _is_object(arguments: str) -> bool:
-    try:
-        return isinstance(json.loads(arguments or "{}"), dict)
-    except ValueError:
-        return False

@@ -8,26 +8,27 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from unified_agents_comparisons.report import formatting as wording
-from unified_agents_comparisons.report.summary import Summary, write
+from unified_agents_comparisons.records import write_atomically
+from unified_agents_comparisons.report import formatting
+from unified_agents_comparisons.report.summary import Summary
 
 REPORT = "report.md"
-MOST_TOOLS = 50
+MAX_TOOLS = 50
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&$@]|(?<=:)/(?=/)|(?<=www)\.|^[-+#=]|(?<=^\d)[.)](?=\s)|(?<=^\d\d)[.)](?=\s))")
 
 
 def write_report(summary: Summary, folder: Path) -> Path:
-    """Write `report.md`; returns its path."""
-    return write(folder / REPORT, render(summary))
+    """Write `report.md`; return its path."""
+    return write_atomically(folder / REPORT, render(summary))
 
 
 def render(summary: Summary) -> str:
-    """The report's text. Every value in it is escaped, so that what a model wrote is shown and not obeyed."""
-    return _template().render(summary=summary, wording=wording, most_tools=MOST_TOOLS)
+    """Return the report's text; every value in it is escaped, so that no text of a model works as markup."""
+    return _template().render(summary=summary, formatting=formatting, max_tools=MAX_TOOLS)
 
 
 def escaped(value: object) -> str:
-    """A value as Markdown that shows it as it is, on one line: no markup, no list, no link."""
+    """Return Markdown that shows a value as it is, on one line: no markup, no list, no link."""
     return _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
 
 

@@ -1,42 +1,37 @@
-"""What every form of the report says."""
+"""The summary of a comparison, which every form of the report shows."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from unified_agents.config import Variant
-from unified_agents_comparisons.analysis.fault_matrix import FaultRow, matrix
+from unified_agents_comparisons.analysis.fault_matrix import FaultRow, fault_matrix
 from unified_agents_comparisons.analysis.metrics import (
     CategoryCount,
     ControlCount,
     Group,
     PairedTest,
     categories,
-    controls,
+    control_counts,
     groups,
     paired_tests,
 )
 from unified_agents_comparisons.analysis.outcomes import TaskOutcomes, phrase, task_outcomes
+from unified_agents_comparisons.analysis.sides import by_side
 from unified_agents_comparisons.execution.comparison import Comparison
-from unified_agents_comparisons.records import Cell, Perturbation, model_label
+from unified_agents_comparisons.frozen_model import FrozenModel
+from unified_agents_comparisons.records import Cell, Perturbation, model_label, write_atomically
 from unified_agents_comparisons.report.formatting import counted
-from unified_agents_comparisons.schema_fidelity import Fidelity, ToolFidelity, summed
+from unified_agents_comparisons.schema_fidelity import SideFidelity, side_fidelity
 
 SUMMARY = "summary.json"
 SCRIPTED = "a scripted model answered: this proves the plumbing, never a model's quality"
 REAL = "a real model answered: with few tasks and repeats, chance decides as much as the backends"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Surprise(_Frozen):
-    """A cell that decides the verdict: one under `unified` that did not pass, or a negative control that did.
+class Surprise(FrozenModel):
+    """A cell that makes the comparison fail: one under `unified` that did not pass, or a negative control that did.
 
     Attributes:
         task: The task's id.
@@ -55,7 +50,7 @@ class Surprise(_Frozen):
     reasons: tuple[str, ...]
 
 
-class Summary(_Frozen):
+class Summary(FrozenModel):
     """A comparison in numbers and words; the file `summary.json`.
 
     Attributes:
@@ -67,7 +62,7 @@ class Summary(_Frozen):
         note: What an answer of this model proves.
         perturb: The negative controls; none in an ordinary comparison.
         ok: Whether every `unified` cell passed; under a negative control, whether every cell failed.
-        out: The folder of the records, as it was given.
+        out: The folder of the records, as the user wrote it.
         tasks: How many tasks were run.
         repeats: How often each.
         seed: What decided their order.
@@ -79,7 +74,7 @@ class Summary(_Frozen):
         categories: The same by the tasks' categories; empty when they have none.
         controls: Of each negative control, how many cells failed; empty in an ordinary comparison.
         schemas: What each backend made of the tools' schemas; of the first repeat, and of no negative control.
-        tests: Pairs of these held against each other.
+        tests: Paired tests of the sides.
         outcomes: What came of each task everywhere; empty where there are faults.
         faults: What came of each fault everywhere; empty without any.
         surprises: The cells because of which `ok` is false.
@@ -104,7 +99,7 @@ class Summary(_Frozen):
     groups: tuple[Group, ...]
     categories: tuple[CategoryCount, ...]
     controls: tuple[ControlCount, ...]
-    schemas: tuple[Fidelity, ...]
+    schemas: tuple[SideFidelity, ...]
     tests: tuple[PairedTest, ...]
     outcomes: tuple[TaskOutcomes, ...]
     faults: tuple[FaultRow, ...] = ()
@@ -112,12 +107,12 @@ class Summary(_Frozen):
 
     @property
     def differing(self) -> tuple[TaskOutcomes, ...]:
-        """The tasks whose outcome is not the same everywhere."""
+        """Return the tasks whose outcome is not the same everywhere."""
         return tuple(task for task in self.outcomes if task.differs)
 
     @property
     def verdict(self) -> str:
-        """What `ok` says, in words."""
+        """Say in words what `ok` says."""
         if self.perturb:
             wrong = f"{len(self.surprises)} of {self.cells} passed: this suite does not prove what it should"
             named = f"Negative control{'s'[: len(self.perturb) > 1]} {', '.join(self.perturb)}"
@@ -129,14 +124,14 @@ class Summary(_Frozen):
 
 
 def summarise(comparison: Comparison) -> Summary:
-    """The summary of a comparison."""
+    """Summarise a comparison."""
     plan, cells = comparison.plan, comparison.cells
     surprises = tuple(_surprise(cell) for cell in cells if _decides(cell))
-    faults = matrix(cells)
+    faults = fault_matrix(cells)
     return Summary(
-        suite=comparison.suite.suite.name,
-        description=comparison.suite.suite.description,
-        digest=comparison.suite.digest,
+        suite=plan.suite.suite.name,
+        description=plan.suite.suite.description,
+        digest=plan.suite.digest,
         variant=plan.variant,
         model=model_label(plan.model),
         note=REAL if plan.model.provider == "openai" else SCRIPTED,
@@ -152,7 +147,7 @@ def summarise(comparison: Comparison) -> Summary:
         versions={backend: dict(versions) for backend, versions in comparison.versions.items()},
         groups=groups(cells),
         categories=categories(comparison.tasks, cells),
-        controls=controls(cells),
+        controls=control_counts(cells),
         schemas=_schemas(cells),
         tests=() if faults else paired_tests(cells),
         outcomes=() if faults else task_outcomes(comparison.tasks, cells),
@@ -162,24 +157,16 @@ def summarise(comparison: Comparison) -> Summary:
 
 
 def write_summary(summary: Summary, folder: Path) -> Path:
-    """Write `summary.json`; returns its path."""
-    return write(folder / SUMMARY, summary.model_dump_json(indent=2) + "\n")
+    """Write `summary.json`; return its path."""
+    return write_atomically(folder / SUMMARY, summary.model_dump_json(indent=2) + "\n")
 
 
-def write(path: Path, text: str) -> Path:
-    """Write a text file whole or not at all; returns its path."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
-
-
-def _schemas(cells: Sequence[Cell]) -> tuple[Fidelity, ...]:
-    found: dict[tuple[str, str], list[ToolFidelity]] = {}
-    for cell in sorted(cells, key=lambda one: (one.backend, one.handling != "unified", one.task)):
-        if cell.schemas and cell.repeat == 0 and cell.perturb is None:
-            found.setdefault((cell.backend, cell.handling), []).extend(cell.schemas)
-    return tuple(summed(backend, handling, tools) for (backend, handling), tools in found.items())
+def _schemas(cells: Sequence[Cell]) -> tuple[SideFidelity, ...]:
+    counted = [cell for cell in cells if cell.schemas and cell.repeat == 0 and cell.perturb is None]
+    sides = by_side(sorted(counted, key=lambda cell: cell.task))
+    return tuple(
+        side_fidelity(*side, [record for cell in some for record in cell.schemas]) for side, some in sides.items()
+    )
 
 
 def _decides(cell: Cell) -> bool:

@@ -2,80 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from unified_agents_comparisons.analysis.fault_matrix import FaultOutcome
-from unified_agents_comparisons.faults.verdict import GOOD
-from unified_agents_comparisons.report import formatting as wording
+from unified_agents_comparisons.faults.verdict import GOOD_VERDICTS
+from unified_agents_comparisons.report import formatting
 from unified_agents_comparisons.report.summary import Summary
 
-MOST_REASONS = 3
-MOST_SHOWN = 40
+MAX_REASONS = 3
+MAX_SHOWN = 40
 
 
 def show(summary: Summary, console: Console) -> None:
-    """Print the summary: where they differ, what went wrong, with what it was run, and last the table."""
+    """Print a summary: where the sides differ, what went wrong, which versions ran, and last the table."""
     for table in (_categories(summary), _controls(summary), _schemas(summary)):
         if table.row_count:
             console.print(table)
     if summary.faults:
         console.print(_faults(summary))
     elif not summary.perturb:
-        _show_differences(summary, console)
-    _show_surprises(summary, console)
+        _print_differences(summary, console)
+    _print_surprises(summary, console)
     for backend, versions in summary.versions.items():
         named = ", ".join(f"{name} {version}" for name, version in versions.items())
-        _say(console, f"{backend}: {named}", "dim")
-    console.print(_table(summary))
-    _say(console, f"Model: {summary.model}; {summary.note}.", "dim")
-    _say(console, "Times are medians of the cells that passed.", "dim")
-    for line in wording.scope(summary.left_out, summary.beyond):
-        _say(console, line, "yellow")
-    _say(console, summary.verdict, "green" if summary.ok else "bold red")
+        _print(console, f"{backend}: {named}", "dim")
+    console.print(_totals(summary))
+    _print(console, f"Model: {summary.model}; {summary.note}.", "dim")
+    _print(console, "Times are medians of the cells that passed.", "dim")
+    for line in formatting.scope(summary.left_out, summary.beyond):
+        _print(console, line, "yellow")
+    _print(console, summary.verdict, "green" if summary.ok else "bold red")
 
 
-def _table(summary: Summary) -> Table:
+def _new_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
+    """Make a table of columns aligned to the left, and others to the right."""
+    return Table(*left, *(Column(name, justify="right") for name in right), title=title)
+
+
+def _totals(summary: Summary) -> Table:
     loop = "" if summary.variant == "tool_calling" else f", variant {summary.variant}"
-    title = f"{summary.suite}{loop}: {wording.counted(summary.tasks, 'task')}, {wording.counted(summary.cells, 'cell')}"
-    table = Table(title=f"{title}, negative controls" if summary.perturb else title)
-    for name in ("backend", "handling"):
-        table.add_column(name)
-    for name in ("passed", "total, ms", "overhead, ms", "requests", "tokens"):
-        table.add_column(name, justify="right")
+    tasks, cells = formatting.counted(summary.tasks, "task"), formatting.counted(summary.cells, "cell")
+    title = f"{summary.suite}{loop}: {tasks}, {cells}"
+    table = _new_table(
+        f"{title}, negative controls" if summary.perturb else title,
+        ("backend", "handling"),
+        ("passed", "total, ms", "overhead, ms", "requests", "tokens"),
+    )
     for group in summary.groups:
         good = group.passed == (0 if summary.perturb else group.total)
         table.add_row(
             Text(group.backend),
             group.handling,
             Text(f"{group.passed}/{group.total}", style="green" if good else "red"),
-            wording.median_milliseconds(group.seconds),
-            wording.median_milliseconds(group.overhead),
+            formatting.median_milliseconds(group.seconds),
+            formatting.median_milliseconds(group.overhead),
             str(group.requests),
-            wording.all_tokens(group.usage),
+            formatting.all_tokens(group.usage),
         )
     return table
 
 
 def _categories(summary: Summary) -> Table:
-    sides = [f"{group.backend}, {group.handling}" for group in summary.groups]
-    table = Table("category", title="Passed by category")
-    for side in sides:
-        table.add_column(side, justify="right")
+    sides = [(group.backend, group.handling) for group in summary.groups]
+    table = _new_table("Passed by category", ["category"], [f"{backend}, {handling}" for backend, handling in sides])
+    found = {(count.category, count.backend, count.handling): count for count in summary.categories}
     for name in dict.fromkeys(count.category for count in summary.categories):
-        found = {
-            f"{count.backend}, {count.handling}": f"{count.passed}/{count.total}"
-            for count in summary.categories
-            if count.category == name
-        }
-        table.add_row(Text(name), *(found.get(side, "") for side in sides))
+        counts = [found.get((name, *side)) for side in sides]
+        table.add_row(Text(name), *(f"{count.passed}/{count.total}" if count else "" for count in counts))
     return table
 
 
 def _controls(summary: Summary) -> Table:
-    table = Table("negative control", title="Failed, as they must")
-    table.add_column("failed", justify="right")
+    table = _new_table("Failed, as they must", ["negative control"], ["failed"])
     for count in summary.controls:
         good = count.failed == count.total
         table.add_row(count.control, Text(f"{count.failed}/{count.total}", style="green" if good else "red"))
@@ -84,10 +86,9 @@ def _controls(summary: Summary) -> Table:
 
 def _faults(summary: Summary) -> Table:
     sides = [(group.backend, group.handling) for group in summary.groups]
-    table = Table(title="What each fault came to, and the requests that the run made")
-    table.add_column("fault", no_wrap=True, min_width=max(len(row.kind) for row in summary.faults))
-    for backend, handling in sides:
-        table.add_column(f"{backend}, {handling}")
+    names = Column("fault", no_wrap=True, min_width=max(len(row.kind) for row in summary.faults))
+    columns = [f"{backend}, {handling}" for backend, handling in sides]
+    table = Table(names, *columns, title="What each fault came to, and the requests that the run made")
     for row in summary.faults:
         found = [row.of(backend, handling) for backend, handling in sides]
         table.add_row(Text(row.kind), *(_fault(one) if one else "" for one in found))
@@ -95,52 +96,51 @@ def _faults(summary: Summary) -> Table:
 
 
 def _fault(outcome: FaultOutcome) -> Text:
-    good = outcome.verdicts.keys() <= GOOD
-    return Text(f"{outcome.what} ({wording.span(outcome.requests)})", style="green" if good else "red")
+    good = outcome.verdicts.keys() <= GOOD_VERDICTS
+    return Text(f"{outcome.what} ({formatting.span(outcome.requests)})", style="green" if good else "red")
 
 
 def _schemas(summary: Summary) -> Table:
-    table = Table("backend", "handling", title="Tool schemas as they reached the model")
-    for name in ("arrived whole", "keywords", "lost", "added"):
-        table.add_column(name, justify="right")
+    title = "Tool schemas as they reached the model"
+    table = _new_table(title, ("backend", "handling"), ("arrived whole", "keywords", "lost", "added"))
     for one in summary.schemas:
         counts = (f"{one.keywords:,}", f"{sum(one.lost.values()):,}", f"{sum(one.added.values()):,}")
         table.add_row(Text(one.backend), one.handling, f"{one.whole}/{one.tools}", *counts)
     return table
 
 
-def _show_differences(summary: Summary, console: Console) -> None:
-    _say(console, "\nWhere they differ", "bold")
+def _print_differences(summary: Summary, console: Console) -> None:
+    _print(console, "\nWhere they differ", "bold")
     if not summary.differing:
-        _say(console, "Nowhere: each task had the same outcome on every backend under every handling.")
-    for task in summary.differing[:MOST_SHOWN]:
+        _print(console, "Nowhere: each task had the same outcome on every backend under every handling.")
+    for task in summary.differing[:MAX_SHOWN]:
         console.print(Text.assemble((task.task, "bold cyan"), f"  {task.description}"), soft_wrap=True)
         for what, outcomes in task.by_what():
-            _say(console, f"  {wording.sides(outcomes)}: {what}")
+            _print(console, f"  {formatting.sides(outcomes)}: {what}")
         if task.differs_native:
-            _say(console, f"  {task.differs_native}", "dim")
-    _say_more(console, len(summary.differing))
+            _print(console, f"  {task.differs_native}", "dim")
+    _print_more(console, len(summary.differing))
     console.print()
 
 
-def _show_surprises(summary: Summary, console: Console) -> None:
+def _print_surprises(summary: Summary, console: Console) -> None:
     if not summary.surprises:
         return
     title = "Negative controls that passed" if summary.perturb else "What did not pass under unified handling"
-    _say(console, title, "bold red")
-    for cell in summary.surprises[:MOST_SHOWN]:
-        _say(console, f"  {cell.task}, {cell.backend}, {cell.handling}, repeat {cell.repeat + 1}: {cell.what}")
-        for reason in cell.reasons[:MOST_REASONS]:
-            _say(console, f"    {reason}")
-    _say_more(console, len(summary.surprises))
+    _print(console, title, "bold red")
+    for cell in summary.surprises[:MAX_SHOWN]:
+        _print(console, f"  {cell.task}, {cell.backend}, {cell.handling}, repeat {cell.repeat + 1}: {cell.what}")
+        for reason in cell.reasons[:MAX_REASONS]:
+            _print(console, f"    {reason}")
+    _print_more(console, len(summary.surprises))
     console.print()
 
 
-def _say_more(console: Console, count: int) -> None:
-    if count > MOST_SHOWN:
-        _say(console, f"  and {count - MOST_SHOWN} more: see the report")
+def _print_more(console: Console, count: int) -> None:
+    if count > MAX_SHOWN:
+        _print(console, f"  and {count - MAX_SHOWN} more: see the report")
 
 
-def _say(console: Console, line: str, style: str = "") -> None:
+def _print(console: Console, line: str, style: str = "") -> None:
     # Soft wrap: a line that goes into a file or a pipe stays one line.
     console.print(Text(line, style=style), soft_wrap=True)

@@ -1,13 +1,12 @@
-"""What an entry takes for right, and the calls that an oracle makes of it."""
+"""The ground truth of a BFCL entry, and the calls that an oracle makes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict
-
 from unified_agents.messages import JsonObject
+from unified_agents_comparisons.frozen_model import FrozenModel
 
 Category = Literal[
     "simple",
@@ -28,14 +27,14 @@ LEFT_OUT = ""
 
 
 class Asked(NamedTuple):
-    """A call with the source's own name of the function; the arguments are whatever JSON the model gave."""
+    """A call that a model asked for: the source's own name of the function, and whatever JSON the arguments are."""
 
     name: str
     arguments: Any
 
 
-class Truth(BaseModel):
-    """What an entry of BFCL takes for right.
+class Truth(FrozenModel):
+    """The ground truth of an entry of BFCL.
 
     Attributes:
         category: Decides how calls are matched: `parallel` in any order, `simple` with the first function alone.
@@ -43,25 +42,23 @@ class Truth(BaseModel):
         calls: The expected calls, each `{name: {parameter: [acceptable values]}}`; none for `irrelevance`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     category: Category
     functions: tuple[JsonObject, ...]
     calls: tuple[dict[str, JsonObject], ...] = ()
 
     @property
     def unordered(self) -> bool:
-        """Whether the calls may come in any order."""
+        """Tell whether the calls may come in any order."""
         return "parallel" in self.category
 
     def expected(self) -> Iterator[tuple[str, JsonObject, JsonObject | None]]:
-        """For each expected call: its function, the acceptable values, and the document it is checked by, if any."""
+        """Yield each expected call: its function, the acceptable values, and the document it is checked by, if any."""
         for call in self.calls:
             for name, answers in call.items():
                 yield name, answers, self._document(name)
 
     def oracle(self) -> tuple[Asked, ...]:
-        """The calls with the first acceptable value of each parameter.
+        """Return the calls with the first acceptable value of each parameter.
 
         Left out is what the first acceptable value says may be left out and no document requires, what has no
         acceptable value, and an optional parameter that the document lacks.
@@ -78,7 +75,7 @@ class Truth(BaseModel):
 
 
 def _chosen(answers: JsonObject, schema: JsonObject) -> JsonObject:
-    """The arguments: the inner keys of a dict, and of the dicts of a list, hold lists of acceptable values again."""
+    """Choose the arguments: inside a dict, and the dicts of a list, each key has a list of acceptable values again."""
     properties = schema.get("properties", {})
     return {name: _plain(value, properties.get(name, {})) for name, value in _first_values(answers, schema).items()}
 

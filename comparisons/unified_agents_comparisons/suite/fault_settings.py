@@ -1,23 +1,26 @@
-"""Which faults a suite is run with: the key `faults` of its file, and the cases that it means."""
+"""The key `faults` of a suite's file, and the cases that it stands for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, Self
+from itertools import product
+from typing import Literal, NamedTuple, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from unified_agents.config import FaultShare, Handling, ModelPolicy
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
 from unified_agents.scripted.faults import FAULTS
-from unified_agents_comparisons.suite.fault_kinds import KINDS, Kind
+from unified_agents_comparisons.frozen_model import FrozenModel
+from unified_agents_comparisons.suite.fault_kinds import KINDS, FaultKind
 
 Place = Literal["first", "middle", "last"]
+PLACES: tuple[Place, ...] = get_args(Place)
 _STREAMED = ".streamed"
 
 
-class FaultSettings(BaseModel):
+class FaultSettings(FrozenModel):
     """The key `faults` of a suite's file.
 
     Attributes:
@@ -38,10 +41,8 @@ class FaultSettings(BaseModel):
         seed: Decides which.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kinds: tuple[str, ...] = ()
-    at: tuple[Place, ...] = Field(default=("first", "middle", "last"), min_length=1)
+    at: tuple[Place, ...] = Field(default=PLACES, min_length=1)
     streamed: tuple[bool, ...] = Field(default=(False, True), min_length=1)
     native_at: tuple[Place, ...] = Field(default=("first",), min_length=1)
     native_streamed: tuple[bool, ...] = Field(default=(False,), min_length=1)
@@ -63,32 +64,29 @@ class FaultSettings(BaseModel):
         return value
 
     def cases(self, oracle: JsonObject, handling: Handling) -> Iterator[FaultCase]:
-        """Every case of a task under a handling."""
+        """Yield every case of a task under a handling."""
         answers = oracle["answers"]
         places, modes = (self.at, self.streamed) if handling == "unified" else (self.native_at, self.native_streamed)
-        for name in self.kinds or KINDS:
-            for at in places:
-                place = place_of(at, len(answers))
-                if place is None or not KINDS[name].fits(answers[place]):
-                    continue
-                for streamed in modes:
-                    if streamed or not KINDS[name].streamed_only or handling == "native":
-                        yield FaultCase(name, at, streamed)
+        for name, at, streamed in product(self.kinds or KINDS, places, modes):
+            place, kind = place_of(at, len(answers)), KINDS[name]
+            can_show = streamed or not kind.streamed_only or handling == "native"
+            if can_show and place is not None and kind.fits(answers[place]):
+                yield FaultCase(name, at, streamed)
 
     def in_front_of_a_model(self) -> FaultShare | None:
-        """The share of a real model's answers that is spoilt; None where `kinds` names no fault of an answer."""
+        """Return the share of a real model's answers that is spoilt; None where `kinds` names no fault of an answer."""
         kinds = tuple(name for name in FAULTS if name in self.kinds)
         return FaultShare(share=self.share, seed=self.seed, kinds=kinds) if kinds or not self.kinds else None
 
-    def patience(self, kind: Kind, handling: Handling) -> float:
-        """Seconds of a run."""
+    def run_seconds(self, kind: FaultKind, handling: Handling) -> float:
+        """Return the seconds of wall clock that a run with a fault gets."""
         if handling == "unified":
             return self.timeout
         return self.hang_timeout if kind.endless else self.native_timeout
 
 
 class FaultCase(NamedTuple):
-    """A fault at its place: `str` gives what the records call it, such as `html@first.streamed`."""
+    """A fault at its place; `str` gives the text that records name it by, such as `html@first.streamed`."""
 
     kind: str
     at: Place
@@ -99,20 +97,20 @@ class FaultCase(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """A case from what the records call it.
+        """Read a case from its text.
 
         Raises:
             ConfigError: it is none.
         """
         name, _, rest = text.removesuffix(_STREAMED).partition("@")
-        if name not in KINDS or rest not in ("first", "middle", "last"):
+        at = next((place for place in PLACES if place == rest), None)
+        if name not in KINDS or at is None:
             raise ConfigError(f"{text!r} is no fault: write KIND@first, @middle or @last, perhaps with {_STREAMED}")
-        place: Place = "first" if rest == "first" else "middle" if rest == "middle" else "last"
-        return cls(name, place, text.endswith(_STREAMED))
+        return cls(name, at, text.endswith(_STREAMED))
 
 
 def place_of(at: Place, answers: int) -> int | None:
-    """Which answer of an oracle a place means; None for a middle where there is none."""
+    """Return which answer of an oracle a place means; None where the oracle has too few for it."""
     if at == "first":
         return 0
     if at == "last":

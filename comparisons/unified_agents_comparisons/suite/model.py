@@ -9,35 +9,31 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator, model_validator
+from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
 from unified_agents.config import Handling
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject, Message
 from unified_agents.text import closest
 from unified_agents.tools.definition import Tool
+from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.suite.bfcl_truth import Truth
 from unified_agents_comparisons.suite.fault_settings import FaultSettings
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 """A name that may stand in a file name as it is."""
 
-
-MOST_IDS = 8
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+MAX_SHOWN_IDS = 8
 
 
-class Contains(_Frozen):
-    """The answer holds each of these texts."""
+class Contains(FrozenModel):
+    """An expectation: the answer contains each of these texts."""
 
     contains: tuple[str, ...] = Field(min_length=1)
 
 
-class Matches(_Frozen):
-    """The answer as a whole matches this regular expression; a dot also stands for a line's end."""
+class Matches(FrozenModel):
+    """An expectation: the answer as a whole matches this regular expression; a dot also stands for a line's end."""
 
     regex: str
 
@@ -51,7 +47,7 @@ class Matches(_Frozen):
         return value
 
 
-class ExpectedCall(_Frozen):
+class ExpectedCall(FrozenModel):
     """A call that the model must have asked for.
 
     Attributes:
@@ -65,8 +61,8 @@ class ExpectedCall(_Frozen):
     ok: bool = True
 
 
-class Expectation(_Frozen):
-    """What must hold for a cell to pass; every given part must.
+class Expectation(FrozenModel):
+    """The expectation of a task: a cell passes when every given part holds.
 
     Attributes:
         output: The whole answer without surrounding white space, texts that it holds, or a regular expression.
@@ -89,7 +85,7 @@ class Expectation(_Frozen):
         return self
 
 
-class SchemaTool(_Frozen):
+class SchemaTool(FrozenModel):
     """A tool that only its JSON Schema describes; a call of it answers a constant.
 
     Attributes:
@@ -105,7 +101,7 @@ class SchemaTool(_Frozen):
     result: JsonValue = None
 
     def as_tool(self) -> Tool:
-        """The tool itself.
+        """Make the tool.
 
         Raises:
             ToolDefinitionError: `parameters` is no JSON Schema of an object.
@@ -117,7 +113,7 @@ class SchemaTool(_Frozen):
         return Tool(name=self.name, description=self.description, parameters=self.parameters, handler=answer)
 
 
-class Task(_Frozen):
+class Task(FrozenModel):
     """One question with its tools and its expectation.
 
     Attributes:
@@ -146,8 +142,18 @@ class Task(_Frozen):
     differs_native: str | None = None
     max_steps: int | None = Field(default=None, ge=1)
 
+    def needed_oracle(self) -> JsonObject:
+        """Return the oracle of a task that nothing else answers.
 
-class Suite(_Frozen):
+        Raises:
+            ConfigError: there is none.
+        """
+        if self.oracle is None:
+            raise ConfigError(f"task {self.id} has no oracle: give --model provider:name, or leave it out with --tasks")
+        return self.oracle
+
+
+class Suite(FrozenModel):
     """The contents of a suite's file.
 
     Attributes:
@@ -186,7 +192,7 @@ class Suite(_Frozen):
 
 
 class SuiteError(ConfigError):
-    """What a suite says does not fit, whatever the backend."""
+    """Something in a suite does not fit, whatever the backend."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -206,7 +212,7 @@ class LoadedSuite:
     digest: str
 
     def task(self, task_id: str) -> Task:
-        """The task of that id.
+        """Return the task of an id.
 
         Raises:
             ConfigError: there is none.
@@ -217,7 +223,7 @@ class LoadedSuite:
         raise ConfigError(f"suite {self.suite.name}: no task {task_id!r}")
 
     def select(self, pattern: str) -> tuple[Task, ...]:
-        """The tasks whose id matches a shell pattern, such as `parallel-*`.
+        """Return the tasks whose id matches a shell pattern, such as `parallel-*`.
 
         Raises:
             ConfigError: none matches.
@@ -225,8 +231,8 @@ class LoadedSuite:
         chosen = tuple(task for task in self.suite.tasks if fnmatchcase(task.id, pattern))
         if not chosen:
             ids = [task.id for task in self.suite.tasks]
-            close = closest(pattern.strip("*?"), ids, most=MOST_IDS, cutoff=0.4)
-            shown = list(dict.fromkeys([*close, *ids]))[:MOST_IDS]
+            close = closest(pattern.strip("*?"), ids, most=MAX_SHOWN_IDS, cutoff=0.4)
+            shown = list(dict.fromkeys([*close, *ids]))[:MAX_SHOWN_IDS]
             more = f" and {len(ids) - len(shown)} more" if len(ids) > len(shown) else ""
             raise ConfigError(f"suite {self.suite.name}: no task matches {pattern!r}; it has {', '.join(shown)}{more}")
         return chosen

@@ -14,7 +14,7 @@ from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script
 from unified_agents_comparisons.bfcl.fetch import fetched_data
 from unified_agents_comparisons.bfcl.schema import json_schema
-from unified_agents_comparisons.bfcl.suite import Source
+from unified_agents_comparisons.bfcl.suite import BfclSource
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.suite.bfcl_truth import CATEGORIES, Asked, Truth
 from unified_agents_comparisons.suite.model import LoadedSuite
@@ -51,7 +51,7 @@ def write(folder: Path, name: str, *lines: dict[str, Any]) -> Path:
 
 
 def load(folder: Path, categories: str = "simple", limit: int | None = None) -> LoadedSuite:
-    return load_suite(str(Source.model_validate({"data": folder, "categories": categories, "limit": limit})))
+    return load_suite(str(BfclSource.model_validate({"data": folder, "categories": categories, "limit": limit})))
 
 
 def test_types_are_mapped_at_every_depth_and_names_are_left_alone() -> None:

@@ -9,6 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from unified_agents.config import read_yaml
+from unified_agents_comparisons import loading
 from unified_agents_comparisons.cli import compare_command
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import CELLS
@@ -66,6 +68,14 @@ def test_a_suite_of_ones_own_passes_and_leaves_its_report(write_suite: WriteSuit
     assert f"report: {out / 'report.md'}" in result.stdout
     assert "[4/4]" in result.stderr
     assert {path.name for path in out.iterdir()} >= {"cells.jsonl", "details", "plan.json", "report.md", "summary.json"}
+
+
+def test_a_suite_is_read_once(write_suite: WriteSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(loading, "read_yaml", lambda path: read.append(path) or read_yaml(path))  # type: ignore[func-returns-value]
+    suite = write_suite()
+    assert invoke(suite, "--backends", "custom", "--out", tmp_path / "out").exit_code == 0
+    assert read == [suite]
 
 
 def test_json_is_all_that_stands_on_standard_output(write_suite: WriteSuite, tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from unified_agents.config import ModelConfig
 from unified_agents.errors import ConfigError
-from unified_agents_comparisons.execution.comparison import Comparison, Plan, compare
+from unified_agents_comparisons.execution.comparison import Comparison, compare
+from unified_agents_comparisons.execution.plan import ComparisonPlan
+from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import CELLS, Cell
 
 FakeWorker = Callable[..., Callable[[str | None], tuple[str, ...]]]
@@ -27,15 +29,15 @@ class Told(list[tuple[Cell, int, int]]):
 
 
 @pytest.fixture
-def plan(tmp_path: Path, write_suite: WriteSuite) -> Callable[..., Plan]:
-    def make(**changes: Any) -> Plan:
-        values = {"suite": str(write_suite(*TASKS)), "backends": ("a", "b"), "out": tmp_path / "out"}
-        return Plan.model_validate(values | changes)
+def plan(tmp_path: Path, write_suite: WriteSuite) -> Callable[..., ComparisonPlan]:
+    def make(**changes: Any) -> ComparisonPlan:
+        values = {"suite": load_suite(write_suite(*TASKS)), "backends": ("a", "b"), "out": tmp_path / "out"}
+        return ComparisonPlan.model_validate(values | changes)
 
     return make
 
 
-async def run(plan: Plan, command: Command) -> tuple[Comparison, Told]:
+async def run(plan: ComparisonPlan, command: Command) -> tuple[Comparison, Told]:
     told = Told()
     return await compare(plan, on_cell=told, command=command), told
 
@@ -44,7 +46,9 @@ def keys(cells: Any) -> list[tuple[str, str, str, int]]:
     return [tuple(cell.key) for cell in cells]
 
 
-async def test_every_cell_is_run_once_and_recorded(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+async def test_every_cell_is_run_once_and_recorded(
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker
+) -> None:
     comparison, told = await run(plan(repeats=2), fake_worker())
     assert len(set(keys(comparison.cells))) == len(comparison.cells) == 6 * 2 * 2 * 2
     assert keys(cell for cell, *_ in told) == keys(comparison.cells)
@@ -56,7 +60,7 @@ async def test_every_cell_is_run_once_and_recorded(plan: Callable[..., Plan], fa
 
 
 async def test_the_order_is_interleaved_and_follows_the_seed(
-    plan: Callable[..., Plan], fake_worker: FakeWorker, tmp_path: Path
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker, tmp_path: Path
 ) -> None:
     orders = {}
     for name, seed in (("first", 0), ("again", 0), ("other", 1)):
@@ -71,7 +75,7 @@ async def test_the_order_is_interleaved_and_follows_the_seed(
 
 
 async def test_a_comparison_that_was_stopped_goes_on_where_it_was(
-    plan: Callable[..., Plan], fake_worker: FakeWorker
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker
 ) -> None:
     whole, _ = await run(plan(), fake_worker())
     path = plan().out / CELLS
@@ -86,7 +90,7 @@ async def test_a_comparison_that_was_stopped_goes_on_where_it_was(
     assert len(grown.cells) == 48
 
 
-async def test_all_that_the_folder_holds_is_told(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+async def test_all_that_the_folder_holds_is_told(plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker) -> None:
     first, _ = await run(plan(tasks="one", repeats=2), fake_worker())
     assert (len(first.cells), first.beyond, [task.id for task in first.tasks]) == (8, 0, ["one"])
     second, told = await run(plan(tasks="t*", handlings=["unified"]), fake_worker())
@@ -96,7 +100,9 @@ async def test_all_that_the_folder_holds_is_told(plan: Callable[..., Plan], fake
     assert [task.id for task in second.tasks] == ["one", "two", "three"]
 
 
-async def test_a_torn_line_is_said_and_its_cell_runs_again(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+async def test_a_torn_line_is_said_and_its_cell_runs_again(
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker
+) -> None:
     await run(plan(), fake_worker())
     path = plan().out / CELLS
     whole = path.read_bytes()
@@ -135,7 +141,7 @@ VARIANT = 'cell["variant"] = start["variant"]'
     ],
 )
 async def test_what_a_backend_lacks_is_left_out_with_a_word(
-    plan: Callable[..., Plan],
+    plan: Callable[..., ComparisonPlan],
     fake_worker: FakeWorker,
     changes: dict[str, Any],
     sides: set[tuple[str, str]],
@@ -167,7 +173,7 @@ async def test_what_a_backend_lacks_is_left_out_with_a_word(
     ],
 )
 async def test_what_was_asked_for_by_name_and_is_lacking_is_an_error(
-    plan: Callable[..., Plan], fake_worker: FakeWorker, changes: dict[str, Any], message: str
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker, changes: dict[str, Any], message: str
 ) -> None:
     plan().out.mkdir()
     with pytest.raises(ConfigError, match=message):
@@ -176,7 +182,7 @@ async def test_what_was_asked_for_by_name_and_is_lacking_is_an_error(
     assert_no_worker_left(plan().out)
 
 
-async def test_resuming_does_not_mix_variants(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+async def test_resuming_does_not_mix_variants(plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker) -> None:
     command = fake_worker(job=VARIANT, ready=ABLE)
     await run(plan(variant="react", tasks="one"), command)
     with pytest.raises(ConfigError, match="holds a comparison with another variant; give another --out"):
@@ -186,7 +192,7 @@ async def test_resuming_does_not_mix_variants(plan: Callable[..., Plan], fake_wo
 
 
 async def test_a_folder_of_before_there_were_variants_goes_on(
-    plan: Callable[..., Plan], fake_worker: FakeWorker
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker
 ) -> None:
     await run(plan(), fake_worker())
     path = plan().out / "plan.json"
@@ -207,7 +213,7 @@ async def test_a_folder_of_before_there_were_variants_goes_on(
     ],
 )
 async def test_another_comparison_does_not_go_on_in_the_folder(
-    plan: Callable[..., Plan], fake_worker: FakeWorker, changes: dict[str, Any], message: str
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker, changes: dict[str, Any], message: str
 ) -> None:
     await run(plan(tasks="one"), fake_worker())
     with pytest.raises(ConfigError, match=message):
@@ -215,18 +221,19 @@ async def test_another_comparison_does_not_go_on_in_the_folder(
 
 
 async def test_other_versions_or_another_suite_do_not_go_on(
-    plan: Callable[..., Plan], fake_worker: FakeWorker, write_suite: WriteSuite
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker, write_suite: WriteSuite
 ) -> None:
     await run(plan(tasks="one"), fake_worker())
     with pytest.raises(ConfigError, match="another set of backends or versions"):
         await run(plan(tasks="one"), fake_worker(ready='say({"type": "ready", "versions": {"python": "4"}})'))
-    changed = plan(tasks="one")
-    write_suite(*TASKS, "seven")
+    changed = plan(tasks="one").model_copy(update={"suite": load_suite(write_suite(*TASKS, "seven"))})
     with pytest.raises(ConfigError, match="another state of the suite"):
         await run(changed, fake_worker())
 
 
-async def test_a_folder_of_something_else_is_left_alone(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+async def test_a_folder_of_something_else_is_left_alone(
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker
+) -> None:
     out = plan().out
     out.mkdir()
     (out / "thesis.txt").write_text("years of work")
@@ -235,7 +242,9 @@ async def test_a_folder_of_something_else_is_left_alone(plan: Callable[..., Plan
     assert [path.name for path in out.iterdir()] == ["thesis.txt"]
 
 
-async def test_when_one_worker_refuses_no_process_is_left(plan: Callable[..., Plan], fake_worker: FakeWorker) -> None:
+async def test_when_one_worker_refuses_no_process_is_left(
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker
+) -> None:
     ready = """
     if start["backend"] == "b": say({"type": "refused", "message": "not here"})
     else: say({"type": "ready", "versions": {}})
@@ -248,7 +257,7 @@ async def test_when_one_worker_refuses_no_process_is_left(plan: Callable[..., Pl
 
 
 async def test_a_new_folder_that_gets_no_cell_is_not_left_behind(
-    plan: Callable[..., Plan], fake_worker: FakeWorker
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker
 ) -> None:
     with pytest.raises(ConfigError, match="not here"):
         await run(plan(), fake_worker(ready='say({"type": "refused", "message": "not here"})'))
@@ -256,7 +265,7 @@ async def test_a_new_folder_that_gets_no_cell_is_not_left_behind(
 
 
 async def test_a_folder_with_another_comparison_is_refused_before_a_worker_starts(
-    plan: Callable[..., Plan], fake_worker: FakeWorker
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker
 ) -> None:
     comparison, _ = await run(plan(), fake_worker())
     with pytest.raises(ConfigError, match="another variant"):
@@ -265,7 +274,7 @@ async def test_a_folder_with_another_comparison_is_refused_before_a_worker_start
 
 
 async def test_cancelling_ends_the_workers_and_keeps_the_cells(
-    plan: Callable[..., Plan], fake_worker: FakeWorker
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker
 ) -> None:
     ended = asyncio.Event()
 
@@ -306,7 +315,7 @@ def assert_no_worker_left(out: Path) -> None:
     ],
 )
 async def test_what_cannot_be_run_is_said_before_a_worker_starts(
-    plan: Callable[..., Plan], changes: dict[str, Any], message: str
+    plan: Callable[..., ComparisonPlan], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         await run(plan(**changes), lambda _: ("/no/worker/may/start",))
@@ -314,11 +323,10 @@ async def test_what_cannot_be_run_is_said_before_a_worker_starts(
 
 
 async def test_a_task_without_an_oracle_needs_a_real_model(
-    plan: Callable[..., Plan], write_suite: WriteSuite, fake_worker: FakeWorker
+    plan: Callable[..., ComparisonPlan], write_suite: WriteSuite, fake_worker: FakeWorker
 ) -> None:
     bare = {"id": "bare", "question": "?", "expect": {"output": "ok"}}
-    bare_plan = plan()
-    write_suite(tasks=[bare])
+    bare_plan = plan().model_copy(update={"suite": load_suite(write_suite(tasks=[bare]))})
     with pytest.raises(ConfigError, match="task bare has no oracle"):
         await run(bare_plan, fake_worker())
     real = bare_plan.model_copy(update={"model": ModelConfig(name="m", base_url="http://127.0.0.1:9/v1")})

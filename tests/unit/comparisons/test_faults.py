@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from unified_agents.config import FaultShare
 from unified_agents.errors import ConfigError, ErrorRecord
 from unified_agents.scripted.model import Script
-from unified_agents_comparisons.analysis.fault_matrix import matrix
+from unified_agents_comparisons.analysis.fault_matrix import fault_matrix
 from unified_agents_comparisons.faults.verdict import verdict
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import CallSummary
@@ -90,11 +90,11 @@ def test_the_matrix_counts(make_cell: Callable[..., Any]) -> None:
         make_cell(fault="html@first", handling="native", verdict="hung", passed=False),
         make_cell(),
     ]
-    (row,) = matrix(cells)
+    (row,) = fault_matrix(cells)
     unified, native = row.of("b", "unified"), row.of("b", "native")
     assert unified is not None
     assert (unified.what, unified.requests, unified.seconds_lost, unified.told) == ("recovered", (3, 5), 2.0, ("told",))
     assert native is not None
     assert native.what == "hung"
     assert row.of("other", "native") is None
-    assert matrix([make_cell()]) == ()
+    assert fault_matrix([make_cell()]) == ()

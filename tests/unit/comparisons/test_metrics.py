@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from unified_agents.messages import Usage
-from unified_agents_comparisons.analysis.metrics import Side, groups, paired_tests
+from unified_agents_comparisons.analysis.metrics import groups, paired_tests
+from unified_agents_comparisons.analysis.sides import Side
 from unified_agents_comparisons.records import Cell
 
 MakeCell = Callable[..., Cell]

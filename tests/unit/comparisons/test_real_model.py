@@ -10,7 +10,9 @@ import pytest
 from unified_agents.config import ModelConfig
 from unified_agents.scripted.model import Script
 from unified_agents.scripted.server import ScriptServer
-from unified_agents_comparisons.execution.comparison import Plan, compare
+from unified_agents_comparisons.execution.comparison import compare
+from unified_agents_comparisons.execution.plan import ComparisonPlan
+from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.report.summary import summarise
 
 
@@ -26,7 +28,8 @@ async def test_a_server_answers_instead_of_the_oracle(
     async with ScriptServer() as server:
         url = server.add(script, api_key="secret-of-the-lab")
         model = ModelConfig(name="served-model", base_url=url, api_key_env="LAB_KEY")
-        plan = Plan(suite=str(write_suite(tasks=tasks)), backends=("custom",), model=model, out=tmp_path / "out")
+        suite = load_suite(write_suite(tasks=tasks))
+        plan = ComparisonPlan(suite=suite, backends=("custom",), model=model, out=tmp_path / "out")
         comparison = await compare(plan, on_cell=lambda *_: None)
         assert len(server.requests(url)) == 4, "the warm-up asks nothing of a real model"
     assert {(cell.task, cell.passed) for cell in comparison.cells} == {("right", True), ("wrong", False)}

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from unified_agents_comparisons.execution.comparison import Comparison, Plan
+from unified_agents_comparisons.execution.comparison import Comparison
+from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import Cell
 from unified_agents_comparisons.report.markdown import escaped, render, write_report
@@ -26,8 +27,8 @@ HOSTILE = "a | b\n\n# head <script> [x](http://evil.test) *bold* `code` \\"
 def summary(tmp_path: Path, write_suite: Callable[..., Path]) -> Summarise:
     def make(*cells: Cell, **changes: Any) -> Summary:
         suite = load_suite(write_suite("one", "two"))
-        plan = Plan.model_validate({"suite": suite.source, "backends": ("b",), "out": tmp_path} | changes)
-        return summarise(Comparison(plan, suite, suite.suite.tasks, cells, {"b": {"python": "3.11", "frame": "1.2"}}))
+        plan = ComparisonPlan.model_validate({"suite": suite, "backends": ("b",), "out": tmp_path} | changes)
+        return summarise(Comparison(plan, suite.suite.tasks, cells, {"b": {"python": "3.11", "frame": "1.2"}}))
 
     return make
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from unified_agents.fidelity.report import tool_fidelity
 from unified_agents.tools.definition import Tool
-from unified_agents_comparisons.schema_fidelity import WHOLE, ToolFidelity, keyword, schema_fidelity, summed
+from unified_agents_comparisons.schema_fidelity import WHOLE, SchemaRecord, keyword, side_fidelity
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -29,10 +30,14 @@ def tool(schema: dict[str, Any] = SCHEMA) -> Tool:
     return Tool(name="a.b", description="It does.", parameters=schema, handler=lambda **_: None)
 
 
-def held(schema: dict[str, Any], description: str = "It does.", name: str = "a_b") -> ToolFidelity:
+def record(defined: Tool, request: dict[str, Any]) -> SchemaRecord:
+    (found,) = tool_fidelity([defined], json.dumps(request), "b", "native")
+    return SchemaRecord.of(found)
+
+
+def held(schema: dict[str, Any], description: str = "It does.", name: str = "a_b") -> SchemaRecord:
     function = {"name": name, "description": description, "parameters": schema}
-    (found,) = schema_fidelity([tool()], json.dumps({"tools": [{"type": "function", "function": function}]}))
-    return found
+    return record(tool(), {"tools": [{"type": "function", "function": function}]})
 
 
 def changed(*path: str | int, **values: Any) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def test_the_description_counts() -> None:
 
 def test_a_tool_that_was_not_sent_lost_everything() -> None:
     assert held(SCHEMA, name="other").lost == (WHOLE,)
-    assert schema_fidelity([tool()], json.dumps({"messages": []}))[0].lost == (WHOLE,)
+    assert record(tool(), {"messages": []}).lost == (WHOLE,)
 
 
 def test_a_schema_that_holds_itself_comes_to_an_end() -> None:
@@ -98,13 +103,13 @@ def test_a_schema_that_holds_itself_comes_to_an_end() -> None:
         "$defs": {"node": {"type": "object", "properties": {"child": {"$ref": "#/$defs/node"}}}},
     }
     function = {"name": "a_b", "description": "It does.", "parameters": tree}
-    (found,) = schema_fidelity([tool(tree)], json.dumps({"tools": [{"function": function}]}))
+    found = record(tool(tree), {"tools": [{"function": function}]})
     assert found.lost == found.added == ()
 
 
 def test_counting() -> None:
-    lossy = ToolFidelity(tool="a", keywords=9, lost=("parameters/properties[x/y]/enum", "description"))
-    found = summed("b", "native", [lossy, lossy, ToolFidelity(tool="c", keywords=2)])
+    lossy = SchemaRecord(tool="a", keywords=9, lost=("parameters/properties[x/y]/enum", "description"))
+    found = side_fidelity("b", "native", [lossy, lossy, SchemaRecord(tool="c", keywords=2)])
     assert (found.tools, found.whole, found.keywords) == (3, 1, 20)
     assert found.lost == {"enum": 2, "description of the tool": 2}
     assert found.changes == (lossy,)

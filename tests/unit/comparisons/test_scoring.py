@@ -9,7 +9,7 @@ from pydantic import Field
 from unified_agents.errors import ErrorRecord
 from unified_agents.result import RunResult, ToolCallRecord
 from unified_agents.tools.decorator import tool
-from unified_agents_comparisons.scoring import Score, equal, lost, misfed, score
+from unified_agents_comparisons.scoring import Score, equal, received_fault, score, was_lost
 from unified_agents_comparisons.suite.model import Expectation
 
 
@@ -109,7 +109,7 @@ def test_arguments_given_as_text_are_compared_as_written(make_result: MakeResult
 
 def test_a_well_formed_call_that_never_reached_its_tool_fails(make_result: MakeResult, make_call: MakeCall) -> None:
     call = make_call("add", {"a": 1}, reached=False, index=3)
-    assert lost(call, TOOLS)
+    assert was_lost(call, TOOLS)
     scored = held(make_result(tool_calls=(call,)), output="42")
     assert scored.reasons == ("call 4 of step 1 (add) never reached the tool",)
     assert not scored.passed
@@ -120,17 +120,17 @@ def test_an_ill_formed_call_need_not_reach_a_tool(
     make_result: MakeResult, make_call: MakeCall, name: str, arguments: Any
 ) -> None:
     call = make_call(name, arguments, reached=False)
-    assert not lost(call, TOOLS)
+    assert not was_lost(call, TOOLS)
     assert held(make_result(tool_calls=(call,)), output="42").passed
 
 
 def test_wrong_arguments_that_reached_the_tool_fail(make_result: MakeResult, make_call: MakeCall) -> None:
     call = make_call("repeat", {"text": "a", "times": "three"}, ok=False)
-    assert "times" in (misfed(call, TOOLS) or "")
+    assert "times" in (received_fault(call, TOOLS) or "")
     scored = held(make_result(tool_calls=(call,)), tool_calls=[{"name": "repeat", "ok": False}])
     assert "reached the tool with wrong arguments" in scored.reasons[0]
     coerced = make_call("repeat", {"text": "a", "times": "3"}, received={"text": "a", "times": 3})
-    assert misfed(coerced, TOOLS) is None
+    assert received_fault(coerced, TOOLS) is None
     assert not held(make_result(tool_calls=(coerced,)), tool_calls=[{"name": "repeat", "ok": False}]).passed
 
 

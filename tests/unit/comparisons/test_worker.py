@@ -14,7 +14,7 @@ import pytest
 
 from unified_agents.config import ModelConfig
 from unified_agents.errors import ConfigError
-from unified_agents_comparisons.execution.protocol import Job, Start, line
+from unified_agents_comparisons.execution.protocol import Job, Start, write_line
 from unified_agents_comparisons.execution.worker_process import Worker, worker_command
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import Cell
@@ -237,7 +237,7 @@ async def test_a_worker_ends_with_the_comparison_that_started_it(start: Callable
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(line(start()) + line(Job(task="wait", handling="native", repeat=0)))
+    process.stdin.write(write_line(start()) + write_line(Job(task="wait", handling="native", repeat=0)))
     try:
         async with asyncio.timeout(60):
             assert json.loads(await process.stdout.readline())["type"] == "ready"

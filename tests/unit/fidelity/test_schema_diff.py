@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
 
-from unified_agents import Tool, backend_info, backend_names, check_tools, compare_schemas, tool
+from unified_agents import (
+    Agent,
+    Tool,
+    UnsupportedCapabilityError,
+    backend_info,
+    backend_names,
+    check_tools,
+    compare_schemas,
+    create_agent,
+    tool,
+)
+from unified_agents.fidelity import report as fidelity_report
 from unified_agents.fidelity.schema_diff import keyword_count
 
 BACKENDS = [name for name in backend_names() if backend_info(name).installed]
@@ -156,6 +168,20 @@ async def test_a_tool_that_a_stack_refuses_does_not_hide_the_others() -> None:
     report = await check_tools([book, tool(odd)], handlings=["native"])
     assert {row.tool for row in report.tools} == {"book", "odd"}
     assert all(row.refused is None for row in report.tools if row.tool == "book")
+
+
+async def test_beside_a_refused_tool_each_is_found_under_the_name_that_it_was_sent_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse_book(*, tools: Sequence[Tool], **settings: Any) -> Agent:
+        if any(one.name == "book" for one in tools):
+            raise UnsupportedCapabilityError("this stack takes no book")
+        return create_agent(tools=tools, **settings)
+
+    monkeypatch.setattr(fidelity_report, "create_agent", refuse_book)
+    namesake = Tool(name="orders_lookup", description="Look up.", parameters=FULL, handler=lambda **_: None)
+    report = await check_tools([LOOKUP, namesake, book], backends=["custom"], handlings=["unified"])
+    assert [row.refused for row in report.tools] == [None, None, "this stack takes no book"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,4 +1,4 @@
-"""Arithmetic on text, with bounds on everything that could run away."""
+"""Evaluating arithmetic expressions, with bounds on everything that could run away."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ALLOWED_NODES = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Constant)
 
 
 def evaluate(expression: str) -> Number:
-    """The value of an arithmetic expression.
+    """Evaluate an arithmetic expression.
 
     Knows `+ - * / // % **`, parentheses, and `abs`, `min`, `max`, `round` (with up to 10 digits) and `sqrt`. A whole
     result is an int; any other is rounded to 10 digits after the point.

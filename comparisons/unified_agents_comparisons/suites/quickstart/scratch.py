@@ -10,11 +10,11 @@ from contextvars import ContextVar
 from pathlib import Path
 
 SCRATCH: ContextVar[Path] = ContextVar("SCRATCH")
-"""The folder of the run at hand. Has no default."""
+"""The folder of the current run; it has no default."""
 
 
 def scratch_folder() -> Path:
-    """The folder of the run at hand, with symbolic links resolved.
+    """Return the folder of the current run, with symbolic links resolved.
 
     Raises:
         RuntimeError: nobody has set one.
@@ -26,7 +26,7 @@ def scratch_folder() -> Path:
 
 
 def scratch_file(name: str) -> Path:
-    """The path of a file inside the scratch folder; the file need not exist.
+    """Return the path of a file inside the scratch folder; the file need not exist.
 
     Args:
         name: A relative path with forward slashes, such as `notes.txt` or `drafts/letter.txt`.

@@ -23,11 +23,11 @@ def _schema_and_rows() -> str:
 
 
 def query(sql: str, parameters: Sequence[str] = ()) -> list[Row]:
-    """The rows of one SELECT, at most one more than `MAX_ROWS`, so that a caller sees that there are more.
+    """Return the rows of one SELECT: at most one more than `MAX_ROWS`, so that a caller sees that there are more.
 
     Args:
         sql: One statement.
-        parameters: What stands for its question marks.
+        parameters: The values of its question marks.
 
     Raises:
         ValueError: the statement is no single SELECT, is wrong, or takes too long.
