@@ -80,8 +80,8 @@ class WireTransport(httpx.AsyncBaseTransport):
         else:
             content = _whole(answer, step, run, text)
             kind = "application/json"
-        if run.measurements.exchanges:
-            run.measurements.exchanges[-1].returned = self._wire.target.kept(content)
+        if answer.exchange is not None:
+            answer.exchange.returned = self._wire.target.kept(content)
         return httpx.Response(200, headers={"Content-Type": kind}, content=content)
 
 

@@ -327,6 +327,7 @@ class Wire:
         finally:
             target.ended(place, failure)
             run.measurements.model_time.append((start, run.trace.now()))
+        answer.exchange = draft
         run.budget.count(usage=answer.usage, cost=target.cost(answer.usage))
         if not answer.text and not answer.calls:
             raise BadResponseError("the model's answer is empty: it has no text and no tool call")

@@ -11,6 +11,7 @@ import orjson
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.redaction.secret import Veil
+from unified_agents.run.measurements import ExchangeRecord
 
 NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
 
@@ -36,6 +37,7 @@ class Answer:
         body: The answer as a Chat Completions object; for a streamed answer it is put together from the deltas.
         raw: The bytes as they came.
         time_to_first_token: Seconds from the request to the first delta; None when it was not streamed.
+        exchange: The record of the exchange that it came in; None when bodies are not kept.
     """
 
     text: str | None
@@ -45,6 +47,7 @@ class Answer:
     body: JsonObject
     raw: bytes
     time_to_first_token: float | None = None
+    exchange: ExchangeRecord | None = None
 
 
 def parse_answer(raw: bytes) -> Answer:
