@@ -1,4 +1,4 @@
-"""Leaves a server alone for a while that has failed many times in a row."""
+"""The circuit breaker before a server: one that fails many times in a row is left alone for a while."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from unified_agents.errors import (
 )
 
 
-class Breaker:
+class CircuitBreaker:
     """Stops asking a server that is dead, and asks it again from time to time.
 
     Args:
         policy: How many failures in a row open it, and for how long.
-        clock: Seconds, for tests.
+        clock: Returns seconds; for tests.
     """
 
     def __init__(self, policy: ModelPolicy, clock: Callable[[], float] = time.monotonic) -> None:
@@ -50,7 +50,7 @@ class Breaker:
         refusal.final = True
         raise refusal
 
-    def note(self, error: BaseException | None) -> None:
+    def record(self, error: BaseException | None) -> None:
         """Learn from how a request ended."""
         if error is None:
             self._failures, self._last = 0, None

@@ -100,7 +100,7 @@ class ModelClient:
         except TimeoutError as error:
             raise ModelTimeoutError(f"the model did not answer within {self.timeout:g} seconds") from error
         if status >= 300:
-            raise self._wire.target.failure(status, headers, reader.raw)
+            raise self._wire.endpoint.failure(status, headers, reader.raw)
         return reader.answer()
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""The place where a framework's own model client meets the wire: a transport for httpx."""
+"""The httpx transport under a framework's own model client: its requests go over the wire."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run, current_call, current_run
 from unified_agents.tools.offer import INVALID_CALL_TOOL
 from unified_agents.wire.conversation import in_call_order
-from unified_agents.wire.native import Relayed, relay
+from unified_agents.wire.native import RelayedResponse, relay
 from unified_agents.wire.protocols.chat_completions import Answer, stream_of
+from unified_agents.wire.request import added_tools, extra_fields
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 
-_OURS = frozenset(
+_REPLACED_HEADERS = frozenset(
     {"host", "authorization", "content-length", "connection", "accept-encoding", "user-agent", "transfer-encoding"}
 )
 
@@ -49,28 +50,28 @@ class WireTransport(httpx.AsyncBaseTransport):
         run = current_run.get()
         if run is not None and run.handling == "unified" and path == CHAT_PATH and not _inside_tool(run):
             return await self._unified(run, body)
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _OURS}
-        patience = (request.extensions.get("timeout") or {}).get("read")
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _REPLACED_HEADERS}
+        timeout = (request.extensions.get("timeout") or {}).get("read")
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 relayed = await relay(self._wire, run, path, body, headers)
         except TimeoutError as error:
             raise httpx.ReadTimeout("the model did not answer in time") from error
         except ModelError as error:
             raise _as_httpx(error, httpx.ConnectError) from error
-        status, kept = relayed.head.result()
-        return httpx.Response(status, headers=kept, stream=_RelayedStream(relayed, patience))
+        status, kept_headers = relayed.head.result()
+        return httpx.Response(status, headers=kept_headers, stream=_RelayedStream(relayed, timeout))
 
     async def _unified(self, run: Run, body: bytes) -> httpx.Response:
         received = orjson.loads(body)
-        composer, protocol = self._wire.target.composer, self._wire.protocol
+        protocol = self._wire.protocol
         messages = in_call_order(run, received["messages"])
         answer, step = await self._wire.ask(
             run,
             messages if protocol is None else protocol.own_turns(messages, run.steps),
             received=body,
-            extra=composer.extra_of(received),
-            added_tools=composer.added_tools(received, run.offer),
+            extra=extra_fields(received),
+            added_tools=added_tools(received, run.offer),
         )
         text = None if protocol is None else protocol.canonical(answer, step, hidden=run.hides_tools)
         if received.get("stream"):
@@ -81,7 +82,7 @@ class WireTransport(httpx.AsyncBaseTransport):
             content = _whole(answer, step, run, text)
             kind = "application/json"
         if answer.exchange is not None:
-            answer.exchange.returned = self._wire.target.kept(content)
+            answer.exchange.returned = self._wire.endpoint.redacted(content)
         return httpx.Response(200, headers={"Content-Type": kind}, content=content)
 
 
@@ -117,13 +118,13 @@ def _for_framework(answer: Answer, step: Step, run: Run, text: str | None) -> Js
 
 
 class _RelayedStream(httpx.AsyncByteStream):
-    def __init__(self, relayed: Relayed, patience: float | None) -> None:
+    def __init__(self, relayed: RelayedResponse, timeout: float | None) -> None:
         self._relayed = relayed
-        self._patience = patience
+        self._timeout = timeout
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._relayed.chunks(self._patience):
+            async for chunk in self._relayed.chunks(self._timeout):
                 yield chunk
         except TimeoutError as error:
             raise httpx.ReadTimeout("the model went silent in the middle of its answer") from error
@@ -142,11 +143,9 @@ def _as_httpx(error: ModelError, otherwise: type[httpx.TransportError]) -> httpx
         return httpx.ConnectError(str(error))
     if isinstance(cause, aiohttp.ClientOSError | ConnectionError):
         return httpx.ReadError(str(error))
-    return (
-        otherwise(str(error))
-        if not isinstance(cause, aiohttp.ServerDisconnectedError)
-        else httpx.RemoteProtocolError(str(error))
-    )
+    if isinstance(cause, aiohttp.ServerDisconnectedError):
+        return httpx.RemoteProtocolError(str(error))
+    return otherwise(str(error))
 
 
 class RefusingTransport(httpx.BaseTransport):

@@ -13,7 +13,7 @@ from unified_agents.run.context import Run, current_run
 from unified_agents.run.measurements import Measurements
 from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
 from unified_agents.tracing.live import LiveTrace
-from unified_agents.wire.endpoint import Target
+from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.httpx_transport import async_client
 from unified_agents.wire.local_upstream import LocalUpstream, Reply
 from unified_agents.wire.unified import Wire
@@ -60,7 +60,7 @@ async def test_what_a_framework_got_is_kept_with_its_own_exchange_when_another_i
     run = recording_run()
     model = ModelConfig(name="m", base_url="http://model/v1")
     current_run.set(run)
-    async with async_client(Wire([Target(model, LocalUpstream(EarlyAndLate()), None)])) as client:
+    async with async_client(Wire([ModelEndpoint(model, LocalUpstream(EarlyAndLate()), None)])) as client:
         early, late = await asyncio.gather(ask(client, "early"), ask(client, "late"))
     assert INVALID_CALL_TOOL.encode() in early
     assert [record.returned for record in run.measurements.exchanges or ()] == [early, late]
