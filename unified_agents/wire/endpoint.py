@@ -23,23 +23,6 @@ OnText = Callable[[list[str], bool], None]
 """Told of each piece of a streamed answer: the texts in it, and whether a text or a call has come so far."""
 
 
-class _SilenceTimeout:
-    """The time that a streamed answer may take to its first piece, and from each piece to the next."""
-
-    __slots__ = ("_between", "has_begun", "seconds", "timeout")
-
-    def __init__(self, to_first: float, between: float) -> None:
-        self._between = between
-        self.has_begun = False
-        self.seconds = to_first
-        self.timeout = asyncio.timeout(to_first)
-
-    def restart(self) -> None:
-        """Wait for the next piece."""
-        self.seconds, self.has_begun = self._between, True
-        self.timeout.reschedule(asyncio.get_running_loop().time() + self._between)
-
-
 class ModelEndpoint:
     """A model at its server, with what all runs of an agent share of it: rate limiter, circuit breaker and API key.
 
@@ -108,16 +91,12 @@ class ModelEndpoint:
         Raises:
             ModelError: no usable answer came.
         """
-        model = self.model
-        total = model.timeout * timeout_factor
+        total = self.model.timeout * timeout_factor
         try:
             async with asyncio.timeout(total):
                 if on_text is None:
-                    return await self._exchange(body, key, record)
-                silence = _SilenceTimeout(
-                    model.first_token_timeout * timeout_factor, model.token_timeout * timeout_factor
-                )
-                return await self._streamed_exchange(body, key, record, on_text, silence)
+                    return await self._whole_exchange(body, key, record)
+                return await self._streamed_exchange(body, key, timeout_factor, on_text, record)
         except TimeoutError as error:
             if isinstance(error, ModelTimeoutError):
                 raise
@@ -138,8 +117,8 @@ class ModelEndpoint:
         return self._secret.out_of_record(raw)
 
     def record_answer(self, record: ExchangeRecord | None, raw: bytes) -> None:
-        """Keep what the model answered, which the framework gets as it is unless somebody records otherwise."""
-        if record is not None:
+        """Keep what the model answered; the framework gets the same, unless somebody records otherwise."""
+        if record is not None and raw:
             record.answered = record.returned = self.redacted(raw)
 
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
@@ -152,54 +131,45 @@ class ModelEndpoint:
         error.args = (self._secret.out_of(str(error)),)
         return error
 
-    async def _streamed_exchange(
-        self, body: bytes, key: str, record: ExchangeRecord | None, on_text: OnText, silence: _SilenceTimeout
-    ) -> Answer:
-        # The time to the first piece runs from here, so that it covers the connection and the answer's head.
-        try:
-            async with silence.timeout:
-                return await self._exchange(body, key, record, on_text, silence)
-        except TimeoutError as error:
-            if not silence.timeout.expired():
-                raise
-            where = "in its answer" if silence.has_begun else "before its answer began"
-            raise ModelTimeoutError(f"the model went silent for {silence.seconds:g} seconds {where}") from error
-
-    async def _exchange(
-        self,
-        body: bytes,
-        key: str,
-        record: ExchangeRecord | None,
-        on_text: OnText | None = None,
-        silence: _SilenceTimeout | None = None,
-    ) -> Answer:
+    async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord | None) -> Answer:
         async with self.upstream.post(CHAT_PATH, body, {}, key) as response:
-            if record is not None:
-                record.status = response.status
-            if response.status >= 300 or on_text is None or silence is None:
-                return await self._whole(response, record)
-            return await self._streamed(response, record, on_text, silence)
+            return await self._whole(response, record)
 
     async def _whole(self, response: Response, record: ExchangeRecord | None) -> Answer:
+        if record is not None:
+            record.status = response.status
         raw = await response.read()
         self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
         return parse_answer(self._secret.out_of_answer(raw))
 
-    async def _streamed(
-        self, response: Response, record: ExchangeRecord | None, on_text: OnText, silence: _SilenceTimeout
+    async def _streamed_exchange(
+        self, body: bytes, key: str, timeout_factor: float, on_text: OnText, record: ExchangeRecord | None
     ) -> Answer:
+        to_first = self.model.first_token_timeout * timeout_factor
+        between = self.model.token_timeout * timeout_factor
         reader = StreamReader(self._secret.veil())
+        silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
-            async for chunk in response.chunks():
-                on_text(reader.feed(chunk), reader.first_delta)
-                silence.restart()
-                if reader.done:
-                    break  # a server may leave the connection open
+            async with silence, self.upstream.post(CHAT_PATH, body, {}, key) as response:
+                if response.status >= 300:
+                    return await self._whole(response, record)
+                if record is not None:
+                    record.status = response.status
+                async for chunk in response.chunks():
+                    on_text(reader.feed(chunk), reader.first_delta)
+                    silence.reschedule(asyncio.get_running_loop().time() + between)
+                    if reader.done:
+                        break  # a server may leave the connection open
         except NetworkError:
             if not reader.done:
                 raise  # after the end there is nothing left to lose
+        except TimeoutError as error:
+            if not silence.expired():
+                raise
+            seconds, where = (between, "in its answer") if reader.raw else (to_first, "before its answer began")
+            raise ModelTimeoutError(f"the model went silent for {seconds:g} seconds {where}") from error
         finally:
             self.record_answer(record, reader.raw)
         return reader.answer()

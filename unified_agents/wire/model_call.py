@@ -63,7 +63,6 @@ class ModelCall:
         "_observation",
         "_received",
         "_run",
-        "_sent",
         "_settings",
         "_step",
         "_stream",
@@ -94,7 +93,6 @@ class ModelCall:
         self._step = run.budget.steps_started
         run.budget.steps_started += 1
         self._stream = run.streaming or bool(endpoint.model.parameters.stream)
-        self._sent = b""
         self._timeout_factor = 1.0
         self._unreadable: str | None = None  # what the model is told of a turn that is not in the text protocol
         self._observation = ModelCallObservation(
@@ -169,9 +167,9 @@ class ModelCall:
     async def _answer_to(self, messages: Sequence[Mapping[str, Any]]) -> Answer:
         endpoint = self._endpoint
         self._timeout_factor = 1.0
-        self._sent = self._request(messages)
+        body = self._request_body(messages)
         try:
-            return await self._with_retries()
+            return await self._with_retries(body)
         except BadRequestError as error:
             refusal = self._settings.output is not None and "response_format" in str(error)
             if not refusal or endpoint.refuses_response_format:
@@ -180,21 +178,21 @@ class ModelCall:
             self._discard_attempt(error, 0.0, "retry")
             return await self._answer_to(messages)
 
-    async def _with_retries(self) -> Answer:
+    async def _with_retries(self, body: bytes) -> Answer:
         policy = self._endpoint.model.policy
         try:
-            return await self._attempt()
+            return await self._attempt(body)
         except ModelError as first:
             if not retries(policy, first, 1):
                 raise
             return await again(
                 policy,
                 first,
-                lambda _: self._attempt(),
+                lambda _: self._attempt(body),
                 lambda error, _, wait: self._discard_attempt(error, wait, "retry"),
             )
 
-    def _request(self, messages: Sequence[Mapping[str, Any]]) -> bytes:
+    def _request_body(self, messages: Sequence[Mapping[str, Any]]) -> bytes:
         settings, endpoint, run, extra = self._settings, self._endpoint, self._run, self._extra
         output, protocol = settings.output, settings.protocol
         if settings.references and not self._without_tools:
@@ -223,7 +221,7 @@ class ModelCall:
             self._timeout_factor = self._endpoint.model.policy.longer_timeout
         self._observation.discarded(error, wait, reaction)
 
-    async def _attempt(self) -> Answer:
+    async def _attempt(self, body: bytes) -> Answer:
         run, endpoint, observation = self._run, self._endpoint, self._observation
         observation.begin_attempt()
         permit = await endpoint.admit()
@@ -235,9 +233,9 @@ class ModelCall:
                 run.lifecycle.drain(limit)
                 raise asyncio.CancelledError(str(limit))
             run.measurements.retries += observation.attempt > 1
-            observation.request_sent(self._received or self._sent, self._sent)
+            observation.request_sent(self._received or body, body)
             on_text = observation.text_received if self._stream else None
-            answer = await endpoint.post(self._sent, run.id, self._timeout_factor, on_text, observation.exchange)
+            answer = await endpoint.post(body, run.id, self._timeout_factor, on_text, observation.exchange)
         except BaseException as error:
             failure = error
             raise

@@ -39,20 +39,18 @@ class AdaptiveRateLimiter:
 
     Args:
         clock: Returns seconds; for tests.
+
+    Attributes:
+        window: How many requests may be under way at once.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._window = float("inf")
+        self.window = float("inf")
         self._under_way = 0
         self._held_until = 0.0
         self._cut_at = float("-inf")
         self._waiting: deque[asyncio.Future[None]] = deque()
-
-    @property
-    def window(self) -> float:
-        """How many requests may be under way at once."""
-        return self._window
 
     @property
     def held_seconds(self) -> float:
@@ -62,7 +60,7 @@ class AdaptiveRateLimiter:
     async def acquire(self) -> Permit:
         """Wait for a permit. Requests get theirs in the order in which they came."""
         waited = self._held_until > 0 and await self._until_allowed()
-        while self._under_way + 1 > self._window:
+        while self._under_way + 1 > self.window:
             waited = True
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
@@ -88,8 +86,8 @@ class AdaptiveRateLimiter:
         self._under_way -= 1
         if isinstance(error, RateLimitError):
             self._slow_down(permit.since, error)
-        elif error is None and self._window < float("inf"):
-            self._window += 1 / self._window
+        elif error is None and self.window < float("inf"):
+            self.window += 1 / self.window
         self._wake()
 
     def _slow_down(self, since: float, error: RateLimitError) -> None:
@@ -97,11 +95,11 @@ class AdaptiveRateLimiter:
         if error.retry_after is not None:
             self._held_until = max(self._held_until, now + error.retry_after)
         if since >= self._cut_at:  # else it was sent before the last cut, which answers it already
-            self._window = max(1.0, min(self._window, self._under_way + 1) / 2)
+            self.window = max(1.0, min(self.window, self._under_way + 1) / 2)
             self._cut_at = now
 
     def _wake(self) -> None:
-        free = self._window - self._under_way
+        free = self.window - self._under_way
         while self._waiting and free >= 1:
             turn = self._waiting.popleft()
             if not turn.done():

@@ -62,10 +62,6 @@ def parse_answer(raw: bytes) -> Answer:
         raise BadResponseError(
             f"the model's server answered with something that is not JSON: {_glimpse(raw)}"
         ) from error
-    return _from_body(body, raw)
-
-
-def _from_body(body: Any, raw: bytes) -> Answer:
     if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
         raise BadResponseError(f"the answer is not a Chat Completions answer: {_glimpse(raw)}")
     try:
@@ -153,7 +149,6 @@ class StreamReader:
     _rest: bytes = b""
     _raw: list[bytes] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
-    _has_text: bool = False
     _calls: dict[int, RawCall] = field(default_factory=dict)
     _finish_reason: str | None = None
     _usage: Usage = NO_USAGE
@@ -197,12 +192,14 @@ class StreamReader:
             raise BadResponseError("the answer has no choices")
         if self._finish_reason is None:
             raise BadResponseError("the stream ended before the answer was finished")
-        text = "".join(self._text) if self._has_text else None
+        text = "".join(self._text) if self._text else None
         calls = [self._calls[index] for index in sorted(self._calls)]
         if self.veil is not None:
             for call in calls:
                 call.arguments = self.veil.whole(call.arguments)
-        return Answer(text, calls, self._finish_reason, self._usage, self._whole(text, calls), raw)
+        choice = {"index": 0, "message": assistant_message(text, calls), "finish_reason": self._finish_reason}
+        body = completion(self._head, choice, self._usage)
+        return Answer(text, calls, self._finish_reason, self._usage, body, raw)
 
     def _event(self, data: bytes) -> str | None:
         if data == b"[DONE]":
@@ -241,7 +238,6 @@ class StreamReader:
             text = (text or "") + rest
         if text is None:
             return None
-        self._has_text = True
         self._text.append(text)
         self.first_delta = self.first_delta or bool(text)
         return text
@@ -263,11 +259,6 @@ class StreamReader:
         known.id = known.id or _id(call.get("id"))
         known.name = known.name or _string(function.get("name") or "")
         known.arguments += _arguments(function.get("arguments"))
-
-    def _whole(self, text: str | None, calls: list[RawCall]) -> JsonObject:
-        message = assistant_message(text, calls)
-        choice = {"index": 0, "message": message, "finish_reason": self._finish_reason}
-        return completion(self._head or {}, choice, self._usage)
 
 
 def assistant_message(text: str | None, calls: list[RawCall]) -> JsonObject:
