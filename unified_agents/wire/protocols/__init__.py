@@ -1,0 +1,1 @@
+"""The protocols that model providers speak, one a file."""

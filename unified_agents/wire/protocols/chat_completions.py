@@ -1,4 +1,4 @@
-"""Chat Completions bodies: reading answers, whole and streamed, and writing them again."""
+"""OpenAI Chat Completions: answers are read, whole and streamed, and written again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RawCall:
 
 @dataclass(slots=True, eq=False)
 class Answer:
-    """One answer of a model.
+    """One answer of a model, whole.
 
     Attributes:
         text: The content; None when there is none.
@@ -60,10 +60,10 @@ def parse_answer(raw: bytes) -> Answer:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadResponseError(
-            f"the model's server answered with something that is not JSON: {_glimpse(raw)}"
+            f"the model's server answered with something that is not JSON: {_excerpt(raw)}"
         ) from error
     if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
-        raise BadResponseError(f"the answer is not a Chat Completions answer: {_glimpse(raw)}")
+        raise BadResponseError(f"the answer is not a Chat Completions answer: {_excerpt(raw)}")
     try:
         choice = body["choices"][0]
         message = choice["message"]
@@ -84,7 +84,7 @@ def parse_answer(raw: bytes) -> Answer:
     except IndexError as error:
         raise BadResponseError("the answer has no choices") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise BadResponseError(f"the answer is not a Chat Completions answer: {_glimpse(raw)}") from error
+        raise BadResponseError(f"the answer is not a Chat Completions answer: {_excerpt(raw)}") from error
 
 
 def _string(value: Any) -> str:
@@ -128,7 +128,7 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _glimpse(raw: bytes) -> str:
+def _excerpt(raw: bytes) -> str:
     text = raw[:120].decode("utf-8", "replace").strip()
     return repr(text) if text else "nothing"
 
@@ -156,7 +156,7 @@ class StreamReader:
     _choices: bool = False
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Take in bytes; returns the pieces of text that they completed.
+        """Take in bytes, and return the pieces of text that they complete.
 
         Raises:
             BadResponseError: an event is not a Chat Completions chunk, or reports an error.
@@ -173,11 +173,11 @@ class StreamReader:
 
     @property
     def raw(self) -> bytes:
-        """All bytes so far."""
+        """All bytes that have come so far."""
         return b"".join(self._raw)
 
     def answer(self) -> Answer:
-        """The whole answer, once the stream has ended.
+        """Return the whole answer, once the stream has ended.
 
         Raises:
             BadResponseError: the stream ended before its finish, or had no choices.
@@ -208,16 +208,16 @@ class StreamReader:
         try:
             chunk = orjson.loads(data)
         except orjson.JSONDecodeError as error:
-            raise BadResponseError(f"a streamed event is not JSON: {_glimpse(data)}") from error
+            raise BadResponseError(f"a streamed event is not JSON: {_excerpt(data)}") from error
         try:
             return self._take(chunk)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise BadResponseError(f"a streamed event is not a Chat Completions chunk: {_glimpse(data)}") from error
+            raise BadResponseError(f"a streamed event is not a Chat Completions chunk: {_excerpt(data)}") from error
 
     def _take(self, chunk: JsonObject) -> str | None:
         if "error" in chunk and "choices" not in chunk:
             raise BadResponseError(
-                f"the model's server reported an error while streaming: {_glimpse(orjson.dumps(chunk))}"
+                f"the model's server reported an error while streaming: {_excerpt(orjson.dumps(chunk))}"
             )
         if self._head is None:
             self._head = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}
@@ -262,7 +262,7 @@ class StreamReader:
 
 
 def assistant_message(text: str | None, calls: list[RawCall]) -> JsonObject:
-    """An assistant turn in Chat Completions terms."""
+    """Return an assistant turn in Chat Completions terms."""
     message: JsonObject = {"role": "assistant", "content": text}
     if calls:
         message["tool_calls"] = [
@@ -273,7 +273,7 @@ def assistant_message(text: str | None, calls: list[RawCall]) -> JsonObject:
 
 
 def completion(head: JsonObject, choice: JsonObject, usage: Usage) -> JsonObject:
-    """A `chat.completion` object."""
+    """Return a `chat.completion` object."""
     body = {"id": "", "created": 0, "model": ""} | head | {"object": "chat.completion", "choices": [choice]}
     if usage.total_tokens is not None:
         body["usage"] = {
@@ -285,7 +285,7 @@ def completion(head: JsonObject, choice: JsonObject, usage: Usage) -> JsonObject
 
 
 def stream_of(body: JsonObject, include_usage: bool) -> Iterator[bytes]:
-    """A whole answer as server-sent events: the text in one delta, then one delta for each call."""
+    """Yield a whole answer as server-sent events: the text in one delta, then one delta for each call."""
     head = {key: body[key] for key in ("id", "created", "model") if key in body} | {"object": "chat.completion.chunk"}
     choice = body["choices"][0]
     message = choice["message"]

@@ -1,0 +1,1 @@
+"""The ReAct text protocol, for models that call tools in plain text."""
