@@ -16,6 +16,9 @@ from unified_agents.errors import (
     ServerError,
 )
 
+_ANSWERS = (BadRequestError, RateLimitError, AuthenticationError, BadResponseError)
+"""The errors of a server that is alive."""
+
 
 class CircuitBreaker:
     """Stops asking a server that is dead, and asks it again from time to time.
@@ -52,13 +55,12 @@ class CircuitBreaker:
 
     def record(self, error: BaseException | None) -> None:
         """Learn from how a request ended."""
-        if error is None:
-            self._failures, self._last = 0, None
-        elif isinstance(error, BadRequestError | RateLimitError | AuthenticationError | BadResponseError):
-            if not error.final:
-                self._failures, self._last = 0, None  # it answers
-        elif isinstance(error, ServerError | NetworkError) and not error.final:
+        if isinstance(error, ModelError) and error.final:
+            return  # the server was not asked
+        if isinstance(error, ServerError | NetworkError):
             self._failures += 1
             self._last = error
             if self._failures >= self._policy.breaker_failures:
                 self._open_until = self._clock() + self._policy.breaker_seconds
+        elif error is None or isinstance(error, _ANSWERS):
+            self._failures, self._last = 0, None

@@ -10,6 +10,7 @@ from unified_agents import wording
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run
+from unified_agents.tools.offer import INVALID_CALL_TOOL
 from unified_agents.tools.parts import Part
 
 
@@ -43,6 +44,19 @@ def in_call_order(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mappi
 
 def _in_order(results: list[tuple[int, Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
     return [message for _, message in sorted(results, key=itemgetter(0))]
+
+
+def call_for_framework(call: Call, *, by_id: bool) -> tuple[str, str]:
+    """Return the name and the arguments under which a framework gets a call.
+
+    Args:
+        call: The call.
+        by_id: Whether the framework knows no tool but the reserved one, and the runner finds calls by their ids.
+    """
+    # A call that a framework would choke on becomes one of the reserved tool, which the runner answers.
+    if by_id or call.problem is not None:
+        return INVALID_CALL_TOOL, "{}"
+    return call.wire_name, call.arguments if call.arguments.strip() else "{}"
 
 
 def with_parts(

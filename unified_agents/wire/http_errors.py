@@ -61,11 +61,12 @@ def _not_found_hint(base_url: str, model: str) -> str:
 
 
 def _message_and_code(body: bytes) -> tuple[str, Any]:
-    """Return what an error's body tells people, and its code; of a page of HTML nothing."""
+    """Return what the body of an error says, and its code."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         text = body.decode("utf-8", "replace").strip()
+        # A page of HTML comes from a proxy, and says nothing that fits into a line.
         return "" if text.startswith("<") else text[:MAX_MESSAGE_CHARACTERS], None
     error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
     if not isinstance(error, dict):

@@ -48,7 +48,7 @@ class HttpUpstream:
         self, path: str, body: bytes, headers: Mapping[str, str], key: str
     ) -> AsyncIterator[Response]:
         module = await import_off_loop("unified_agents.wire.http_client")
-        if self._client is None:
+        if self._client is None:  # several requests may be the first
             self._client = module.HttpClient(self._base_url, self._api_key)
         async with self._client.post(path, body, headers, key) as response:
             yield response

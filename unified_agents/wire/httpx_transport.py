@@ -14,8 +14,7 @@ from unified_agents.errors import ModelError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run, current_call, current_run
-from unified_agents.tools.offer import INVALID_CALL_TOOL
-from unified_agents.wire.conversation import in_call_order
+from unified_agents.wire.conversation import call_for_framework, in_call_order
 from unified_agents.wire.native import RelayedResponse, relay
 from unified_agents.wire.protocols.chat_completions import Answer, stream_of
 from unified_agents.wire.request import added_tools, extra_fields
@@ -101,6 +100,7 @@ def _inside_tool(run: Run) -> bool:
 
 
 def _was_streamed(answer: Answer) -> bool:
+    # One without a first token, such as an empty one, is known by its bytes.
     return answer.time_to_first_token is not None or answer.raw.lstrip().startswith(b"data:")
 
 
@@ -116,19 +116,14 @@ def _for_framework(answer: Answer, step: Step, run: Run, text: str | None) -> Js
     choice = answer.body["choices"][0]
     message = dict(choice["message"]) | ({} if text is None else {"content": text})
     if step.calls:
-        message["tool_calls"] = [_call_for_framework(call, by_id=run.hides_tools) for call in step.calls]
+        message["tool_calls"] = [_tool_call(call, run) for call in step.calls]
     finish = "tool_calls" if step.calls else choice.get("finish_reason")
     return answer.body | {"choices": [choice | {"message": message, "finish_reason": finish}]}
 
 
-def _call_for_framework(call: Call, *, by_id: bool) -> JsonObject:
-    # A call that a framework would choke on becomes one of the reserved tool, which the runner answers. Where the
-    # offer is chosen for each run, the framework knows no other tool: the runner carries calls out by their ids.
-    if by_id or call.problem is not None:
-        function = {"name": INVALID_CALL_TOOL, "arguments": "{}"}
-    else:
-        function = {"name": call.wire_name, "arguments": call.arguments if call.arguments.strip() else "{}"}
-    return {"id": call.id, "type": "function", "function": function}
+def _tool_call(call: Call, run: Run) -> JsonObject:
+    name, arguments = call_for_framework(call, by_id=run.hides_tools)
+    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 class _RelayedStream(httpx.AsyncByteStream):

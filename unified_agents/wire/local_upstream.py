@@ -68,7 +68,7 @@ class LocalUpstream:
         if path != CHAT_PATH:
             raise NetworkError(f"the scripted model serves {CHAT_PATH} only, not {path}")
         reply = self.model.reply(orjson.loads(body), key)
-        await asyncio.sleep(reply.delay)
+        await asyncio.sleep(reply.delay)  # also without a delay: other tasks get their turn, as over a network
         if reply.ending == "disconnect":
             raise NetworkError("the scripted model broke the connection")
         yield _LocalResponse(reply)

@@ -110,7 +110,7 @@ class ModelCall:
         except ModelError as error:
             self._observation.failed(error)
             raise
-        except BaseException:
+        except BaseException:  # a cancel, or a fault of ours: the span must not stay open
             self.abandon()
             raise
         self._observation.close(answer)
@@ -156,6 +156,7 @@ class ModelCall:
             return None
         if answer.finish_reason == "length":
             return wording.answer_was_cut()
+        # A text that is not in the protocol cannot be held against the output's form.
         if self._unreadable is not None or output is None:
             return self._unreadable
         try:
@@ -242,6 +243,7 @@ class ModelCall:
         finally:
             endpoint.release(permit, failure)
             observation.request_ended()
+        # An answer that cannot be used has its price all the same.
         observation.answered(answer, endpoint.cost(answer.usage))
         if not answer.text and not answer.calls:
             raise BadResponseError("the model's answer is empty: it has no text and no tool call")

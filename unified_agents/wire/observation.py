@@ -80,7 +80,7 @@ class ModelCallObservation:
         self._started = self._run.begin_request(self.step, self.attempt, sent)
         self.exchange = self._run.measurements.record_exchange(self.step, self.attempt, received, sent)
         self.time_to_first_token = None
-        self._final_text = FinalText() if self._in_text else None
+        self._final_text = FinalText() if self._in_text else None  # an attempt begins its text anew
 
     def text_received(self, texts: list[str], has_token: bool) -> None:
         """Record a piece of a streamed answer, and tell listeners of its texts.
@@ -95,6 +95,7 @@ class ModelCallObservation:
         if has_token and self.time_to_first_token is None:
             self.time_to_first_token = run.trace.now() - self._started
             run.measurements.first_token(self.time_to_first_token)
+        # Events are not built where nobody listens: a stream has hundreds of pieces.
         if run.sinks:
             for text in texts if self._final_text is None else map(self._final_text.feed, texts):
                 self._emit_text(text)

@@ -71,7 +71,7 @@ class RequestWriter:
         body |= self._sampling
         if extra:
             body |= extra
-        tools: Any = offer.payload()
+        tools: Any = offer.payload()  # encoded once for all requests
         if added_tools:
             tools = [*(function_tool(name, tool) for name, tool in offer.tools.items()), *added_tools]
         if tools is not None and not without_tools:
@@ -138,6 +138,7 @@ def _parsed_arguments(arguments: str | None) -> Any:
 
 
 def _text(content: Any) -> Any:
+    # Some frameworks write a text as a list of one part.
     if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
         return "".join(part.get("text", "") for part in content)
     return content or ""

@@ -250,12 +250,7 @@ class StreamReader:
             # Some servers number nothing: an id or a name begins a call, the rest goes on with the last one.
             begins = bool(call.get("id") or function.get("name")) or not self._calls
             index = len(self._calls) if begins else max(self._calls)
-        known = self._calls.get(index)
-        if known is None:
-            self._calls[index] = RawCall(
-                _id(call.get("id")), _string(function.get("name") or ""), _arguments(function.get("arguments"))
-            )
-            return
+        known = self._calls.setdefault(index, RawCall("", "", ""))
         known.id = known.id or _id(call.get("id"))
         known.name = known.name or _string(function.get("name") or "")
         known.arguments += _arguments(function.get("arguments"))

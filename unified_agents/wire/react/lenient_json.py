@@ -100,17 +100,15 @@ class _Reader:
     def _object(self, depth: int) -> _Read:
         start, before = self.pos, self.deviations
         members: list[tuple[str, str]] = []
-        keys: list[str] = []
+        written: list[str] = []
         self.pos += 1
         while not self._closed("}", bool(members)):
             key = self._string()
             self._expect(":")
             value, _, _ = self.value(depth + 1)
-            keys.append(key)
+            written.append(f"{key}: {value}")
             members.append((read_text(key) or "", value))
-        pairs = zip(keys, members, strict=True)
-        written = "{" + ", ".join(f"{key}: {value}" for key, (_, value) in pairs) + "}"
-        return self._as_it_stands(start, before, written), tuple(members), ()
+        return self._as_it_stands(start, before, "{" + ", ".join(written) + "}"), tuple(members), ()
 
     def _array(self, depth: int) -> _Read:
         start, before = self.pos, self.deviations
@@ -121,6 +119,7 @@ class _Reader:
         return self._as_it_stands(start, before, f"[{', '.join(items)}]"), (), tuple(items)
 
     def _as_it_stands(self, start: int, before: int, written: str) -> str:
+        # What is JSON already is not written again, so that numbers and repeated keys reach the validation.
         return self.text[start : self.pos] if self.deviations == before else written
 
     def _closed(self, bracket: str, has_items: bool) -> bool:

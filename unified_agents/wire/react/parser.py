@@ -102,7 +102,7 @@ def read_turn(text: str) -> Reading:
     if found.answer is not None:
         return Reading(thought, None, _not_empty(found.answer), text)
     ignored, end = [action.name for action in found.actions[1:]], found.end
-    made_up = _observation(text, end)
+    made_up = _observation(text, end)  # a model that goes on makes up what its tool answers
     while (more := _next_found(text, end, made_up)) is not None and more.actions:
         ignored.extend(action.name for action in more.actions)
         end = more.end
@@ -116,6 +116,7 @@ def has_mark(text: str) -> bool:
 
 
 def _closed(text: str) -> str:
+    # A turn is cut after its action, which may stand within a code fence.
     text = text.rstrip()
     return f"{text}\n```" if text.count("```") % 2 else text
 
@@ -128,7 +129,7 @@ def _observation(text: str, start: int) -> int:
 def _without_mark(text: str) -> Reading:
     if inline := _INLINE_FINAL.search(text):
         return Reading(_thought(text[: inline.start()]), None, _not_empty(text[inline.end() :]), text)
-    if has_mark(text):
+    if has_mark(text):  # a thought alone, say: the model meant to follow the form
         raise ReactParseError(wording.react_neither())
     return Reading("", None, _not_empty(text), text)
 
@@ -212,7 +213,7 @@ def _broken(text: str, start: int, line: int) -> _Found | None:
 
 def _calls(value: Value, depth: int = 0) -> Iterator[tuple[str, str | None]]:
     """Yield the names and the inputs, as JSON text, of the calls that a value stands for."""
-    if depth > 3:
+    if depth > 3:  # calls are wrapped once or twice at most
         return
     for item in value.items:
         if item.startswith("{"):
@@ -251,6 +252,7 @@ def _after_action(text: str, mark: re.Match[str]) -> tuple[_Found | None, int]:
             return found, max(end, found.end if found else end)
         name = found.actions[0].name
     else:
+        # Models write "none" or a final answer's name where they want no action.
         line = text[begin:end].strip().partition("\n")[0]
         plain = line.strip(" \t`*\"'.[]").lower()
         if plain in _FINAL_NAMES:

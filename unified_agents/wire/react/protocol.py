@@ -13,8 +13,8 @@ from typing import Any
 
 from unified_agents import wording
 from unified_agents.run.calls import Step
-from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
-from unified_agents.wire.conversation import with_system_text
+from unified_agents.tools.offer import Offer
+from unified_agents.wire.conversation import call_for_framework, with_system_text
 from unified_agents.wire.protocols.chat_completions import Answer, RawCall
 from unified_agents.wire.react.parser import ReactParseError, Reading, begins_answer, read_turn
 
@@ -96,6 +96,7 @@ class TextProtocol:
 
     def own_turns(self, messages: Sequence[Mapping[str, Any]], steps: Sequence[Step]) -> list[Mapping[str, Any]]:
         """Return a framework's conversation with the assistant turns of this run, its last, as the model wrote them."""
+        # A framework keeps these turns in the form that `canonical` gave them, and adds none of its own at the end.
         turns = list(messages)
         places = [place for place, message in enumerate(turns) if message.get("role") == "assistant"]
         for place, step in zip(reversed(places), reversed(steps), strict=False):
@@ -112,13 +113,9 @@ class TextProtocol:
         """
         if not step.calls:
             return wording.react_answer("", answer.text or "")
-        call = step.calls[0]
-        reading = _read(answer.text or "")
+        call, reading = step.calls[0], _read(answer.text or "")
         thought = _plain(reading.thought) if reading is not None else ""
-        hidden = hidden or call.problem is not None
-        name = INVALID_CALL_TOOL if hidden else call.wire_name
-        arguments = "{}" if hidden or not call.arguments.strip() else call.arguments
-        return wording.react_turn(thought, [(name, arguments)])
+        return wording.react_turn(thought, [call_for_framework(call, by_id=hidden)])
 
 
 class FinalText:
@@ -140,7 +137,7 @@ class FinalText:
         if not self._is_final:
             return ""
         text = self._held + piece
-        stripped = text.rstrip()
+        stripped = text.rstrip()  # space at the end may be the answer's end, which has none
         out = stripped if self._sent else stripped.lstrip()
         self._held = text[len(stripped) :] if out or self._sent else ""
         self._sent += len(out)
@@ -158,6 +155,7 @@ class FinalText:
                 return "\n".join(lines[number:])[begin:]
             if self._is_final is False:
                 return ""
+        # The last line may still become the mark, so it is read again with the next piece.
         self._line = lines[-1]
         return ""
 
