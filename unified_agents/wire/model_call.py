@@ -53,6 +53,9 @@ class ModelCall:
         extra: Fields of the request that are the framework's own.
         added_tools: Tools that the framework added itself.
         without_tools: Whether the model is offered no tool; such a call is past the run's limits.
+
+    Attributes:
+        observation: What the run, its trace and its listeners are told by.
     """
 
     __slots__ = (
@@ -60,7 +63,6 @@ class ModelCall:
         "_endpoint",
         "_extra",
         "_messages",
-        "_observation",
         "_received",
         "_run",
         "_settings",
@@ -69,6 +71,7 @@ class ModelCall:
         "_timeout_factor",
         "_unreadable",
         "_without_tools",
+        "observation",
     )
 
     def __init__(
@@ -95,7 +98,7 @@ class ModelCall:
         self._stream = run.streaming or bool(endpoint.model.parameters.stream)
         self._timeout_factor = 1.0
         self._unreadable: str | None = None  # what the model is told of a turn that is not in the text protocol
-        self._observation = ModelCallObservation(
+        self.observation = ModelCallObservation(
             run, endpoint, run.root, self._step, 0, in_text=settings.protocol is not None
         )
 
@@ -108,17 +111,13 @@ class ModelCall:
         try:
             answer = await self._from_some_endpoint()
         except ModelError as error:
-            self._observation.failed(error)
+            self.observation.failed(error)
             raise
         except BaseException:  # a cancel, or a fault of ours: the span must not stay open
-            self.abandon()
+            self.observation.abandoned()
             raise
-        self._observation.close(answer)
+        self.observation.close(answer)
         return answer
-
-    def abandon(self) -> None:
-        """Close the span of a call that was cancelled; nothing happens to one that has ended."""
-        self._observation.span.close("cancelled")
 
     async def _from_some_endpoint(self) -> Answer:
         *others, last = self._settings.endpoints
@@ -138,7 +137,7 @@ class ModelCall:
         answer = await self._answer_to(self._messages)
         if (fault := self._fault_of(answer)) is None:
             return answer
-        self._observation.span.event("repair", reason="bad_response")
+        self.observation.span.event("repair", reason="bad_response")
         logger.info("the model is asked to mend its answer", extra={"run_id": self._run.id})
         self._discard_attempt(BadResponseError(fault), 0.0, "repair")
         correction = ({"role": "assistant", "content": answer.text}, {"role": "user", "content": fault})
@@ -220,19 +219,18 @@ class ModelCall:
     def _discard_attempt(self, error: ModelError, wait: float, reaction: str) -> None:
         if isinstance(error, ModelTimeoutError):
             self._timeout_factor = self._endpoint.model.policy.longer_timeout
-        self._observation.discarded(error, wait, reaction)
+        self.observation.discarded(error, wait, reaction)
 
     async def _attempt(self, body: bytes) -> Answer:
-        run, endpoint, observation = self._run, self._endpoint, self._observation
+        run, endpoint, observation = self._run, self._endpoint, self.observation
         observation.begin_attempt()
         permit = await endpoint.admit()
         observation.admitted(waited=permit.waited)
         failure: BaseException | None = None
         try:
             # Asked again: others that count against the same limits may have come first.
-            if not self._without_tools and (limit := run.budget.request_limit()) is not None:
-                run.lifecycle.drain(limit)
-                raise asyncio.CancelledError(str(limit))
+            if not self._without_tools:
+                check_request_limit(run)
             run.measurements.retries += observation.attempt > 1
             observation.request_sent(self._received or body, body)
             on_text = observation.text_received if self._stream else None
@@ -255,7 +253,18 @@ class ModelCall:
     def _read_text(self, protocol: TextProtocol, answer: Answer) -> None:
         self._unreadable = protocol.read(answer, without_tools=self._without_tools)
         if ignored := protocol.ignored(answer):
-            self._observation.span.event("actions_ignored", count=len(ignored))
+            self.observation.span.event("actions_ignored", count=len(ignored))
             logger.info("%d further actions in one turn are ignored", len(ignored), extra={"run_id": self._run.id})
         if self._unreadable is None and not answer.calls and self._stream:
-            self._observation.final_answer(answer.text or "")
+            self.observation.final_answer(answer.text or "")
+
+
+def check_request_limit(run: Run) -> None:
+    """Let a run drain that may not make another request to a model.
+
+    Raises:
+        asyncio.CancelledError: a limit is met.
+    """
+    if (limit := run.budget.request_limit()) is not None:
+        run.lifecycle.drain(limit)
+        raise asyncio.CancelledError(str(limit))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from unified_agents.errors import BadResponseError, ModelError
 from unified_agents.run.context import Run, current_call
+from unified_agents.wire.model_call import check_request_limit
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.protocols.chat_completions import StreamReader
 from unified_agents.wire.steps import record_step
@@ -81,7 +82,10 @@ async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Ma
     relayed = RelayedResponse(asyncio.get_running_loop().create_future())
     watcher: _RequestWatcher | None = None
     if run is not None and path == CHAT_PATH:
-        _admit(run)
+        if run.lifecycle.shut:
+            raise asyncio.CancelledError(f"run {run.id} has ended")
+        if run.handling == "unified":
+            check_request_limit(run)
         watcher = _RequestWatcher(wire, run, body)
     request = (path, body, headers, run.id if run is not None else "")
     work = _forward(wire, request, relayed, watcher)
@@ -93,17 +97,9 @@ async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Ma
             await relayed.aclose()
         finally:
             if watcher is not None:
-                watcher.abandon()  # a task that is cancelled before it begins cannot do so itself
+                watcher.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
         raise
     return relayed
-
-
-def _admit(run: Run) -> None:
-    if run.lifecycle.shut:
-        raise asyncio.CancelledError(f"run {run.id} has ended")
-    if run.handling == "unified" and (limit := run.budget.request_limit()) is not None:
-        run.lifecycle.drain(limit)
-        raise asyncio.CancelledError(str(limit))
 
 
 async def _forward(
@@ -149,9 +145,10 @@ class _RequestWatcher:
 
     Attributes:
         has_ended: Whether the whole answer has come.
+        observation: What the run, its trace and its listeners are told by.
     """
 
-    __slots__ = ("_body", "_observation", "_reader", "_run", "_wire", "has_ended")
+    __slots__ = ("_body", "_reader", "_run", "_wire", "has_ended", "observation")
 
     def __init__(self, wire: Wire, run: Run, body: bytes) -> None:
         step, attempt, parent = None, 1, run.root
@@ -167,14 +164,14 @@ class _RequestWatcher:
         self._run = run
         self._body = body
         self._reader = StreamReader()
-        self._observation = ModelCallObservation(
+        self.observation = ModelCallObservation(
             run, wire.endpoint, parent, step, attempt, in_text=wire.protocol is not None
         )
         self.has_ended = False
 
     def begin(self) -> None:
         """Record that the request goes out."""
-        self._observation.request_sent(self._body, self._body)
+        self.observation.request_sent(self._body, self._body)
 
     def received(self, chunk: bytes, response: Response) -> None:
         """Read a piece of the answer."""
@@ -182,7 +179,7 @@ class _RequestWatcher:
             texts = self._reader.feed(chunk)
         except BadResponseError:
             return  # the framework gets the bytes as they are, and says what it makes of them
-        self._observation.text_received(texts, self._reader.first_delta)
+        self.observation.text_received(texts, self._reader.first_delta)
         if self._reader.done:
             self.ended(response)
 
@@ -191,7 +188,7 @@ class _RequestWatcher:
         if self.has_ended:
             return
         self.has_ended = True
-        endpoint, observation = self._wire.endpoint, self._observation
+        endpoint, observation = self._wire.endpoint, self.observation
         if observation.exchange is not None:
             observation.exchange.status = response.status
         try:
@@ -218,21 +215,17 @@ class _RequestWatcher:
 
     def failed(self, error: BaseException) -> None:
         """Record that no usable answer came."""
-        run, observation = self._run, self._observation
+        run, observation = self._run, self.observation
         self._request_ended()
         if observation.step is not None:
             run.failed_request, run.failed_attempts = self._body, observation.attempt
         if not isinstance(error, ModelError):
-            observation.span.close("cancelled", str(error))
+            observation.abandoned(str(error))
             return
         if observation.step is not None:
             run.last_model_error = error
         observation.failed(error)
 
-    def abandon(self) -> None:
-        """Close the span of a request that was cancelled; nothing happens to one that has ended."""
-        self._observation.span.close("cancelled")
-
     def _request_ended(self) -> None:
-        self._observation.request_ended()
-        self._wire.endpoint.record_answer(self._observation.exchange, self._reader.raw)
+        self.observation.request_ended()
+        self._wire.endpoint.record_answer(self.observation.exchange, self._reader.raw)

@@ -157,6 +157,10 @@ class ModelCallObservation:
         if run.sinks and self.step is not None:
             run.emit(ModelCallFailed(run.id, run.trace.now(), self.step, self.attempt, error.record()))
 
+    def abandoned(self, message: str = "") -> None:
+        """Close the span of a call that was cancelled; nothing happens to one that has ended."""
+        self.span.close("cancelled", message)
+
     def close(self, answer: Answer) -> None:
         """Close the span with what the answer says of itself; never with its content."""
         attributes = self.span.span.attributes

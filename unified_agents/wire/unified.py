@@ -69,7 +69,7 @@ class Wire:
         try:
             answer = await run.lifecycle.spawn(_answer_or_fail(run, call))
         finally:
-            call.abandon()  # a task that is cancelled before it begins cannot do so itself
+            call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
         step = record_step(run, answer)
         if self._settings.references and step.calls:
             start_calls(run, step, [raw.id for raw in answer.calls])
