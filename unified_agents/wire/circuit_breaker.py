@@ -55,12 +55,10 @@ class CircuitBreaker:
 
     def record(self, error: BaseException | None) -> None:
         """Learn from how a request ended."""
-        if isinstance(error, ModelError) and error.final:
-            return  # the server was not asked
-        if isinstance(error, ServerError | NetworkError):
+        if error is None or (isinstance(error, _ANSWERS) and not error.final):  # a final one comes from no server
+            self._failures, self._last = 0, None
+        elif isinstance(error, ServerError | NetworkError) and not error.final:
             self._failures += 1
             self._last = error
             if self._failures >= self._policy.breaker_failures:
                 self._open_until = self._clock() + self._policy.breaker_seconds
-        elif error is None or isinstance(error, _ANSWERS):
-            self._failures, self._last = 0, None

@@ -139,7 +139,8 @@ class ModelEndpoint:
         if record is not None:
             record.status = response.status
         raw = await response.read()
-        self.record_answer(record, raw)
+        if record is not None:
+            self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
         return parse_answer(self._secret.out_of_answer(raw))

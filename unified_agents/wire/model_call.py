@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from unified_agents import wording
-from unified_agents.errors import BadRequestError, BadResponseError, ModelError, ModelTimeoutError
+from unified_agents.errors import BadRequestError, BadResponseError, LimitError, ModelError, ModelTimeoutError
 from unified_agents.messages import JsonObject
 from unified_agents.run.context import Run
 from unified_agents.wire.conversation import with_parts, with_system_text
@@ -225,12 +225,13 @@ class ModelCall:
         run, endpoint, observation = self._run, self._endpoint, self.observation
         observation.begin_attempt()
         permit = await endpoint.admit()
-        observation.admitted(waited=permit.waited)
+        if permit.waited or run.measurements.waits_since is not None:
+            observation.waited()
         failure: BaseException | None = None
         try:
             # Asked again: others that count against the same limits may have come first.
-            if not self._without_tools:
-                check_request_limit(run)
+            if not self._without_tools and (limit := run.budget.request_limit()) is not None:
+                refuse_request(run, limit)
             run.measurements.retries += observation.attempt > 1
             observation.request_sent(self._received or body, body)
             on_text = observation.text_received if self._stream else None
@@ -247,7 +248,8 @@ class ModelCall:
             raise BadResponseError("the model's answer is empty: it has no text and no tool call")
         if self._settings.protocol is not None:
             self._read_text(self._settings.protocol, answer)
-        observation.completed(answer)
+        if run.sinks:
+            observation.completed(answer)
         return answer
 
     def _read_text(self, protocol: TextProtocol, answer: Answer) -> None:
@@ -259,12 +261,11 @@ class ModelCall:
             self.observation.final_answer(answer.text or "")
 
 
-def check_request_limit(run: Run) -> None:
+def refuse_request(run: Run, limit: LimitError) -> NoReturn:
     """Let a run drain that may not make another request to a model.
 
     Raises:
-        asyncio.CancelledError: a limit is met.
+        asyncio.CancelledError: always.
     """
-    if (limit := run.budget.request_limit()) is not None:
-        run.lifecycle.drain(limit)
-        raise asyncio.CancelledError(str(limit))
+    run.lifecycle.drain(limit)
+    raise asyncio.CancelledError(str(limit))

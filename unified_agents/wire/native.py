@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from unified_agents.errors import BadResponseError, ModelError
 from unified_agents.run.context import Run, current_call
-from unified_agents.wire.model_call import check_request_limit
+from unified_agents.wire.model_call import refuse_request
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.protocols.chat_completions import StreamReader
 from unified_agents.wire.steps import record_step
@@ -84,8 +84,8 @@ async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Ma
     if run is not None and path == CHAT_PATH:
         if run.lifecycle.shut:
             raise asyncio.CancelledError(f"run {run.id} has ended")
-        if run.handling == "unified":
-            check_request_limit(run)
+        if run.handling == "unified" and (limit := run.budget.request_limit()) is not None:
+            refuse_request(run, limit)
         watcher = _RequestWatcher(wire, run, body)
     request = (path, body, headers, run.id if run is not None else "")
     work = _forward(wire, request, relayed, watcher)

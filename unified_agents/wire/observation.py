@@ -63,12 +63,10 @@ class ModelCallObservation:
         self.attempt += 1
         self._started = self._run.trace.now()
 
-    def admitted(self, *, waited: bool) -> None:
-        """Record that the attempt may go out, and how long it had to wait: for its turn, or after the last attempt."""
-        measurements = self._run.measurements
-        if waited or measurements.waits_since is not None:
-            since, self._started = self._started, self._run.trace.now()
-            measurements.waited(since, self._started)
+    def waited(self) -> None:
+        """Record how long the attempt had to wait: for its turn, or after the attempt before it."""
+        since, self._started = self._started, self._run.trace.now()
+        self._run.measurements.waited(since, self._started)
 
     def request_sent(self, received: bytes, sent: bytes) -> None:
         """Record that the attempt's request goes out.
@@ -116,7 +114,7 @@ class ModelCallObservation:
         self._run.budget.count(usage=answer.usage, cost=cost)
 
     def completed(self, answer: Answer) -> None:
-        """Tell listeners that the model has answered."""
+        """Tell listeners, where there are any, that the model has answered."""
         run = self._run
         if not run.sinks or self.step is None:
             return

@@ -88,7 +88,8 @@ class AdaptiveRateLimiter:
             self._slow_down(permit.since, error)
         elif error is None and self.window < float("inf"):
             self.window += 1 / self.window
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def _slow_down(self, since: float, error: RateLimitError) -> None:
         now = self._clock()

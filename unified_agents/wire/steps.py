@@ -25,22 +25,18 @@ def record_step(run: Run, answer: Answer) -> Step:
 
 
 def _call(run: Run, step: int, index: int, raw: RawCall) -> Call:
+    call_id, tried = raw.id, 0
+    # Some servers give no ids, or those of earlier calls again.
+    while not call_id or call_id in run.calls or call_id in run.given_ids:
+        call_id = f"call_{step}_{index}" + (f"_{tried}" if tried else "")
+        tried += 1
     offer = run.offer
     tool, wire_name = offer.tools.get(raw.name), raw.name
     if tool is None and run.handling == "unified" and (tool := offer.by_own_name(raw.name)) is not None:
         wire_name = offer.wire_names[tool.name]
     name = tool.name if tool is not None else raw.name
     problem = _problem(raw, tool, name, offer) if run.handling == "unified" else None
-    return Call(step, index, _unique_id(run, step, index, raw.id), name, wire_name, raw.arguments, tool, problem)
-
-
-def _unique_id(run: Run, step: int, index: int, call_id: str) -> str:
-    # Some servers give no ids, or the same ones again in the next answer.
-    tried = 0
-    while not call_id or call_id in run.calls or call_id in run.given_ids:
-        call_id = f"call_{step}_{index}" + (f"_{tried}" if tried else "")
-        tried += 1
-    return call_id
+    return Call(step, index, call_id, name, wire_name, raw.arguments, tool, problem)
 
 
 def _problem(raw: RawCall, tool: Tool | None, name: str, offer: Offer) -> ToolCallError | None:

@@ -68,8 +68,9 @@ class Wire:
         call = ModelCall(self._settings, run, messages, received=received, extra=extra, added_tools=added_tools)
         try:
             answer = await run.lifecycle.spawn(_answer_or_fail(run, call))
-        finally:
+        except BaseException:
             call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
+            raise
         step = record_step(run, answer)
         if self._settings.references and step.calls:
             start_calls(run, step, [raw.id for raw in answer.calls])
