@@ -116,9 +116,9 @@ class ModelEndpoint:
         """Return a body as it may be recorded: without the key, which a server may echo."""
         return self._secret.out_of_record(raw)
 
-    def record_answer(self, record: ExchangeRecord | None, raw: bytes) -> None:
+    def record_answer(self, record: ExchangeRecord, raw: bytes) -> None:
         """Keep what the model answered; the framework gets the same, unless somebody records otherwise."""
-        if record is not None and raw:
+        if raw:  # else nothing came, or what came is recorded already
             record.answered = record.returned = self.redacted(raw)
 
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
@@ -172,5 +172,6 @@ class ModelEndpoint:
             seconds, where = (between, "in its answer") if reader.raw else (to_first, "before its answer began")
             raise ModelTimeoutError(f"the model went silent for {seconds:g} seconds {where}") from error
         finally:
-            self.record_answer(record, reader.raw)
+            if record is not None:
+                self.record_answer(record, reader.raw)
         return reader.answer()

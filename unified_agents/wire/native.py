@@ -228,4 +228,5 @@ class _RequestWatcher:
 
     def _request_ended(self) -> None:
         self.observation.request_ended()
-        self._wire.endpoint.record_answer(self.observation.exchange, self._reader.raw)
+        if self.observation.exchange is not None:
+            self._wire.endpoint.record_answer(self.observation.exchange, self._reader.raw)
