@@ -18,7 +18,7 @@ from unified_agents.tools.offer import Offer
 from unified_agents.tools.results import to_text
 from unified_agents.tracing.live import LiveTrace
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer, stream_of
-from unified_agents.wire.request import Composer
+from unified_agents.wire.request import RequestWriter
 
 SCHEMA_TOOL = Tool(
     name="add",
@@ -72,8 +72,8 @@ def run() -> Iterator[Run]:
 
 
 def test_compose_a_request(benchmark: BenchmarkFixture) -> None:
-    composer = Composer(ModelConfig(name="m", base_url="http://127.0.0.1:1/v1"))
-    body = benchmark(composer.compose, CONVERSATION, Offer([add]), first=False, stream=False)
+    writer = RequestWriter(ModelConfig(name="m", base_url="http://127.0.0.1:1/v1"))
+    body = benchmark(writer.write, CONVERSATION, Offer([add]), first=False, stream=False)
     assert body.startswith(b'{"model":"m"')
 
 

@@ -44,7 +44,7 @@ TELLING = [
     *(LIBRARY / "interop" / "mcp" / f"{name}.py" for name in ("connection", "public_transport", "results", "session")),
     *(LIBRARY / "interop" / "openapi" / f"{name}.py" for name in ("client", "operation", "public_resolver")),
     *(LIBRARY / "interop" / "openapi" / f"{name}.py" for name in ("request_plan", "serialization")),
-    *(LIBRARY / "wire" / f"{name}.py" for name in ("output_format", "request", "unified")),
+    *(LIBRARY / "wire" / f"{name}.py" for name in ("model_call", "output_format", "request", "steps")),
     LIBRARY / "scripted" / "rendering" / "chat_completions.py",
     LIBRARY / "wire" / "react" / "protocol.py",
     ROOT / "adapters" / "unified_agents_langchain" / "convert.py",

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.config import ModelConfig, Variant
 from unified_agents.errors import ConfigError
-from unified_agents.wire.endpoint import Target
+from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.http_upstream import HttpUpstream
 from unified_agents.wire.local_upstream import LocalUpstream
 from unified_agents.wire.upstream import Upstream
 
 
-def model_servers(settings: AgentSettings) -> Sequence[Target]:
+def model_servers(settings: AgentSettings) -> Sequence[ModelEndpoint]:
     """Make the endpoint of the model, and those of its fallbacks, in their order. Opens no connection.
 
     Raises:
@@ -23,12 +23,12 @@ def model_servers(settings: AgentSettings) -> Sequence[Target]:
     first = (
         _endpoint(settings.model, settings.variant)
         if local is None
-        else (Target(settings.model, LocalUpstream(local), None))
+        else (ModelEndpoint(settings.model, LocalUpstream(local), None))
     )
     return [first, *(_endpoint(other, settings.variant) for other in settings.model.fallback)]
 
 
-def _endpoint(model: ModelConfig, variant: Variant) -> Target:
+def _endpoint(model: ModelConfig, variant: Variant) -> ModelEndpoint:
     if model.provider == "oracle":
         raise ConfigError(
             "oracle: answers from a suite task's own script, so it works only within `unified-agents compare`"
@@ -46,4 +46,4 @@ def _endpoint(model: ModelConfig, variant: Variant) -> Target:
         from unified_agents.scripted.faults import FaultyUpstream  # noqa: PLC0415  # only who wants faults pays for them
 
         upstream = FaultyUpstream(upstream, model.faults)
-    return Target(model, upstream, key)
+    return ModelEndpoint(model, upstream, key)

@@ -1,1 +1,1 @@
-"""Seam 1: every request to a model goes through this package."""
+"""Seam 1: all that agents ask of a model goes through here, on its way to the model's server and back."""

@@ -1,4 +1,4 @@
-"""Leaves a server alone for a while that has failed many times in a row."""
+"""The circuit breaker before a server: one that fails many times in a row is left alone for a while."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from unified_agents.errors import (
     ServerError,
 )
 
+_ANSWERS = (BadRequestError, RateLimitError, AuthenticationError, BadResponseError)
+"""The errors of a server that is alive."""
 
-class Breaker:
+
+class CircuitBreaker:
     """Stops asking a server that is dead, and asks it again from time to time.
 
     Args:
         policy: How many failures in a row open it, and for how long.
-        clock: Seconds, for tests.
+        clock: Returns seconds; for tests.
     """
 
     def __init__(self, policy: ModelPolicy, clock: Callable[[], float] = time.monotonic) -> None:
@@ -50,13 +53,10 @@ class Breaker:
         refusal.final = True
         raise refusal
 
-    def note(self, error: BaseException | None) -> None:
+    def record(self, error: BaseException | None) -> None:
         """Learn from how a request ended."""
-        if error is None:
+        if error is None or (isinstance(error, _ANSWERS) and not error.final):  # a final one comes from no server
             self._failures, self._last = 0, None
-        elif isinstance(error, BadRequestError | RateLimitError | AuthenticationError | BadResponseError):
-            if not error.final:
-                self._failures, self._last = 0, None  # it answers
         elif isinstance(error, ServerError | NetworkError) and not error.final:
             self._failures += 1
             self._last = error

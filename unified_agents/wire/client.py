@@ -1,4 +1,4 @@
-"""The wire's client front: what an adapter is given to reach the model."""
+"""The model client that an adapter is given: each of its requests goes over the wire."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unified_agents.config import ModelParameters
 from unified_agents.errors import BackendError, ModelTimeoutError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Step
-from unified_agents.run.context import Run, current_run
+from unified_agents.run.context import current_run
 from unified_agents.wire.native import relay
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader
 from unified_agents.wire.unified import Wire
@@ -25,7 +25,10 @@ PLACEHOLDER_KEY = "unified-agents"
 
 
 class ModelClient:
-    """How a backend reaches the model, always by way of the wire.
+    """The way of a backend to the model, which is always the wire.
+
+    Args:
+        wire: The agent's wire.
 
     Attributes:
         name: The model's name.
@@ -47,7 +50,7 @@ class ModelClient:
         self._refusing: httpx.Client | None = None
 
     def httpx_async_client(self) -> httpx.AsyncClient:
-        """The client to hand to a framework's model class; one for the agent, closed with it."""
+        """Return the client to hand to a framework's model class; one for the agent, closed with it."""
         if self._async_client is None:
             from unified_agents.wire.httpx_transport import async_client  # noqa: PLC0415  # httpx comes with the adapters
 
@@ -55,7 +58,7 @@ class ModelClient:
         return self._async_client
 
     def httpx_client(self) -> httpx.Client:
-        """A synchronous client that refuses with a clear word, for model classes that want one."""
+        """Return a synchronous client that refuses each request, for model classes that want one."""
         if self._refusing is None:
             from unified_agents.wire.httpx_transport import refusing_client  # noqa: PLC0415
 
@@ -63,7 +66,7 @@ class ModelClient:
         return self._refusing
 
     async def ask(self, messages: Sequence[JsonObject]) -> tuple[Answer, Step]:
-        """One model call under `unified`, for a loop that speaks Chat Completions itself.
+        """Make one model call under `unified`, for a loop that speaks Chat Completions itself.
 
         Args:
             messages: The conversation in Chat Completions terms.
@@ -72,10 +75,13 @@ class ModelClient:
             BackendError: there is no run.
             asyncio.CancelledError: the run has ended.
         """
-        return await self._wire.ask(_run(), messages)
+        run = current_run.get()
+        if run is None:
+            raise BackendError("a model call outside of a run: use `agent.run(…)`")
+        return await self._wire.ask(run, messages)
 
     async def relay(self, request: JsonObject, *, stream: bool) -> Answer:
-        """One model call under `native`, for a loop that speaks Chat Completions itself: sent as it is, and watched.
+        """Make one model call under `native`, for a loop that speaks Chat Completions itself: it is sent as it is.
 
         Args:
             request: The Chat Completions body.
@@ -100,7 +106,7 @@ class ModelClient:
         except TimeoutError as error:
             raise ModelTimeoutError(f"the model did not answer within {self.timeout:g} seconds") from error
         if status >= 300:
-            raise self._wire.target.failure(status, headers, reader.raw)
+            raise self._wire.endpoint.failure(status, headers, reader.raw)
         return reader.answer()
 
     async def aclose(self) -> None:
@@ -109,10 +115,3 @@ class ModelClient:
             await self._async_client.aclose()
         if self._refusing is not None:
             self._refusing.close()
-
-
-def _run() -> Run:
-    run = current_run.get()
-    if run is None:
-        raise BackendError("a model call outside of a run: use `agent.run(…)`")
-    return run

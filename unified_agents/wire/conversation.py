@@ -1,20 +1,21 @@
-"""Puts a conversation into the order and form in which it goes upstream."""
+"""A conversation in the order and the form in which it goes upstream."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from operator import itemgetter
+from typing import Any, Literal
 
 from unified_agents import wording
 from unified_agents.messages import JsonObject
-
-if TYPE_CHECKING:
-    from unified_agents.run.calls import Call, Step
-    from unified_agents.run.context import Run
+from unified_agents.run.calls import Call, Step
+from unified_agents.run.context import Run
+from unified_agents.tools.offer import INVALID_CALL_TOOL
+from unified_agents.tools.parts import Part
 
 
 def with_system_text(messages: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
-    """The conversation with a text at the end of its system message; in one of its own where there is none."""
+    """Return the conversation with a text at the end of its system message, or in a new one where there is none."""
     first = messages[0] if messages else {}
     if first.get("role") in ("system", "developer") and isinstance(first.get("content"), str):
         return [{**first, "content": f"{first['content']}\n\n{text}"}, *messages[1:]]
@@ -22,7 +23,7 @@ def with_system_text(messages: Sequence[Mapping[str, Any]], text: str) -> list[M
 
 
 def in_call_order(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The conversation with each assistant turn as the model wrote it, and each turn's results in call order.
+    """Return the conversation with each assistant turn as the model wrote it, and its results in call order.
 
     Frameworks rewrite arguments and send parallel results back in the order in which the tools ended.
     """
@@ -30,22 +31,38 @@ def in_call_order(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mappi
     results: list[tuple[int, Mapping[str, Any]]] = []
     step: Step | None = None
     for message in messages:
-        call = run.calls.get(message.get("tool_call_id", "")) if message.get("role") == "tool" else None
+        call = _answered_call(run, message)
         if call is not None and step is not None and call.step == step.index:
             results.append((call.index, message))
             continue
-        ordered.extend(message for _, message in sorted(results, key=_index))
+        ordered += _in_order(results)
         results.clear()
         step = _step_of(run, message)
         ordered.append(message if step is None else step.message)
-    ordered.extend(message for _, message in sorted(results, key=_index))
-    return ordered
+    return ordered + _in_order(results)
+
+
+def _in_order(results: list[tuple[int, Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+    return [message for _, message in sorted(results, key=itemgetter(0))]
+
+
+def call_for_framework(call: Call, *, by_id: bool) -> tuple[str, str]:
+    """Return the name and the arguments under which a framework gets a call.
+
+    Args:
+        call: The call.
+        by_id: Whether the framework knows no tool but the reserved one, and the runner finds calls by their ids.
+    """
+    # A call that a framework would choke on becomes one of the reserved tool, which the runner answers.
+    if by_id or call.problem is not None:
+        return INVALID_CALL_TOOL, "{}"
+    return call.wire_name, call.arguments if call.arguments.strip() else "{}"
 
 
 def with_parts(
     run: Run, messages: Iterable[Mapping[str, Any]], place: Literal["tool", "user"], *, in_text: bool = False
 ) -> list[Mapping[str, Any]]:
-    """The conversation, in call order, with the images and files that tools of this run returned.
+    """Return the conversation, in call order, with the images and files that tools of this run returned.
 
     Args:
         run: The run.
@@ -58,8 +75,8 @@ def with_parts(
         return _in_observations(run, messages, place)
     if place == "user":
         return _after_results(run, messages)
-    shown = ((message, _shown(run, message)) for message in messages)
-    return [message if call is None else _holding(message, call, place) for message, call in shown]
+    answered = ((message, _answered_call(run, message)) for message in messages)
+    return [_with_parts_of(call, message, place) for message, call in answered]
 
 
 def _after_results(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -70,43 +87,44 @@ def _after_results(run: Run, messages: Iterable[Mapping[str, Any]]) -> list[Mapp
             written.append({"role": "user", "content": attached})
             attached = []
         written.append(message)
-        if (call := _shown(run, message)) is not None:
+        if (call := _answered_call(run, message)) is not None:
             attached += _attached(call)
     return [*written, {"role": "user", "content": attached}] if attached else written
 
 
 def _attached(call: Call) -> list[JsonObject]:
-    parts = call.outcome.parts if call.outcome is not None else ()
-    taken = [said for part in parts if part.type != "text" and (said := part.to_user()) is not None]
-    return [{"type": "text", "text": wording.attached_result(call.wire_name, call.id)}, *taken] if taken else []
+    content = [taken for part in _parts(call) if part.type != "text" and (taken := part.to_user()) is not None]
+    return [{"type": "text", "text": wording.attached_result(call.wire_name, call.id)}, *content] if content else []
 
 
 def _in_observations(
     run: Run, messages: Iterable[Mapping[str, Any]], place: Literal["tool", "user"]
 ) -> list[Mapping[str, Any]]:
-    """With each observation, which frameworks write without its call's id, as a tool message that holds its parts."""
+    # Frameworks write an observation without its call's id: it answers the call of the turn before it.
     written: list[Mapping[str, Any]] = []
-    asked: Call | None = None
+    last_call: Call | None = None
     for message in messages:
-        call = asked if wording.is_observation(message) else _shown(run, message)
-        written.append(message if call is None else _holding(message, call, place))
+        call = last_call if wording.is_observation(message) else _answered_call(run, message)
+        written.append(_with_parts_of(call, message, place))
         step = _step_of(run, message)
-        asked = step.calls[0] if step is not None and _has_parts(step.calls[0]) else None
+        last_call = step.calls[0] if step is not None else None
     return written
 
 
-def _shown(run: Run, message: Mapping[str, Any]) -> Call | None:
-    """The call that a tool message answers, where it has more to show than text."""
-    call = run.calls.get(message.get("tool_call_id", "")) if message.get("role") == "tool" else None
-    return call if call is not None and _has_parts(call) else None
+def _answered_call(run: Run, message: Mapping[str, Any]) -> Call | None:
+    """Return the call of this run that a tool message answers."""
+    return run.calls.get(message.get("tool_call_id", "")) if message.get("role") == "tool" else None
 
 
-def _has_parts(call: Call) -> bool:
-    return call.outcome is not None and bool(call.outcome.parts)
+def _parts(call: Call | None) -> Sequence[Part]:
+    return call.outcome.parts if call is not None and call.outcome is not None else ()
 
 
-def _holding(message: Mapping[str, Any], call: Call, place: Literal["tool", "user"]) -> JsonObject:
-    parts = call.outcome.parts if call.outcome is not None else ()
+def _with_parts_of(call: Call | None, message: Mapping[str, Any], place: Literal["tool", "user"]) -> Mapping[str, Any]:
+    """Return the message with the parts of the result that it stands for, where there is more than text."""
+    parts = _parts(call)
+    if call is None or not parts:
+        return message
     content = [
         part.to_chat() if place == "tool" else part.to_user() or {"type": "text", "text": part.as_text()}
         for part in parts
@@ -114,13 +132,10 @@ def _holding(message: Mapping[str, Any], call: Call, place: Literal["tool", "use
     return {**message, "role": "tool", "tool_call_id": call.id, "content": content}
 
 
-def _index(result: tuple[int, Mapping[str, Any]]) -> int:
-    return result[0]
-
-
 def _step_of(run: Run, message: Mapping[str, Any]) -> Step | None:
+    """Return the step of this run that an assistant turn with calls stands for."""
     calls = message.get("tool_calls")
     if message.get("role") != "assistant" or not calls:
         return None
-    call: Call | None = run.calls.get(calls[0].get("id"))
+    call = run.calls.get(calls[0].get("id"))
     return run.steps[call.step] if call is not None else None

@@ -7,66 +7,47 @@ import weakref
 from collections.abc import Callable, Mapping
 
 from unified_agents.config import ModelConfig
-from unified_agents.errors import (
-    ModelError,
-    ModelTimeoutError,
-    NetworkError,
-    RateLimitError,
-)
+from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, RateLimitError
 from unified_agents.messages import Usage
 from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
-from unified_agents.wire.circuit_breaker import Breaker
+from unified_agents.wire.circuit_breaker import CircuitBreaker
 from unified_agents.wire.http_errors import error_for_status
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
-from unified_agents.wire.rate_limiter import Place, RateGate
-from unified_agents.wire.request import Composer
+from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
+from unified_agents.wire.request import RequestWriter
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 
-OnPiece = Callable[[list[str], bool], float | None]
-"""Told of each piece of a stream: its texts, and whether a first token has come; returns the time to it."""
+OnText = Callable[[list[str], bool], None]
+"""Told of each piece of a streamed answer: the texts in it, and whether a text or a call has come so far."""
 
 
-class _Pieces:
-    """What is done with each piece of a stream, and how long the next one may take."""
-
-    __slots__ = ("_between", "_on_piece", "clock", "first", "has_begun", "patience")
-
-    def __init__(self, on_piece: OnPiece, to_first: float, between: float) -> None:
-        self._on_piece = on_piece
-        self._between = between
-        self.patience = to_first
-        self.clock = asyncio.timeout(to_first)
-        self.first: float | None = None
-        self.has_begun = False
-
-    def take(self, texts: list[str], begun: bool) -> None:
-        """Tell of a piece, and wait for the next one."""
-        self.first = self._on_piece(texts, begun)
-        self.patience, self.has_begun = self._between, True
-        self.clock.reschedule(asyncio.get_running_loop().time() + self._between)
-
-
-class Target:
-    """Where a model call goes.
+class ModelEndpoint:
+    """A model at its server, with what all runs of an agent share of it: rate limiter, circuit breaker and API key.
 
     Args:
         model: The model.
         upstream: Its server.
         secret: The API key, which is kept out of every message and record; None when there is none.
+
+    Attributes:
+        attributes: The attributes of a `chat` span.
+        refuses_response_format: Whether the server has refused `response_format`.
     """
 
     def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None) -> None:
         self.model = model
         self.upstream = upstream
-        self.composer = Composer(model)
+        self.request_writer = RequestWriter(model)
         self.refuses_response_format = False
         masks = {secret: MASK} if secret else {}
         self._redactor = Redactor(masks)
         self._answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
-        self._breaker = Breaker(model.policy)
-        self._gates: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RateGate] = weakref.WeakKeyDictionary()
+        self._circuit_breaker = CircuitBreaker(model.policy)
+        self._rate_limiters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AdaptiveRateLimiter] = (
+            weakref.WeakKeyDictionary()
+        )
         self.attributes: dict[str, spans.AttributeValue] = {
             spans.OPERATION: "chat",
             spans.PROVIDER: model.provider,
@@ -75,126 +56,124 @@ class Target:
         if upstream.address is not None:
             self.attributes[spans.SERVER_ADDRESS], self.attributes[spans.SERVER_PORT] = upstream.address
 
-    @property
-    def gate(self) -> RateGate:
-        """What paces the requests of the running event loop."""
-        loop = asyncio.get_running_loop()
-        gate = self._gates.get(loop)
-        if gate is None:
-            gate = self._gates[loop] = RateGate()
-        return gate
-
-    async def begin(self) -> Place:
-        """Wait until the server may be asked; returns what `ended` takes.
+    async def admit(self) -> Permit:
+        """Wait until a request may be sent. Its permit goes to `release` when it has ended.
 
         Raises:
             ModelError: the server is known to be dead, or asked to be left alone for long.
         """
-        self._breaker.check()
-        gate = self.gate
-        held = gate.held
-        if held > self.model.policy.retry_after_max:
+        self._circuit_breaker.check()
+        loop = asyncio.get_running_loop()
+        limiter = self._rate_limiters.get(loop)
+        if limiter is None:
+            limiter = self._rate_limiters[loop] = AdaptiveRateLimiter()
+        if (held := limiter.held_seconds) > self.model.policy.retry_after_max:
             refusal = RateLimitError(f"not asked: the model's server asked to wait for {held:.0f} seconds more")
             refusal.final = True
             raise refusal
-        return await gate.enter()
+        return await limiter.acquire()
 
-    def ended(self, place: Place, error: BaseException | None) -> None:
-        """Learn from how a request ended."""
-        place.leave(error if self.model.policy.adaptive_rate or error is None else None)
-        self._breaker.note(error)
+    def release(self, permit: Permit, error: BaseException | None) -> None:
+        """Give a permit back, and learn from how its request ended; None is a success."""
+        permit.release(error if self.model.policy.adaptive_rate else None)
+        self._circuit_breaker.record(error)
 
     async def post(
-        self, body: bytes, key: str, timeout: float, on_piece: OnPiece | None, draft: ExchangeRecord | None
+        self, body: bytes, key: str, timeout_factor: float, on_text: OnText | None, record: ExchangeRecord | None
     ) -> Answer:
-        """One attempt.
+        """Make one attempt.
 
         Args:
             body: The request.
             key: Names the conversation.
-            timeout: How much longer than configured everything may take, as a factor.
-            on_piece: Told of each piece; None when the answer is not streamed.
-            draft: Where the bodies are kept; None where they are not.
+            timeout_factor: How much longer than configured everything may take.
+            on_text: Told of each piece of the answer; None when it is not streamed.
+            record: Where the bodies are kept; None where they are not.
 
         Raises:
             ModelError: no usable answer came.
         """
-        total = self.model.timeout * timeout
+        total = self.model.timeout * timeout_factor
         try:
             async with asyncio.timeout(total):
-                if on_piece is None:
-                    return await self._asked(body, key, draft, None)
-                patience = (self.model.first_token_timeout * timeout, self.model.token_timeout * timeout)
-                return await self._followed(body, key, draft, _Pieces(on_piece, *patience))
+                if on_text is None:
+                    return await self._whole_exchange(body, key, record)
+                return await self._streamed_exchange(body, key, timeout_factor, on_text, record)
         except TimeoutError as error:
             if isinstance(error, ModelTimeoutError):
                 raise
             raise ModelTimeoutError(f"the model did not answer within {total:g} seconds") from error
         except ModelError as error:
-            self._discreet(error)
+            self._redact_error(error)
             raise
 
     def cost(self, usage: Usage) -> float | None:
-        """What an answer costs; None without a price."""
+        """Return what an answer costs; None without a price."""
         price = self.model.price
         if price is None:
             return None
         return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
 
-    def kept(self, raw: bytes) -> bytes:
-        """A body as it may be recorded: without the key, which a server may echo."""
+    def redacted(self, raw: bytes) -> bytes:
+        """Return a body as it may be recorded: without the key, which a server may echo."""
         return self._redactor.redact_bytes(raw)
 
-    def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
-        """The error that an answer of status 300 and more means."""
-        asked = None if self.upstream.address is None else (self.model.url, self.model.name)
-        error = error_for_status(status, headers, self.kept(raw), key_variable=self.model.key_variable, asked=asked)
-        return self._discreet(error)
+    def record_answer(self, record: ExchangeRecord, raw: bytes) -> None:
+        """Keep what the model answered; the framework gets the same, unless somebody records otherwise."""
+        if raw:  # else nothing came, or what came is recorded already
+            record.answered = record.returned = self.redacted(raw)
 
-    def _discreet(self, error: ModelError) -> ModelError:
+    def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
+        """Return the error that an answer of status 300 and more means."""
+        asked = None if self.upstream.address is None else (self.model.url, self.model.name)
+        error = error_for_status(status, headers, self.redacted(raw), key_variable=self.model.key_variable, asked=asked)
+        return self._redact_error(error)
+
+    def _redact_error(self, error: ModelError) -> ModelError:
         error.args = (self._redactor.redact(str(error)),)
         return error
 
-    async def _asked(self, body: bytes, key: str, draft: ExchangeRecord | None, pieces: _Pieces | None) -> Answer:
+    async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord | None) -> Answer:
         async with self.upstream.post(CHAT_PATH, body, {}, key) as response:
-            if draft is not None:
-                draft.status = response.status
-            if response.status >= 300 or pieces is None:
-                return await self._whole(response, draft)
-            return await self._streamed(response, draft, pieces)
+            return await self._whole(response, record)
 
-    async def _followed(self, body: bytes, key: str, draft: ExchangeRecord | None, pieces: _Pieces) -> Answer:
-        """A streamed answer; the time until it begins runs from the request on."""
-        try:
-            async with pieces.clock:
-                return await self._asked(body, key, draft, pieces)
-        except TimeoutError as error:
-            if not pieces.clock.expired():
-                raise
-            where = "in its answer" if pieces.has_begun else "before its answer began"
-            raise ModelTimeoutError(f"the model went silent for {pieces.patience:g} seconds {where}") from error
-
-    async def _whole(self, response: Response, draft: ExchangeRecord | None) -> Answer:
+    async def _whole(self, response: Response, record: ExchangeRecord | None) -> Answer:
+        if record is not None:
+            record.status = response.status
         raw = await response.read()
-        if draft is not None:
-            draft.answered = draft.returned = self.kept(raw)
+        if record is not None:
+            self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
         return parse_answer(self._answer_redactor.redact_bytes(raw))
 
-    async def _streamed(self, response: Response, draft: ExchangeRecord | None, pieces: _Pieces) -> Answer:
+    async def _streamed_exchange(
+        self, body: bytes, key: str, timeout_factor: float, on_text: OnText, record: ExchangeRecord | None
+    ) -> Answer:
+        to_first = self.model.first_token_timeout * timeout_factor
+        between = self.model.token_timeout * timeout_factor
         reader = StreamReader(self._answer_redactor.stream())
+        silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
-            async for chunk in response.chunks():
-                pieces.take(reader.feed(chunk), reader.first_delta)
-                if reader.done:
-                    break  # a server may leave the connection open
+            async with silence, self.upstream.post(CHAT_PATH, body, {}, key) as response:
+                if response.status >= 300:
+                    return await self._whole(response, record)
+                if record is not None:
+                    record.status = response.status
+                async for chunk in response.chunks():
+                    on_text(reader.feed(chunk), reader.first_delta)
+                    silence.reschedule(asyncio.get_running_loop().time() + between)
+                    if reader.done:
+                        break  # a server may leave the connection open
         except NetworkError:
             if not reader.done:
                 raise  # after the end there is nothing left to lose
+        except TimeoutError as error:
+            if not silence.expired():
+                raise
+            seconds, where = (between, "in its answer") if reader.raw else (to_first, "before its answer began")
+            raise ModelTimeoutError(f"the model went silent for {seconds:g} seconds {where}") from error
         finally:
-            if draft is not None:
-                draft.answered = draft.returned = self.kept(reader.raw)
-        answer = reader.answer()
-        answer.time_to_first_token = pieces.first
-        return answer
+            if record is not None:
+                self.record_answer(record, reader.raw)
+        return reader.answer()

@@ -1,8 +1,8 @@
-"""A model's server over HTTP."""
+"""The HTTP client of a model server, and what its errors mean."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -14,7 +14,7 @@ from unified_agents.wire.upstream import Response
 
 
 class HttpClient:
-    """A server over HTTP. Sessions are kept per event loop and end with it.
+    """Sends requests to a model server. Sessions are kept per event loop and end with it.
 
     Args:
         base_url: With its `/v1` or the like; a query string is kept.
@@ -32,20 +32,17 @@ class HttpClient:
     @asynccontextmanager
     async def post(
         self, path: str, body: bytes, headers: Mapping[str, str], key: str
-    ) -> AsyncIterator[Response]:  # a server keeps its own count
+    ) -> AsyncIterator[Response]:  # `key` is for models in this process: a server keeps its own count
         """Send a request; see `Upstream.post`."""
         session = await self._sessions.get()
         try:
             async with session.post(self._url(path), data=body, headers=headers, allow_redirects=False) as response:
-                yield _HttpResponse(response, self._network_error)
-        except TimeoutError as error:
-            if isinstance(error, aiohttp.ServerTimeoutError):
-                raise ModelTimeoutError(
-                    f"{self._base.host} did not answer in time", native_type=native_name(error)
-                ) from error
-            raise
+                yield _HttpResponse(response)
         except ModelError:
-            raise  # translated already, where the body is read
+            raise  # whoever reads the answer may raise one, such as an injected fault
+        except aiohttp.ServerTimeoutError as error:
+            text = f"{self._base.host} did not answer in time"
+            raise ModelTimeoutError(text, native_type=native_name(error)) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise self._network_error(error) from error
 
@@ -82,18 +79,10 @@ class HttpClient:
 
 
 class _HttpResponse:
-    __slots__ = ("_response", "_translate", "headers", "read", "status")
+    __slots__ = ("chunks", "headers", "read", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse, translate: Callable[[Exception], NetworkError]) -> None:
-        self._response = response
-        self._translate = translate
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self.read = response.read
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise self._translate(error) from error
+        self.chunks = response.content.iter_any

@@ -1,9 +1,10 @@
-"""From an HTTP answer that is no success to the error that it means."""
+"""Makes the error that an HTTP answer of status 300 and more means."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -11,7 +12,7 @@ import orjson
 from unified_agents.errors import AuthenticationError, BadRequestError, ModelError, RateLimitError, ServerError
 from unified_agents.http.retry_after import retry_after
 
-_LONGEST = 500
+MAX_MESSAGE_CHARACTERS = 500
 _VERSION = re.compile(r"/v\d")
 SCRIPT_ERROR = "script_error"
 """The code of an error of a scripted model that is about its script, and stands for no server's."""
@@ -25,7 +26,7 @@ def error_for_status(
     key_variable: str | None,
     asked: tuple[str, str] | None = None,
 ) -> ModelError:
-    """The error that an HTTP status of 300 and more means.
+    """Return the error that an HTTP status of 300 and more means.
 
     Args:
         status: The HTTP status.
@@ -34,8 +35,8 @@ def error_for_status(
         key_variable: The environment variable of the key, to be named when the key is refused.
         asked: Base URL and model, to be named where there is no such place; None for a model in this process.
     """
-    said = _message(body)
-    text = f"the model's server answered {status}" + (f": {said}" if said else "")
+    message, code = _message_and_code(body)
+    text = f"the model's server answered {status}" + (f": {message}" if message else "")
     if status in (401, 403):
         hint = (
             f"check the key in {key_variable}"
@@ -48,35 +49,27 @@ def error_for_status(
     if status >= 500 or status == 408:
         return ServerError(text, retry_after=retry_after(headers))
     if status == 404 and asked is not None:
-        text += _not_there(*asked)
-    return BadRequestError(said if _is_script_error(body) else text)
+        text += _not_found_hint(*asked)
+    return BadRequestError(message if code == SCRIPT_ERROR else text)
 
 
-def _not_there(base_url: str, model: str) -> str:
+def _not_found_hint(base_url: str, model: str) -> str:
     parts = urlsplit(base_url)
     where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/chat/completions"
     hint = "" if _VERSION.search(parts.path) else "; does base_url lack a /v1 at its end?"
     return f"; asked was {where}, for the model {model!r}{hint}"
 
 
-def _is_script_error(body: bytes) -> bool:
-    return SCRIPT_ERROR.encode() in body and _code(body) == SCRIPT_ERROR
-
-
-def _code(body: bytes) -> object:
-    try:
-        error = orjson.loads(body).get("error")
-        return error.get("code")
-    except (orjson.JSONDecodeError, AttributeError):
-        return None
-
-
-def _message(body: bytes) -> str:
+def _message_and_code(body: bytes) -> tuple[str, Any]:
+    """Return what the body of an error says, and its code."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         text = body.decode("utf-8", "replace").strip()
-        return "" if text.startswith("<") else text[:_LONGEST]
+        # A page of HTML comes from a proxy, and says nothing that fits into a line.
+        return "" if text.startswith("<") else text[:MAX_MESSAGE_CHARACTERS], None
     error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
-    said = (error.get("message") or error.get("detail") or "") if isinstance(error, dict) else error
-    return str(said)[:_LONGEST]
+    if not isinstance(error, dict):
+        return str(error)[:MAX_MESSAGE_CHARACTERS], None
+    message = error.get("message") or error.get("detail") or ""
+    return str(message)[:MAX_MESSAGE_CHARACTERS], error.get("code")

@@ -1,4 +1,4 @@
-"""A model server over HTTP."""
+"""The upstream of a model server over HTTP, which imports its HTTP client at the first request."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from unified_agents.concurrency.off_loop_import import import_off_loop
+from unified_agents.wire.upstream import Response
 
 if TYPE_CHECKING:
     from unified_agents.wire.http_client import HttpClient
-from unified_agents.wire.upstream import Response
 
 
 class HttpUpstream:
-    """A server over HTTP. Sessions are kept per event loop and end with it.
+    """A model server over HTTP. Sessions are kept per event loop and end with it.
 
     The HTTP client is imported at the first request, off the event loop: it takes a tenth of a second, once.
 
@@ -48,7 +48,7 @@ class HttpUpstream:
         self, path: str, body: bytes, headers: Mapping[str, str], key: str
     ) -> AsyncIterator[Response]:
         module = await import_off_loop("unified_agents.wire.http_client")
-        if self._client is None:
+        if self._client is None:  # several requests may be the first
             self._client = module.HttpClient(self._base_url, self._api_key)
         async with self._client.post(path, body, headers, key) as response:
             yield response

@@ -1,4 +1,4 @@
-"""The place where a framework's own model client meets the wire: a transport for httpx."""
+"""The httpx transport under a framework's own model client: its requests go over the wire."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from unified_agents.errors import ModelError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run, current_call, current_run
-from unified_agents.tools.offer import INVALID_CALL_TOOL
-from unified_agents.wire.conversation import in_call_order
-from unified_agents.wire.native import Relayed, relay
+from unified_agents.wire.conversation import call_for_framework, in_call_order
+from unified_agents.wire.native import RelayedResponse, relay
 from unified_agents.wire.protocols.chat_completions import Answer, stream_of
+from unified_agents.wire.request import added_tools, extra_fields
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 
-_OURS = frozenset(
+_REPLACED_HEADERS = frozenset(
     {"host", "authorization", "content-length", "connection", "accept-encoding", "user-agent", "transfer-encoding"}
 )
+
+_HTTPX_ERRORS: tuple[tuple[type[BaseException], type[httpx.TransportError]], ...] = (
+    (aiohttp.ClientConnectorError, httpx.ConnectError),
+    (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError),
+    (aiohttp.ClientOSError, httpx.ReadError),
+    (ConnectionError, httpx.ReadError),
+)
+"""What httpx would have raised for what aiohttp did; the first that matches counts."""
 
 
 class WireTransport(httpx.AsyncBaseTransport):
@@ -48,41 +56,42 @@ class WireTransport(httpx.AsyncBaseTransport):
         path = request.url.path.removeprefix(self._base)
         run = current_run.get()
         if run is not None and run.handling == "unified" and path == CHAT_PATH and not _inside_tool(run):
-            return await self._unified(run, body)
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _OURS}
-        patience = (request.extensions.get("timeout") or {}).get("read")
+            return await self._ask(run, body)
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _REPLACED_HEADERS}
+        timeout = (request.extensions.get("timeout") or {}).get("read")
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 relayed = await relay(self._wire, run, path, body, headers)
         except TimeoutError as error:
             raise httpx.ReadTimeout("the model did not answer in time") from error
         except ModelError as error:
             raise _as_httpx(error, httpx.ConnectError) from error
-        status, kept = relayed.head.result()
-        return httpx.Response(status, headers=kept, stream=_RelayedStream(relayed, patience))
+        status, answered_headers = relayed.head.result()
+        return httpx.Response(status, headers=answered_headers, stream=_RelayedStream(relayed, timeout))
 
-    async def _unified(self, run: Run, body: bytes) -> httpx.Response:
+    async def _ask(self, run: Run, body: bytes) -> httpx.Response:
         received = orjson.loads(body)
-        composer, protocol = self._wire.target.composer, self._wire.protocol
+        protocol = self._wire.protocol
         messages = in_call_order(run, received["messages"])
         answer, step = await self._wire.ask(
             run,
             messages if protocol is None else protocol.own_turns(messages, run.steps),
             received=body,
-            extra=composer.extra_of(received),
-            added_tools=composer.added_tools(received, run.offer),
+            extra=extra_fields(received),
+            added_tools=added_tools(received, run.offer),
         )
         text = None if protocol is None else protocol.canonical(answer, step, hidden=run.hides_tools)
         if received.get("stream"):
-            usage = bool((received.get("stream_options") or {}).get("include_usage"))
-            content = b"".join(stream_of(_for_framework(answer, step, run, text), usage))
-            kind = "text/event-stream"
+            include_usage = bool((received.get("stream_options") or {}).get("include_usage"))
+            content_type = "text/event-stream"
+            content = b"".join(stream_of(_for_framework(answer, step, run, text), include_usage))
         else:
-            content = _whole(answer, step, run, text)
-            kind = "application/json"
-        if run.measurements.exchanges:
-            run.measurements.exchanges[-1].returned = self._wire.target.kept(content)
-        return httpx.Response(200, headers={"Content-Type": kind}, content=content)
+            content_type = "application/json"
+            as_it_came = text is None and not answer.calls and not _was_streamed(answer)
+            content = answer.raw if as_it_came else orjson.dumps(_for_framework(answer, step, run, text))
+        if answer.exchange is not None:
+            answer.exchange.returned = self._wire.endpoint.redacted(content)
+        return httpx.Response(200, headers={"Content-Type": content_type}, content=content)
 
 
 def _inside_tool(run: Run) -> bool:
@@ -90,40 +99,41 @@ def _inside_tool(run: Run) -> bool:
     return running is not None and running.run is run
 
 
-def _whole(answer: Answer, step: Step, run: Run, text: str | None) -> bytes:
-    untouched = text is None and answer.time_to_first_token is None and not answer.raw.lstrip().startswith(b"data:")
-    if untouched and not answer.calls:
-        return answer.raw
-    return orjson.dumps(_for_framework(answer, step, run, text))
-
-
-def _call_for_framework(call: Call, *, by_id: bool) -> JsonObject:
-    if by_id or call.problem is not None:
-        function = {"name": INVALID_CALL_TOOL, "arguments": "{}"}
-    else:
-        function = {"name": call.wire_name, "arguments": call.arguments if call.arguments.strip() else "{}"}
-    return {"id": call.id, "type": "function", "function": function}
+def _was_streamed(answer: Answer) -> bool:
+    # One without a first token, such as an empty one, is known by its bytes.
+    return answer.time_to_first_token is not None or answer.raw.lstrip().startswith(b"data:")
 
 
 def _for_framework(answer: Answer, step: Step, run: Run, text: str | None) -> JsonObject:
-    # Calls that a framework would choke on become calls of the reserved tool, which the runner answers. Where the
-    # offer is chosen for each run, the framework knows no other tool: the runner carries calls out by their ids.
+    """Return the answer as the framework gets it.
+
+    Args:
+        answer: The model's answer.
+        step: The step that it became.
+        run: The run.
+        text: What stands in the place of the answer's text; None leaves it.
+    """
     choice = answer.body["choices"][0]
     message = dict(choice["message"]) | ({} if text is None else {"content": text})
     if step.calls:
-        message["tool_calls"] = [_call_for_framework(call, by_id=run.hides_tools) for call in step.calls]
+        message["tool_calls"] = [_tool_call(call, run) for call in step.calls]
     finish = "tool_calls" if step.calls else choice.get("finish_reason")
     return answer.body | {"choices": [choice | {"message": message, "finish_reason": finish}]}
 
 
+def _tool_call(call: Call, run: Run) -> JsonObject:
+    name, arguments = call_for_framework(call, by_id=run.hides_tools)
+    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
 class _RelayedStream(httpx.AsyncByteStream):
-    def __init__(self, relayed: Relayed, patience: float | None) -> None:
+    def __init__(self, relayed: RelayedResponse, timeout: float | None) -> None:
         self._relayed = relayed
-        self._patience = patience
+        self._timeout = timeout
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._relayed.chunks(self._patience):
+            async for chunk in self._relayed.chunks(self._timeout):
                 yield chunk
         except TimeoutError as error:
             raise httpx.ReadTimeout("the model went silent in the middle of its answer") from error
@@ -135,22 +145,15 @@ class _RelayedStream(httpx.AsyncByteStream):
 
 
 def _as_httpx(error: ModelError, otherwise: type[httpx.TransportError]) -> httpx.TransportError:
-    cause = error.__cause__
+    """Return the error that httpx would have raised itself, by which a framework decides what it does."""
     if error.kind == "timeout":
         return httpx.ReadTimeout(str(error))
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        return httpx.ConnectError(str(error))
-    if isinstance(cause, aiohttp.ClientOSError | ConnectionError):
-        return httpx.ReadError(str(error))
-    return (
-        otherwise(str(error))
-        if not isinstance(cause, aiohttp.ServerDisconnectedError)
-        else httpx.RemoteProtocolError(str(error))
-    )
+    matching = (kind for cause, kind in _HTTPX_ERRORS if isinstance(error.__cause__, cause))
+    return next(matching, otherwise)(str(error))
 
 
 class RefusingTransport(httpx.BaseTransport):
-    """What a framework's synchronous client gets: it would go past both seams."""
+    """Refuses each request of a framework's synchronous client, which would go past both seams."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Refuse.
@@ -164,10 +167,10 @@ class RefusingTransport(httpx.BaseTransport):
 
 
 def async_client(wire: Wire) -> httpx.AsyncClient:
-    """A client whose requests go through the wire. Close it with the agent."""
+    """Return a client whose requests go over the wire. Close it with the agent."""
     return httpx.AsyncClient(transport=WireTransport(wire), trust_env=False, timeout=wire.model.timeout)
 
 
 def refusing_client() -> httpx.Client:
-    """A synchronous client that refuses."""
+    """Return a synchronous client that refuses each request."""
     return httpx.Client(transport=RefusingTransport(), trust_env=False)

@@ -1,4 +1,4 @@
-"""A model in this process, such as the scripted model: no network at all."""
+"""An upstream without a network: a model in this process, such as the scripted model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ending: TypeAlias = Literal["complete", "disconnect", "truncate", "stall"]
 
 @dataclass(slots=True, frozen=True)
 class Reply:
-    """One answer on its way to the client.
+    """An HTTP answer that a model in this process gives, with its timing and its way to end.
 
     Attributes:
         status: The HTTP status; 0 when the connection is closed before any byte.
@@ -41,7 +41,7 @@ class Reply:
 
 
 class ReplyingModel(Protocol):
-    """A model in this process, such as `ScriptedModel`."""
+    """A model in this process that answers requests, such as `ScriptedModel`."""
 
     def reply(self, request: Mapping[str, object], key: str = "") -> Reply:
         """Answer a Chat Completions request."""
@@ -51,7 +51,11 @@ class ReplyingModel(Protocol):
 
 
 class LocalUpstream:
-    """A model in this process: no network at all."""
+    """An upstream that asks a model in this process.
+
+    Args:
+        model: The model.
+    """
 
     address: tuple[str, int] | None = None
 
@@ -64,7 +68,7 @@ class LocalUpstream:
         if path != CHAT_PATH:
             raise NetworkError(f"the scripted model serves {CHAT_PATH} only, not {path}")
         reply = self.model.reply(orjson.loads(body), key)
-        await asyncio.sleep(reply.delay)
+        await asyncio.sleep(reply.delay)  # also without a delay: other tasks get their turn, as over a network
         if reply.ending == "disconnect":
             raise NetworkError("the scripted model broke the connection")
         yield LocalResponse(reply)

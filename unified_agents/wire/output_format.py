@@ -1,4 +1,4 @@
-"""Structured output: what is asked of the model, and whether its answer fits."""
+"""The form of structured output: how the model is asked for it, and how its answer is validated."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from unified_agents import wording
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.argument_errors import pydantic_problems, schema_problems
+
+_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 
 OutputType = type[Any] | Mapping[str, Any]
 """A pydantic model, or any type that pydantic knows; or a JSON Schema."""
@@ -52,22 +54,23 @@ class OutputFormat:
 
     @property
     def response_format(self) -> JsonObject:
-        """The field of a Chat Completions request."""
+        """The `response_format` of a Chat Completions request."""
         name = re.sub(r"[^a-zA-Z0-9_-]", "_", self.name)[:64]
         return {"type": "json_schema", "json_schema": {"name": name, "schema": self.schema}}
 
     @property
     def as_text(self) -> str:
-        """The same in words, for a server that refuses the field."""
+        """The form in words, for a server that refuses `response_format`."""
         return wording.answer_in_form(orjson.dumps(self.schema).decode())
 
     def parse(self, text: str) -> Any:
-        """The value that an answer's text holds.
+        """Return the value that an answer's text holds.
 
         Raises:
             ValueError: it does not fit; `args` are the problems, a line each.
         """
-        text = _unfenced(text)
+        if fenced := _FENCED.fullmatch(text):
+            text = fenced.group(1)
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as error:
@@ -82,8 +85,3 @@ class OutputFormat:
         if problems:
             raise ValueError(*problems)
         return value
-
-
-def _unfenced(text: str) -> str:
-    match = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", text, flags=re.DOTALL)
-    return match.group(1) if match else text

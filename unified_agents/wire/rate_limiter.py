@@ -1,4 +1,4 @@
-"""What stands before a server, for all runs of an agent together: how many requests at once, and whether any at all."""
+"""The rate limiter before a server, for all runs of an agent together: how many requests may be under way at once."""
 
 from __future__ import annotations
 
@@ -9,62 +9,58 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from unified_agents.errors import (
-    RateLimitError,
-)
+from unified_agents.errors import RateLimitError
 
 
-@dataclass(slots=True, frozen=True)
-class Place:
-    """A request's place among those under way.
+@dataclass(slots=True, eq=False)
+class Permit:
+    """The right of one request to be under way.
 
     Attributes:
-        gate: What gave it.
-        since: When, by the gate's clock.
+        limiter: What gave it.
+        since: When it was given, by the limiter's clock.
         waited: Whether the request had to wait for it.
     """
 
-    gate: RateGate
+    limiter: AdaptiveRateLimiter
     since: float
     waited: bool
 
-    def leave(self, error: BaseException | None) -> None:
-        """Give the place back, and let the gate learn from how the request ended."""
-        self.gate.leave(self, error)
+    def release(self, error: BaseException | None) -> None:
+        """Give the permit back, and let the limiter learn from how the request ended."""
+        self.limiter._release(self, error)
 
 
-class RateGate:
-    """Lets requests through at the pace that the server bears; learnt from its 429s, as TCP learns from lost packets.
+class AdaptiveRateLimiter:
+    """Limits how many requests are under way, learning from a server's 429s as TCP learns from lost packets.
 
     Unbounded until the first 429. Then the number of requests under way is halved, once for all requests that had
     been sent before, and grows by one for each round of successes. A `Retry-After` holds back every request.
 
     Args:
-        clock: Seconds, for tests.
+        clock: Returns seconds; for tests.
+
+    Attributes:
+        window: How many requests may be under way at once.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._window = float("inf")
+        self.window = float("inf")
         self._under_way = 0
         self._held_until = 0.0
         self._cut_at = float("-inf")
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
-    def window(self) -> float:
-        """How many requests may be under way at once."""
-        return self._window
-
-    @property
-    def held(self) -> float:
+    def held_seconds(self) -> float:
         """For how many seconds every request is held back."""
         return max(0.0, self._held_until - self._clock())
 
-    async def enter(self) -> Place:
-        """Wait for a place."""
-        waited = await self._until_allowed()
-        while self._under_way + 1 > self._window:
+    async def acquire(self) -> Permit:
+        """Wait for a permit. Requests get theirs in the order in which they came."""
+        waited = self._held_until > 0 and await self._until_allowed()
+        while self._under_way + 1 > self.window:
             waited = True
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
@@ -74,39 +70,37 @@ class RateGate:
             except asyncio.CancelledError:
                 with suppress(ValueError):
                     self._waiting.remove(turn)
-                self._wake()  # the place may have been this one's already
+                self._wake()  # the turn may have been this one's already
                 raise
         self._under_way += 1
-        return Place(self, self._clock(), waited)
+        return Permit(self, self._clock(), waited)
 
     async def _until_allowed(self) -> bool:
         waited = False
-        while self._held_until > 0 and (held := self._held_until - self._clock()) > 0:
+        while (held := self.held_seconds) > 0:
             waited = True
             await asyncio.sleep(held)  # meanwhile it may be put off further
         return waited
 
-    def leave(self, place: Place, error: BaseException | None) -> None:
-        """Take a place back, and learn from how its request ended."""
+    def _release(self, permit: Permit, error: BaseException | None) -> None:
         self._under_way -= 1
         if isinstance(error, RateLimitError):
-            self._slow_down(place.since, error)
-        elif error is None and self._window < float("inf"):
-            self._window += 1 / self._window
-        self._wake()
+            self._slow_down(permit.since, error)
+        elif error is None and self.window < float("inf"):
+            self.window += 1 / self.window
+        if self._waiting:
+            self._wake()
 
-    def _slow_down(self, entered: float, error: RateLimitError) -> None:
+    def _slow_down(self, since: float, error: RateLimitError) -> None:
         now = self._clock()
         if error.retry_after is not None:
             self._held_until = max(self._held_until, now + error.retry_after)
-        if entered >= self._cut_at:
-            self._window = max(1.0, min(self._window, self._under_way + 1) / 2)
+        if since >= self._cut_at:  # else it was sent before the last cut, which answers it already
+            self.window = max(1.0, min(self.window, self._under_way + 1) / 2)
             self._cut_at = now
 
     def _wake(self) -> None:
-        if not self._waiting:
-            return
-        free = self._window - self._under_way
+        free = self.window - self._under_way
         while self._waiting and free >= 1:
             turn = self._waiting.popleft()
             if not turn.done():

@@ -1,4 +1,4 @@
-"""From what a framework sent to what goes upstream, under `handling: unified`."""
+"""The requests that go to a model under `handling: unified`, and the fingerprint of a conversation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unified_agents.config import ModelConfig
 from unified_agents.messages import JsonObject
 from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer, function_tool
 
-_OURS = frozenset(
+_WIRE_FIELDS = frozenset(
     {
         "messages",
         "model",
@@ -29,25 +29,23 @@ _OURS = frozenset(
 )
 
 
-class Composer:
-    """Writes the request that goes upstream."""
+class RequestWriter:
+    """Writes the requests to one model, with the parameters that are set for it.
+
+    Args:
+        model: The model.
+    """
 
     def __init__(self, model: ModelConfig) -> None:
         parameters = model.parameters
+        max_tokens = "max_completion_tokens" if model.base_url is None else "max_tokens"
+        fields = {"temperature": parameters.temperature, max_tokens: parameters.max_tokens, "seed": parameters.seed}
         self._model = model.name
-        self._fixed: JsonObject = {
-            key: value
-            for key, value in (
-                ("temperature", parameters.temperature),
-                ("max_completion_tokens" if model.base_url is None else "max_tokens", parameters.max_tokens),
-                ("seed", parameters.seed),
-            )
-            if value is not None
-        }
+        self._sampling: JsonObject = {name: value for name, value in fields.items() if value is not None}
         self._tool_choice = parameters.tool_choice
         self._parallel = parameters.parallel_tool_calls
 
-    def compose(
+    def write(
         self,
         messages: Sequence[Mapping[str, Any]],
         offer: Offer,
@@ -58,7 +56,7 @@ class Composer:
         added_tools: Sequence[JsonObject] = (),
         without_tools: bool = False,
     ) -> bytes:
-        """The body of a request.
+        """Return the body of a request.
 
         Args:
             messages: The conversation in Chat Completions terms, in its right order.
@@ -70,16 +68,16 @@ class Composer:
             without_tools: Whether the model is offered none.
         """
         body: JsonObject = {"model": self._model, "messages": messages}
-        body |= self._fixed
+        body |= self._sampling
         if extra:
             body |= extra
-        tools: Any = offer.payload()
+        tools: Any = offer.payload()  # encoded once for all requests
         if added_tools:
             tools = [*(function_tool(name, tool) for name, tool in offer.tools.items()), *added_tools]
         if tools is not None and not without_tools:
             body["tools"] = tools
             if self._tool_choice is not None and (first or self._tool_choice in ("auto", "none")):
-                body["tool_choice"] = _choice(self._tool_choice, offer)
+                body["tool_choice"] = _tool_choice(self._tool_choice, offer)
             if self._parallel is not None:
                 body["parallel_tool_calls"] = self._parallel
         if stream:
@@ -87,47 +85,52 @@ class Composer:
             body["stream_options"] = {"include_usage": True}
         return orjson.dumps(body)
 
-    def extra_of(self, received: Mapping[str, Any]) -> JsonObject:
-        """The fields of a framework's request that are its own."""
-        return {key: value for key, value in received.items() if key not in _OURS and value is not None}
 
-    def added_tools(self, received: Mapping[str, Any], offer: Offer) -> list[JsonObject]:
-        """The tools that the framework added itself."""
-        return [
-            tool
-            for tool in received.get("tools") or ()
-            if (name := (tool.get("function") or {}).get("name")) not in offer.tools and name != INVALID_CALL_TOOL
-        ]
+def extra_fields(received: Mapping[str, Any]) -> JsonObject:
+    """Return the fields of a framework's request that are its own: those that the wire does not set itself."""
+    return {name: value for name, value in received.items() if name not in _WIRE_FIELDS and value is not None}
 
 
-def _choice(choice: str, offer: Offer) -> Any:
+def added_tools(received: Mapping[str, Any], offer: Offer) -> list[JsonObject]:
+    """Return the tools in a framework's request that are neither ours nor the reserved one."""
+    return [
+        tool
+        for tool in received.get("tools") or ()
+        if (name := (tool.get("function") or {}).get("name")) not in offer.tools and name != INVALID_CALL_TOOL
+    ]
+
+
+def _tool_choice(choice: str, offer: Offer) -> Any:
     if choice in ("auto", "none", "required"):
         return choice
     return {"type": "function", "function": {"name": offer.wire_names.get(choice, choice)}}
 
 
 def fingerprint(messages: Iterable[Mapping[str, Any]]) -> str:
-    """What a conversation says, whatever framework wrote it down.
+    """Return a hash of what a conversation says, the same whatever framework wrote it down.
 
     Covers system texts, user texts, and for each step its calls (index, tool, parsed arguments) and results. Ignores
     ids, content that is null, "" or absent, text beside calls, the spacing of arguments, and names' prefixes.
     """
     digest = hashlib.sha256()
     for message in messages:
-        digest.update(orjson.dumps(_essence(message), option=orjson.OPT_SORT_KEYS))
+        digest.update(orjson.dumps(_content_of(message), option=orjson.OPT_SORT_KEYS))
         digest.update(b"\n")
     return digest.hexdigest()
 
 
-def _essence(message: Mapping[str, Any]) -> list[Any]:
+def _content_of(message: Mapping[str, Any]) -> list[Any]:
     role = message.get("role")
     calls = message.get("tool_calls")
     if role == "assistant" and calls:
-        return [role, [[call["function"]["name"], _parsed(call["function"].get("arguments"))] for call in calls]]
+        return [
+            role,
+            [[call["function"]["name"], _parsed_arguments(call["function"].get("arguments"))] for call in calls],
+        ]
     return ["system" if role == "developer" else role, _text(message.get("content"))]
 
 
-def _parsed(arguments: str | None) -> Any:
+def _parsed_arguments(arguments: str | None) -> Any:
     try:
         return orjson.loads(arguments or "{}")
     except orjson.JSONDecodeError:
@@ -135,6 +138,7 @@ def _parsed(arguments: str | None) -> Any:
 
 
 def _text(content: Any) -> Any:
+    # Some frameworks write a text as a list of one part.
     if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
         return "".join(part.get("text", "") for part in content)
     return content or ""

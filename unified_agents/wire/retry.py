@@ -13,12 +13,7 @@ from unified_agents.retry.engine import retry, wait_seconds
 T = TypeVar("T")
 
 
-def retries(policy: ModelPolicy, error: ModelError, failures: int) -> bool:
-    """Tell whether another attempt follows after this many failures."""
-    return _next_wait(policy, error, failures) is not None
-
-
-async def again(
+async def retry_model_call(
     policy: ModelPolicy,
     first: ModelError,
     attempt: Callable[[int], Awaitable[T]],

@@ -1,4 +1,4 @@
-"""The protocol of what answers requests to a model: a server over HTTP, or a model in this process."""
+"""The protocol of an upstream, which answers requests to a model: a server over HTTP, or a model in this process."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Response(Protocol):
         """The headers, looked up without regard to case."""
 
     async def read(self) -> bytes:
-        """The whole body."""
+        """Return the whole body."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body, piece by piece as it comes."""
+        """Yield the body, piece by piece as it comes."""
 
 
 class Upstream(Protocol):
-    """Something that answers requests to a model. One may be used from several event loops."""
+    """A party that answers requests to a model. One may be used from several event loops."""
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -51,7 +51,7 @@ class Upstream(Protocol):
         """
 
     def forget(self, key: str) -> None:
-        """A conversation is over: drop what was kept for it."""
+        """Drop what was kept for a conversation, which is over."""
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -31,7 +31,7 @@ from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
-from unified_agents.wire.endpoint import Target
+from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.local_upstream import LocalUpstream
 from unified_agents.wire.unified import Wire
 from unified_agents_langchain.model import chat_model
@@ -118,7 +118,7 @@ class TestModel:
             value: int
 
         upstream = LocalUpstream(ScriptedModel(script({"text": '{"value": 3}'})))
-        wire = Wire([Target(ModelConfig(name="m"), upstream, None)])
+        wire = Wire([ModelEndpoint(ModelConfig(name="m"), upstream, None)])
         model = chat_model(AgentSpec("a", None, (), ModelClient(wire), handling))
         assert await model.with_structured_output(Sum).ainvoke("q") == Sum(value=3)
 
@@ -147,7 +147,7 @@ class TestModel:
         self, handling: Handling, retries: int | None, clock: float | None
     ) -> None:
         upstream = LocalUpstream(ScriptedModel(script({"text": "x"})))
-        wire = Wire([Target(ModelConfig(name="m"), upstream, None)])
+        wire = Wire([ModelEndpoint(ModelConfig(name="m"), upstream, None)])
         model = chat_model(AgentSpec("a", None, (), ModelClient(wire), handling))
         assert (model.max_retries, model.stream_chunk_timeout) == (retries, clock)
 

@@ -11,7 +11,7 @@ import pytest
 from unified_agents.config import ModelConfig, ModelParameters
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
-from unified_agents.wire.request import Composer, fingerprint
+from unified_agents.wire.request import RequestWriter, added_tools, extra_fields, fingerprint
 
 
 def offer() -> Offer:
@@ -19,45 +19,45 @@ def offer() -> Offer:
     return Offer([Tool(name="a.b", description="d", parameters=schema, handler=print)])
 
 
-def composer(base_url: str | None = "http://127.0.0.1/v1", **parameters: Any) -> Composer:
-    return Composer(ModelConfig(name="m", base_url=base_url, parameters=ModelParameters(**parameters)))
+def writer(base_url: str | None = "http://127.0.0.1/v1", **parameters: Any) -> RequestWriter:
+    return RequestWriter(ModelConfig(name="m", base_url=base_url, parameters=ModelParameters(**parameters)))
 
 
 def body(
-    made: Composer, offered: Offer | None = None, *, first: bool = True, stream: bool = False, **more: Any
+    made: RequestWriter, offered: Offer | None = None, *, first: bool = True, stream: bool = False, **more: Any
 ) -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads(
-        made.compose([{"role": "user", "content": "q"}], offered or offer(), first=first, stream=stream, **more)
+        made.write([{"role": "user", "content": "q"}], offered or offer(), first=first, stream=stream, **more)
     )
     return parsed
 
 
 def test_nothing_is_sent_that_was_not_asked_for() -> None:
-    assert set(body(composer())) == {"model", "messages", "tools"}
+    assert set(body(writer())) == {"model", "messages", "tools"}
 
 
 def test_max_tokens_has_the_name_that_the_host_wants() -> None:
-    assert body(composer(max_tokens=5))["max_tokens"] == 5
-    assert body(composer(base_url=None, max_tokens=5))["max_completion_tokens"] == 5
+    assert body(writer(max_tokens=5))["max_tokens"] == 5
+    assert body(writer(base_url=None, max_tokens=5))["max_completion_tokens"] == 5
 
 
 def test_a_forced_choice_holds_for_the_first_request_only() -> None:
-    forced = composer(tool_choice="a.b")
+    forced = writer(tool_choice="a.b")
     assert body(forced)["tool_choice"] == {"type": "function", "function": {"name": "a_b"}}
     assert "tool_choice" not in body(forced, first=False)
-    assert body(composer(tool_choice="none"), first=False)["tool_choice"] == "none"
+    assert body(writer(tool_choice="none"), first=False)["tool_choice"] == "none"
 
 
 def test_choice_and_parallel_go_with_the_tools() -> None:
-    bare = Composer(
+    bare = RequestWriter(
         ModelConfig(name="m", parameters=ModelParameters(tool_choice="required", parallel_tool_calls=False))
     )
     assert set(body(bare, Offer([]))) == {"model", "messages"}
-    assert body(composer(parallel_tool_calls=False))["parallel_tool_calls"] is False
+    assert body(writer(parallel_tool_calls=False))["parallel_tool_calls"] is False
 
 
 def test_a_frameworks_own_fields_and_tools_pass_and_its_sampling_does_not() -> None:
-    made = composer()
+    made = writer()
     received = {
         "model": "other",
         "temperature": 0.1,
@@ -68,7 +68,7 @@ def test_a_frameworks_own_fields_and_tools_pass_and_its_sampling_does_not() -> N
             for name in ("a_b", "handoff_to", INVALID_CALL_TOOL)
         ],
     }
-    sent = body(made, extra=made.extra_of(received), added_tools=made.added_tools(received, offer()))
+    sent = body(made, extra=extra_fields(received), added_tools=added_tools(received, offer()))
     assert sent["model"] == "m"
     assert sent["response_format"] == {"type": "json_object"}
     assert "temperature" not in sent

@@ -15,7 +15,7 @@ from unified_agents.errors import (
     RateLimitError,
     ServerError,
 )
-from unified_agents.wire.retry import again
+from unified_agents.wire.retry import retry_model_call
 
 QUICK = ModelPolicy(wait_initial=0.001, wait_max=0.004, jitter=0.001)
 
@@ -29,7 +29,7 @@ async def attempts_until_it_stands(error: ModelError, policy: ModelPolicy = QUIC
         raise error
 
     with pytest.raises(type(error)) as raised:
-        await again(policy, error, attempt, lambda _error, _number, wait: waits.append(wait))
+        await retry_model_call(policy, error, attempt, lambda _error, _number, wait: waits.append(wait))
     assert raised.value is error
     return tried, waits
 
@@ -70,7 +70,7 @@ async def test_an_attempt_that_succeeds_ends_it() -> None:
             raise ServerError("again")
         return number
 
-    assert await again(QUICK, ServerError("first"), attempt, lambda *_: None) == 3
+    assert await retry_model_call(QUICK, ServerError("first"), attempt, lambda *_: None) == 3
 
 
 async def test_what_is_no_model_error_goes_through() -> None:
@@ -78,7 +78,7 @@ async def test_what_is_no_model_error_goes_through() -> None:
         raise KeyError(number)
 
     with pytest.raises(KeyError):
-        await again(QUICK, ServerError("first"), attempt, lambda *_: None)
+        await retry_model_call(QUICK, ServerError("first"), attempt, lambda *_: None)
 
 
 def test_the_default_ends_in_under_eight_seconds() -> None:

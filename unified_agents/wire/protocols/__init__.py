@@ -1,1 +1,1 @@
-"""How providers write requests and answers, one file for each protocol."""
+"""The protocols that model providers speak, one a file."""

@@ -1,4 +1,4 @@
-"""Chat Completions bodies: reading answers, whole and streamed, and writing them again."""
+"""OpenAI Chat Completions: answers are read, whole and streamed, and written again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import orjson
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.redaction.redactor import StreamRedactor
+from unified_agents.run.measurements import ExchangeRecord
 
 NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
 
@@ -26,7 +27,7 @@ class RawCall:
 
 @dataclass(slots=True, eq=False)
 class Answer:
-    """One answer of a model.
+    """One answer of a model, whole.
 
     Attributes:
         text: The content; None when there is none.
@@ -36,6 +37,7 @@ class Answer:
         body: The answer as a Chat Completions object; for a streamed answer it is put together from the deltas.
         raw: The bytes as they came.
         time_to_first_token: Seconds from the request to the first delta; None when it was not streamed.
+        exchange: The record of the exchange that it came in; None when bodies are not kept.
     """
 
     text: str | None
@@ -45,6 +47,7 @@ class Answer:
     body: JsonObject
     raw: bytes
     time_to_first_token: float | None = None
+    exchange: ExchangeRecord | None = None
 
 
 def parse_answer(raw: bytes) -> Answer:
@@ -57,14 +60,10 @@ def parse_answer(raw: bytes) -> Answer:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadResponseError(
-            f"the model's server answered with something that is not JSON: {_glimpse(raw)}"
+            f"the model's server answered with something that is not JSON: {_excerpt(raw)}"
         ) from error
-    return _from_body(body, raw)
-
-
-def _from_body(body: Any, raw: bytes) -> Answer:
     if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
-        raise BadResponseError(f"the answer is not a Chat Completions answer: {_glimpse(raw)}")
+        raise BadResponseError(f"the answer is not a Chat Completions answer: {_excerpt(raw)}")
     try:
         choice = body["choices"][0]
         message = choice["message"]
@@ -85,7 +84,7 @@ def _from_body(body: Any, raw: bytes) -> Answer:
     except IndexError as error:
         raise BadResponseError("the answer has no choices") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise BadResponseError(f"the answer is not a Chat Completions answer: {_glimpse(raw)}") from error
+        raise BadResponseError(f"the answer is not a Chat Completions answer: {_excerpt(raw)}") from error
 
 
 def _string(value: Any) -> str:
@@ -129,7 +128,7 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _glimpse(raw: bytes) -> str:
+def _excerpt(raw: bytes) -> str:
     text = raw[:120].decode("utf-8", "replace").strip()
     return repr(text) if text else "nothing"
 
@@ -150,7 +149,6 @@ class StreamReader:
     _rest: bytes = b""
     _raw: list[bytes] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
-    _has_text: bool = False
     _calls: dict[int, RawCall] = field(default_factory=dict)
     _finish_reason: str | None = None
     _usage: Usage = NO_USAGE
@@ -158,7 +156,7 @@ class StreamReader:
     _choices: bool = False
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Take in bytes; returns the pieces of text that they completed.
+        """Take in bytes, and return the pieces of text that they complete.
 
         Raises:
             BadResponseError: an event is not a Chat Completions chunk, or reports an error.
@@ -175,11 +173,11 @@ class StreamReader:
 
     @property
     def raw(self) -> bytes:
-        """All bytes so far."""
+        """All bytes that have come so far."""
         return b"".join(self._raw)
 
     def answer(self) -> Answer:
-        """The whole answer, once the stream has ended.
+        """Return the whole answer, once the stream has ended.
 
         Raises:
             BadResponseError: the stream ended before its finish, or had no choices.
@@ -195,12 +193,13 @@ class StreamReader:
             raise BadResponseError("the answer has no choices")
         if self._finish_reason is None:
             raise BadResponseError("the stream ended before the answer was finished")
-        text = "".join(self._text) if self._has_text else None
+        text = "".join(self._text) if self._text else None
         calls = [self._calls[index] for index in sorted(self._calls)]
         if self.redactor is not None:
             for call in calls:
                 call.arguments = self.redactor.redact(call.arguments)
-        return Answer(text, calls, self._finish_reason, self._usage, self._whole(text, calls), raw)
+        choice = {"index": 0, "message": assistant_message(text, calls), "finish_reason": self._finish_reason}
+        return Answer(text, calls, self._finish_reason, self._usage, completion(self._head, choice, self._usage), raw)
 
     def _event(self, data: bytes) -> str | None:
         if data == b"[DONE]":
@@ -209,16 +208,16 @@ class StreamReader:
         try:
             chunk = orjson.loads(data)
         except orjson.JSONDecodeError as error:
-            raise BadResponseError(f"a streamed event is not JSON: {_glimpse(data)}") from error
+            raise BadResponseError(f"a streamed event is not JSON: {_excerpt(data)}") from error
         try:
             return self._take(chunk)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise BadResponseError(f"a streamed event is not a Chat Completions chunk: {_glimpse(data)}") from error
+            raise BadResponseError(f"a streamed event is not a Chat Completions chunk: {_excerpt(data)}") from error
 
     def _take(self, chunk: JsonObject) -> str | None:
         if "error" in chunk and "choices" not in chunk:
             raise BadResponseError(
-                f"the model's server reported an error while streaming: {_glimpse(orjson.dumps(chunk))}"
+                f"the model's server reported an error while streaming: {_excerpt(orjson.dumps(chunk))}"
             )
         if self._head is None:
             self._head = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}
@@ -239,7 +238,6 @@ class StreamReader:
             text = (text or "") + rest
         if text is None:
             return None
-        self._has_text = True
         self._text.append(text)
         self.first_delta = self.first_delta or bool(text)
         return text
@@ -252,24 +250,14 @@ class StreamReader:
             # Some servers number nothing: an id or a name begins a call, the rest goes on with the last one.
             begins = bool(call.get("id") or function.get("name")) or not self._calls
             index = len(self._calls) if begins else max(self._calls)
-        known = self._calls.get(index)
-        if known is None:
-            self._calls[index] = RawCall(
-                _id(call.get("id")), _string(function.get("name") or ""), _arguments(function.get("arguments"))
-            )
-            return
+        known = self._calls.setdefault(index, RawCall("", "", ""))
         known.id = known.id or _id(call.get("id"))
         known.name = known.name or _string(function.get("name") or "")
         known.arguments += _arguments(function.get("arguments"))
 
-    def _whole(self, text: str | None, calls: list[RawCall]) -> JsonObject:
-        message = assistant_message(text, calls)
-        choice = {"index": 0, "message": message, "finish_reason": self._finish_reason}
-        return completion(self._head or {}, choice, self._usage)
-
 
 def assistant_message(text: str | None, calls: list[RawCall]) -> JsonObject:
-    """An assistant turn in Chat Completions terms."""
+    """Return an assistant turn in Chat Completions terms."""
     message: JsonObject = {"role": "assistant", "content": text}
     if calls:
         message["tool_calls"] = [
@@ -280,7 +268,7 @@ def assistant_message(text: str | None, calls: list[RawCall]) -> JsonObject:
 
 
 def completion(head: JsonObject, choice: JsonObject, usage: Usage) -> JsonObject:
-    """A `chat.completion` object."""
+    """Return a `chat.completion` object."""
     body = {"id": "", "created": 0, "model": ""} | head | {"object": "chat.completion", "choices": [choice]}
     if usage.total_tokens is not None:
         body["usage"] = {
@@ -292,7 +280,7 @@ def completion(head: JsonObject, choice: JsonObject, usage: Usage) -> JsonObject
 
 
 def stream_of(body: JsonObject, include_usage: bool) -> Iterator[bytes]:
-    """A whole answer as server-sent events: the text in one delta, then one delta for each call."""
+    """Yield a whole answer as server-sent events: the text in one delta, then one delta for each call."""
     head = {key: body[key] for key in ("id", "created", "model") if key in body} | {"object": "chat.completion.chunk"}
     choice = body["choices"][0]
     message = choice["message"]

@@ -1,1 +1,1 @@
-"""The text protocol of variant `react`: thought, action and input as plain text."""
+"""The ReAct text protocol, for models that call tools in plain text."""

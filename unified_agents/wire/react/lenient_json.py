@@ -1,4 +1,4 @@
-"""JSON as models write it in plain text: read leniently, and handed on as JSON text.
+"""A lenient reader of JSON as models write it in plain text, which hands it on as JSON text.
 
 Beyond JSON it takes Python's quotes and words, commas before a closing bracket, and bare line breaks and odd escapes
 in strings. What is JSON already is handed on as it stands, so numbers and repeated keys reach the validation.
@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-_DEEPEST = 64
+MAX_DEPTH = 64
 _SPACE = re.compile(r"\s*+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?(?![\w.])")
 _WORD = re.compile(r"[A-Za-z]++(?!\w)")
@@ -24,7 +24,7 @@ _NOT_JSON = re.compile(r'\\(u[0-9a-fA-F]{4}|.)|["\x00-\x1f]', re.DOTALL)
 
 
 class NoValueError(ValueError):
-    """There is no value, or it has no end, or it is nested more than 64 deep.
+    """The error where there is no value, or it has no end, or it is nested more than 64 deep.
 
     Attributes:
         pos: How far it could be read.
@@ -52,7 +52,7 @@ class Value:
     items: tuple[str, ...] = ()
 
     def member(self, *names: str) -> str | None:
-        """The JSON text under the first of these keys that there is; None when there is none."""
+        """Return the JSON text under the first of these keys that there is; None when there is none."""
         found = dict(self.members)
         return next((found[name] for name in names if name in found), None)
 
@@ -69,7 +69,7 @@ def read_value(text: str, start: int = 0) -> Value:
 
 
 def read_text(json_text: str | None) -> str | None:
-    """The text of a JSON string; None for what is no string."""
+    """Return the text of a JSON string; None for what is no string."""
     if json_text is None or not json_text.startswith('"'):
         return None
     return str(json.loads(json_text))
@@ -82,11 +82,11 @@ _Read = tuple[str, tuple[tuple[str, str], ...], tuple[str, ...]]
 class _Reader:
     text: str
     pos: int
-    bent: int = field(default=0, init=False)
+    deviations: int = field(default=0, init=False)
     """How often something was not quite JSON so far."""
 
     def value(self, depth: int) -> _Read:
-        if depth > _DEEPEST:
+        if depth > MAX_DEPTH:
             raise NoValueError("nested too deep", self.pos)
         first = self.text[self.pos : self.pos + 1]
         if first == "{":
@@ -98,22 +98,20 @@ class _Reader:
         return self._atom(), (), ()
 
     def _object(self, depth: int) -> _Read:
-        start, before = self.pos, self.bent
+        start, before = self.pos, self.deviations
         members: list[tuple[str, str]] = []
-        keys: list[str] = []
+        written: list[str] = []
         self.pos += 1
         while not self._closed("}", bool(members)):
             key = self._string()
             self._expect(":")
             value, _, _ = self.value(depth + 1)
-            keys.append(key)
+            written.append(f"{key}: {value}")
             members.append((read_text(key) or "", value))
-        pairs = zip(keys, members, strict=True)
-        written = "{" + ", ".join(f"{key}: {value}" for key, (_, value) in pairs) + "}"
-        return self._as_it_stands(start, before, written), tuple(members), ()
+        return self._as_it_stands(start, before, "{" + ", ".join(written) + "}"), tuple(members), ()
 
     def _array(self, depth: int) -> _Read:
-        start, before = self.pos, self.bent
+        start, before = self.pos, self.deviations
         items: list[str] = []
         self.pos += 1
         while not self._closed("]", bool(items)):
@@ -121,7 +119,8 @@ class _Reader:
         return self._as_it_stands(start, before, f"[{', '.join(items)}]"), (), tuple(items)
 
     def _as_it_stands(self, start: int, before: int, written: str) -> str:
-        return self.text[start : self.pos] if self.bent == before else written
+        # What is JSON already is not written again, so that numbers and repeated keys reach the validation.
+        return self.text[start : self.pos] if self.deviations == before else written
 
     def _closed(self, bracket: str, has_items: bool) -> bool:
         """Go to the next item, over the comma before it, or over the closing bracket."""
@@ -130,7 +129,7 @@ class _Reader:
             self.pos += 1
             self._skip()
             if self.text.startswith(bracket, self.pos):
-                self.bent += 1  # a comma before the bracket
+                self.deviations += 1  # a comma before the bracket
         elif has_items and not self.text.startswith(bracket, self.pos):
             raise NoValueError("a comma or a closing bracket is missing", self.pos)
         closed = self.text.startswith(bracket, self.pos)
@@ -157,7 +156,7 @@ class _Reader:
         body = match.group(1)
         if quote == '"' and _IS_JSON.fullmatch(body):
             return match.group()
-        self.bent += 1
+        self.deviations += 1
         return f'"{_NOT_JSON.sub(_escaped, body)}"'
 
     def _atom(self) -> str:
@@ -169,12 +168,12 @@ class _Reader:
         if match is None or word is None:
             raise NoValueError("a value is missing", self.pos)
         self.pos = match.end()
-        self.bent += word != match.group()
+        self.deviations += word != match.group()
         return word
 
 
 def _escaped(match: re.Match[str]) -> str:
-    """A piece of a string as JSON wants it. An escape that JSON does not know stands for itself, backslash and all."""
+    """Return a piece of a string as JSON has it. An escape unknown to JSON stands for itself, backslash and all."""
     escape = match.group(1)
     if escape is None:
         return json.dumps(match.group())[1:-1]

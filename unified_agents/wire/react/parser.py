@@ -1,4 +1,4 @@
-"""Reading a turn of the ReAct protocol: thought, action and input, or a final answer, as plain text.
+"""The parser of a turn in the ReAct protocol: thought, action and input, or a final answer, as plain text.
 
     Thought: I need the population.
     Action: population
@@ -43,12 +43,12 @@ _NAMED_INPUT_KEYS = ("arguments", "args", "parameters")
 
 
 class ReactParseError(ValueError):
-    """A turn is neither an action nor a final answer. Internal: the model is told, and then it is a bad response."""
+    """The error of a turn that is neither an action nor a final answer. Internal: the model is told."""
 
 
 @dataclass(slots=True, frozen=True)
 class Action:
-    """What a turn asks for.
+    """The tool call that a turn asks for.
 
     Attributes:
         name: The tool, as the model wrote it.
@@ -61,10 +61,10 @@ class Action:
 
 @dataclass(slots=True, frozen=True)
 class Reading:
-    """One turn, read.
+    """One turn as it was read.
 
     Attributes:
-        thought: What stands before.
+        thought: The text before the action or the answer.
         action: The action; None when there is a final answer.
         answer: The final answer's text, which is not empty; None when there is an action.
         kept: The turn without the observation that the model made up, and without what follows that.
@@ -80,7 +80,7 @@ class Reading:
 
 @dataclass(slots=True, frozen=True)
 class _Found:
-    """The next thing in a text that decides what a turn is; one of `actions` and `answer` is there."""
+    """The next place in a text that decides what a turn is; one of `actions` and `answer` is there."""
 
     start: int
     end: int
@@ -102,7 +102,7 @@ def read_turn(text: str) -> Reading:
     if found.answer is not None:
         return Reading(thought, None, _not_empty(found.answer), text)
     ignored, end = [action.name for action in found.actions[1:]], found.end
-    made_up = _observation(text, end)
+    made_up = _observation(text, end)  # a model that goes on makes up what its tool answers
     while (more := _next_found(text, end, made_up)) is not None and more.actions:
         ignored.extend(action.name for action in more.actions)
         end = more.end
@@ -111,11 +111,12 @@ def read_turn(text: str) -> Reading:
 
 
 def has_mark(text: str) -> bool:
-    """Whether a text holds any mark of the protocol."""
+    """Tell whether a text holds any mark of the protocol."""
     return _MARK.search(text) is not None
 
 
 def _closed(text: str) -> str:
+    # A turn is cut after its action, which may stand within a code fence.
     text = text.rstrip()
     return f"{text}\n```" if text.count("```") % 2 else text
 
@@ -128,7 +129,7 @@ def _observation(text: str, start: int) -> int:
 def _without_mark(text: str) -> Reading:
     if inline := _INLINE_FINAL.search(text):
         return Reading(_thought(text[: inline.start()]), None, _not_empty(text[inline.end() :]), text)
-    if has_mark(text):
+    if has_mark(text):  # a thought alone, say: the model meant to follow the form
         raise ReactParseError(wording.react_neither())
     return Reading("", None, _not_empty(text), text)
 
@@ -154,7 +155,7 @@ def _kind(match: re.Match[str]) -> str:
 
 
 def _next_found(text: str, start: int, stop: int | None = None) -> _Found | None:
-    """The first action or final answer from `start` on, and before `stop`."""
+    """Return the first action or final answer that begins from `start` on and before `stop`."""
     stop = len(text) if stop is None else stop
     pos = start
     while (match := _NEXT.search(text, pos)) is not None and match.start() < stop:
@@ -179,7 +180,7 @@ def _unfenced(text: str, match: re.Match[str]) -> str:
 
 
 def _in_json(text: str, start: int, line: int) -> tuple[_Found | None, int]:
-    """What a bracket at `start` begins: a call, an answer, or something else to be passed over."""
+    """Return the call or the answer that a bracket at `start` begins, if any, and where the search goes on."""
     try:
         value = read_value(text, start)
     except NoValueError as error:
@@ -202,7 +203,7 @@ def _of_value(value: Value, line: int) -> _Found | None:
 
 
 def _broken(text: str, start: int, line: int) -> _Found | None:
-    """A call in JSON that cannot be read: its tool is told what is wrong with it."""
+    """Return a call in JSON that cannot be read, so that the model is told what is wrong with its arguments."""
     match = _BROKEN_CALL.match(text, start)
     if match is None:
         return None
@@ -211,8 +212,8 @@ def _broken(text: str, start: int, line: int) -> _Found | None:
 
 
 def _calls(value: Value, depth: int = 0) -> Iterator[tuple[str, str | None]]:
-    """The names and inputs of the calls that a value stands for."""
-    if depth > 3:
+    """Yield the names and the inputs, as JSON text, of the calls that a value stands for."""
+    if depth > 3:  # calls are wrapped once or twice at most
         return
     for item in value.items:
         if item.startswith("{"):
@@ -221,64 +222,66 @@ def _calls(value: Value, depth: int = 0) -> Iterator[tuple[str, str | None]]:
     inner = name if name is not None and name.startswith("{") else value.member("function", "function_call")
     if inner is not None and inner.startswith("{"):
         yield from _calls(read_value(inner), depth + 1)
-    elif (called := read_text(name)) is not None and called.strip():
-        yield called.strip(), value.member(*_INPUT_KEYS)
-    elif (called := read_text(value.member("name"))) and (given := value.member(*_NAMED_INPUT_KEYS)) is not None:
-        yield called.strip(), given
+    elif (tool := read_text(name)) is not None and tool.strip():
+        yield tool.strip(), value.member(*_INPUT_KEYS)
+    elif (tool := read_text(value.member("name"))) and (named := value.member(*_NAMED_INPUT_KEYS)) is not None:
+        yield tool.strip(), named
     elif (several := value.member("tool_calls", "actions")) is not None and several.startswith("["):
         yield from _calls(read_value(several), depth + 1)
 
 
-def _as_arguments(given: str | None) -> str:
-    if given is None:
+def _as_arguments(json_text: str | None) -> str:
+    if json_text is None:
         return "{}"
-    written = read_text(given)
-    return given if written is None else _input_text(written)
+    written = read_text(json_text)
+    return json_text if written is None else _input_text(written)
 
 
-def _as_answer(given: str | None) -> str:
-    written = read_text(given)
-    return (given or "") if written is None else written
+def _as_answer(json_text: str | None) -> str:
+    written = read_text(json_text)
+    return (json_text or "") if written is None else written
 
 
 def _after_action(text: str, mark: re.Match[str]) -> tuple[_Found | None, int]:
-    """The action that follows its mark; None where there is none, such as after `Action: none`."""
+    """Return the action that follows its mark, if any, and where the search goes on; `Action: none` is no action."""
     end = _region_end(text, mark.end())
-    opening = _OPENING.match(text, mark.end())
-    begin = opening.end() if opening else mark.end()
+    begin = _after_opening(text, mark.end())
     if text[begin : begin + 1] in ("{", "["):
         found, _ = _in_json(text, begin, mark.start())
         if found is None or _is_complete(text, begin, found):
             return found, max(end, found.end if found else end)
         name = found.actions[0].name
     else:
+        # Models write "none" or a final answer's name where they want no action.
         line = text[begin:end].strip().partition("\n")[0]
-        said = line.strip(" \t`*\"'.[]").lower()
-        if said in _FINAL_NAMES:
-            return _Found(mark.start(), len(text), answer=_answer_after(text, end)), len(text)
-        match = None if said in _NO_ACTION else _NAME.match(line)
+        plain = line.strip(" \t`*\"'.[]").lower()
+        if plain in _FINAL_NAMES:
+            return _Found(mark.start(), len(text), answer=text[_after_input_mark(text, end) :]), len(text)
+        match = None if plain in _NO_ACTION else _NAME.match(line)
         name = match.group(1).rstrip(".") if match is not None else ""
         if not name:
-            return None, _after_input(text, end)
+            return None, _after_input_mark(text, end)
     arguments, end = _input(text, begin, end)
     return _Found(mark.start(), end, (Action(name, arguments),)), end
 
 
 def _is_complete(text: str, begin: int, found: _Found) -> bool:
-    """Whether a call in JSON has its input with it; else it may follow under a mark of its own."""
+    """Tell whether a call in JSON has its input with it; else the input may follow under a mark of its own."""
     follows = _MARK.search(text, found.end)
     bare = len(found.actions) == 1 and found.actions[0].arguments == "{}"
     return not (bare and follows is not None and _kind(follows) == "input")
 
 
-def _answer_after(text: str, end: int) -> str:
-    mark = _MARK.match(text, end)
-    return text[mark.end() :] if mark is not None and _kind(mark) == "input" else text[end:]
+def _after_input_mark(text: str, start: int) -> int:
+    """Return where the text goes on after an input's mark at `start`; without one there, `start`."""
+    mark = _MARK.match(text, start)
+    return mark.end() if mark is not None and _kind(mark) == "input" else start
 
 
-def _after_input(text: str, end: int) -> int:
-    mark = _MARK.match(text, end)
-    return mark.end() if mark is not None and _kind(mark) == "input" else end
+def _after_opening(text: str, start: int) -> int:
+    """Return where the text goes on after space and the opening of a code fence."""
+    opening = _OPENING.match(text, start)
+    return opening.end() if opening else start
 
 
 def _region_end(text: str, start: int) -> int:
@@ -287,35 +290,35 @@ def _region_end(text: str, start: int) -> int:
 
 
 def _input(text: str, begin: int, end: int) -> tuple[str, int]:
-    """The input of an action whose name stands from `begin` to `end`, and where it ends."""
-    mark = _MARK.match(text, end)
-    if mark is not None and _kind(mark) == "input":
-        return _input_at(text, mark.end())
+    """Return the input of an action whose name stands from `begin` to `end`, and where the input ends."""
+    if (start := _after_input_mark(text, end)) > end:
+        return _input_at(text, start)
     bracket = text.find("{", begin, end)  # a call as in code, or on one line: add({"a": 1})
-    if bracket >= 0:
-        try:
-            value = read_value(text, bracket)
-        except NoValueError:
-            return _clean(text[bracket:end]), end
-        return value.json, max(value.end, end)
-    return "{}", end
+    if bracket < 0:
+        return "{}", end
+    arguments, read = _object_at(text, bracket, end)
+    return arguments, max(read, end)
 
 
 def _input_at(text: str, start: int) -> tuple[str, int]:
-    opening = _OPENING.match(text, start)
-    begin = opening.end() if opening else start
+    begin = _after_opening(text, start)
     end = _region_end(text, start)
     if text.startswith("{", begin):
-        try:
-            value = read_value(text, begin)
-        except NoValueError:
-            return _clean(text[begin:end]), end
-        return value.json, value.end
+        return _object_at(text, begin, end)
     return _input_text(text[begin : max(begin, end)]), max(begin, end)
 
 
+def _object_at(text: str, begin: int, end: int) -> tuple[str, int]:
+    """Return the JSON object at `begin`, and where it ends; what cannot be read as one stands as it is up to `end`."""
+    try:
+        value = read_value(text, begin)
+    except NoValueError:
+        return _clean(text[begin:end]), end
+    return value.json, value.end
+
+
 def _input_text(written: str) -> str:
-    """The arguments in an input that does not begin with an object."""
+    """Return the arguments in an input that does not begin with an object."""
     text = _clean(written)
     if text.lower() in _NO_INPUT:
         return "{}"
@@ -335,7 +338,9 @@ def _clean(text: str) -> str:
 
 
 def begins_answer(line: str, *, ended: bool) -> tuple[bool | None, int]:
-    """What a line says while a turn is still being written, when all lines before it said nothing.
+    """Tell whether a line begins the final answer, while the turn is still being written.
+
+    All lines before it must have left that open.
 
     Args:
         line: A line, or its beginning.

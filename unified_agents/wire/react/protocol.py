@@ -1,6 +1,6 @@
-"""The wire's side of variant `react`: tool calling on the side of the loops, plain text on the side of the model.
+"""The text protocol of variant `react`: loops see tool calls, and the model sees plain text.
 
-A loop, whatever framework it is of, is given one canonical action or answer, with the call under its id beside the
+A loop, of whatever framework, is given one canonical action or answer, with the call under its id beside the
 text. The model is sent no `tools`: they stand in the system text, and results go out as user messages.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 from unified_agents import wording
 from unified_agents.run.calls import Step
-from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
-from unified_agents.wire.conversation import with_system_text
+from unified_agents.tools.offer import Offer
+from unified_agents.wire.conversation import call_for_framework, with_system_text
 from unified_agents.wire.protocols.chat_completions import Answer, RawCall
 from unified_agents.wire.react.parser import ReactParseError, Reading, begins_answer, read_turn
 
@@ -28,7 +28,7 @@ class TextProtocol:
         self._prompts: weakref.WeakKeyDictionary[Offer, str] = weakref.WeakKeyDictionary()
 
     def prompt(self, offer: Offer) -> str:
-        """What the model is told of its tools and of the form of its turns; empty without tools."""
+        """Return what the model is told of its tools and of the form of its turns; empty without tools."""
         prompt = self._prompts.get(offer)
         if prompt is None:
             tools = [(name, tool.description, tool.parameters) for name, tool in offer.tools.items()]
@@ -38,41 +38,40 @@ class TextProtocol:
     def messages(
         self, messages: Sequence[Mapping[str, Any]], offer: Offer | None, *, notes: Sequence[str] = ()
     ) -> list[Mapping[str, Any]]:
-        """The conversation as the model is sent it.
+        """Return the conversation as it is sent to the model.
 
         Args:
             messages: In tool-calling terms, or in text already.
             offer: The tools that the model is told of; None for none.
             notes: More system text.
         """
-        said = [text for text in (*([] if offer is None else [self.prompt(offer)]), *notes) if text]
         written: list[Mapping[str, Any]] = []
-        left: tuple[str, ...] = ()
+        ignored: tuple[str, ...] = ()
         for message in messages:
             role, content = message.get("role"), message.get("content")
             if role == "assistant" and message.get("tool_calls"):
-                text, left = _turn(message)
+                text, ignored = _turn(message)
                 written.append({"role": "assistant", "content": text})
             elif role == "tool" or wording.is_observation(message):
-                observed = content if role == "user" else _observed(content)
-                note = wording.react_one_action(left) if left else None
-                written.append({"role": "user", "content": _with_note(observed, note)})
-                left = ()
+                observation = content if role == "user" else _observation(content)
+                note = wording.react_one_action(ignored) if ignored else None
+                written.append({"role": "user", "content": _with_note(observation, note)})
+                ignored = ()
             else:
                 written.append(message)
-        for text in said:
+        for text in filter(None, ("" if offer is None else self.prompt(offer), *notes)):
             written = with_system_text(written, text)
         return written
 
     def read(self, answer: Answer, *, without_tools: bool = False) -> str | None:
-        """Put the call, or the final answer, into an answer, in place of the text that says so.
+        """Put the call or the final answer of a turn into the answer, in place of the text that says so.
 
         Args:
             answer: What came; left as it is where it cannot be read.
             without_tools: Whether an action is out of place.
 
         Returns:
-            What the model shall be told; None when its turn can be read.
+            What the model is told of a turn that cannot be read; None for one that can.
         """
         if answer.calls:
             del answer.calls[1:]  # one action a turn, also for a model that calls tools unasked
@@ -91,12 +90,13 @@ class TextProtocol:
         return None
 
     def ignored(self, answer: Answer) -> tuple[str, ...]:
-        """The actions of a read answer that are not carried out."""
+        """Return the actions of an answer, once it was read, that are not carried out."""
         reading = _read(answer.text or "") if answer.calls else None
         return reading.ignored if reading is not None else ()
 
     def own_turns(self, messages: Sequence[Mapping[str, Any]], steps: Sequence[Step]) -> list[Mapping[str, Any]]:
-        """A framework's conversation with each turn of this run as the model wrote it; the last ones are the run's."""
+        """Return a framework's conversation with the assistant turns of this run, its last, as the model wrote them."""
+        # A framework keeps these turns in the form that `canonical` gave them, and adds none of its own at the end.
         turns = list(messages)
         places = [place for place, message in enumerate(turns) if message.get("role") == "assistant"]
         for place, step in zip(reversed(places), reversed(steps), strict=False):
@@ -104,7 +104,7 @@ class TextProtocol:
         return turns
 
     def canonical(self, answer: Answer, step: Step, *, hidden: bool = False) -> str:
-        """A turn for a framework's own parser, which never sees what the model made of the form.
+        """Return a turn in the form that every framework's own parser reads, whatever the model wrote.
 
         Args:
             answer: What was read.
@@ -113,17 +113,13 @@ class TextProtocol:
         """
         if not step.calls:
             return wording.react_answer("", answer.text or "")
-        call = step.calls[0]
-        reading = _read(answer.text or "")
+        call, reading = step.calls[0], _read(answer.text or "")
         thought = _plain(reading.thought) if reading is not None else ""
-        hidden = hidden or call.problem is not None
-        name = INVALID_CALL_TOOL if hidden else call.wire_name
-        arguments = "{}" if hidden or not call.arguments.strip() else call.arguments
-        return wording.react_turn(thought, [(name, arguments)])
+        return wording.react_turn(thought, [call_for_framework(call, by_id=hidden)])
 
 
 class FinalText:
-    """Lets through of a streamed turn what follows the final answer's mark, as soon as that is certain.
+    """A filter of a streamed turn: it lets through what follows the final answer's mark, as soon as that is certain.
 
     Where an answer begins in another way than with its mark on a line of its own, nothing goes out before `rest`.
     """
@@ -135,20 +131,20 @@ class FinalText:
         self._is_final: bool | None = None
 
     def feed(self, piece: str) -> str:
-        """Take in a piece; returns what may go out."""
+        """Take in a piece, and return what may go out by now."""
         if self._is_final is None:
             piece = self._decide(piece)
         if not self._is_final:
             return ""
         text = self._held + piece
-        said = text.rstrip()
-        out = said if self._sent else said.lstrip()
-        self._held = text[len(said) :] if out or self._sent else ""
+        stripped = text.rstrip()  # space at the end may be the answer's end, which has none
+        out = stripped if self._sent else stripped.lstrip()
+        self._held = text[len(stripped) :] if out or self._sent else ""
         self._sent += len(out)
         return out
 
     def rest(self, answer: str) -> str:
-        """What of the final answer has not gone out."""
+        """Return what of the final answer has not gone out."""
         return answer[self._sent :]
 
     def _decide(self, piece: str) -> str:
@@ -159,12 +155,13 @@ class FinalText:
                 return "\n".join(lines[number:])[begin:]
             if self._is_final is False:
                 return ""
+        # The last line may still become the mark, so it is read again with the next piece.
         self._line = lines[-1]
         return ""
 
 
 def _turn(message: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """An assistant turn as text, and the actions in it that were not carried out."""
+    """Return an assistant turn as text, and the actions in it that were not carried out."""
     text, calls = message.get("content") or "", message["tool_calls"]
     reading = _read(text) if isinstance(text, str) else None
     if reading is not None and reading.action is not None:
@@ -180,7 +177,7 @@ def _read(text: str) -> Reading | None:
         return None
 
 
-def _observed(content: Any) -> Any:
+def _observation(content: Any) -> Any:
     if isinstance(content, list):
         return [{"type": "text", "text": wording.OBSERVATION}, *content]
     return wording.observation(content or "")
@@ -193,5 +190,5 @@ def _with_note(content: Any, note: str | None) -> Any:
 
 
 def _plain(thought: str) -> str:
-    """A thought without anything that a parser could take for a mark."""
+    """Return a thought without anything that a parser could take for a mark."""
     return _A_MARK.sub(r"\1", " ".join(thought.split()))

@@ -1,0 +1,269 @@
+"""One model call of an agent under `unified`: its attempts, retries, repair and fallbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from unified_agents import wording
+from unified_agents.errors import BadRequestError, BadResponseError, LimitError, ModelError, ModelTimeoutError
+from unified_agents.messages import JsonObject
+from unified_agents.run.context import Run
+from unified_agents.wire.conversation import with_parts, with_system_text
+from unified_agents.wire.endpoint import ModelEndpoint
+from unified_agents.wire.observation import ModelCallObservation
+from unified_agents.wire.output_format import OutputFormat
+from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.react.protocol import TextProtocol
+from unified_agents.wire.retry import retry_model_call
+
+logger = logging.getLogger("unified_agents.wire")
+
+_FALLBACK_KINDS = frozenset({"rate_limit", "network", "server", "timeout", "bad_response", "auth"})
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class ModelCallSettings:
+    """What all model calls of an agent have in common.
+
+    Attributes:
+        endpoints: The model, and those that stand in for it, in their order.
+        output: The form that the final answer must have; None for free text.
+        references: Whether calls of one answer may refer to each other.
+        protocol: The text protocol of variant `react`; None where the model calls tools.
+    """
+
+    endpoints: tuple[ModelEndpoint, ...]
+    output: OutputFormat | None
+    references: bool
+    protocol: TextProtocol | None
+
+
+class ModelCall:
+    """One model call of the agent, which is the run's next step.
+
+    Args:
+        settings: What it has in common with the agent's other calls.
+        run: The run.
+        messages: The conversation in call order, in Chat Completions terms.
+        received: What the framework sent; empty when our own loop asks.
+        extra: Fields of the request that are the framework's own.
+        added_tools: Tools that the framework added itself.
+        without_tools: Whether the model is offered no tool; such a call is past the run's limits.
+
+    Attributes:
+        observation: What the run, its trace and its listeners are told by.
+    """
+
+    __slots__ = (
+        "_added_tools",
+        "_endpoint",
+        "_extra",
+        "_messages",
+        "_received",
+        "_run",
+        "_settings",
+        "_step",
+        "_stream",
+        "_timeout_factor",
+        "_unreadable",
+        "_without_tools",
+        "observation",
+    )
+
+    def __init__(
+        self,
+        settings: ModelCallSettings,
+        run: Run,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        received: bytes = b"",
+        extra: JsonObject | None = None,
+        added_tools: Sequence[JsonObject] = (),
+        without_tools: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._run = run
+        self._messages = messages
+        self._received = received
+        self._extra = extra
+        self._added_tools = added_tools
+        self._without_tools = without_tools
+        self._endpoint = endpoint = settings.endpoints[0]
+        self._step = run.budget.steps_started
+        run.budget.steps_started += 1
+        self._stream = run.streaming or bool(endpoint.model.parameters.stream)
+        self._timeout_factor = 1.0
+        self._unreadable: str | None = None  # what the model is told of a turn that is not in the text protocol
+        self.observation = ModelCallObservation(
+            run, endpoint, run.root, self._step, 0, in_text=settings.protocol is not None
+        )
+
+    async def answer(self) -> Answer:
+        """Return a usable answer of the model, or of one that stands in for it.
+
+        Raises:
+            ModelError: none came.
+        """
+        try:
+            answer = await self._from_some_endpoint()
+        except ModelError as error:
+            self.observation.failed(error)
+            raise
+        except BaseException:  # a cancel, or a fault of ours: the span must not stay open
+            self.observation.abandoned()
+            raise
+        self.observation.close(answer)
+        return answer
+
+    async def _from_some_endpoint(self) -> Answer:
+        *others, last = self._settings.endpoints
+        for endpoint in others:
+            self._endpoint = endpoint
+            try:
+                return await self._usable_answer()
+            except ModelError as error:
+                if error.kind not in _FALLBACK_KINDS:
+                    raise
+                self._discard_attempt(error, 0.0, "fallback")
+        self._endpoint = last
+        return await self._usable_answer()
+
+    async def _usable_answer(self) -> Answer:
+        """Return the answer; where it is cut or has the wrong form, the model is told once, within the same step."""
+        answer = await self._answer_to(self._messages)
+        if (fault := self._fault_of(answer)) is None:
+            return answer
+        self.observation.span.event("repair", reason="bad_response")
+        logger.info("the model is asked to mend its answer", extra={"run_id": self._run.id})
+        self._discard_attempt(BadResponseError(fault), 0.0, "repair")
+        correction = ({"role": "assistant", "content": answer.text}, {"role": "user", "content": fault})
+        answer = await self._answer_to([*self._messages, *correction])
+        if (fault := self._fault_of(answer)) is not None:
+            raise BadResponseError(
+                f"the model's answer cannot be used, also when it is told why: {wording.in_short(fault)}"
+            )
+        return answer
+
+    def _fault_of(self, answer: Answer) -> str | None:
+        """Return what the model is told of an answer that cannot be used; None for one that can."""
+        output = self._settings.output
+        if answer.calls:
+            return None
+        if answer.finish_reason == "length":
+            return wording.answer_was_cut()
+        # A text that is not in the protocol cannot be held against the output's form.
+        if self._unreadable is not None or output is None:
+            return self._unreadable
+        try:
+            output.parse(answer.text or "")
+        except ValueError as error:
+            return wording.answer_does_not_fit([str(problem) for problem in error.args])
+        return None
+
+    async def _answer_to(self, messages: Sequence[Mapping[str, Any]]) -> Answer:
+        endpoint = self._endpoint
+        self._timeout_factor = 1.0
+        body = self._request_body(messages)
+        try:
+            return await self._with_retries(body)
+        except BadRequestError as error:
+            refusal = self._settings.output is not None and "response_format" in str(error)
+            if not refusal or endpoint.refuses_response_format:
+                raise
+            endpoint.refuses_response_format = True  # from now on the form is asked for in words
+            self._discard_attempt(error, 0.0, "retry")
+            return await self._answer_to(messages)
+
+    async def _with_retries(self, body: bytes) -> Answer:
+        policy = self._endpoint.model.policy
+        try:
+            return await self._attempt(body)
+        except ModelError as first:
+            return await retry_model_call(
+                policy,
+                first,
+                lambda _: self._attempt(body),
+                lambda error, _, wait: self._discard_attempt(error, wait, "retry"),
+            )
+
+    def _request_body(self, messages: Sequence[Mapping[str, Any]]) -> bytes:
+        settings, endpoint, run, extra = self._settings, self._endpoint, self._run, self._extra
+        output, protocol = settings.output, settings.protocol
+        if settings.references and not self._without_tools:
+            messages = with_system_text(messages, wording.REFERENCES)
+        if place := endpoint.model.tool_result_parts:
+            messages = with_parts(run, messages, place, in_text=protocol is not None)
+        if protocol is not None:
+            offer = None if self._without_tools else run.offer
+            messages = protocol.messages(messages, offer, notes=[output.as_text] if output else [])
+        elif output is not None and endpoint.refuses_response_format:
+            messages = [{"role": "system", "content": output.as_text}, *messages]
+        elif output is not None:
+            extra = (extra or {}) | {"response_format": output.response_format}
+        return endpoint.request_writer.write(
+            messages,
+            run.offer,
+            first=self._step == 0,
+            stream=self._stream,
+            extra=extra,
+            added_tools=self._added_tools,
+            without_tools=self._without_tools or protocol is not None,
+        )
+
+    def _discard_attempt(self, error: ModelError, wait: float, reaction: str) -> None:
+        if isinstance(error, ModelTimeoutError):
+            self._timeout_factor = self._endpoint.model.policy.longer_timeout
+        self.observation.discarded(error, wait, reaction)
+
+    async def _attempt(self, body: bytes) -> Answer:
+        run, endpoint, observation = self._run, self._endpoint, self.observation
+        observation.begin_attempt()
+        permit = await endpoint.admit()
+        if permit.waited or run.measurements.waits_since is not None:
+            observation.waited()
+        failure: BaseException | None = None
+        try:
+            # Asked again: others that count against the same limits may have come first.
+            if not self._without_tools and (limit := run.budget.request_limit()) is not None:
+                refuse_request(run, limit)
+            run.measurements.retries += observation.attempt > 1
+            observation.request_sent(self._received or body, body)
+            on_text = observation.text_received if self._stream else None
+            answer = await endpoint.post(body, run.id, self._timeout_factor, on_text, observation.exchange)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            endpoint.release(permit, failure)
+            observation.request_ended()
+        # An answer that cannot be used has its price all the same.
+        observation.answered(answer, endpoint.cost(answer.usage))
+        if not answer.text and not answer.calls:
+            raise BadResponseError("the model's answer is empty: it has no text and no tool call")
+        if self._settings.protocol is not None:
+            self._read_text(self._settings.protocol, answer)
+        if run.sinks:
+            observation.completed(answer)
+        return answer
+
+    def _read_text(self, protocol: TextProtocol, answer: Answer) -> None:
+        self._unreadable = protocol.read(answer, without_tools=self._without_tools)
+        if ignored := protocol.ignored(answer):
+            self.observation.span.event("actions_ignored", count=len(ignored))
+            logger.info("%d further actions in one turn are ignored", len(ignored), extra={"run_id": self._run.id})
+        if self._unreadable is None and not answer.calls and self._stream:
+            self.observation.final_answer(answer.text or "")
+
+
+def refuse_request(run: Run, limit: LimitError) -> NoReturn:
+    """Let a run drain that may not make another request to a model.
+
+    Raises:
+        asyncio.CancelledError: always.
+    """
+    run.lifecycle.drain(limit)
+    raise asyncio.CancelledError(str(limit))

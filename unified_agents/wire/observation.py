@@ -1,0 +1,181 @@
+"""The one observation of a model call, for `unified` and `native`: its span, its events and its measurements."""
+
+from __future__ import annotations
+
+import logging
+
+from unified_agents.errors import ModelError
+from unified_agents.events import AttemptDiscarded, ModelCallCompleted, ModelCallFailed, TextDelta
+from unified_agents.run.context import Run
+from unified_agents.run.measurements import ExchangeRecord
+from unified_agents.tracing import spans
+from unified_agents.tracing.live import OpenSpan
+from unified_agents.wire.endpoint import ModelEndpoint
+from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.react.protocol import FinalText
+
+logger = logging.getLogger("unified_agents.wire")
+
+
+class ModelCallObservation:
+    """Tells the run, its trace and its listeners of one model call, over all its attempts.
+
+    Args:
+        run: The run that it belongs to.
+        endpoint: Where the call goes first.
+        parent: The span that the call's `chat` span stands below.
+        step: The step of the run; None for a model call that a tool makes, of which listeners are told nothing.
+        attempt: The number of the attempt that is made now, from 1; 0 before the first `begin_attempt`.
+        in_text: Whether the model writes in the text protocol, of which only the final answer is streamed.
+
+    Attributes:
+        exchange: The record of the attempt's bodies; None when bodies are not kept.
+        time_to_first_token: Seconds from the attempt's request to its first token; None before it comes.
+    """
+
+    __slots__ = (
+        "_final_text",
+        "_in_text",
+        "_run",
+        "_started",
+        "attempt",
+        "exchange",
+        "span",
+        "step",
+        "time_to_first_token",
+    )
+
+    def __init__(
+        self, run: Run, endpoint: ModelEndpoint, parent: OpenSpan, step: int | None, attempt: int, *, in_text: bool
+    ) -> None:
+        self._run = run
+        self._in_text = in_text
+        self._final_text: FinalText | None = None
+        self._started = 0.0
+        self.step = step
+        self.attempt = attempt
+        self.span = run.trace.open(f"chat {endpoint.model.name}", dict(endpoint.attributes), parent, client=True)
+        self.exchange: ExchangeRecord | None = None
+        self.time_to_first_token: float | None = None
+
+    def begin_attempt(self) -> None:
+        """Count an attempt, whose time of waiting begins."""
+        self.attempt += 1
+        self._started = self._run.trace.now()
+
+    def waited(self) -> None:
+        """Record how long the attempt had to wait: for its turn, or after the attempt before it."""
+        since, self._started = self._started, self._run.trace.now()
+        self._run.measurements.waited(since, self._started)
+
+    def request_sent(self, received: bytes, sent: bytes) -> None:
+        """Record that the attempt's request goes out.
+
+        Args:
+            received: The body that the framework sent.
+            sent: The body that goes to the model.
+        """
+        self._started = self._run.begin_request(self.step, self.attempt, sent)
+        self.exchange = self._run.measurements.record_exchange(self.step, self.attempt, received, sent)
+        self.time_to_first_token = None
+        self._final_text = FinalText() if self._in_text else None  # an attempt begins its text anew
+
+    def text_received(self, texts: list[str], has_token: bool) -> None:
+        """Record a piece of a streamed answer, and tell listeners of its texts.
+
+        Args:
+            texts: What the piece adds to the answer's text.
+            has_token: Whether a text or a call has come so far.
+        """
+        if self.step is None:
+            return
+        run = self._run
+        if has_token and self.time_to_first_token is None:
+            self.time_to_first_token = run.trace.now() - self._started
+            run.measurements.first_token(self.time_to_first_token)
+        # Events are not built where nobody listens: a stream has hundreds of pieces.
+        if run.sinks:
+            for text in texts if self._final_text is None else map(self._final_text.feed, texts):
+                self._emit_text(text)
+
+    def final_answer(self, text: str) -> None:
+        """Tell listeners of what a final answer in the text protocol has beyond what was streamed of it."""
+        if self._final_text is not None:
+            self._emit_text(self._final_text.rest(text))
+
+    def request_ended(self) -> None:
+        """Record that the attempt's request has ended, in whatever way."""
+        self._run.measurements.model_time.append((self._started, self._run.trace.now()))
+
+    def answered(self, answer: Answer, cost: float | None) -> None:
+        """Count an answer's usage and cost, and put what was measured of its exchange on it."""
+        answer.time_to_first_token = self.time_to_first_token
+        answer.exchange = self.exchange
+        self._run.budget.count(usage=answer.usage, cost=cost)
+
+    def completed(self, answer: Answer) -> None:
+        """Tell listeners, where there are any, that the model has answered."""
+        run = self._run
+        if not run.sinks or self.step is None:
+            return
+        now = run.trace.now()
+        run.emit(
+            ModelCallCompleted(
+                run.id,
+                now,
+                self.step,
+                self.attempt,
+                answer.finish_reason,
+                answer.usage,
+                len(answer.calls),
+                now - self._started,
+                answer.time_to_first_token,
+            )
+        )
+
+    def discarded(self, error: ModelError, wait: float, reaction: str) -> None:
+        """Record that an attempt failed and another one is made.
+
+        Args:
+            error: Why it failed.
+            wait: Seconds until the next attempt.
+            reaction: `retry`, `repair` or `fallback`.
+        """
+        run = self._run
+        logger.info("model call: %s after %s", reaction, error.kind, extra={"run_id": run.id})
+        self.span.event(reaction, attempt=self.attempt, reason=error.kind)
+        if run.sinks and self.step is not None:
+            run.emit(AttemptDiscarded(run.id, run.trace.now(), self.step, self.attempt, error.record(), wait))
+        run.measurements.waits_since = run.trace.now()
+
+    def failed(self, error: ModelError) -> None:
+        """Close the span of a call that failed for good, and tell listeners."""
+        run = self._run
+        self.span.close(error.kind, str(error))
+        if run.sinks and self.step is not None:
+            run.emit(ModelCallFailed(run.id, run.trace.now(), self.step, self.attempt, error.record()))
+
+    def abandoned(self, message: str = "") -> None:
+        """Close the span of a call that was cancelled; nothing happens to one that has ended."""
+        self.span.close("cancelled", message)
+
+    def close(self, answer: Answer) -> None:
+        """Close the span with what the answer says of itself; never with its content."""
+        attributes = self.span.span.attributes
+        for name, value in (
+            (spans.RESPONSE_ID, answer.body.get("id")),
+            (spans.RESPONSE_MODEL, answer.body.get("model")),
+            (spans.INPUT_TOKENS, answer.usage.input_tokens),
+            (spans.OUTPUT_TOKENS, answer.usage.output_tokens),
+            (spans.TIME_TO_FIRST_CHUNK, answer.time_to_first_token),
+        ):
+            if value is not None:
+                attributes[name] = value
+        if answer.finish_reason is not None:
+            attributes[spans.FINISH_REASONS] = (answer.finish_reason,)
+        self.span.close()
+
+    def _emit_text(self, text: str) -> None:
+        run = self._run
+        if text and run.sinks and self.step is not None:
+            run.emit(TextDelta(run.id, run.trace.now(), self.step, self.attempt, text))

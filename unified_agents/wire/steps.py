@@ -1,0 +1,50 @@
+"""The record of a run's steps: each answer of the model, with its calls."""
+
+from __future__ import annotations
+
+from unified_agents import wording
+from unified_agents.errors import InvalidInputError, ToolCallError, ToolNotFoundError
+from unified_agents.run.calls import Call, Step
+from unified_agents.run.context import Run
+from unified_agents.tools.arguments import parse_object
+from unified_agents.tools.definition import Tool
+from unified_agents.tools.offer import Offer
+from unified_agents.wire.protocols.chat_completions import Answer, RawCall, assistant_message
+
+
+def record_step(run: Run, answer: Answer) -> Step:
+    """Record an answer as the run's next step, with each call under an id that is unique within the run."""
+    step = Step(len(run.steps), assistant_message(answer.text, answer.calls))
+    for index, raw in enumerate(answer.calls):
+        call = _call(run, step.index, index, raw)
+        run.calls[call.id] = call
+        step.calls.append(call)
+        step.message["tool_calls"][index]["id"] = call.id
+    run.steps.append(step)
+    return step
+
+
+def _call(run: Run, step: int, index: int, raw: RawCall) -> Call:
+    call_id, tried = raw.id, 0
+    # Some servers give no ids, or those of earlier calls again.
+    while not call_id or call_id in run.calls or call_id in run.given_ids:
+        call_id = f"call_{step}_{index}" + (f"_{tried}" if tried else "")
+        tried += 1
+    offer = run.offer
+    tool, wire_name = offer.tools.get(raw.name), raw.name
+    if tool is None and run.handling == "unified" and (tool := offer.by_own_name(raw.name)) is not None:
+        wire_name = offer.wire_names[tool.name]
+    name = tool.name if tool is not None else raw.name
+    problem = _problem(raw, tool, name, offer) if run.handling == "unified" else None
+    return Call(step, index, call_id, name, wire_name, raw.arguments, tool, problem)
+
+
+def _problem(raw: RawCall, tool: Tool | None, name: str, offer: Offer) -> ToolCallError | None:
+    """Return why a call cannot run, as far as the wire can tell; None where nothing speaks against it."""
+    if tool is None:
+        return ToolNotFoundError(wording.unknown_tool(raw.name, list(offer.tools)))
+    try:
+        parse_object(raw.arguments, name)
+    except InvalidInputError as error:
+        return InvalidInputError(wording.invalid_arguments(name, error.problems), problems=error.problems)
+    return None
