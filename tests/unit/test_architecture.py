@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import entry_points
@@ -250,6 +251,21 @@ def test_comparisons_reach_adapters_through_the_registry_alone(path: Path) -> No
         or (top(module).startswith("unified_agents_") and top(module) != "unified_agents_comparisons")
     ]
     assert found == []
+
+
+def test_no_two_classes_have_one_name() -> None:
+    classes = [
+        node.name for source in EVERYTHING.values() for node in ast.parse(source).body if isinstance(node, ast.ClassDef)
+    ]
+    assert [name for name, times in Counter(classes).items() if times > 1] == []
+
+
+def test_files_and_classes_keep_their_sizes() -> None:
+    assert [name for name, source in EVERYTHING.items() if source.count("\n") > 400] == []
+    classes = [
+        node for source in EVERYTHING.values() for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)
+    ]
+    assert [node.name for node in classes if (node.end_lineno or 0) - node.lineno >= 250] == []
 
 
 def test_no_file_names_a_backend_but_the_adapters() -> None:

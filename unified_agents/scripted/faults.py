@@ -17,7 +17,7 @@ from unified_agents.errors import BadResponseError, NetworkError
 from unified_agents.messages import JsonObject
 from unified_agents.scripted.format import Fault
 from unified_agents.scripted.model import fault_choice, fault_reply
-from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, STREAM_TYPE, Call, Choice, cut
+from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, STREAM_TYPE, RenderedCall, RenderedChoice, cut
 from unified_agents.wire.local_upstream import LocalResponse, Reply
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer, stream_of
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
@@ -162,8 +162,8 @@ class _RealReply:
             return reply
         if fault.truncate:
             return replace(self.reply, chunks=cut(self.reply.chunks), ending="truncate")
-        calls = tuple(Call(call.id, call.name, call.arguments) for call in answer.calls)
-        choice = fault_choice(fault, Choice(answer.text, calls, answer.finish_reason or "stop"), request)
+        calls = tuple(RenderedCall(call.id, call.name, call.arguments) for call in answer.calls)
+        choice = fault_choice(fault, RenderedChoice(answer.text, calls, answer.finish_reason or "stop"), request)
         if choice is None:
             return None
         return replace(_rendered(answer.body, choice, request), delay=fault.delay, pause=fault.pause)
@@ -186,7 +186,7 @@ def _read(raw: bytes, *, streamed: bool) -> Answer:
     return reader.answer()
 
 
-def _rendered(body: JsonObject, choice: Choice, request: Mapping[str, Any]) -> Reply:
+def _rendered(body: JsonObject, choice: RenderedChoice, request: Mapping[str, Any]) -> Reply:
     """Write an answer with another choice, as the request wants it: whole or streamed."""
     first = body["choices"][0]
     message = {name: value for name, value in first["message"].items() if name != "tool_calls"}

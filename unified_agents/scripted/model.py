@@ -30,10 +30,10 @@ from unified_agents.scripted.rendering.chat_completions import (
     HTML_TYPE,
     JSON_TYPE,
     STREAM_TYPE,
-    Call,
-    Choice,
     Envelope,
     Rendered,
+    RenderedCall,
+    RenderedChoice,
     as_react_text,
     cut,
     error_reply,
@@ -47,7 +47,7 @@ from unified_agents.wire.local_upstream import Reply
 
 __all__ = ["Fault", "FaultEntry", "Reply", "Script", "ScriptedAnswer", "ScriptedCall", "ScriptedModel", "ScriptedUsage"]
 
-EMPTY_CHOICE = Choice(None, (), "stop")
+EMPTY_CHOICE = RenderedChoice(None, (), "stop")
 """An answer without text and without calls."""
 
 ERROR_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
@@ -64,9 +64,9 @@ class _CompiledAnswer:
         self.arguments = [Slot(call.arguments) for call in answer.tool_calls]
         self.static = all(slot.static for slot in (*self.arguments, *([self.text] if self.text else ())))
 
-    def choice(self, turn: ConversationTurn) -> Choice:
+    def choice(self, turn: ConversationTurn) -> RenderedChoice:
         calls = tuple(
-            Call(
+            RenderedCall(
                 f"call_{turn.number}_{turn.step}_{index}" if call.id is None else call.id,
                 call.name,
                 arguments.text(turn),
@@ -74,7 +74,7 @@ class _CompiledAnswer:
             for index, (call, arguments) in enumerate(zip(self.answer.tool_calls, self.arguments, strict=True))
         )
         finish_reason = self.answer.finish_reason or ("tool_calls" if calls else "stop")
-        return Choice(self.text.text(turn) if self.text else None, calls, finish_reason)
+        return RenderedChoice(self.text.text(turn) if self.text else None, calls, finish_reason)
 
 
 def split_into_single_calls(answer: ScriptedAnswer) -> list[ScriptedAnswer]:
@@ -181,7 +181,7 @@ class ScriptedModel:
             choice = altered
         return self._render(choice, stream)
 
-    def _render(self, choice: Choice, stream: bool) -> Rendered:
+    def _render(self, choice: RenderedChoice, stream: bool) -> Rendered:
         choice = as_react_text(choice) if self._is_react else choice
         return render(choice, stream=stream, together=self.script.tool_call_deltas == "together")
 
@@ -216,7 +216,7 @@ class ScriptedModel:
         )
 
 
-def fault_choice(fault: Fault, choice: Choice, request: Mapping[str, Any]) -> Choice | None:
+def fault_choice(fault: Fault, choice: RenderedChoice, request: Mapping[str, Any]) -> RenderedChoice | None:
     """Apply a fault to the answer to a request, which many faults leave as it is; None where the fault does not fit."""
     if fault.empty_answer:
         return EMPTY_CHOICE

@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 
 from unified_agents.config.model import CallFault
 from unified_agents.messages import JsonObject
-from unified_agents.scripted.rendering.chat_completions import Call, Choice
+from unified_agents.scripted.rendering.chat_completions import RenderedCall, RenderedChoice
 
 _EXTRA = {"colour": "red"}
 
 
-def altered(choice: Choice, how: CallFault, request: Mapping[str, Any]) -> Choice | None:
+def altered(choice: RenderedChoice, how: CallFault, request: Mapping[str, Any]) -> RenderedChoice | None:
     """Put a fault into the calls of an answer.
 
     Args:
@@ -67,7 +67,7 @@ def _refuse_remote(uri: str) -> NoReturn:
     raise ValueError(f"{uri} is another document")
 
 
-def _changed(call: Call, how: CallFault, offered: _OfferedTool) -> Call | None:
+def _changed(call: RenderedCall, how: CallFault, offered: _OfferedTool) -> RenderedCall | None:
     if how == "unknown-tool":
         name = f"{call.name}_now"
         return None if name in offered.names else replace(call, name=name)
@@ -81,7 +81,7 @@ def _changed(call: Call, how: CallFault, offered: _OfferedTool) -> Call | None:
     return next((_with(call, wrong) for wrong in candidates if offered.refuses(wrong)), None)
 
 
-def _with(call: Call, arguments: Any) -> Call:
+def _with(call: RenderedCall, arguments: Any) -> RenderedCall:
     return replace(call, arguments=json.dumps(arguments, ensure_ascii=False, separators=(",", ":")))
 
 

@@ -22,7 +22,7 @@ CREATED = 1_763_769_600
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class RenderedCall:
     """A tool call of an answer."""
 
     id: str
@@ -35,30 +35,30 @@ class Call:
 
 
 @dataclass(slots=True, eq=False)
-class Choice:
+class RenderedChoice:
     """The text, the tool calls and the finish reason of an answer."""
 
     text: str | None
-    calls: tuple[Call, ...]
+    calls: tuple[RenderedCall, ...]
     finish_reason: str
 
-    def cut(self) -> Choice:
+    def cut(self) -> RenderedChoice:
         """Return this answer as a token limit leaves it: the last call, or else the text, broken off in the middle."""
         if not self.calls:
-            return Choice(self.text and self.text[: len(self.text) // 2], (), "length")
+            return RenderedChoice(self.text and self.text[: len(self.text) // 2], (), "length")
         last = self.calls[-1]
-        broken = Call(last.id, last.name, last.arguments[: len(last.arguments) // 2])
-        return Choice(self.text, (*self.calls[:-1], broken), "length")
+        broken = RenderedCall(last.id, last.name, last.arguments[: len(last.arguments) // 2])
+        return RenderedChoice(self.text, (*self.calls[:-1], broken), "length")
 
 
-def as_react_text(choice: Choice) -> Choice:
+def as_react_text(choice: RenderedChoice) -> RenderedChoice:
     """Write an answer as ReAct text; a text that has a mark of the protocol stays as it is."""
     if choice.calls:
         text = wording.react_turn(choice.text or "", [(call.name, call.arguments) for call in choice.calls])
     else:
         text = choice.text or ""
         text = text if not text or has_mark(text) else wording.react_answer("", text)
-    return Choice(text, (), "stop" if choice.finish_reason == "tool_calls" else choice.finish_reason)
+    return RenderedChoice(text, (), "stop" if choice.finish_reason == "tool_calls" else choice.finish_reason)
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +74,7 @@ class Rendered:
     size: int
 
 
-def render(choice: Choice, *, stream: bool, together: bool) -> Rendered:
+def render(choice: RenderedChoice, *, stream: bool, together: bool) -> Rendered:
     """Render a choice as JSON; `together` puts all calls of a stream into one delta."""
     size = len((choice.text or "").encode(errors="replace")) + sum(
         len(part.encode(errors="replace")) for call in choice.calls for part in (call.name, call.arguments)
@@ -93,7 +93,7 @@ def _delta(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
     return to_json([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}])
 
 
-def _deltas(choice: Choice, *, together: bool) -> list[dict[str, Any]]:
+def _deltas(choice: RenderedChoice, *, together: bool) -> list[dict[str, Any]]:
     first: dict[str, Any] = {"role": "assistant", "content": None if choice.text is None else ""}
     words = [{"content": word} for word in re.findall(r"\s*\S+|\s+$", choice.text or "")]
     calls = [{"index": index, **call.to_chat()} for index, call in enumerate(choice.calls)]
