@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support import ROOT
+
 FILES = sorted(
     path
     for folder in ("unified_agents", "adapters", "comparisons", "examples")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from support import ROOT
 from unified_agents import wording
 
-ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "unified_agents"
 ALL = [
     path
