@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from support import call_handler, http_server
+from support import ROOT, call_handler, http_server
 from unified_agents.errors import ConfigError, ToolFailedError
 from unified_agents.interop.mcp import McpConnection, McpServerConfig
 from unified_agents.interop.mcp.server import serve
@@ -130,7 +130,7 @@ async def test_the_sdks_client_lists_and_calls_over_http(mode: str) -> None:
 async def test_the_sdks_client_lists_and_calls_over_stdio() -> None:
     program = f"""
 import asyncio, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[str(Path(__file__).parent), str(ROOT / "tests")]!r}
 from test_mcp_server import TOOLS
 from unified_agents.interop.mcp.server import serve
 asyncio.run(serve(TOOLS))
