@@ -1,4 +1,4 @@
-"""What tests of several rooms share: places, scripts of models, runs of an agent, processes and loopback servers."""
+"""Helpers that tests of several rooms share: places, scripted models, runs, processes and loopback servers."""
 
 from __future__ import annotations
 
@@ -30,6 +30,16 @@ BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 needs_corpora = pytest.mark.skipif(
     not os.environ.get("UNIFIED_AGENTS_CORPORA"), reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora"
 )
+
+
+class Clock:
+    """A clock that stands still until a test sets `now`."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @tool

@@ -1,4 +1,4 @@
-"""The whole corpus: every entry on every backend, every schema on the wire, every score against the reference."""
+"""The Berkeley Function Calling Leaderboard's corpus on every backend: entries, schemas on the wire, and scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`unified-agents compare --variant`, and backends that cannot do all that is compared, as a user starts it."""
+"""`unified-agents compare --variant`, and backends that lack what is compared, as a user starts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are told when a task, a tool, a script or a model's server is wrong: one line that says what to do."""
+"""Errors of a task, a tool, a script or a model's server are one line that says what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults in front of a model that is not ours: here a server on loopback stands for it."""
+"""Faults put in front of a real model, for which a server on loopback stands here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The suite `faults`: every fault on every backend, through a real socket; under `unified` all alike."""
+"""The suite `faults`: under `unified`, each fault ends in the same way on every backend, through a real socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Five hundred runs of one agent at once against a model that is often faulty: none is lost, none is doubled."""
+"""Five hundred runs of one agent at once against a model that often fails: none is lost, and none counts twice."""
 
 from __future__ import annotations
 

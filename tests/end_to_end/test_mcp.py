@@ -1,4 +1,4 @@
-"""Agents on every backend, with the tools of MCP servers."""
+"""Agents with tools of MCP servers, on every backend."""
 
 from __future__ import annotations
 

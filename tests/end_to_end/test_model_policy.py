@@ -1,4 +1,4 @@
-"""The one policy for models that fail, on every backend: through the public interface and a real socket."""
+"""The model policy on every backend: retries, fallback, limits, cost and structured output, through a real socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules that an agent's file names are found beside it, wherever the command is called."""
+"""Modules named in an agent's file are found beside that file, wherever the command is started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Further rows of what frameworks do by themselves, beside those of the faults suite; and what we do in their place."""
+"""What each framework does with unusual tool calls under `native`, and what `unified` does instead."""
 
 from __future__ import annotations
 

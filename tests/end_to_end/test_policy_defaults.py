@@ -1,4 +1,4 @@
-"""What the policies promise, on every backend, by the defaults where it is a promise about these."""
+"""The default policies on every backend: bounded failures, timeouts, retries, references and hung tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traps that were found by reading and trying, each held shut on every backend."""
+"""Mistakes that were once found, each tested on every backend so that it does not come back."""
 
 from __future__ import annotations
 

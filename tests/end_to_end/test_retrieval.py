@@ -1,4 +1,4 @@
-"""Retrieval across stacks: an index of one framework answers an agent that runs on any other."""
+"""A search index of one framework answers an agent that runs on another."""
 
 from __future__ import annotations
 

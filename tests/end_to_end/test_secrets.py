@@ -1,4 +1,4 @@
-"""Secrets are named in a config and never written: no model, trace, log, record or report holds the value of one."""
+"""The values of secrets reach no model, trace, log, record or report."""
 
 from __future__ import annotations
 

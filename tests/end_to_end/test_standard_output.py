@@ -1,4 +1,4 @@
-"""What tools print, and where: standard output belongs to the program, and tables in a file are not cut."""
+"""Standard output holds only what the command prints, and tables in a file are not cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tool's function receives is the same on every backend, and what does not fit never reaches it."""
+"""A tool's function receives the same arguments on every backend, and invalid ones never reach it."""
 
 from __future__ import annotations
 

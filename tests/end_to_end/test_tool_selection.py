@@ -1,4 +1,4 @@
-"""Large catalogues: the model is offered what fits its task, on every backend."""
+"""Of a large catalogue, the model is offered the tools that fit its task, on every backend."""
 
 from __future__ import annotations
 

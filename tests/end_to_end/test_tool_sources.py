@@ -1,4 +1,4 @@
-"""Whatever a tool is made from, it is the same tool on every backend: offered whole, validated, called."""
+"""A tool is offered, validated and called in the same way on every backend, whatever it was made from."""
 
 from __future__ import annotations
 

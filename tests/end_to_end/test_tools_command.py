@@ -1,4 +1,4 @@
-"""`unified-agents tools check`, and the corpora through it."""
+"""The command `unified-agents tools check`, also on the tools of the public data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our tools in other people's hands: frameworks' own agents and clients, without an agent of ours."""
+"""Our tools in the frameworks' own agents and clients, without an agent of ours."""
 
 from __future__ import annotations
 

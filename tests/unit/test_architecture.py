@@ -1,4 +1,4 @@
-"""Who may import whom: the plan of the house, held by reading the imports."""
+"""Imports follow the layers that ARCHITECTURE.md describes."""
 
 from __future__ import annotations
 

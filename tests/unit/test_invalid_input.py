@@ -1,4 +1,4 @@
-"""Wrong input from Python and from files: one line that says what to give instead."""
+"""Invalid input from Python and from files is refused in one line that says what to give instead."""
 
 from __future__ import annotations
 

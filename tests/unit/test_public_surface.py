@@ -1,4 +1,4 @@
-"""`__all__` is compared with reality in both directions."""
+"""`__all__` lists exactly what the package offers."""
 
 from __future__ import annotations
 

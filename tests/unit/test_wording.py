@@ -1,4 +1,4 @@
-"""No text that a model reads is written outside the one file of texts: held by reading the sources."""
+"""Every text that a model reads is written in the package `wording`."""
 
 from __future__ import annotations
 

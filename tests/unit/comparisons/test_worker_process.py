@@ -1,3 +1,5 @@
+"""A worker process is started, times out, dies, is replaced, and is ended."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Schemas held against each other, keyword by keyword, and against the real wire."""
+"""Differences between two schemas, keyword by keyword, and between a schema and what is sent."""
 
 from __future__ import annotations
 

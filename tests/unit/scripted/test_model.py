@@ -1,3 +1,5 @@
+"""The scripted model answers requests as its script says."""
+
 import json
 from typing import Any
 

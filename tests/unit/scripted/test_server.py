@@ -1,3 +1,5 @@
+"""The server of scripted models over HTTP, and its command."""
+
 import asyncio
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The server as a real client of Chat Completions sees it."""
+"""The scripted server, called by OpenAI's own client."""
 
 import json
 from typing import Any
