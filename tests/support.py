@@ -32,16 +32,6 @@ needs_corpora = pytest.mark.skipif(
 )
 
 
-class Clock:
-    """A clock that stands still until a test sets `now`."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @tool
 async def add(a: int, b: int) -> int:
     """Add two numbers."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from support import Clock
 from unified_agents.config import ModelPolicy
 from unified_agents.errors import BadRequestError, NetworkError, RateLimitError, ServerError
 from unified_agents.wire.circuit_breaker import CircuitBreaker
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def broken(breaker: CircuitBreaker, times: int) -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from support import Clock
 from unified_agents.errors import RateLimitError
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 async def test_nothing_is_held_back_before_the_first_refusal() -> None:
