@@ -1,4 +1,4 @@
-"""What all end-to-end tests share."""
+"""Fixture of all end-to-end tests."""
 
 from __future__ import annotations
 

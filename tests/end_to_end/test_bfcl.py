@@ -1,4 +1,4 @@
-"""The whole corpus: every entry on every backend, every schema on the wire, every score against the reference."""
+"""The Berkeley Function Calling Leaderboard's corpus on every backend: entries, schemas on the wire, and scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from unified_agents.registry import backend_info, backend_names
+from support import BACKENDS, CORPORA, needs_corpora, run_program
 from unified_agents_comparisons.bfcl.fetch import PACKAGE, VERSION
 from unified_agents_comparisons.bfcl.matching import mismatch
 from unified_agents_comparisons.bfcl.mutations import MUTATIONS, mutated
@@ -23,14 +23,11 @@ from unified_agents_comparisons.records import Cell
 from unified_agents_comparisons.suite.bfcl_truth import Asked
 from unified_agents_comparisons.suite.model import LoadedSuite, Task
 
-CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CORPORA is None, reason="set UNIFIED_AGENTS_CORPORA to the folder that has bfcl/"),
+    needs_corpora,
 ]
-DATA = Path(CORPORA or ".") / "bfcl"
-COMMAND = (sys.executable, "-c", "from unified_agents.cli.main import main; main()", "compare", "bfcl")
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
+DATA = CORPORA / "bfcl"
 
 FAULTY = {"live_simple_106-63-0", "live_simple_112-68-0", "live_multiple_862-181-3", "live_multiple_964-207-0"}
 """Entries whose ground truth no call can satisfy: the data's README and the reference checker say so."""
@@ -56,8 +53,7 @@ REFUSED = {
 
 
 def compare(out: Path, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, "--data", str(DATA), "--out", str(out), "--json", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    return run_program("compare", "bfcl", "--data", DATA, "--out", out, "--json", *arguments, timeout=timeout)
 
 
 def cells(out: Path) -> list[Cell]:

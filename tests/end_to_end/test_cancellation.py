@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from support import BACKENDS
 from unified_agents import (
     Agent,
     Limits,
@@ -28,8 +29,6 @@ from unified_agents import (
     Tool,
     ToolPolicy,
     Transient,
-    backend_info,
-    backend_names,
     create_agent,
     tool,
 )
@@ -39,7 +38,6 @@ from unified_agents.registry import load_backend
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.testing.harness import ServerThread
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 TURN = [
     {"name": "wait", "arguments": {"n": {"$call": 1}}},
     {"name": "work", "arguments": {"n": 3}},

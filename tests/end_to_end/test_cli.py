@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from support import PROGRAM, ROOT, run_program
 from unified_agents.backend import variants_of
 from unified_agents.registry import backend_info, backend_names, load_backend
 
-ROOT = Path(__file__).parents[2]
-PROGRAM = Path(sys.executable).parent / "unified-agents"
 INSTALLED = [name for name in backend_names() if backend_info(name).installed]
 QUESTION = "What is 15% of the population of Tokyo?"
 ANSWER = "15 % of the population of Tokyo is 2100000.0 people."
@@ -26,9 +25,7 @@ ANSWER = "15 % of the population of Tokyo is 2100000.0 people."
 
 def call(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     env = {key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"} | environment
-    return subprocess.run(
-        [PROGRAM, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=100, check=False
-    )
+    return run_program(*arguments, cwd=cwd, env=env)
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:

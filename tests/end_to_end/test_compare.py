@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from unified_agents.registry import backend_info, backend_names
+from support import BACKENDS, PROGRAM, is_alive, run_program
 from unified_agents_comparisons.loading import load_suite
 
-COMMAND = (sys.executable, "-c", "from unified_agents.cli.main import main; main()", "compare")
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 TOOLS = '''
 import asyncio, os
 from pathlib import Path
@@ -34,8 +31,7 @@ async def wait() -> str:
 
 
 def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, **options)
+    return run_program("compare", *arguments, **options)
 
 
 @pytest.mark.slow
@@ -94,16 +90,16 @@ def test_a_comparison_that_is_ended_leaves_no_process_and_goes_on(
     arguments = [str(waiting_suite), "--backends", "custom", "--handling", "native", "--out", str(out), "--json"]
     environment = os.environ | {"BEGUN": str(begun), "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [*COMMAND, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [PROGRAM, "compare", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     worker = int(_when_there(begun))
-    assert _is_alive(worker)
+    assert is_alive(worker)
     process.send_signal(ending)
     printed, told = process.communicate(timeout=20)
     assert process.returncode == code
     assert [json.loads(line)["error"]["kind"] for line in printed.splitlines()] == ["cancelled"] * (code == 130)
     assert ("go on with --out" in told) is (ending is signal.SIGINT)
-    _until(lambda: not _is_alive(worker))
+    _until(lambda: not is_alive(worker))
     kept = (out / "cells.jsonl").read_text().splitlines()
     result = run(*arguments, env=environment)
     assert result.returncode == 0, result.stderr
@@ -123,11 +119,3 @@ def _until(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come to pass within 20 seconds"
         time.sleep(0.02)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

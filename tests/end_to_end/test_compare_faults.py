@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
-from unified_agents import backend_info, backend_names
+from support import BACKENDS, run_program
 from unified_agents_comparisons.loading import load_suite
-
-COMMAND = (sys.executable, "-c", "from unified_agents.cli.main import main; main()", "compare")
 
 
 def small_suite(folder: Path, **faults: object) -> Path:
@@ -25,8 +21,7 @@ def small_suite(folder: Path, **faults: object) -> Path:
 def test_the_matrix_is_shown_everywhere(tmp_path: Path) -> None:
     suite = small_suite(tmp_path, kinds=["html", "broken-json"], at=["middle"], native_at=["middle"], streamed=[False])
     out = tmp_path / "out"
-    command = [*COMMAND, str(suite), "--backends", "custom", "--out", str(out)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = run_program("compare", suite, "--backends", "custom", "--out", out)
     assert result.returncode == 0, result.stderr
     assert "broken-json" in result.stdout
     assert "## Faults" in (out / "report.md").read_text()
@@ -43,12 +38,10 @@ def test_the_figures_of_the_report_are_the_known_ones_on_every_backend(tmp_path:
     policy = {"wait_initial": 0.9, "jitter": 0.0}
     suite = small_suite(tmp_path, kinds=kinds, at=["middle"], streamed=[False], policy=policy)
     out = tmp_path / "out"
-    command = [*COMMAND, str(suite), "--handling", "unified", "--json", "--out", str(out)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    result = run_program("compare", suite, "--handling", "unified", "--json", "--out", out)
     assert result.returncode == 0, result.stderr
     rows = {row["kind"]: row["outcomes"] for row in json.loads(result.stdout)["faults"]}
-    installed = {name for name in backend_names() if backend_info(name).installed}
-    assert all({one["backend"] for one in row} == installed for row in rows.values())
+    assert all({one["backend"] for one in row} == set(BACKENDS) for row in rows.values())
     requests = {"retry-after": 3 + 2, "html": 3 + 1, "broken-json": 3 + 1, "tool-hangs": 3 + 1}
     assert {kind: {tuple(one["requests"]) for one in row} for kind, row in rows.items()} == {
         kind: {(number,)} for kind, number in requests.items()
@@ -68,8 +61,8 @@ def test_the_figures_of_the_report_are_the_known_ones_on_every_backend(tmp_path:
 
 def test_negative_controls_are_run_without_faults(tmp_path: Path) -> None:
     suite = small_suite(tmp_path, kinds=["html"], at=["first"])
-    command = [*COMMAND, str(suite), "--perturb", "--backends", "custom", "--json", "--out", str(tmp_path / "out")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    arguments = ("--perturb", "--backends", "custom", "--json", "--out", tmp_path / "out")
+    result = run_program("compare", suite, *arguments)
     assert result.returncode == 0, result.stderr
     summary = json.loads(result.stdout)
     assert (summary["faults"], summary["cells"]) == ([], 4)

@@ -1,23 +1,21 @@
-"""`unified-agents compare --variant`, and backends that cannot do all that is compared, as a user starts it."""
+"""`unified-agents compare --variant`, and backends that lack what is compared, as a user starts it."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from support import BACKENDS, run_program
 from unified_agents.backend import variants_of
-from unified_agents.registry import backend_info, backend_names, load_backend
+from unified_agents.registry import load_backend
 from unified_agents_comparisons.loading import load_suite
 
-COMMAND = (sys.executable, "-c", "from unified_agents.cli.main import main; main()", "compare")
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 HAVING = [name for name in BACKENDS if "react" in variants_of(load_backend(name))]
 LACKING = [name for name in BACKENDS if name not in HAVING]
 UNIFIED_ALONE = """
@@ -36,9 +34,7 @@ class Thin:
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, *map(str, arguments)]
-    env = os.environ | environment
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=110, check=False)
+    return run_program("compare", *arguments, env=os.environ | environment)
 
 
 def cells_of(out: Path) -> list[dict[str, Any]]:

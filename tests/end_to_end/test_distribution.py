@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support import ROOT, run_process
+
 ROOTS = {
     "unified_agents": ROOT,
     **dict.fromkeys(
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_FILE")}
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=400, check=False)
+    return run_process(*command, cwd=cwd, env=env, timeout=400)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,14 @@
-"""Faults in front of a model that is not ours: here a server on loopback stands for it."""
+"""Faults put in front of a real model, for which a server on loopback stands here."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
 
+from support import add
 from unified_agents import (
     ConfigError,
     FaultShare,
@@ -42,18 +43,6 @@ TWO = [{"name": "add", "arguments": {"a": 1, "b": 2}}, {"name": "add", "argument
 TRANSPORT: tuple[ShareFault, ...] = ("status-429", "status-500", "reset", "cut-body", "html", "empty-answer")
 SILENT = {"slow-first-token", "slow-stream", "stalled"}
 IN_CALLS = RECOVERABLE[RECOVERABLE.index("broken-json") :]
-
-
-@tool
-async def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptServer]:
-    async with ScriptServer() as running:
-        yield running
 
 
 async def run(

@@ -1,4 +1,4 @@
-"""Agents on every backend, with the tools of MCP servers."""
+"""Agents with tools of MCP servers, on every backend."""
 
 from __future__ import annotations
 
@@ -17,33 +17,29 @@ from typing import Any
 
 import pytest
 
-from unified_agents import Agent, Script, ScriptedModel, Tool, ToolCallProgress, create_agent
+from support import BACKENDS, MCP_STAND_IN, PROGRAM, ROOT, scripted_model
+from unified_agents import Agent, ScriptedModel, Tool, ToolCallProgress, create_agent
 from unified_agents.catalogue.catalogue import Catalogue, open_catalogue
 from unified_agents.interop.mcp import McpServerConfig
-from unified_agents.registry import backend_names
 from unified_agents.result import RunResult
 
 pytest.importorskip("mcp")
 
-ROOT = Path(__file__).parents[2]
-COMMAND = Path(sys.executable).with_name("unified-agents")
-STAND_IN = Path(__file__).parents[1] / "unit" / "interop" / "mcp_stand_in.py"
-BACKENDS = sorted(backend_names())
 NPM_SERVERS = {"everything": "2026.8.31", "filesystem": "2026.8.31", "memory": "2026.8.31"}
 PYPI_SERVERS = {"time": "2026.10.19", "git": "2026.10.19"}
 
 Asked = list[tuple[str, dict[str, Any]]]
 
 
-def scripted(*steps: Asked) -> ScriptedModel:
+def model_asking_for(*steps: Asked) -> ScriptedModel:
     answers: list[dict[str, Any]] = [
         {"tool_calls": [{"name": name, "arguments": arguments} for name, arguments in step]} for step in steps
     ]
-    return ScriptedModel(Script.model_validate({"answers": [*answers, {"text": "done"}]}))
+    return scripted_model(*answers, {"text": "done"})
 
 
 async def ran(backend: str, tools: Any, *steps: Asked, handling: Any = "unified") -> RunResult:
-    agent = create_agent(backend=backend, model=scripted(*steps), tools=tools, handling=handling)
+    agent = create_agent(backend=backend, model=model_asking_for(*steps), tools=tools, handling=handling)
     try:
         return await agent.run("Go.", record_exchanges=True)
     finally:
@@ -56,7 +52,7 @@ def contents(result: RunResult) -> list[str]:
 
 def configured(folder: Path, backend: str, *steps: Asked) -> Agent:
     """An agent from a YAML file that names the stand-in, with a filter and a prefix."""
-    command = json.dumps([sys.executable, str(STAND_IN)])
+    command = json.dumps([sys.executable, str(MCP_STAND_IN)])
     text = f"""
         backend: {backend}
         model: script:unused.yaml
@@ -66,7 +62,7 @@ def configured(folder: Path, backend: str, *steps: Asked) -> Agent:
             exclude: [titled]
     """
     (folder / "agent.yaml").write_text(textwrap.dedent(text))
-    return create_agent(folder / "agent.yaml", model=scripted(*steps))
+    return create_agent(folder / "agent.yaml", model=model_asking_for(*steps))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -112,7 +108,7 @@ async def test_an_mcp_server_named_in_a_config_file(backend: str, tmp_path: Path
 
 @pytest.mark.parametrize("backend", BACKENDS)
 async def test_under_native_the_framework_calls_the_server_too(backend: str) -> None:
-    with open_catalogue([McpServerConfig(command=(sys.executable, str(STAND_IN)))]) as catalogue:
+    with open_catalogue([McpServerConfig(command=(sys.executable, str(MCP_STAND_IN)))]) as catalogue:
         tools = [tool for tool in catalogue.tools if tool.name == "pid"]
         result = await ran(backend, tools, [("pid", {})], handling="native")
     assert result.tool_calls[0].ok
@@ -122,7 +118,7 @@ async def test_under_native_the_framework_calls_the_server_too(backend: str) -> 
 @pytest.fixture
 def served_catalogue(tmp_path: Path) -> Path:
     """A catalogue of a function of ours, and of what another MCP server has."""
-    command = json.dumps([sys.executable, str(STAND_IN)])
+    command = json.dumps([sys.executable, str(MCP_STAND_IN)])
     path = tmp_path / "tools.yaml"
     path.write_text(f"tools:\n  - examples.tools:population\n  - mcp: {{command: {command}}}\n    prefix: far_\n")
     return path
@@ -153,12 +149,12 @@ async def drive(server: Any) -> None:
 async def test_the_command_serves_over_stdio(served_catalogue: Path) -> None:
     mcp = pytest.importorskip("mcp")
     arguments = ["tools", "serve", str(served_catalogue)]
-    await drive(mcp.StdioServerParameters(command=str(COMMAND), args=arguments, cwd=ROOT))
+    await drive(mcp.StdioServerParameters(command=str(PROGRAM), args=arguments, cwd=ROOT))
 
 
 async def test_the_command_serves_over_http_until_it_is_interrupted(served_catalogue: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(COMMAND, "tools", "serve", served_catalogue, "--transport", "http", "--port", "0"),
+        *(PROGRAM, "tools", "serve", served_catalogue, "--transport", "http", "--port", "0"),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -295,7 +291,7 @@ async def test_a_real_server_killed_in_a_call_is_started_again(backend: str, rea
         [("trigger-long-running-operation", {"duration": 60, "steps": 600})],
         [("echo", {"message": "2"})],
     ]
-    agent = create_agent(backend=backend, model=scripted(*steps), tools=[echo, long])
+    agent = create_agent(backend=backend, model=model_asking_for(*steps), tools=[echo, long])
     async with agent.stream("Go.") as events:
         async for event in events:
             if isinstance(event, ToolCallProgress) and event.progress == 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,14 +12,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from support import BACKENDS, CORPORA, asks_for, http_server, needs_corpora, run_once, scripted_model
 from unified_agents import (
     OpenApiConfig,
-    Script,
-    ScriptedModel,
     Tool,
     ToolDefinitionError,
-    backend_info,
-    backend_names,
     compare_schemas,
     create_agent,
     load_catalogue,
@@ -28,22 +24,11 @@ from unified_agents import (
 )
 from unified_agents.result import RunResult
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
-CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")
-needs_corpora = pytest.mark.skipif(CORPORA is None, reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora")
 DOCUMENTS = {"petstore.openapi.yaml": 19, "discord.openapi.json": 242}
 
 
 def corpus(name: str) -> Path:
-    return Path(CORPORA or "") / "openapi" / name
-
-
-def script(*answers: Any) -> ScriptedModel:
-    return ScriptedModel(Script.model_validate({"answers": answers}))
-
-
-def call(name: str, /, **arguments: Any) -> dict[str, Any]:
-    return {"tool_calls": [{"name": name, "arguments": arguments}]}
+    return CORPORA / "openapi" / name
 
 
 @needs_corpora
@@ -52,7 +37,7 @@ def call(name: str, /, **arguments: Any) -> dict[str, Any]:
 async def test_every_operation_reaches_the_model_with_every_keyword(document: str, backend: str) -> None:
     tools = load_openapi(OpenApiConfig(openapi=corpus(document)))
     assert len(tools) == DOCUMENTS[document]
-    agent = create_agent(backend=backend, model=script({"text": "ok"}), tools=tools)
+    agent = create_agent(backend=backend, model=scripted_model({"text": "ok"}), tools=tools)
     try:
         result = await agent.run("Go.", record_exchanges=True)
     finally:
@@ -169,23 +154,14 @@ class PetStore:
 @pytest.fixture
 async def store() -> AsyncIterator[PetStore]:
     running = PetStore()
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", running.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    running.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    yield running
-    await runner.cleanup()
+    async with http_server(running.handle) as url:
+        running.url = f"{url}/v1"
+        yield running
 
 
 async def run(backend: str, tools: Any, *answers: Any) -> RunResult:
-    agent = create_agent(backend=backend, model=script(*answers), tools=tools)
-    try:
-        return await agent.run("Go.", record_exchanges=True)
-    finally:
-        await agent.aclose()
+    agent = create_agent(backend=backend, model=scripted_model(*answers), tools=tools)
+    return await run_once(agent, record_exchanges=True)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -201,10 +177,10 @@ async def test_an_agent_calls_a_real_server(
     result = await run(
         backend,
         [config],
-        call("getPet", id=7, fields=["name", "a b"]),
-        call("savePet", id=7, body={"name": "Rex"}),
-        call("getPet", id=404),
-        call("getPet", id=0),
+        asks_for("getPet", id=7, fields=["name", "a b"]),
+        asks_for("savePet", id=7, body={"name": "Rex"}),
+        asks_for("getPet", id=404),
+        asks_for("getPet", id=0),
         {"text": "done"},
     )
     assert store.seen == [
@@ -232,7 +208,7 @@ async def test_loopback_is_refused_by_default(backend: str, store: PetStore, tmp
     port = store.url.split(":")[2].split("/")[0]
     file.write_text(json.dumps(PETS | {"servers": [{"url": f"http://0x7f.1:{port}"}]}))  # a name, not an address
     result = await run(
-        backend, load_openapi(OpenApiConfig(openapi=file)), call("savePet", id=7, body={}), {"text": "x"}
+        backend, load_openapi(OpenApiConfig(openapi=file)), asks_for("savePet", id=7, body={}), {"text": "x"}
     )
     assert "is not a public address: calls to it need allow_private: true" in (result.tool_calls[0].content or "")
     assert store.seen == []
@@ -257,7 +233,7 @@ def test_a_schema_that_is_none_is_named_before_anything_is_sent(backend: str, tm
     file = tmp_path / "pets.json"
     file.write_text(json.dumps(bad))
     (tool, _) = load_openapi(OpenApiConfig(openapi=file))
-    agent = create_agent(backend=backend, model=script({"text": "ok"}), tools=[tool])
+    agent = create_agent(backend=backend, model=scripted_model({"text": "ok"}), tools=[tool])
     with pytest.raises(ToolDefinitionError, match="tool 'getPet': parameters are no valid JSON Schema"):
         agent.run_sync("Go.")
 

@@ -8,18 +8,16 @@ import time
 
 import pytest
 
+from support import BACKENDS
 from unified_agents import (
     Limits,
     ModelConfig,
     Script,
-    backend_info,
-    backend_names,
     create_agent,
     tool,
 )
 from unified_agents.testing.harness import ServerThread
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 CALLS = 48
 NAP = 0.05
 

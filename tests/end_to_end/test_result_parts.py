@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support import BACKENDS, run_once, scripted_model
 from unified_agents import (
     ConfigError,
     FilePart,
@@ -15,11 +16,8 @@ from unified_agents import (
     Limits,
     ModelConfig,
     Script,
-    ScriptedModel,
     TextPart,
     Tool,
-    backend_info,
-    backend_names,
     create_agent,
 )
 from unified_agents.backend import variants_of
@@ -28,7 +26,6 @@ from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
 from unified_agents.scripted.server import ScriptServer
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 REACTING = [name for name in BACKENDS if "react" in variants_of(load_backend(name))]
 PIXELS = b"\x89PNG" + bytes(12_000)
 IMAGE = ImagePart.from_bytes(PIXELS)
@@ -46,10 +43,7 @@ async def run(
             name="m", base_url=server.add(Script.model_validate({"answers": answers})), tool_result_parts=parts
         )
         agent = create_agent(backend=backend, model=model, tools=[picture])
-        try:
-            result = await agent.run("Show it.", record_exchanges=True)
-        finally:
-            await agent.aclose()
+        result = await run_once(agent, "Show it.", record_exchanges=True)
     sent = json.loads(result.exchanges[1].sent)
     return result, [message for message in sent["messages"] if message["role"] == "tool"]
 
@@ -211,6 +205,6 @@ def test_a_part_that_is_none_is_refused(bad: dict[str, str]) -> None:
 
 def test_a_scripted_model_in_this_process_takes_parts_too() -> None:
     answers = [{"tool_calls": [{"name": "p", "arguments": {}}]}, {"text": "done"}]
-    model = ScriptedModel(Script.model_validate({"answers": answers}))
+    model = scripted_model(*answers)
     agent = create_agent(model=model, tools=[Tool(name="p", parameters={}, handler=lambda: IMAGE)])
     assert agent.run_sync("Show it.").output == "done"

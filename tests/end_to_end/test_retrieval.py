@@ -1,4 +1,4 @@
-"""Retrieval across stacks: an index of one framework answers an agent that runs on any other."""
+"""A search index of one framework answers an agent that runs on another."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers.no_text import NoText
 from llama_index.core.tools import QueryEngineTool, RetrieverTool
 
-from unified_agents import RunResult, Script, ScriptedModel, Tool, backend_names, create_agent, tool
-from unified_agents.registry import backend_info
+from support import BACKENDS
+from unified_agents import RunResult, Script, ScriptedModel, Tool, create_agent, tool
 from unified_agents_comparisons.loading import load_suite
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 SIZE = 2048
 QUERY = "ferry timetable: when does the ferry leave?"
 

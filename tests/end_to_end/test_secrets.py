@@ -1,11 +1,10 @@
-"""Secrets are named in a config and never written: no model, trace, log, record or report holds the value of one."""
+"""The values of secrets reach no model, trace, log, record or report."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,23 +17,18 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from support import BACKENDS, MCP_STAND_IN, http_server, run_program, scripted_model
 from unified_agents import (
     Event,
     RunEnded,
     RunError,
     RunResult,
     Script,
-    ScriptedModel,
-    backend_info,
-    backend_names,
     create_agent,
 )
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.testing.harness import ServerThread
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
-COMMAND = (sys.executable, "-c", "from unified_agents.cli.main import main; main()")
-STAND_IN = Path(__file__).parents[1] / "unit" / "interop" / "mcp_stand_in.py"
 SECRETS = {
     "MODEL_KEY": "m0del-s3cret-value",
     "SHOP_KEY": "sh0p-s3cret-value",
@@ -62,14 +56,8 @@ class Shop:
 @pytest.fixture
 async def shop() -> AsyncIterator[Shop]:
     running = Shop()
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", running.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    running.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield running
-    await runner.cleanup()
+    async with http_server(running.handle) as running.url:
+        yield running
 
 
 @pytest.fixture
@@ -95,7 +83,7 @@ def agent_file(folder: Path, model_url: str, shop_url: str) -> Path:
     }
     (folder / "shop.json").write_text(json.dumps(document))
     server = {
-        "command": [sys.executable, str(STAND_IN)],
+        "command": [sys.executable, str(MCP_STAND_IN)],
         "env": ["STAND_IN_SECRET"],
         "set_env": {"STAND_IN_PLAIN": PLAIN},
     }
@@ -177,16 +165,12 @@ def test_no_secret_stands_in_what_commands_print_and_write(tmp_path: Path, monke
     with ServerThread() as server:
         url = server.add(Script.model_validate({"answers": [REFUSED, DONE]}), api_key=SECRETS["MODEL_KEY"])
         file = agent_file(tmp_path, url, "http://127.0.0.1:9")
-        checked = subprocess.run(
-            [*COMMAND, "tools", "check", str(file), "--json", "--backends", "custom"],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        checked = run_program("tools", "check", file, "--json", "--backends", "custom")
         out = tmp_path / "out"
-        compared = subprocess.run(
-            [*COMMAND, "compare", "quickstart", "--backends", "custom", "--tasks", "no-tools-offered",
-             "--model", "openai:m", "--base-url", url, "--api-key-env", "MODEL_KEY", "--out", str(out)],
-            capture_output=True, text=True, timeout=100, check=False,
-        )  # fmt: skip
+        compared = run_program(
+            *("compare", "quickstart", "--backends", "custom", "--tasks", "no-tools-offered"),
+            *("--model", "openai:m", "--base-url", url, "--api-key-env", "MODEL_KEY", "--out", out),
+        )
         assert server.requests(url), compared.stderr
     assert {row["tool"] for row in json.loads(checked.stdout)["tools"]} == {"orders", "broken", "environment"}
     written = {str(path.relative_to(out)): path.read_text() for path in out.rglob("*") if path.is_file()}
@@ -209,7 +193,7 @@ async def test_a_secret_in_an_argument_is_in_no_span(spans: InMemorySpanExporter
         """Take a note."""
         return text
 
-    agent = create_agent(model=ScriptedModel(Script.model_validate({"answers": answers})), tools=[note])
+    agent = create_agent(model=scripted_model(*answers), tools=[note])
     result = await agent.run(PLAIN)
     await agent.aclose()
     exported = [span.to_json() for span in spans.get_finished_spans()]

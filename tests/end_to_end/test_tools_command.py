@@ -1,10 +1,9 @@
-"""`unified-agents tools check`, and the corpora through it."""
+"""The command `unified-agents tools check`, also on the tools of the public data sets."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -15,13 +14,11 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from unified_agents import Tool, backend_info, backend_names, check_tools, load_catalogue
+from support import BACKENDS, CORPORA, bfcl_to_json_schema, needs_corpora
+from unified_agents import Tool, check_tools, load_catalogue
 from unified_agents.cli.commands import app
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
-CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")
 NOTHING = {"lost": 0, "added": 0, "changed": 0, "refused": 0}
-needs_corpora = pytest.mark.skipif(CORPORA is None, reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora")
 
 MODULE = '''\
 from typing import Annotated, Literal
@@ -186,7 +183,7 @@ def test_wrong_usage_is_one_line_and_2(folder: Path, arguments: tuple[str, ...],
 def mcp_tools() -> list[Tool]:
     """The tools of all servers, with the server's name before each."""
     tools = []
-    for file in sorted((Path(CORPORA or "") / "mcp").glob("*.json")):
+    for file in sorted((CORPORA / "mcp").glob("*.json")):
         for item in json.loads(file.read_text())["tools"]:
             tools.append(
                 Tool(
@@ -199,25 +196,10 @@ def mcp_tools() -> list[Tool]:
     return tools
 
 
-def as_schema(value: Any) -> Any:
-    """BFCL's words for types as JSON Schema's, at every depth."""
-    words = {"dict": "object", "float": "number", "tuple": "array"}
-    if isinstance(value, list):
-        return [as_schema(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    plain = {key: as_schema(item) for key, item in value.items() if key != "optional" or isinstance(item, dict)}
-    if isinstance(plain.get("type"), str):
-        plain["type"] = words.get(plain["type"], plain["type"])
-        if plain["type"] == "any":
-            del plain["type"]
-    return plain
-
-
 def bfcl_tools() -> list[Tool]:
     """Every function document, each once."""
     documents: dict[str, dict[str, Any]] = {}
-    for file in sorted((Path(CORPORA or "") / "bfcl").glob("*.jsonl.gz")):
+    for file in sorted((CORPORA / "bfcl").glob("*.jsonl.gz")):
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             for entry in map(json.loads, lines):
                 functions = entry.get("function") or []
@@ -227,7 +209,7 @@ def bfcl_tools() -> list[Tool]:
         Tool(
             name=f"{document['name']}.{number}",
             description=document["description"],
-            parameters=as_schema(document["parameters"]),
+            parameters=bfcl_to_json_schema(document["parameters"]),
             handler=lambda **_: None,
         )
         for number, document in enumerate(documents.values())
@@ -264,7 +246,7 @@ async def test_all_functions_of_bfcl_reach_every_stack_whole(record_property: An
 @pytest.mark.parametrize(("file", "operations"), [("petstore.openapi.yaml", 19), ("discord.openapi.json", 242)])
 async def test_every_openapi_operation_reaches_every_stack_whole(file: str, operations: int, tmp_path: Path) -> None:
     place = tmp_path / "catalogue.yaml"
-    source = {"file": str(Path(CORPORA or "") / "openapi" / file), "base_url": "https://api.example.com"}
+    source = {"file": str(CORPORA / "openapi" / file), "base_url": "https://api.example.com"}
     place.write_text(json.dumps({"tools": [{"openapi": source}]}))
     with load_catalogue(place) as catalogue:
         assert len(catalogue.tools) == operations

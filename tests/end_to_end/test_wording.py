@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
+from support import BACKENDS, add
 from unified_agents import (
     ImagePart,
     Limits,
@@ -23,8 +24,6 @@ from unified_agents import (
     Script,
     ToolPolicy,
     Transient,
-    backend_info,
-    backend_names,
     create_agent,
     tool,
     wording,
@@ -33,17 +32,10 @@ from unified_agents.backend import variants_of
 from unified_agents.registry import load_backend
 from unified_agents.scripted.server import ScriptServer
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 MARK = "\u2063"
 """Invisible, and in no text of ours."""
 OF_THE_MODEL = {"observed", "react_turn", "react_answer"}
 """These read a text, or write a turn again as the model would."""
-
-
-@tool
-async def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
 
 
 @tool
@@ -126,12 +118,6 @@ SCENES: dict[str, tuple[list[Mapping[str, Any]], dict[str, Any]]] = {
     "a limit": ([ADD, {"text": "done"}], {"limits": LAST_WORD}),
 }
 QUESTION = "The question."
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptServer]:
-    async with ScriptServer() as running:
-        yield running
 
 
 async def told(server: ScriptServer, script: Script, backend: str, **options: Any) -> list[str]:

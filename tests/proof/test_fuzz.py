@@ -1,4 +1,4 @@
-"""The parsers raise nothing but their documented error, whatever comes."""
+"""The parsers raise only their documented error, whatever input they get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom: the plan of the house, held by reading the imports."""
+"""Imports follow the layers that ARCHITECTURE.md describes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support import ROOT
+
 FRAMEWORKS = {
     "langchain",
     "langchain_core",

@@ -6,8 +6,6 @@ import ast
 import importlib.util
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,9 +14,9 @@ import pytest
 import yaml
 
 import unified_agents
+from support import ROOT, run_code, run_program
 from unified_agents.config import AgentConfig, load_config, parse_config
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 BLOCKS = [(page.name, kind, body) for page in PAGES for kind, body in BLOCK.findall(page.read_text())]
@@ -36,9 +34,7 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_a_python_block_runs(code: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
+    done = run_code(code, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     if "15% of the population" in code and "print(" in code:
         assert "15 % of the population of Tokyo is 2100000.0 people." in done.stdout
@@ -80,10 +76,7 @@ LASTING = (" compare ", " serve ")
     [line for line in commands() if line.startswith("unified-agents") and not any(w in line for w in LASTING)],
 )
 def test_a_command_of_ours_runs(command: str) -> None:
-    script = Path(sys.executable).parent / "unified-agents"
-    done = subprocess.run(
-        [script, *shlex.split(command)[1:]], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
+    done = run_program(*shlex.split(command)[1:], cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 

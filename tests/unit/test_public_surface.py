@@ -1,15 +1,14 @@
-"""`__all__` is compared with reality in both directions."""
+"""`__all__` lists exactly what the package offers."""
 
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import unified_agents
+from support import run_code
 
 SOURCE = Path(unified_agents.__file__).read_text()
 
@@ -65,7 +64,7 @@ print(",".join(sorted({module.partition(".")[0] for module in sys.modules})))
 
 
 def test_importing_loads_no_framework_and_no_server() -> None:
-    out = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True).stdout
+    out = run_code(LOADED, check=True).stdout
     loaded = set(out.strip().split(","))
     heavy = {
         "langchain",
@@ -82,10 +81,5 @@ def test_importing_loads_no_framework_and_no_server() -> None:
     assert loaded & heavy == set()
     assert "aiohttp" not in loaded  # a scripted model needs no HTTP
     assert "pydantic" in loaded  # the check sees what is loaded
-    slim = subprocess.run(
-        [sys.executable, "-c", "import sys, unified_agents; print(len(sys.modules), 'pydantic' in sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    slim = run_code("import sys, unified_agents; print(len(sys.modules), 'pydantic' in sys.modules)", check=True).stdout
     assert slim.split()[1] == "False"

@@ -1,4 +1,4 @@
-"""What no file of ours may do: run text as code, unpickle, call a shell, or load YAML that makes objects."""
+"""No file of the product evaluates text as code, unpickles, calls a shell, or loads YAML that makes objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support import ROOT
+
 FILES = sorted(
     path
     for folder in ("unified_agents", "adapters", "comparisons", "examples")

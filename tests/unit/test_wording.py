@@ -1,4 +1,4 @@
-"""No text that a model reads is written outside the one file of texts: held by reading the sources."""
+"""Every text that a model reads is written in the package `wording`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from support import ROOT
 from unified_agents import wording
 
-ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "unified_agents"
 ALL = [
     path

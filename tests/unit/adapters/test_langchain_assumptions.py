@@ -21,6 +21,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 from pydantic import BaseModel, Field
 
+from support import make_script
 from unified_agents.agent import Agent, create_agent
 from unified_agents.backend import AgentSpec, ModelClient
 from unified_agents.config import Handling, ModelConfig, ModelParameters
@@ -29,6 +30,7 @@ from unified_agents.messages import Message, ToolCall
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.server import ScriptServer
+from unified_agents.testing.harness import add, call
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 from unified_agents.wire.endpoint import ModelEndpoint
@@ -52,20 +54,6 @@ ODD_NAMES = (
 )
 
 
-@tool
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-def script(*answers: Any, **options: Any) -> Script:
-    return Script.model_validate({"answers": answers, **options})
-
-
-def call(name: str, arguments: Any, **more: Any) -> dict[str, Any]:
-    return {"name": name, "arguments": arguments, **more}
-
-
 def agent_for(answers: Script, *tools: Any, handling: Handling = "unified", **options: Any) -> Agent:
     return create_agent(backend="langchain", model=ScriptedModel(answers), tools=tools, handling=handling, **options)
 
@@ -86,14 +74,16 @@ class TestModel:
     @pytest.mark.parametrize("handling", HANDLINGS)
     async def test_chat_openai_sends_through_the_transport_that_it_is_given(self, handling: Handling) -> None:
         # The model is in this process, so an answer proves that no other way was taken.
-        result = await agent_for(script({"text": "hello"}), handling=handling).run("q", record_exchanges=True)
+        result = await agent_for(make_script({"text": "hello"}), handling=handling).run("q", record_exchanges=True)
         assert result.output == "hello"
         assert received(result)["messages"] == [{"role": "user", "content": "q"}]
 
     @pytest.mark.parametrize("handling", HANDLINGS)
     @pytest.mark.parametrize("stream", [True, False])
     async def test_it_streams_when_asked_and_only_then(self, handling: Handling, stream: bool) -> None:
-        agent = agent_for(script({"text": "x"}), handling=handling, model_parameters=ModelParameters(stream=stream))
+        agent = agent_for(
+            make_script({"text": "x"}), handling=handling, model_parameters=ModelParameters(stream=stream)
+        )
         body = received(await agent.run("q", record_exchanges=True))
         assert bool(body.get("stream")) is stream
         assert ("stream_options" in body) is stream
@@ -103,7 +93,7 @@ class TestModel:
     async def test_it_writes_all_messages_and_tools_of_the_second_request_too(
         self, handling: Handling, stream: bool
     ) -> None:
-        answers = script({"tool_calls": [call("add", {"a": 1, "b": 2})]}, {"text": "x"})
+        answers = make_script({"tool_calls": [call("add", {"a": 1, "b": 2})]}, {"text": "x"})
         parameters = ModelParameters(stream=stream)
         agent = agent_for(answers, add, handling=handling, instructions="Be brief.", model_parameters=parameters)
         body = received(await agent.run("q", record_exchanges=True), 1)
@@ -117,7 +107,7 @@ class TestModel:
         class Sum(BaseModel):
             value: int
 
-        upstream = LocalUpstream(ScriptedModel(script({"text": '{"value": 3}'})))
+        upstream = LocalUpstream(ScriptedModel(make_script({"text": '{"value": 3}'})))
         wire = Wire([ModelEndpoint(ModelConfig(name="m"), upstream, None)])
         model = chat_model(AgentSpec("a", None, (), ModelClient(wire), handling))
         assert await model.with_structured_output(Sum).ainvoke("q") == Sum(value=3)
@@ -125,7 +115,7 @@ class TestModel:
     @pytest.mark.parametrize(("handling", "role"), [("unified", "system"), ("native", "developer")])
     async def test_rules_that_it_reads_into_a_name_hold_under_native_only(self, handling: Handling, role: str) -> None:
         async with ScriptServer() as server:
-            model = ModelConfig(name="o3-mini", base_url=server.add(script({"text": "x"})))
+            model = ModelConfig(name="o3-mini", base_url=server.add(make_script({"text": "x"})))
             agent = create_agent(backend="langchain", model=model, instructions="be brief", handling=handling)
             result = await agent.run("q", record_exchanges=True)
             await agent.aclose()
@@ -136,7 +126,7 @@ class TestModel:
     async def test_it_tries_twice_more_under_native_and_leaves_retries_to_the_wire_under_unified(
         self, handling: Handling, requests: int
     ) -> None:
-        agent = agent_for(script({"fault": {"status": 500}, "times": 99}, {"text": "x"}), handling=handling)
+        agent = agent_for(make_script({"fault": {"status": 500}, "times": 99}, {"text": "x"}), handling=handling)
         with pytest.raises(ServerError) as caught:
             await agent.run("q")
         assert caught.value.result is not None
@@ -146,7 +136,7 @@ class TestModel:
     def test_its_own_retries_and_clock_are_settings_of_these_names(
         self, handling: Handling, retries: int | None, clock: float | None
     ) -> None:
-        upstream = LocalUpstream(ScriptedModel(script({"text": "x"})))
+        upstream = LocalUpstream(ScriptedModel(make_script({"text": "x"})))
         wire = Wire([ModelEndpoint(ModelConfig(name="m"), upstream, None)])
         model = chat_model(AgentSpec("a", None, (), ModelClient(wire), handling))
         assert (model.max_retries, model.stream_chunk_timeout) == (retries, clock)
@@ -155,7 +145,7 @@ class TestModel:
         parameters = ModelParameters(
             temperature=0.3, max_tokens=7, seed=4, tool_choice="add", parallel_tool_calls=False, stream=False
         )
-        answers = script({"tool_calls": [call("add", {"a": 1, "b": 2})]}, {"text": "x"})
+        answers = make_script({"tool_calls": [call("add", {"a": 1, "b": 2})]}, {"text": "x"})
         agent = agent_for(answers, add, handling="native", model_parameters=parameters)
         result = await agent.run("q", record_exchanges=True)
         first, second = sent(result, 0), sent(result, 1)
@@ -167,13 +157,13 @@ class TestModel:
     async def test_a_native_tool_choice_has_the_name_that_the_provider_takes(self) -> None:
         query = Tool(name="db.query", parameters={"type": "object"}, handler=lambda: "rows")
         parameters = ModelParameters(tool_choice="db.query")
-        agent = agent_for(script({"text": "x"}), query, handling="native", model_parameters=parameters)
+        agent = agent_for(make_script({"text": "x"}), query, handling="native", model_parameters=parameters)
         request = sent(await agent.run("q", record_exchanges=True))
         names = [item["function"]["name"] for item in request["tools"]]
         assert request["tool_choice"] == {"type": "function", "function": {"name": names[0]}}
 
     async def test_native_adds_no_parameter_that_nobody_set(self) -> None:
-        result = await agent_for(script({"text": "x"}), handling="native").run("q", record_exchanges=True)
+        result = await agent_for(make_script({"text": "x"}), handling="native").run("q", record_exchanges=True)
         assert set(sent(result)) == {"model", "messages", "stream"}
 
     @pytest.mark.parametrize("handling", HANDLINGS)
@@ -181,7 +171,7 @@ class TestModel:
         self, handling: Handling, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("OPENAI_PROXY", "http://127.0.0.1:9")
-        assert (await agent_for(script({"text": "x"}), handling=handling).run("q")).output == "x"
+        assert (await agent_for(make_script({"text": "x"}), handling=handling).run("q")).output == "x"
 
     async def test_without_our_setting_that_proxy_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_PROXY", "http://127.0.0.1:9")
@@ -193,7 +183,7 @@ class TestModel:
     async def test_a_global_cache_answers_under_native_only(
         self, handling: Handling, requests: int, cache: InMemoryCache
     ) -> None:
-        agent = agent_for(script({"text": "x"}), handling=handling)
+        agent = agent_for(make_script({"text": "x"}), handling=handling)
         await agent.run("q")
         assert (await agent.run("q")).requests == requests
 
@@ -206,7 +196,7 @@ class TestModel:
 
     @pytest.mark.parametrize("handling", HANDLINGS)
     async def test_a_synchronous_call_of_the_graph_is_refused_in_our_words(self, handling: Handling) -> None:
-        native: Any = agent_for(script({"text": "x"}), add, handling=handling).native
+        native: Any = agent_for(make_script({"text": "x"}), add, handling=handling).native
         with pytest.raises(UnsupportedCapabilityError, match="run_sync"):
             native.invoke({"messages": [{"role": "user", "content": "q"}]})
 
@@ -235,7 +225,7 @@ class TestHistory:
             Message(role="developer", content="be kind"),
             Message(role="user", content="go on"),
         ]
-        result = await agent_for(script({"text": "x"}), add, handling=handling, instructions="hi").run(
+        result = await agent_for(make_script({"text": "x"}), add, handling=handling, instructions="hi").run(
             task, record_exchanges=True
         )
         wanted = [{"role": "system", "content": "hi"}, *(message.to_chat() for message in task)]
@@ -295,7 +285,7 @@ class TestTools:
             handler=lambda **arguments: seen.append(arguments),
         )
         wanted = {name: number for number, name in enumerate(ODD_NAMES)}
-        answers = script({"tool_calls": [call("odd", wanted)]}, {"text": "x"})
+        answers = make_script({"tool_calls": [call("odd", wanted)]}, {"text": "x"})
         result = await agent_for(answers, odd, model_parameters=ModelParameters(stream=stream)).run("q")
         assert seen == [wanted]
         assert result.tool_calls[0].ok
@@ -323,7 +313,7 @@ class TestTools:
             return number
 
         calls = [call("wait", {"number": number}) for number in range(8)]
-        answers = script({"tool_calls": calls}, {"text": "x"}, tool_call_deltas=deltas)
+        answers = make_script({"tool_calls": calls}, {"text": "x"}, tool_call_deltas=deltas)
         agent = agent_for(answers, wait, handling=handling, model_parameters=ModelParameters(stream=stream))
         result = await asyncio.wait_for(agent.run("q", record_exchanges=True), 10)
         assert [message["content"] for message in sent(result, 1)["messages"][-8:]] == [str(n) for n in range(8)]
@@ -335,7 +325,7 @@ class TestTools:
             async def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
                 statuses.append((output.tool_call_id, output.status))
 
-        answers = script(
+        answers = make_script(
             {"tool_calls": [call("add", {"a": 1, "b": 2}, id="good"), call("add", {"a": "x"}, id="bad")]},
             {"text": "x"},
         )
@@ -345,7 +335,7 @@ class TestTools:
 
     async def test_the_frameworks_own_tracing_still_sees_the_tools(self) -> None:
         handler = _Starts()
-        answers = script(
+        answers = make_script(
             {"tool_calls": [call("add", {"a": 1, "b": 2}, id="one"), call("nope", "{broken", id="two")]}, {"text": "x"}
         )
         agent = agent_for(answers, add)
@@ -355,13 +345,13 @@ class TestTools:
     @pytest.mark.parametrize("name", ["get.weather", "two words", "größe", "x" * 70])
     async def test_names_that_providers_refuse_come_back_as_they_were(self, name: str) -> None:
         strange = Tool(name=name, parameters={"type": "object", "properties": {}}, handler=lambda: "ok")
-        probe = await agent_for(script({"text": "x"}), strange).run("q", record_exchanges=True)
+        probe = await agent_for(make_script({"text": "x"}), strange).run("q", record_exchanges=True)
         wire_name = sent(probe)["tools"][0]["function"]["name"]
-        result = await agent_for(script({"tool_calls": [call(wire_name, {})]}, {"text": "x"}), strange).run("q")
+        result = await agent_for(make_script({"tool_calls": [call(wire_name, {})]}, {"text": "x"}), strange).run("q")
         assert [(made.name, made.content) for made in result.tool_calls] == [(name, "ok")]
 
     async def test_a_synchronous_call_of_a_tool_is_refused_in_our_words(self) -> None:
-        native: Any = agent_for(script({"text": "x"}), add).native
+        native: Any = agent_for(make_script({"text": "x"}), add).native
         translated = native.get_graph().nodes["tools"].data.tools_by_name["add"]
         with pytest.raises(UnsupportedCapabilityError, match="run_sync"):
             translated.invoke({"name": "add", "args": {"a": 1, "b": 2}, "id": "c", "type": "tool_call"})
@@ -372,12 +362,12 @@ class TestTools:
             return model_config + v__args
 
         with pytest.raises(UnsupportedCapabilityError, match=r"cannot take tool 'odd'.*use `handling: unified`"):
-            agent_for(script({"text": "x"}), odd, handling="native")
-        answers = script({"tool_calls": [call("odd", {"model_config": 1, "v__args": 2})]}, {"text": "x"})
+            agent_for(make_script({"text": "x"}), odd, handling="native")
+        answers = make_script({"tool_calls": [call("odd", {"model_config": 1, "v__args": 2})]}, {"text": "x"})
         assert (await agent_for(answers, odd).run("q")).tool_calls[0].content == "3"
 
     async def test_native_lets_the_framework_validate_and_answer(self) -> None:
-        answers = script({"tool_calls": [call("add", {"a": "x", "b": 1}), call("nope", {})]}, {"text": "x"})
+        answers = make_script({"tool_calls": [call("add", {"a": "x", "b": 1}), call("nope", {})]}, {"text": "x"})
         result = await agent_for(answers, add, handling="native").run("q", record_exchanges=True)
         wrong, unknown = [message["content"] for message in sent(result, 1)["messages"][-2:]]
         assert wrong.startswith("Error invoking tool 'add' with kwargs {'a': 'x', 'b': 1}")

@@ -9,28 +9,16 @@ from typing import Any
 import pytest
 from langgraph.graph.state import StateGraph
 
+from support import make_script
 from unified_agents.agent import Agent, create_agent
 from unified_agents.config import Handling, ModelParameters
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.testing.harness import add, call
 from unified_agents.tools.decorator import tool
 from unified_agents.wire.local_upstream import Reply
 
 HANDLINGS: tuple[Handling, ...] = ("unified", "native")
-
-
-@tool
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-def script(*answers: Any, **options: Any) -> Script:
-    return Script.model_validate({"answers": answers, **options})
-
-
-def call(name: str, arguments: Any, **more: Any) -> dict[str, Any]:
-    return {"name": name, "arguments": arguments, **more}
 
 
 def agent_for(answers: Script, *tools: Any, handling: Handling = "unified", **options: Any) -> Agent:
@@ -56,7 +44,7 @@ async def test_a_cancel_leaves_no_task_behind(handling: Handling, stream: bool, 
         return number
 
     calls = {"tool_calls": [call("hang", {"number": 1}), call("hang", {"number": 2})]}
-    answers = script(calls) if where == "tool" else script({"fault": {"stall": True}}, {"text": "x"})
+    answers = make_script(calls) if where == "tool" else make_script({"fault": {"stall": True}}, {"text": "x"})
     before = asyncio.all_tasks()
     parameters = ModelParameters(stream=stream)
     agent = create_agent(
@@ -77,7 +65,7 @@ async def test_one_graph_serves_many_runs_streamed_and_not() -> None:
         return text
 
     template = {"$template": "{0}", "values": [{"$result": {"step": 0, "index": 0}}]}
-    answers = script({"tool_calls": [call("echo", {"text": "same"})]}, {"text": template})
+    answers = make_script({"tool_calls": [call("echo", {"text": "same"})]}, {"text": template})
     agent = agent_for(answers, echo)
 
     async def streamed() -> RunResult | None:
@@ -96,7 +84,7 @@ async def test_one_graph_serves_many_runs_streamed_and_not() -> None:
 async def test_an_agent_inside_a_tool_has_a_run_of_its_own(outer: Handling, inner: Handling) -> None:
     forced = ModelParameters(tool_choice="required")
     child = agent_for(
-        script({"tool_calls": [call("add", {"a": 1, "b": 2})]}, {"text": "three"}),
+        make_script({"tool_calls": [call("add", {"a": 1, "b": 2})]}, {"text": "three"}),
         add,
         handling=inner,
         model_parameters=forced,
@@ -108,7 +96,7 @@ async def test_an_agent_inside_a_tool_has_a_run_of_its_own(outer: Handling, inne
         return f"{result.output} in {len(result.tool_calls)}"
 
     template = {"$template": "{0}", "values": [{"$result": {"step": 0, "index": 0}}]}
-    answers = script({"tool_calls": [call("ask", {"question": "1 + 2"})]}, {"text": template})
+    answers = make_script({"tool_calls": [call("ask", {"question": "1 + 2"})]}, {"text": template})
     result = await agent_for(answers, ask, handling=outer, model_parameters=forced).run("q")
     assert result.output == "three in 1"
     assert [made.name for made in result.tool_calls] == ["ask"]
@@ -134,7 +122,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def test_the_graph_is_compiled_once_by_whoever_needs_it_first(compiled: list[str]) -> None:
-    agent = agent_for(script({"text": "x"}), add)
+    agent = agent_for(make_script({"text": "x"}), add)
     assert compiled == []
     results, natives = await asyncio.gather(
         asyncio.gather(*(agent.run("q") for _ in range(3))),
@@ -146,7 +134,7 @@ async def test_the_graph_is_compiled_once_by_whoever_needs_it_first(compiled: li
 
 
 async def test_under_native_the_graph_is_compiled_with_the_agent(compiled: list[str]) -> None:
-    agent = agent_for(script({"text": "x"}), add, handling="native")
+    agent = agent_for(make_script({"text": "x"}), add, handling="native")
     assert len(compiled) == 1
     assert (await agent.run("q")).output == "x"
     assert len(compiled) == 1

@@ -5,39 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from support import asks_for
 from unified_agents import errors
 from unified_agents.agent import create_agent
 from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Script
 from unified_agents.scripted.server import ScriptServer
+from unified_agents.testing.harness import add
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool, ToolContext
 
 Run = Callable[..., Any]
 
 BOTH_WAYS = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-
-
-@tool
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-def called(name: str, /, **arguments: Any) -> dict[str, Any]:
-    return {"tool_calls": [{"name": name, "arguments": arguments}]}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptServer]:
-    async with ScriptServer() as running:
-        yield running
 
 
 @pytest.fixture
@@ -78,7 +64,7 @@ def received(result: RunResult, request: int = 0) -> dict[str, Any]:
 class TestTheTransport:
     @BOTH_WAYS
     async def test_the_client_that_is_handed_over_carries_every_request(self, run: Run, stream: bool) -> None:
-        result = await run(called("add", a=1, b=2), {"text": "3"}, tools=[add], stream=stream)
+        result = await run(asks_for("add", a=1, b=2), {"text": "3"}, tools=[add], stream=stream)
         assert (result.output, result.requests, len(result.exchanges)) == ("3", 2, 2)
         assert bool(received(result).get("stream")) is stream
 
@@ -160,7 +146,7 @@ class TestTheToolHook:
     @pytest.mark.parametrize("name", ["handoff", "a-b", "x" * 64])
     async def test_a_name_passes(self, run: Run, name: str) -> None:
         passing = Tool(name=name, parameters={"type": "object"}, handler=lambda: "here")
-        result = await run(called(name), {"text": "done"}, tools=[passing])
+        result = await run(asks_for(name), {"text": "done"}, tools=[passing])
         assert [call.content for call in result.tool_calls] == ["here"]
 
     async def test_natively_one_name_is_refused_in_one_line(self, make: Run) -> None:
@@ -175,7 +161,7 @@ class TestTheToolHook:
         given = {name: name for name in names}
         schema = {"type": "object", "properties": {name: {} for name in names}}
         echo = Tool(name="echo", parameters=schema, handler=lambda **arguments: arguments)
-        result = await run(called("echo", **given), {"text": "done"}, tools=[echo])
+        result = await run(asks_for("echo", **given), {"text": "done"}, tools=[echo])
         assert result.tool_calls[0].received == given
         assert json.loads(result.tool_calls[0].content) == given
 
@@ -192,7 +178,7 @@ class TestTheToolHook:
             "required": ["_x"],
         }
         echo = Tool(name="echo", description="Echo.", parameters=schema, handler=lambda **arguments: arguments)
-        result = await run(called("echo", _x="1"), {"text": "done"}, tools=[echo], handling="native")
+        result = await run(asks_for("echo", _x="1"), {"text": "done"}, tools=[echo], handling="native")
         sent = received(result)["tools"][0]["function"]
         assert (sent["name"], sent["description"]) == ("echo", "Echo.")
         assert sent["parameters"]["required"] == ["_x"]
@@ -234,7 +220,7 @@ class TestTheConversation:
         assert [message["role"] for message in received(result)["messages"]] == ["system", role]
 
     async def test_twenty_steps_are_the_native_limit_and_none_under_unified(self, run: Run) -> None:
-        answers = [called("add", a=number, b=0) for number in range(25)]
+        answers = [asks_for("add", a=number, b=0) for number in range(25)]
         assert (await run(*answers, {"text": "done"}, tools=[add])).requests == 26
         with pytest.raises(errors.BackendError, match="Max iterations of 20") as failed:
             await run(*answers, {"text": "done"}, tools=[add], handling="native")
@@ -248,7 +234,7 @@ class TestTheConversation:
             return context.run_id
 
         answer = {"text": {"$result": {"step": 0, "index": 0}}}
-        async with make(called("who"), answer, tools=[who], stream=stream) as agent:
+        async with make(asks_for("who"), answer, tools=[who], stream=stream) as agent:
             names = [f"run-{number}" for number in range(30)]
             results = await asyncio.gather(*(agent.run("Go.", run_id=name) for name in names))
         assert [result.output for result in results] == names
@@ -256,7 +242,7 @@ class TestTheConversation:
     async def test_parameters_reach_the_native_request(self, run: Run) -> None:
         asked = {"temperature": 0.5, "max_tokens": 7, "seed": 3, "parallel_tool_calls": False}
         result = await run(
-            called("add", a=1, b=2), {"text": "3"}, tools=[add], handling="native", tool_choice="add", **asked
+            asks_for("add", a=1, b=2), {"text": "3"}, tools=[add], handling="native", tool_choice="add", **asked
         )
         first, second = received(result), received(result, 1)
         assert {name: first[name] for name in asked} == asked

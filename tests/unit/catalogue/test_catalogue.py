@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
+from support import MCP_STAND_IN, scripted_model
 from unified_agents import (
     AgentConfig,
     Catalogue,
     ConfigError,
     OpenSource,
-    Script,
-    ScriptedModel,
     Tool,
     ToolDefinitionError,
     ToolSource,
@@ -127,7 +126,7 @@ def test_what_was_opened_is_closed_when_a_later_entry_fails() -> None:
 
 async def test_an_agent_closes_its_sources_also_when_it_cannot_be_made() -> None:
     source = Source("a")
-    model = ScriptedModel(Script.model_validate({"answers": [{"text": "hi"}]}))
+    model = scripted_model({"text": "hi"})
     agent = create_agent(model=model, tools=[source])
     assert source.open_now == 1
     await agent.aclose()
@@ -229,11 +228,8 @@ def test_a_config_in_python_takes_sources_too(package: str) -> None:
     assert names(open_catalogue(config.tools)) == ["p_create_issue", "p_delete_issue", "p_search"]
 
 
-STAND_IN = Path(__file__).parents[1] / "interop" / "mcp_stand_in.py"
-
-
 def server(name: str, **more: Any) -> ToolSource:
-    return ToolSource(mcp={"command": [sys.executable, str(STAND_IN)], "name": name}, **more)
+    return ToolSource(mcp={"command": [sys.executable, str(MCP_STAND_IN)], "name": name}, **more)
 
 
 def test_two_mcp_servers_with_the_same_tools_need_a_prefix() -> None:

@@ -1,3 +1,5 @@
+"""Fixtures of the tests of comparisons."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The command `unified-agents compare`: its options, its output and its errors."""
+
 from __future__ import annotations
 
 import json

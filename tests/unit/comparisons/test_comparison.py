@@ -1,3 +1,5 @@
+"""A comparison runs each job once, records each cell, and goes on where it stopped."""
+
 from __future__ import annotations
 
 import asyncio

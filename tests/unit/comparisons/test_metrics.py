@@ -1,3 +1,5 @@
+"""The metrics of each group of runs, and the comparison of backends by pairs."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""The negative controls change a scripted model's answers so that a task must fail."""
+
 from __future__ import annotations
 
 import json

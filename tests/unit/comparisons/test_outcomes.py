@@ -1,3 +1,5 @@
+"""The outcome of a run in plain words, and the tasks whose outcomes differ."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""The records of cells: reading them and writing them."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The report of a comparison, on the terminal and in files."""
+
 from __future__ import annotations
 
 import io

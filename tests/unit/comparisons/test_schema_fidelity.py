@@ -1,3 +1,5 @@
+"""How much of a schema reaches the model on each backend."""
+
 from __future__ import annotations
 
 import json

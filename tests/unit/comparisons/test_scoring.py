@@ -1,3 +1,5 @@
+"""The score of a run against what its task expects."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""Statistical tests and confidence intervals against published values."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""The files of suites: reading them, and what is refused."""
+
 from __future__ import annotations
 
 import sys

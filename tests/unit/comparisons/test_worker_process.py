@@ -1,12 +1,14 @@
+"""A worker process is started, times out, dies, is replaced, and is ended."""
+
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from support import is_alive
 from unified_agents.config import ModelConfig
 from unified_agents.errors import ConfigError
 from unified_agents_comparisons.execution.protocol import Job, Start
@@ -33,14 +35,6 @@ def make_worker(folder: Path, command: Sequence[str], *, timeout: float = 30.0) 
 
 def lives(folder: Path) -> list[int]:
     return [int(line) for line in (folder / "lives.b").read_text().split()]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def test_a_worker_answers_until_it_is_closed(tmp_path: Path, fake_worker: FakeWorker) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from support import ROOT
 from unified_agents import (
     AgentConfig,
     ConfigError,
@@ -23,7 +24,7 @@ from unified_agents import (
 from unified_agents.config import load_config, parse_config
 
 MODEL = "model: script:answers.yaml\n"
-OPENAPI = Path(__file__).parents[3] / "examples/shop.openapi.yaml"
+OPENAPI = ROOT / "examples/shop.openapi.yaml"
 
 
 def _done() -> str:

@@ -1,4 +1,4 @@
-"""Schemas held against each other, keyword by keyword, and against the real wire."""
+"""Differences between two schemas, keyword by keyword, and between a schema and what is sent."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
+from support import BACKENDS
 from unified_agents import (
     Agent,
     Tool,
     UnsupportedCapabilityError,
-    backend_info,
-    backend_names,
     check_tools,
     compare_schemas,
     create_agent,
@@ -22,8 +21,6 @@ from unified_agents import (
 )
 from unified_agents.fidelity import report as fidelity_report
 from unified_agents.fidelity.schema_diff import keyword_count
-
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 
 FULL: dict[str, Any] = {
     "type": "object",

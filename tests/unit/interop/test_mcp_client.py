@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,15 +16,16 @@ from typing import Any
 
 import pytest
 
+from support import MCP_STAND_IN, call_handler, is_alive, run_code
 from unified_agents.errors import ConfigError, InvalidInputError, ToolFailedError
 from unified_agents.interop.mcp import McpConnection, McpServerConfig
 from unified_agents.interop.mcp.connection import open_server
-from unified_agents.tools.definition import Tool, ToolContext
+from unified_agents.tools.definition import Tool
 from unified_agents.tools.parts import FilePart, ImagePart, TextPart
 
 pytest.importorskip("mcp")
 
-STAND_IN = (sys.executable, str(Path(__file__).with_name("mcp_stand_in.py")))
+STAND_IN = (sys.executable, str(MCP_STAND_IN))
 SECRET = "s3cr3t-value-of-a-key"
 
 
@@ -50,16 +50,9 @@ def shared() -> Iterator[dict[str, Tool]]:
     asyncio.run(source.aclose())  # type: ignore[arg-type]  # it is a coroutine
 
 
-async def call(
-    tool: Tool, arguments: dict[str, Any] | None = None, on_progress: Callable[..., None] | None = None
-) -> Any:
-    context = ToolContext(run_id="r", call_id="c", step=0, tool=tool.name, on_progress=on_progress)
-    return await tool.handler(**tool.arguments_for(arguments or {}, context))
-
-
 async def refused(tool: Tool, arguments: dict[str, Any] | None = None) -> str:
     with pytest.raises(ToolFailedError) as caught:
-        await call(tool, arguments)
+        await call_handler(tool, arguments)
     return str(caught.value)
 
 
@@ -69,14 +62,6 @@ async def becomes(condition: Callable[[], bool]) -> None:
             time.sleep(0.01)
 
     await asyncio.to_thread(wait)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def test_the_tools_are_those_of_every_page_with_their_schemas_as_they_are(shared: dict[str, Tool]) -> None:
@@ -99,11 +84,11 @@ async def test_the_tools_are_those_of_every_page_with_their_schemas_as_they_are(
 
 
 async def test_a_call_reaches_the_server_whatever_its_arguments_are_named(shared: dict[str, Tool]) -> None:
-    assert await call(shared["echo"], {"text": "a", "self": 3}) == "{'text': 'a', 'self': 3}"
+    assert await call_handler(shared["echo"], {"text": "a", "self": 3}) == "{'text': 'a', 'self': 3}"
 
 
 async def test_content_becomes_text_or_parts(shared: dict[str, Tool]) -> None:
-    picture, mixed, structured = [await call(shared[name]) for name in ("picture", "mixed", "structured")]
+    picture, mixed, structured = [await call_handler(shared[name]) for name in ("picture", "mixed", "structured")]
     assert isinstance(picture, ImagePart)
     assert (picture.mime_type, picture.size) == ("image/png", 8)
     assert structured == '{"n":1,"ü":[null]}'
@@ -117,61 +102,61 @@ async def test_content_becomes_text_or_parts(shared: dict[str, Tool]) -> None:
 
 
 async def test_a_tools_own_failure_and_a_protocol_error_are_two_things(shared: dict[str, Tool]) -> None:
-    pid = await call(shared["pid"])
+    pid = await call_handler(shared["pid"])
     assert await refused(shared["fail"]) == "Error in tool 'fail': no such row"
     protocol = await refused(shared["protocol"])
     assert protocol.startswith("Error in tool 'protocol': protocol error of MCP server 'stand-in': ")
     assert "the database is on fire" in protocol
     assert "protocol error" in await refused(shared["unfit"])
-    assert await call(shared["pid"]) == pid
+    assert await call_handler(shared["pid"]) == pid
 
 
 async def test_progress_is_told(shared: dict[str, Tool]) -> None:
     seen: list[tuple[float, float | None, str]] = []
-    assert await call(shared["steps"], on_progress=lambda *report: seen.append(report)) == "done"
-    assert await call(shared["steps"]) == "done"  # nobody listens
+    assert await call_handler(shared["steps"], on_progress=lambda *report: seen.append(report)) == "done"
+    assert await call_handler(shared["steps"]) == "done"  # nobody listens
     assert seen == [(1.0, 2.0, "step 1"), (2.0, 2.0, "step 2")]
 
 
 async def test_a_server_that_dies_in_a_call_is_started_again_by_the_next() -> None:
     async with opened() as (connection, tools):
-        first = await call(tools["pid"])
+        first = await call_handler(tools["pid"])
         text = await refused(tools["die"])
         assert "MCP server 'stand-in' ended during the call" in text
         assert "Whether the call took effect is not known" in text
         assert "about to fall over" in text
-        second = await call(tools["pid"])
+        second = await call_handler(tools["pid"])
         assert second != first
         assert connection.restarts == 1
-        assert not alive(int(first))
-    assert not alive(int(second))
+        assert not is_alive(int(first))
+    assert not is_alive(int(second))
 
 
 async def test_a_killed_server_costs_only_the_call_in_flight(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     async with opened() as (connection, tools):
-        pid = int(await call(tools["pid"]))
+        pid = int(await call_handler(tools["pid"]))
         waiting = asyncio.create_task(refused(tools["wait"], {"folder": str(tmp_path)}))
         await becomes((tmp_path / "started").exists)
         os.kill(pid, signal.SIGKILL)
         assert "ended during the call" in await waiting
-        pid = int(await call(tools["pid"]))
+        pid = int(await call_handler(tools["pid"]))
         os.kill(pid, signal.SIGKILL)  # while nothing is under way
-        await becomes(lambda: not alive(pid))  # it is reaped once the session has seen it
-        answers = await asyncio.gather(*(call(tools["pid"]) for _ in range(5)))
+        await becomes(lambda: not is_alive(pid))  # it is reaped once the session has seen it
+        answers = await asyncio.gather(*(call_handler(tools["pid"]) for _ in range(5)))
         assert len(set(answers)) == 1
         assert connection.restarts == 2
     assert "stand-in has ended and is started again" in caplog.text
 
 
 async def test_a_cancelled_call_is_cancelled_at_the_server(shared: dict[str, Tool], tmp_path: Path) -> None:
-    waiting = asyncio.create_task(call(shared["wait"], {"folder": str(tmp_path)}))
+    waiting = asyncio.create_task(call_handler(shared["wait"], {"folder": str(tmp_path)}))
     await becomes((tmp_path / "started").exists)
     assert not (tmp_path / "cancelled").exists()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await becomes((tmp_path / "cancelled").exists)
-    assert await call(shared["echo"], {"text": "on"}) == "{'text': 'on'}"
+    assert await call_handler(shared["echo"], {"text": "on"}) == "{'text': 'on'}"
 
 
 async def test_a_server_that_cannot_be_started_again_is_told_to_the_model(tmp_path: Path) -> None:
@@ -189,27 +174,27 @@ async def test_secrets_come_by_name_and_never_come_back(
 ) -> None:
     monkeypatch.setenv("STAND_IN_SECRET", SECRET)
     async with opened(env=("STAND_IN_SECRET",), set_env={"STAND_IN_PLAIN": "plain text"}) as (_, tools):
-        assert await call(tools["environment"]) == "[STAND_IN_SECRET] plain text"
-    assert await call(shared["environment"]) == "- -"  # what is not named does not reach a server
+        assert await call_handler(tools["environment"]) == "[STAND_IN_SECRET] plain text"
+    assert await call_handler(shared["environment"]) == "- -"  # what is not named does not reach a server
 
 
 async def test_one_connection_serves_other_event_loops(shared: dict[str, Tool]) -> None:
     found: list[str] = []
-    thread = threading.Thread(target=lambda: found.append(asyncio.run(call(shared["pid"]))))
+    thread = threading.Thread(target=lambda: found.append(asyncio.run(call_handler(shared["pid"]))))
     thread.start()
     await asyncio.to_thread(thread.join)
-    assert found == [await call(shared["pid"])]
+    assert found == [await call_handler(shared["pid"])]
 
 
 async def test_a_source_is_opened_by_synchronous_code_and_closed_for_good(tmp_path: Path) -> None:
     source = open_server(config())
     tools = {tool.name: tool for tool in source.tools}
-    pid = int(await call(tools["pid"]))
+    pid = int(await call_handler(tools["pid"]))
     waiting = asyncio.create_task(refused(tools["wait"], {"folder": str(tmp_path)}))
     await becomes((tmp_path / "started").exists)
     await source.aclose()
     assert "ended during the call" in await waiting
-    assert not alive(pid)
+    assert not is_alive(pid)
     await source.aclose()
     assert "its connection is closed" in await refused(tools["pid"])
 
@@ -218,7 +203,7 @@ async def test_closing_leaves_no_task_no_thread_and_no_file() -> None:
     await becomes(lambda: True)  # the pool's own thread is there before
     before = set(threading.enumerate()), open_files()
     async with opened() as (_, tools):
-        await call(tools["pid"])
+        await call_handler(tools["pid"])
         assert set(threading.enumerate()) > before[0]
         assert open_files() > before[1]
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -239,10 +224,8 @@ def test_a_program_that_forgets_to_close_ends_with_its_server() -> None:
         "tools = {t.name: t for t in open_server(McpServerConfig(command=sys.argv[1:])).tools}\n"
         "print(asyncio.run(tools['pid'].handler(ToolContext('r', 'c', 0, 'pid'))))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *STAND_IN], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert not alive(int(done.stdout))
+    done = run_code(program, *STAND_IN, check=True)
+    assert not is_alive(int(done.stdout))
     assert "Traceback" not in done.stderr
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from support import ROOT, call_handler, http_server
 from unified_agents.errors import ConfigError, ToolFailedError
 from unified_agents.interop.mcp import McpConnection, McpServerConfig
 from unified_agents.interop.mcp.server import serve
@@ -129,7 +130,7 @@ async def test_the_sdks_client_lists_and_calls_over_http(mode: str) -> None:
 async def test_the_sdks_client_lists_and_calls_over_stdio() -> None:
     program = f"""
 import asyncio, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[str(Path(__file__).parent), str(ROOT / "tests")]!r}
 from test_mcp_server import TOOLS
 from unified_agents.interop.mcp.server import serve
 asyncio.run(serve(TOOLS))
@@ -191,19 +192,14 @@ async def test_a_tool_is_the_same_after_a_trip_through_mcp() -> None:
         try:
             for before, after in zip(TOOLS, tools.values(), strict=True):
                 assert (after.parameters, after.description) == (before.parameters, before.description)
-            assert await call(tools["orders_gr__e"], {"größe": 2**70}) == '{"größe":1180591620717411303424}'
-            parts = await call(tools["picture"])
+            assert await call_handler(tools["orders_gr__e"], {"größe": 2**70}) == '{"größe":1180591620717411303424}'
+            parts = await call_handler(tools["picture"])
             assert [type(part) for part in parts] == [TextPart, ImagePart, FilePart]
             assert parts[2] == FilePart.from_bytes(b"abc", "text/csv", "my file.csv")
             with pytest.raises(ToolFailedError, match=r"^Error in tool 'boom': ValueError: no such row$"):
-                await call(tools["boom"])
+                await call_handler(tools["boom"])
         finally:
             await connection.aclose()
-
-
-async def call(tool: Tool, arguments: dict[str, Any] | None = None) -> Any:
-    context = ToolContext(run_id="r", call_id="c", step=0, tool=tool.name)
-    return await tool.handler(**tool.arguments_for(arguments or {}, context))
 
 
 async def test_a_result_of_many_megabytes_arrives() -> None:
@@ -215,7 +211,7 @@ async def test_a_result_of_many_megabytes_arrives() -> None:
     async with served([large, add]) as url:
         connection = McpConnection(McpServerConfig(url=url, allow_private=True))
         tools = await connection.open()
-        assert await call(tools[0]) == "ü" * 5_000_000
+        assert await call_handler(tools[0]) == "ü" * 5_000_000
         await connection.aclose()
 
 
@@ -237,14 +233,14 @@ async def test_a_server_that_is_down_and_comes_back_over_http() -> None:
     serving = await up()
     try:
         (remote,) = await connection.open()
-        assert await call(remote, {"a": 1}) == "2"
+        assert await call_handler(remote, {"a": 1}) == "2"
         await down(serving)
         with pytest.raises(ToolFailedError, match="MCP server 'remote' ended during the call"):
-            await call(remote, {"a": 1})
+            await call_handler(remote, {"a": 1})
         with pytest.raises(ToolFailedError, match="'remote' is gone and cannot be started again"):
-            await call(remote, {"a": 1})
+            await call_handler(remote, {"a": 1})
         serving = await up()
-        assert await call(remote, {"a": 3}) == "4"
+        assert await call_handler(remote, {"a": 3}) == "4"
     finally:
         await connection.aclose()
         await down(serving)
@@ -267,7 +263,7 @@ async def test_requests_carry_the_headers_and_do_not_follow_to_another_host(monk
         seen.append(("first", request.headers.get("Authorization")))
         raise web.HTTPTemporaryRedirect(f"{other}/mcp")
 
-    async with listening(elsewhere) as other, listening(redirecting) as first:
+    async with http_server(elsewhere) as other, http_server(redirecting) as first:
         config = McpServerConfig(
             url=f"{first}/mcp", allow_private=True, headers_env={"Authorization": "Bearer REMOTE_KEY"}
         )
@@ -276,20 +272,6 @@ async def test_requests_carry_the_headers_and_do_not_follow_to_another_host(monk
     assert seen
     assert set(seen) == {("first", "Bearer long-secret-key")}
     assert "long-secret-key" not in str(caught.value)
-
-
-@contextlib.asynccontextmanager
-async def listening(handler: Any) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 async def test_only_loopback_is_listened_at_and_foreign_pages_are_refused() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from support import CORPORA, bfcl_to_json_schema, needs_corpora
 from unified_agents import (
     InvalidInputError,
     OpenApiConfig,
@@ -305,11 +305,9 @@ def corpus(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{path.stem} {item['name']}", item.get("inputSchema") or item["input_schema"]
 
 
+@needs_corpora
 def test_every_mcp_tool_has_a_strict_form_and_a_report() -> None:
-    place = os.environ.get("UNIFIED_AGENTS_CORPORA")
-    if not place:
-        pytest.skip("UNIFIED_AGENTS_CORPORA does not name the corpora")
-    tools = {name: make(schema) for name, schema in corpus(Path(place))}
+    tools = {name: make(schema) for name, schema in corpus(CORPORA)}
     assert len(tools) == 112
     lossless = [name for name, tool in tools.items() if not strict_report(tool)]
     for name, tool in tools.items():
@@ -329,33 +327,16 @@ def functions(folder: Path) -> Iterator[tuple[str, Tool]]:
             for entry in map(json.loads, lines):
                 given = entry.get("function") or []
                 for document in [given] if isinstance(given, dict) else given:
-                    yield f"{file.name} {document['name']}", make(as_schema(document["parameters"]))
-
-
-def as_schema(value: Any) -> Any:
-    """BFCL's words for types as JSON Schema's, at every depth."""
-    words = {"dict": "object", "float": "number", "tuple": "array"}
-    if isinstance(value, list):
-        return [as_schema(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    plain = {key: as_schema(item) for key, item in value.items() if key != "optional" or isinstance(item, dict)}
-    if isinstance(plain.get("type"), str):
-        plain["type"] = words.get(plain["type"], plain["type"])
-        if plain["type"] == "any":
-            del plain["type"]
-    return plain
+                    yield f"{file.name} {document['name']}", make(bfcl_to_json_schema(document["parameters"]))
 
 
 @pytest.mark.slow
+@needs_corpora
 @pytest.mark.parametrize(("read", "least"), [(operations, 261), (functions, 2_000)], ids=["OpenAPI", "BFCL"])
 def test_every_other_tool_of_the_corpora_has_a_strict_form_and_a_report(read: Any, least: int) -> None:
     """Or none, with the reason; and where it has one, nothing of the schema is gone that the report does not name."""
-    place = os.environ.get("UNIFIED_AGENTS_CORPORA")
-    if not place:
-        pytest.skip("UNIFIED_AGENTS_CORPORA does not name the corpora")
     seen, lossless, without = 0, 0, []
-    for name, tool in read(Path(place)):
+    for name, tool in read(CORPORA):
         seen += 1
         losses = strict_report(tool)
         lossless += not losses

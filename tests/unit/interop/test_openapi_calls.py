@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from support import http_server
 from unified_agents import (
     ConfigError,
     FilePart,
@@ -64,15 +65,8 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     running = Server()
-    app = web.Application(handler_args={"auto_decompress": True})
-    app.router.add_route("*", "/{rest:.*}", running.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    running.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
-    yield running
-    await runner.cleanup()
+    async with http_server(running.handle, handler_args={"auto_decompress": True}) as running.url:
+        yield running
 
 
 @pytest.fixture

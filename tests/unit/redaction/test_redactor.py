@@ -1,4 +1,4 @@
-"""A key that a server echoes is told to nobody; what is no key stays."""
+"""Secrets that a server repeats are redacted, and other text is kept."""
 
 from __future__ import annotations
 

@@ -1,18 +1,17 @@
+"""The scripted model answers requests as its script says."""
+
 import json
 from typing import Any
 
 import pytest
 
+from support import scripted_model
 from unified_agents.config import parse_config
 from unified_agents.errors import ConfigError
-from unified_agents.scripted.model import Reply, Script, ScriptedModel
+from unified_agents.scripted.model import Reply, Script
 
 USER = {"role": "user", "content": "go"}
 ASSISTANT = {"role": "assistant", "content": "so"}
-
-
-def scripted(*answers: Any, **more: Any) -> ScriptedModel:
-    return ScriptedModel(Script.model_validate({"answers": answers, **more}))
 
 
 def request(*messages: Any, **more: Any) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def text(reply: Reply) -> Any:
 
 
 def test_an_answer_with_calls_is_a_chat_completion() -> None:
-    model = scripted(
+    model = scripted_model(
         {"tool_calls": [{"name": "add", "arguments": {"a": 1}}, {"name": "broken", "arguments": '{"a": 1,'}]}
     )
     answer = body(model.reply(request()))
@@ -52,14 +51,14 @@ def test_an_answer_with_calls_is_a_chat_completion() -> None:
 
 
 def test_a_text_answer_stops_and_has_no_calls() -> None:
-    choice = body(scripted({"text": "hello"}).reply(request()))["choices"][0]
+    choice = body(scripted_model({"text": "hello"}).reply(request()))["choices"][0]
     assert choice["finish_reason"] == "stop"
     assert choice["message"]["content"] == "hello"
     assert "tool_calls" not in choice["message"]
 
 
 def test_text_and_calls_and_finish_reason_are_sent_as_written() -> None:
-    model = scripted({"text": "wait", "tool_calls": [{"name": "f", "id": ""}], "finish_reason": "stop"})
+    model = scripted_model({"text": "wait", "tool_calls": [{"name": "f", "id": ""}], "finish_reason": "stop"})
     choice = body(model.reply(request()))["choices"][0]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("wait", "stop")
     assert choice["message"]["tool_calls"][0]["id"] == ""
@@ -78,25 +77,25 @@ def test_text_and_calls_and_finish_reason_are_sent_as_written() -> None:
     ],
 )
 def test_the_due_answer_follows_from_the_request(messages: list[Any], due: str) -> None:
-    assert text(scripted({"text": "first"}, {"text": "second"}).reply(request(*messages))) == due
+    assert text(scripted_model({"text": "first"}, {"text": "second"}).reply(request(*messages))) == due
 
 
 def test_more_requests_than_answers_are_refused() -> None:
-    reply = scripted({"text": "only"}).reply(request(USER, ASSISTANT))
+    reply = scripted_model({"text": "only"}).reply(request(USER, ASSISTANT))
     assert reply.status == 400
     assert body(reply)["error"]["message"].startswith("the script has no answer 1")
     assert body(reply)["error"]["type"] == "invalid_request_error"
 
 
 def test_repeat_last_never_stops() -> None:
-    model = scripted({"text": "first"}, {"tool_calls": [{"name": "again"}]}, repeat_last=True)
+    model = scripted_model({"text": "first"}, {"tool_calls": [{"name": "again"}]}, repeat_last=True)
     calls = [body(model.reply(request(USER, *[ASSISTANT] * count)))["choices"][0]["message"] for count in (1, 2, 50)]
     assert [message["tool_calls"][0]["function"]["name"] for message in calls] == ["again"] * 3
     assert len({message["tool_calls"][0]["id"] for message in calls}) == 3
 
 
 def test_ids_differ_between_turns_and_not_between_retries() -> None:
-    model = scripted({"tool_calls": [{"name": "f"}]})
+    model = scripted_model({"tool_calls": [{"name": "f"}]})
     first, again, later = (model.reply(request(*messages)) for messages in ([USER], [USER], [USER, ASSISTANT, USER]))
     assert first == again
     ids = [body(reply)["choices"][0]["message"]["tool_calls"][0]["id"] for reply in (first, later)]
@@ -105,27 +104,32 @@ def test_ids_differ_between_turns_and_not_between_retries() -> None:
 
 
 def test_two_scripts_give_different_answer_ids() -> None:
-    assert body(scripted({"text": "a"}).reply(request()))["id"] != body(scripted({"text": "b"}).reply(request()))["id"]
+    assert (
+        body(scripted_model({"text": "a"}).reply(request()))["id"]
+        != body(scripted_model({"text": "b"}).reply(request()))["id"]
+    )
 
 
 def test_usage_is_as_written_or_grows_with_the_request_and_the_answer() -> None:
-    written = body(scripted({"text": "x", "usage": {"prompt_tokens": 10, "completion_tokens": 5}}).reply(request()))
+    written = body(
+        scripted_model({"text": "x", "usage": {"prompt_tokens": 10, "completion_tokens": 5}}).reply(request())
+    )
     assert written["usage"] == {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-    short = body(scripted({"text": "x" * 40}).reply(request()))["usage"]
-    long = body(scripted({"text": "x" * 80}).reply(request({"role": "user", "content": "y" * 400})))["usage"]
+    short = body(scripted_model({"text": "x" * 40}).reply(request()))["usage"]
+    long = body(scripted_model({"text": "x" * 80}).reply(request({"role": "user", "content": "y" * 400})))["usage"]
     assert long["prompt_tokens"] - short["prompt_tokens"] == pytest.approx(100, abs=1)
     assert (short["completion_tokens"], long["completion_tokens"]) == (10, 20)
 
 
 def test_usage_does_not_depend_on_how_the_answer_is_asked_for() -> None:
-    model = scripted({"text": "some words"})
+    model = scripted_model({"text": "some words"})
     whole = body(model.reply(request()))["usage"]
     options = {"stream": True, "stream_options": {"include_usage": True}, "temperature": 0.5}
     assert events(model.reply(request(**options)))[-1]["usage"] == whole
 
 
 def test_a_stream_has_deltas_a_finish_and_usage_only_when_asked() -> None:
-    model = scripted({"text": " two  words\n and more "})
+    model = scripted_model({"text": " two  words\n and more "})
     chunks = events(model.reply(request(stream=True)))
     assert all(chunk["object"] == "chat.completion.chunk" and chunk["choices"] for chunk in chunks)
     assert len({chunk["id"] for chunk in chunks}) == 1
@@ -143,7 +147,7 @@ def test_a_stream_has_deltas_a_finish_and_usage_only_when_asked() -> None:
 
 @pytest.mark.parametrize(("shape", "groups"), [("separate", [[0], [1], [2]]), ("together", [[0, 1, 2]])])
 def test_calls_are_streamed_in_the_shape_that_the_script_says(shape: str, groups: list[list[int]]) -> None:
-    model = scripted(
+    model = scripted_model(
         {"tool_calls": [{"name": name, "arguments": {"n": name}} for name in "abc"]}, tool_call_deltas=shape
     )
     chunks = events(model.reply(request(stream=True)))
@@ -156,7 +160,7 @@ def test_calls_are_streamed_in_the_shape_that_the_script_says(shape: str, groups
 
 
 def test_faults_are_served_their_times_before_the_answer_and_per_key() -> None:
-    model = scripted(
+    model = scripted_model(
         {"fault": {"status": 429, "retry_after": 0.05, "message": "slow down"}, "times": 2},
         {"fault": {"status": 500}},
         {"text": "first"},
@@ -178,20 +182,20 @@ def test_faults_are_served_their_times_before_the_answer_and_per_key() -> None:
 
 
 def test_a_server_fault_says_so_and_a_key_fault_too() -> None:
-    model = scripted({"fault": {"status": 502}}, {"fault": {"status": 401}}, {"text": "x"})
+    model = scripted_model({"fault": {"status": 502}}, {"fault": {"status": 401}}, {"text": "x"})
     assert body(model.reply(request()))["error"]["type"] == "server_error"
     assert body(model.reply(request()))["error"]["code"] == "invalid_api_key"
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_endless_fault_needs_no_answer(stream: bool) -> None:
-    model = scripted({"fault": {"status": 500}, "times": 1000})
+    model = scripted_model({"fault": {"status": 500}, "times": 1000})
     assert {model.reply(request(stream=stream)).status for _ in range(10)} == {500}
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_truncate_sends_half_of_the_answer(stream: bool) -> None:
-    model = scripted({"fault": {"truncate": True}}, {"text": "a long answer of several words"})
+    model = scripted_model({"fault": {"truncate": True}}, {"text": "a long answer of several words"})
     half, whole = model.reply(request(stream=stream)), model.reply(request(stream=stream))
     assert (half.ending, whole.ending) == ("truncate", "complete")
     sent, full = b"".join(half.chunks), b"".join(whole.chunks)
@@ -200,7 +204,7 @@ def test_truncate_sends_half_of_the_answer(stream: bool) -> None:
 
 
 def test_delay_comes_before_the_answer_or_with_another_fault() -> None:
-    model = scripted({"fault": {"delay": 0.5}}, {"fault": {"delay": 0.25, "status": 500}}, {"text": "x"})
+    model = scripted_model({"fault": {"delay": 0.5}}, {"fault": {"delay": 0.25, "status": 500}}, {"text": "x"})
     replies = [model.reply(request()) for _ in range(3)]
     assert [(reply.delay, reply.status) for reply in replies] == [(0.5, 200), (0.25, 500), (0.0, 200)]
     assert text(replies[0]) == "x"
@@ -208,7 +212,7 @@ def test_delay_comes_before_the_answer_or_with_another_fault() -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_disconnect_and_stall_send_no_body(stream: bool) -> None:
-    model = scripted({"fault": {"disconnect": True}}, {"fault": {"stall": True}}, {"text": "x"})
+    model = scripted_model({"fault": {"disconnect": True}}, {"fault": {"stall": True}}, {"text": "x"})
     gone, stalled = model.reply(request(stream=stream)), model.reply(request(stream=stream))
     assert (gone.ending, gone.status, gone.chunks) == ("disconnect", 0, ())
     assert (stalled.ending, stalled.status, stalled.chunks) == ("stall", 200, ())
@@ -216,7 +220,7 @@ def test_disconnect_and_stall_send_no_body(stream: bool) -> None:
 
 
 def test_broken_answers_when_whole() -> None:
-    model = scripted(
+    model = scripted_model(
         {"fault": {"html": True}},
         {"fault": {"empty_choices": True}},
         {"fault": {"not_json": True}},
@@ -234,7 +238,7 @@ def test_broken_answers_when_whole() -> None:
 
 
 def test_broken_answers_when_streamed() -> None:
-    model = scripted(
+    model = scripted_model(
         {"fault": {"html": True}},
         {"fault": {"empty_choices": True}},
         {"fault": {"not_json": True}},
@@ -254,7 +258,7 @@ def test_broken_answers_when_streamed() -> None:
 def test_finish_reason_length_breaks_off_the_last_call_or_the_text() -> None:
     fault = {"fault": {"finish_reason_length": True}}
     calls = [{"name": "a", "arguments": {"x": 1}}, {"name": "b", "arguments": {"y": "long enough"}}]
-    model = scripted(fault, {"tool_calls": calls}, fault, {"text": "12345678"})
+    model = scripted_model(fault, {"tool_calls": calls}, fault, {"text": "12345678"})
     choice = body(model.reply(request()))["choices"][0]
     assert choice["finish_reason"] == "length"
     whole, broken = (call["function"]["arguments"] for call in choice["message"]["tool_calls"])
@@ -273,7 +277,7 @@ def test_finish_reason_length_breaks_off_the_last_call_or_the_text() -> None:
     ],
 )
 def test_a_request_of_another_shape_is_refused(wrong: dict[str, Any]) -> None:
-    assert scripted({"text": "x"}).reply(wrong).status == 400
+    assert scripted_model({"text": "x"}).reply(wrong).status == 400
 
 
 @pytest.mark.parametrize(
@@ -326,14 +330,16 @@ def test_load_names_the_file_that_is_wrong(tmp_path: Any, name: str, content: st
 
 
 def test_values_that_are_hard_to_write_as_json_survive() -> None:
-    model = scripted({"tool_calls": [{"name": "f", "arguments": {"n": 10**30, "s": "\ud800"}}]})
+    model = scripted_model({"tool_calls": [{"name": "f", "arguments": {"n": 10**30, "s": "\ud800"}}]})
     arguments = body(model.reply(request()))["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
     assert json.loads(arguments) == {"n": 10**30, "s": "\ud800"}
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_altered_answer_is_as_it_should_not_be(stream: bool) -> None:
-    model = scripted({"fault": {"altered": "broken-json"}}, {"tool_calls": [{"name": "f", "arguments": {"a": 1}}]})
+    model = scripted_model(
+        {"fault": {"altered": "broken-json"}}, {"tool_calls": [{"name": "f", "arguments": {"a": 1}}]}
+    )
     reply = model.reply({"stream": stream, **request(USER)}, "key")
     assert b'{\\"a' in b"".join(reply.chunks)
     assert b'{\\"a\\":1}' not in b"".join(reply.chunks)
@@ -341,6 +347,6 @@ def test_an_altered_answer_is_as_it_should_not_be(stream: bool) -> None:
 
 
 def test_an_answer_that_cannot_be_altered_so_is_refused() -> None:
-    reply = scripted({"fault": {"altered": "broken-json"}}, {"text": "x"}).reply(request(USER))
+    reply = scripted_model({"fault": {"altered": "broken-json"}}, {"text": "x"}).reply(request(USER))
     assert reply.status == 400
     assert body(reply)["error"]["message"] == "answer 0 of the script: it cannot have the fault broken-json"

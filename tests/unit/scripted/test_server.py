@@ -1,3 +1,5 @@
+"""The server of scripted models over HTTP, and its command."""
+
 import asyncio
 import json
 import logging
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from support import make_script
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Reply, Script, ScriptedModel
 from unified_agents.scripted.server import ScriptServer
@@ -22,8 +25,8 @@ REQUEST = {"model": "m", "messages": [{"role": "user", "content": "go"}]}
 class Counting(ScriptedModel):
     """Sets `arrived` at the expected number of requests."""
 
-    def __init__(self, script: Script, expected: int) -> None:
-        super().__init__(script)
+    def __init__(self, make_script: Script, expected: int) -> None:
+        super().__init__(make_script)
         self.arrived = asyncio.Event()
         self._expected = expected
 
@@ -34,21 +37,11 @@ class Counting(ScriptedModel):
         return super().reply(request, key)
 
 
-def script(*answers: Any) -> Script:
-    return Script.model_validate({"answers": answers})
-
-
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Nothing that a client or a fault does makes the server log an error."""
     yield
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptServer]:
-    async with ScriptServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -77,7 +70,7 @@ async def raw_bytes(url: str, request: Any) -> bytes:
 async def test_answers_over_http_and_keeps_what_it_received(
     server: ScriptServer, client: aiohttp.ClientSession
 ) -> None:
-    first, second = server.add(script({"text": "one"})), server.add(script({"text": "two"}))
+    first, second = server.add(make_script({"text": "one"})), server.add(make_script({"text": "two"}))
     assert first != second
     assert first.startswith("http://127.0.0.1:")
     assert first.endswith("/v1")
@@ -94,7 +87,7 @@ async def test_answers_over_http_and_keeps_what_it_received(
 async def test_records_can_be_left_out_and_unknown_urls_are_named(
     server: ScriptServer, client: aiohttp.ClientSession
 ) -> None:
-    url = server.add(script({"text": "x"}), record=False)
+    url = server.add(make_script({"text": "x"}), record=False)
     await ask(client, url)
     assert server.requests(url) == []
     with pytest.raises(ConfigError, match="no script is served"):
@@ -102,7 +95,7 @@ async def test_records_can_be_left_out_and_unknown_urls_are_named(
 
 
 async def test_streams_server_sent_events(server: ScriptServer, client: aiohttp.ClientSession) -> None:
-    url = server.add(script({"text": "some words"}))
+    url = server.add(make_script({"text": "some words"}))
     async with client.post(f"{url}/chat/completions", json=REQUEST | {"stream": True}) as response:
         assert response.content_type == "text/event-stream"
         text = await response.text()
@@ -111,7 +104,7 @@ async def test_streams_server_sent_events(server: ScriptServer, client: aiohttp.
 
 
 async def test_a_large_request_is_read_whole(server: ScriptServer, client: aiohttp.ClientSession) -> None:
-    url = server.add(script({"text": "x"}))
+    url = server.add(make_script({"text": "x"}))
     content = "y" * 5_000_000
     status, answer = await ask(client, url, {"messages": [{"role": "user", "content": content}]})
     assert status == 200
@@ -119,7 +112,7 @@ async def test_a_large_request_is_read_whole(server: ScriptServer, client: aioht
 
 
 async def test_the_key_is_checked_and_never_told(server: ScriptServer, client: aiohttp.ClientSession) -> None:
-    url = server.add(script({"text": "x"}), api_key="sk-right")
+    url = server.add(make_script({"text": "x"}), api_key="sk-right")
     for headers in ({}, {"Authorization": "Bearer sk-wrong"}, {"Authorization": "sk-right"}):
         status, answer = await ask(client, url, headers=headers)
         assert (status, answer["error"]["code"]) == (401, "invalid_api_key")
@@ -132,7 +125,7 @@ async def test_the_key_is_checked_and_never_told(server: ScriptServer, client: a
 async def test_what_is_no_request_gets_an_error_of_the_usual_shape(
     server: ScriptServer, client: aiohttp.ClientSession
 ) -> None:
-    url = server.add(script({"text": "x"}))
+    url = server.add(make_script({"text": "x"}))
     async with client.get(f"{url}/chat/completions") as response:
         assert response.status == 405
     for path in (f"{url}/models", url.replace("/v1", "") + "0/v1/chat/completions", url.replace("/v1", "")):
@@ -145,14 +138,14 @@ async def test_what_is_no_request_gets_an_error_of_the_usual_shape(
 
 
 async def test_status_faults_carry_their_headers(server: ScriptServer, client: aiohttp.ClientSession) -> None:
-    url = server.add(script({"fault": {"status": 429, "retry_after": 0.05}}, {"text": "x"}))
+    url = server.add(make_script({"fault": {"status": 429, "retry_after": 0.05}}, {"text": "x"}))
     async with client.post(f"{url}/chat/completions", json=REQUEST) as response:
         assert (response.status, response.headers["retry-after"]) == (429, "0.05")
     assert (await ask(client, url))[0] == 200
 
 
 async def test_disconnect_sends_no_byte(server: ScriptServer, client: aiohttp.ClientSession) -> None:
-    url = server.add(script({"fault": {"disconnect": True}, "times": 2}, {"text": "x"}))
+    url = server.add(make_script({"fault": {"disconnect": True}, "times": 2}, {"text": "x"}))
     assert await raw_bytes(url, REQUEST) == b""
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await ask(client, url)
@@ -163,7 +156,7 @@ async def test_disconnect_sends_no_byte(server: ScriptServer, client: aiohttp.Cl
 async def test_truncate_cuts_the_body_and_closes(
     server: ScriptServer, client: aiohttp.ClientSession, stream: bool
 ) -> None:
-    url = server.add(script({"fault": {"truncate": True}, "times": 2}, {"text": "several words of text"}))
+    url = server.add(make_script({"fault": {"truncate": True}, "times": 2}, {"text": "several words of text"}))
     request = REQUEST | {"stream": stream}
     received = await raw_bytes(url, request)
     assert received.startswith(b"HTTP/1.1 200")
@@ -178,7 +171,7 @@ async def test_truncate_cuts_the_body_and_closes(
 
 
 async def test_delay_comes_before_the_first_byte(server: ScriptServer, client: aiohttp.ClientSession) -> None:
-    url = server.add(script({"fault": {"delay": 0.3}}, {"text": "x"}))
+    url = server.add(make_script({"fault": {"delay": 0.3}}, {"text": "x"}))
     start = time.monotonic()
     assert (await ask(client, url))[0] == 200
     delayed = time.monotonic() - start
@@ -190,7 +183,7 @@ async def test_delay_comes_before_the_first_byte(server: ScriptServer, client: a
 async def test_stall_sends_headers_and_no_body(
     server: ScriptServer, client: aiohttp.ClientSession, stream: bool
 ) -> None:
-    url = server.add(script({"fault": {"stall": True}}, {"text": "x"}))
+    url = server.add(make_script({"fault": {"stall": True}}, {"text": "x"}))
     async with client.post(f"{url}/chat/completions", json=REQUEST | {"stream": stream}) as response:
         assert response.status == 200
         with pytest.raises(TimeoutError):
@@ -202,7 +195,7 @@ async def test_stall_sends_headers_and_no_body(
 async def test_leaving_closes_clients_that_still_wait(fault: dict[str, Any]) -> None:
     async with aiohttp.ClientSession() as client:
         async with ScriptServer() as server:
-            model = Counting(script({"fault": fault, "times": 5}, {"text": "x"}), expected=5)
+            model = Counting(make_script({"fault": fault, "times": 5}, {"text": "x"}), expected=5)
             url = server.add(model)
             waiting = [asyncio.create_task(ask(client, url)) for _ in range(5)]
             await asyncio.wait_for(model.arrived.wait(), 10)
@@ -216,7 +209,7 @@ async def test_leaving_closes_clients_that_still_wait(fault: dict[str, Any]) -> 
 
 async def test_leaving_closes_a_client_that_never_ends_its_request() -> None:
     async with ScriptServer() as server:
-        parts = urlsplit(server.add(script({"text": "x"})))
+        parts = urlsplit(server.add(make_script({"text": "x"})))
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         head = f"POST {parts.path}/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
         body = json.dumps(REQUEST)
@@ -231,11 +224,11 @@ async def test_leaving_closes_a_client_that_never_ends_its_request() -> None:
 async def test_a_server_that_is_not_open_refuses_scripts() -> None:
     server = ScriptServer()
     with pytest.raises(RuntimeError, match="async with"):
-        server.add(script({"text": "x"}))
+        server.add(make_script({"text": "x"}))
 
 
 async def test_a_port_that_is_taken_is_an_os_error(server: ScriptServer) -> None:
-    port = urlsplit(server.add(script({"text": "x"}))).port
+    port = urlsplit(server.add(make_script({"text": "x"}))).port
     assert port is not None
     with pytest.raises(OSError, match=str(port)):
         async with ScriptServer(port):

@@ -1,7 +1,6 @@
-"""The server as a real client of Chat Completions sees it."""
+"""The scripted server, called by OpenAI's own client."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -12,12 +11,6 @@ from unified_agents.scripted.server import ScriptServer
 
 MESSAGES: Any = [{"role": "user", "content": "go"}]
 CALLS = [{"name": name, "arguments": {"n": number}} for number, name in enumerate("abc")]
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptServer]:
-    async with ScriptServer() as server:
-        yield server
 
 
 def client(server: ScriptServer, *answers: Any, retries: int = 0, **more: Any) -> openai.AsyncOpenAI:

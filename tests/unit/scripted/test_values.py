@@ -1,3 +1,5 @@
+"""Values of a script that are taken from earlier tool results."""
+
 import json
 from typing import Any
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from support import scripted_model
 from unified_agents import (
     Limits,
     RunResult,
-    Script,
-    ScriptedModel,
     UnsupportedCapabilityError,
     create_agent,
     load_config,
@@ -60,7 +59,7 @@ def ref(target: object, path: object = None) -> dict[str, object]:
 
 
 async def ran(*calls: dict[str, Any], references: bool = True, **options: Any) -> RunResult:
-    model = ScriptedModel(Script.model_validate({"answers": [{"tool_calls": list(calls)}, {"text": "Done."}]}))
+    model = scripted_model({"tool_calls": list(calls)}, {"text": "Done."})
     tools = [rows, text, boom, show, *options.pop("tools", ())]
     agent = create_agent(model=model, tools=tools, tool_references=references, **options)
     return await agent.run("Do it.", record_exchanges=True)
@@ -238,7 +237,7 @@ async def test_without_the_option_it_is_ordinary_data() -> None:
 
 
 def test_native_has_none() -> None:
-    model = ScriptedModel(Script.model_validate({"answers": [{"text": "x"}]}))
+    model = scripted_model({"text": "x"})
     with pytest.raises(UnsupportedCapabilityError, match="tool_references"):
         create_agent(model=model, handling="native", tool_references=True)
 

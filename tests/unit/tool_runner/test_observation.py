@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from support import scripted_model
 from unified_agents import (
     Event,
-    Script,
-    ScriptedModel,
     ToolCallCompleted,
     ToolCallFailed,
     ToolCallStarted,
@@ -35,7 +34,7 @@ async def succeed() -> str:
 async def test_both_ways_of_handling_observe_alike(handling: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "unified_agents.tools")
     calls = [{"name": "succeed", "arguments": {}}, {"name": "fail", "arguments": {}}]
-    model = ScriptedModel(Script.model_validate({"answers": [{"tool_calls": calls}, {"text": "Done."}]}))
+    model = scripted_model({"tool_calls": calls}, {"text": "Done."})
     agent = create_agent(backend="langchain", model=model, tools=[tool(succeed), tool(fail)], handling=handling)
     events: list[Event] = []
     with suppress(ToolFailedError):  # under native the framework lets the tool's error end the run

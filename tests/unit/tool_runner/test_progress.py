@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from unified_agents import Script, ScriptedModel, ToolCallProgress, ToolContext, create_agent
+from support import asks_for, scripted_model
+from unified_agents import ScriptedModel, ToolCallProgress, ToolContext, create_agent
 from unified_agents.errors import ToolFailedError
 
 LATE: list[Callable[..., None]] = []
@@ -35,8 +36,7 @@ async def its_own_words() -> str:
 
 
 def model(tool: str) -> ScriptedModel:
-    answers: list[Any] = [{"tool_calls": [{"name": tool, "arguments": {}}]}, {"text": "end"}]
-    return ScriptedModel(Script.model_validate({"answers": answers}))
+    return scripted_model(asks_for(tool), {"text": "end"})
 
 
 @pytest.mark.parametrize("tool", [in_a_thread, on_the_loop])

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from support import scripted_model
 from unified_agents import (
     Agent,
     Limits,
     RateLimited,
     RunResult,
-    Script,
     ScriptedModel,
     Tool,
     ToolCallRetried,
@@ -32,7 +32,7 @@ AT_ONCE = ToolPolicy(wait_initial=0.0, jitter=0.0)
 
 
 def scripted(*calls: dict[str, Any]) -> ScriptedModel:
-    return ScriptedModel(Script.model_validate({"answers": [{"tool_calls": list(calls)}, {"text": "Done."}]}))
+    return scripted_model({"tool_calls": list(calls)}, {"text": "Done."})
 
 
 def agent_for(made: Tool | list[Tool], *calls: dict[str, Any], policy: ToolPolicy = AT_ONCE, **options: Any) -> Agent:

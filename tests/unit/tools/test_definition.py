@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 from pydantic import Field
 
+from support import run_code
 from unified_agents.errors import InvalidInputError, ToolDefinitionError
 from unified_agents.tools.decorator import as_tool, tool
 from unified_agents.tools.definition import Tool, ToolContext
@@ -306,7 +305,7 @@ def test_importing_is_light() -> None:
     code = (
         "import sys, unified_agents.tools.definition; print({'griffe', 'jsonschema_rs', 'asyncio'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_code(code, check=True)
     assert done.stdout.strip() == "set()"
 
 
@@ -316,7 +315,7 @@ def test_a_docstring_without_sections_does_not_load_the_parser() -> None:
         "def f(a: int): 'Plain: text.'\n"
         "t = tool(f); t.parameters; t.description; print('griffe' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_code(code, check=True)
     assert done.stdout.strip() == "False"
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import CORPORA, ROOT, needs_corpora
 from unified_agents import InvalidInputError, Tool, ToolDefinitionError
 
-CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")
 DRAFTS = {
     "draft2020-12": "https://json-schema.org/draft/2020-12/schema",
     "draft7": "http://json-schema.org/draft-07/schema#",
@@ -30,11 +28,11 @@ OTHERS = {
     "no validation: invalid number, but it still validates",
 }
 
-pytestmark = pytest.mark.skipif(CORPORA is None, reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora")
+pytestmark = needs_corpora
 
 
 def cases(draft: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(Path(CORPORA or "") / "jsonschema" / f"{draft}.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(CORPORA / "jsonschema" / f"{draft}.jsonl.gz", "rt", encoding="utf-8") as lines:
         yield from map(json.loads, lines)
 
 
@@ -103,7 +101,7 @@ def test_the_comparison_can_fail(draft: str) -> None:
 
 @pytest.mark.parametrize(("draft", "told_as"), [("draft2020-12", "2020-12"), ("draft7", "7")])
 def test_the_page_tells_the_figures_of_this_suite(draft: str, told_as: str) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "tools.md").read_text()
+    page = (ROOT / "docs" / "tools.md").read_text()
     tests, served = sum(len(case["tests"]) for case in cases(draft)), SERVED_BY_THE_SUITE[draft]
     others = len(OTHERS) if draft == "draft2020-12" else 0
     assert f"| {told_as} | {tests:,} | {tests - served - others:,} | {served} | {others} |" in page

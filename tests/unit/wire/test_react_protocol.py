@@ -11,28 +11,22 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
+from support import scripted_model
 from unified_agents import (
     AttemptDiscarded,
     ConfigError,
     RunResult,
-    Script,
     ScriptedModel,
     UnsupportedCapabilityError,
     create_agent,
-    tool,
 )
+from unified_agents.testing.harness import add
 from unified_agents.wire.react.parser import ReactParseError, read_turn
 from unified_agents.wire.react.protocol import FinalText
 
 
-@tool
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-def scripted(*answers: dict[str, Any], protocol: str = "react") -> ScriptedModel:
-    return ScriptedModel(Script.model_validate({"answers": answers, "protocol": protocol}))
+def react_model(*answers: dict[str, Any], protocol: str = "react") -> ScriptedModel:
+    return scripted_model(*answers, protocol=protocol)
 
 
 async def run(model: ScriptedModel, **options: Any) -> RunResult:
@@ -50,7 +44,7 @@ ASKED = {"tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 2}}]}
 
 async def test_the_form_of_the_answer_is_asked_for_in_words() -> None:
     result = await run(
-        scripted(ASKED, {"text": "Final Answer: 3 I think"}, {"text": 'Final Answer: {"value": 3}'}), output_type=Sum
+        react_model(ASKED, {"text": "Final Answer: 3 I think"}, {"text": 'Final Answer: {"value": 3}'}), output_type=Sum
     )
     assert result.value == Sum(value=3)
     assert result.requests == 3
@@ -62,18 +56,18 @@ async def test_the_form_of_the_answer_is_asked_for_in_words() -> None:
 async def test_a_script_with_several_calls_in_one_answer_takes_a_turn_for_each() -> None:
     both = {"tool_calls": [{"name": "add", "arguments": {"a": n, "b": n}} for n in (1, 2)]}
     values = [{"$result": {"step": 0, "index": 1}}, {"$result": {"step": 1, "index": 0}}]
-    result = await run(scripted(both, ASKED, {"text": {"$template": "{0} {1}", "values": values}}))
+    result = await run(react_model(both, ASKED, {"text": {"$template": "{0} {1}", "values": values}}))
     assert result.output == "4 3"
     assert [(record.step, record.index) for record in result.tool_calls] == [(0, 0), (1, 0), (2, 0)]
 
 
 async def test_a_value_that_was_not_observed_is_refused() -> None:
     with pytest.raises(Exception, match="no call 0 of step 0"):
-        await run(scripted({"text": {"$result": {"step": 0, "index": 0}}}, protocol="react"))
+        await run(react_model({"text": {"$result": {"step": 0, "index": 0}}}, protocol="react"))
 
 
 async def test_a_mended_turn_is_one_step_and_is_told_as_an_event() -> None:
-    model = scripted({"text": "Thought: I wonder."}, {"text": "Done."})
+    model = react_model({"text": "Thought: I wonder."}, {"text": "Done."})
     async with create_agent(variant="react", model=model, tools=[add]).stream("Do it.") as events:
         seen = [event async for event in events]
     [discarded] = [event for event in seen if isinstance(event, AttemptDiscarded)]
@@ -96,7 +90,7 @@ async def test_a_script_file_is_served_as_text(tmp_path: Path) -> None:
 
 async def test_the_tool_calling_variant_reads_no_text() -> None:
     """The negative control: the same text is an answer there."""
-    model = scripted({"text": "Action: add\nAction Input: {}"}, protocol="tools")
+    model = react_model({"text": "Action: add\nAction Input: {}"}, protocol="tools")
     result = await create_agent(model=model, tools=[add]).run("Do it.")
     assert result.output == "Action: add\nAction Input: {}"
     assert result.tool_calls == ()
@@ -104,7 +98,7 @@ async def test_the_tool_calling_variant_reads_no_text() -> None:
 
 def test_what_cannot_be() -> None:
     with pytest.raises(UnsupportedCapabilityError, match="tool_references"):
-        create_agent(variant="react", model=scripted(ASKED), tools=[add], tool_references=True)
+        create_agent(variant="react", model=react_model(ASKED), tools=[add], tool_references=True)
 
 
 def test_spaces_between_words_are_streamed() -> None:

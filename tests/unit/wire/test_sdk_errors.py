@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from support import run_code
 from unified_agents import errors
 from unified_agents.backend import traceback_functions, translate_error
 
@@ -120,5 +119,5 @@ def test_the_functions_of_a_traceback_end_with_the_one_that_raised() -> None:
 
 def test_neither_client_is_imported() -> None:
     code = "import sys, unified_agents.backend; print({'openai', 'httpx'} & sys.modules.keys())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_code(code, check=True)
     assert done.stdout.strip() == "set()"

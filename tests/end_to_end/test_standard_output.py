@@ -1,19 +1,18 @@
-"""What tools print, and where: standard output belongs to the program, and tables in a file are not cut."""
+"""Standard output holds only what the command prints, and tables in a file are not cut."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import PROGRAM, run_program
 from unified_agents.cli.tables import console
 
-PROGRAM = Path(sys.executable).parent / "unified-agents"
 NOISY = '''\
 import atexit, os, sys
 from unified_agents import tool
@@ -57,15 +56,7 @@ def environment(folder: Path, unbuffered: str | None) -> dict[str, str]:
 
 
 def call(folder: Path, *arguments: str, unbuffered: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PROGRAM, *arguments],
-        cwd=folder,
-        env=environment(folder, unbuffered),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    return run_program(*arguments, cwd=folder, env=environment(folder, unbuffered))
 
 
 @pytest.mark.parametrize("unbuffered", ["1", None])

@@ -1,4 +1,4 @@
-"""Whatever a tool is made from, it is the same tool on every backend: offered whole, validated, called."""
+"""A tool is offered, validated and called in the same way on every backend, whatever it was made from."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
+from support import BACKENDS, run_once
 from unified_agents import (
     ModelConfig,
     RunResult,
     Script,
     Tool,
     ToolContext,
-    backend_info,
-    backend_names,
     compare_schemas,
     create_agent,
     from_anthropic,
@@ -31,8 +30,6 @@ from unified_agents import (
 )
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.tools.decorator import as_tool
-
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 
 
 class Colour(enum.Enum):
@@ -254,10 +251,7 @@ async def run(backend: str, one: Any, *asked: dict[str, Any]) -> tuple[RunResult
     async with ScriptServer() as server:
         url = server.add(Script.model_validate({"answers": [{"tool_calls": calls}, {"text": "done"}]}))
         agent = create_agent(backend=backend, model=ModelConfig(name="m", base_url=url), tools=[one])
-        try:
-            result = await agent.run("Go.")
-        finally:
-            await agent.aclose()
+        result = await run_once(agent)
         (offered,) = server.requests(url)[0].body["tools"]
     assert result.status == "completed"
     return result, offered["function"]

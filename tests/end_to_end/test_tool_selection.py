@@ -1,10 +1,9 @@
-"""Large catalogues: the model is offered what fits its task, on every backend."""
+"""Of a large catalogue, the model is offered the tools that fit its task, on every backend."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
 import sys
 import time
 import types
@@ -14,26 +13,21 @@ from typing import Any
 
 import pytest
 
+from support import BACKENDS, CORPORA, bfcl_to_json_schema, needs_corpora, run_once, scripted_model
 from unified_agents import (
     BackendError,
     Bm25Selector,
     ConfigError,
     EmbeddingSelector,
     ModelParameters,
-    Script,
-    ScriptedModel,
     SelectConfig,
     Selector,
     Tool,
     UnsupportedCapabilityError,
-    backend_info,
-    backend_names,
     create_agent,
 )
 from unified_agents.result import RunResult
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
-CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")
 TOPICS = [
     "weather forecast",
     "flight booking",
@@ -58,12 +52,9 @@ def catalogue(size: int) -> list[Tool]:
 
 
 async def run(task: Any, *answers: Any, size: int = 60, **options: Any) -> RunResult:
-    model = ScriptedModel(Script.model_validate({"answers": [*answers, {"text": "done"}]}))
+    model = scripted_model(*answers, {"text": "done"})
     agent = create_agent(model=model, tools=catalogue(size), **options)
-    try:
-        return await agent.run(task, record_exchanges=True)
-    finally:
-        await agent.aclose()
+    return await run_once(agent, task, record_exchanges=True)
 
 
 def offered(result: RunResult, request: int = 0) -> list[str]:
@@ -110,7 +101,7 @@ async def test_without_a_selector_all_are_offered(backend: str) -> None:
 
 
 async def test_two_runs_of_one_agent_are_offered_different_tools() -> None:
-    model = ScriptedModel(Script.model_validate({"answers": [{"text": "done"}]}))
+    model = scripted_model({"text": "done"})
     agent = create_agent(model=model, tools=catalogue(60), selector=SelectConfig(k=2))
     flight = await agent.run("a flight", record_exchanges=True)
     train = await agent.run("a train", record_exchanges=True)
@@ -193,7 +184,7 @@ async def test_a_selector_that_fails_ends_the_run_with_its_reason(backend: str) 
 def test_native_and_a_selector_exclude_each_other() -> None:
     with pytest.raises(UnsupportedCapabilityError, match="selector needs `handling: unified`"):
         create_agent(
-            model=ScriptedModel(Script.model_validate({"answers": [{"text": "x"}]})),
+            model=scripted_model({"text": "x"}),
             tools=catalogue(2),
             selector=SelectConfig(),
             handling="native",
@@ -203,21 +194,6 @@ def test_native_and_a_selector_exclude_each_other() -> None:
 def test_k_must_be_above_0() -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         Bm25Selector(0)
-
-
-def as_schema(value: Any) -> Any:
-    """BFCL's words for types as JSON Schema's, at every depth."""
-    words = {"dict": "object", "float": "number", "tuple": "array"}
-    if isinstance(value, list):
-        return [as_schema(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    plain = {key: as_schema(item) for key, item in value.items() if key != "optional" or isinstance(item, dict)}
-    if isinstance(plain.get("type"), str):
-        plain["type"] = words.get(plain["type"], plain["type"])
-        if plain["type"] == "any":
-            del plain["type"]
-    return plain
 
 
 def pooled(folder: Path) -> tuple[dict[str, dict[str, Any]], list[tuple[str, list[str]]]]:
@@ -239,15 +215,15 @@ def pooled(folder: Path) -> tuple[dict[str, dict[str, Any]], list[tuple[str, lis
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CORPORA is None, reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora")
+@needs_corpora
 async def test_recall_on_all_functions_of_bfcl(record_property: Any) -> None:
-    documents, questions = pooled(Path(CORPORA or "") / "bfcl")
+    documents, questions = pooled(CORPORA / "bfcl")
     tools = [
         Tool(
             # Many documents share a name; the number after the slash tells them apart and is no word of a task.
             name=f"{document['name']}/{number}",
             description=document["description"],
-            parameters=as_schema(document["parameters"]),
+            parameters=bfcl_to_json_schema(document["parameters"]),
             handler=lambda **_: None,
         )
         for number, document in enumerate(documents.values())
@@ -285,7 +261,7 @@ async def test_a_catalogue_of_any_size(size: int, record_property: Any) -> None:
         best = await index.search(f"What is the {TOPICS[number % 6]} of place {number}?")
         assert best[0].name.endswith(f".{number}")
     searched = (time.perf_counter() - indexed) / 20
-    model = ScriptedModel(Script.model_validate({"answers": [{"text": "done"}]}))
+    model = scripted_model({"text": "done"})
     begun = time.perf_counter()
     agents = [create_agent(backend=name, model=model, tools=tools, selector=SelectConfig()) for name in BACKENDS]
     built = (time.perf_counter() - begun) / len(agents)

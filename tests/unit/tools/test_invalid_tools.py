@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from unified_agents import ConfigError, Script, ScriptedModel, Tool, ToolDefinitionError, create_agent, tool
+from support import run_once, scripted_model
+from unified_agents import ConfigError, Tool, ToolDefinitionError, create_agent, tool
 from unified_agents.result import RunResult
 
 
@@ -20,12 +21,8 @@ def made(name: str = "probe", parameters: Any = None, **options: Any) -> Tool:
 
 async def called(tool: Tool, wire_name: str | None = None) -> RunResult:
     call = {"name": wire_name or tool.name, "arguments": {}}
-    script = Script.model_validate({"answers": [{"tool_calls": [call]}, {"text": "done"}]})
-    agent = create_agent(model=ScriptedModel(script), tools=[tool])
-    try:
-        return await agent.run("Go.", record_exchanges=True)
-    finally:
-        await agent.aclose()
+    model = scripted_model({"tool_calls": [call]}, {"text": "done"})
+    return await run_once(create_agent(model=model, tools=[tool]), record_exchanges=True)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +97,7 @@ def test_a_reference_that_is_nothing_but_a_circle_is_refused_or_ends() -> None:
 
 
 def test_two_tools_of_one_name_are_refused() -> None:
-    script = ScriptedModel(Script.model_validate({"answers": [{"text": "x"}]}))
+    script = scripted_model({"text": "x"})
     with pytest.raises(ConfigError, match="two tools have the name 'probe'"):
         create_agent(model=script, tools=[made(), made()])
 
@@ -108,7 +105,7 @@ def test_two_tools_of_one_name_are_refused() -> None:
 @pytest.mark.parametrize("name", ["n" * 200, "сколько_стоит", "données.météo", "a b/c", "🙂"])
 async def test_a_name_that_providers_refuse_is_mapped_and_mapped_back(name: str) -> None:
     tool = made(name)
-    agent = create_agent(model=ScriptedModel(Script.model_validate({"answers": [{"text": "x"}]})), tools=[tool])
+    agent = create_agent(model=scripted_model({"text": "x"}), tools=[tool])
     sent = json.loads((await agent.run("Go.", record_exchanges=True)).exchanges[0].sent)
     await agent.aclose()
     wire = sent["tools"][0]["function"]["name"]

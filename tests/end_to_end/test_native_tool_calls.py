@@ -1,4 +1,4 @@
-"""Further rows of what frameworks do by themselves, beside those of the faults suite; and what we do in their place."""
+"""What each framework does with unusual tool calls under `native`, and what `unified` does instead."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from unified_agents import RunResult, Script, ScriptedModel, Tool, backend_info, backend_names, create_agent
+from support import BACKENDS, run_once, scripted_model
+from unified_agents import RunResult, Tool, create_agent
 from unified_agents.config import Handling
 
-FRAMEWORKS = [name for name in backend_names() if name != "custom" and backend_info(name).installed]
+FRAMEWORKS = [name for name in BACKENDS if name != "custom"]
 SCHEMA = {
     "type": "object",
     "properties": {"first": {"type": "integer"}, "second": {"type": "integer"}},
@@ -18,12 +19,8 @@ SCHEMA = {
 
 
 async def run(backend: str, handling: Handling, tools: list[Any], *calls: dict[str, Any]) -> RunResult:
-    script = Script.model_validate({"answers": [{"tool_calls": list(calls)}, {"text": "done"}]})
-    agent = create_agent(backend=backend, handling=handling, model=ScriptedModel(script), tools=tools)
-    try:
-        return await agent.run("q")
-    finally:
-        await agent.aclose()
+    model = scripted_model({"tool_calls": list(calls)}, {"text": "done"})
+    return await run_once(create_agent(backend=backend, handling=handling, model=model, tools=tools), "q")
 
 
 def asks(id: str | None = None, **arguments: Any) -> dict[str, Any]:

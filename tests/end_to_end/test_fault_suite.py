@@ -1,4 +1,4 @@
-"""The suite `faults`: every fault on every backend, through a real socket; under `unified` all alike."""
+"""The suite `faults`: under `unified`, each fault ends in the same way on every backend, through a real socket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from unified_agents import backend_info, backend_names
+from support import BACKENDS
 from unified_agents.backend import variants_of
 from unified_agents.config import Handling, ModelConfig, ModelPolicy, Variant
 from unified_agents.registry import load_backend
@@ -25,7 +25,6 @@ from unified_agents_comparisons.suite.fault_kinds import KINDS
 from unified_agents_comparisons.suite.fault_settings import FaultCase, FaultSettings
 from unified_agents_comparisons.suite.model import LoadedSuite
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 SUITE = load_suite("faults")
 SETTINGS = SUITE.suite.faults or FaultSettings()
 ORACLE = SUITE.suite.tasks[0].oracle or {}

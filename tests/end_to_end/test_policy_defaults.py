@@ -1,4 +1,4 @@
-"""What the policies promise, on every backend, by the defaults where it is a promise about these."""
+"""The default policies on every backend: bounded failures, timeouts, retries, references and hung tools."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from support import BACKENDS, add, asks_for, is_alive, make_script
 from unified_agents import (
     AttemptDiscarded,
     ConfigError,
@@ -29,42 +30,19 @@ from unified_agents import (
     RunEnded,
     RunError,
     RunResult,
-    Script,
     ToolCallFailed,
     ToolCallRetried,
     ToolPolicy,
     Transient,
-    backend_info,
-    backend_names,
     create_agent,
     load_config,
     tool,
 )
 from unified_agents.scripted.server import ScriptServer
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 QUICK = {"wait_initial": 0.001, "wait_max": 0.002, "jitter": 0.001}
 AT_ONCE = ToolPolicy(wait_initial=0.0, jitter=0.0)
 HELLO = {"text": "hello"}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptServer]:
-    async with ScriptServer() as running:
-        yield running
-
-
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def script(*answers: Mapping[str, Any], **more: Any) -> Script:
-    return Script.model_validate({"answers": list(answers), **more})
-
-
-def asks(name: str, **arguments: Any) -> dict[str, Any]:
-    return {"tool_calls": [{"name": name, "arguments": arguments}]}
 
 
 # ---- a fault that never clears, under the default policy ----
@@ -88,7 +66,7 @@ async def test_a_fault_that_never_clears_ends_in_under_8_seconds_and_alike(
     streamed: bool, server: ScriptServer
 ) -> None:
     async def run(backend: str, fault: dict[str, Any]) -> tuple[str, int, float]:
-        url = server.add(script({"fault": fault, "times": 99}, LONGEST_TEXT))
+        url = server.add(make_script({"fault": fault, "times": 99}, LONGEST_TEXT))
         config = ModelConfig(name="m", base_url=url, parameters=ModelParameters(stream=streamed or None))
         agent = create_agent(backend=backend, model=config)
         started = time.monotonic()
@@ -98,7 +76,9 @@ async def test_a_fault_that_never_clears_ends_in_under_8_seconds_and_alike(
         return caught.value.kind, len(server.requests(url)), time.monotonic() - started
 
     for backend in BACKENDS:  # what it imports at its first run is not the policy's time
-        await create_agent(backend=backend, model=ModelConfig(name="m", base_url=server.add(script(HELLO)))).run("q")
+        await create_agent(backend=backend, model=ModelConfig(name="m", base_url=server.add(make_script(HELLO)))).run(
+            "q"
+        )
     places = [(backend, name) for name in FOR_EVER for backend in BACKENDS]
     seen = await asyncio.gather(*(run(backend, FOR_EVER[name][0]) for backend, name in places))
     found = dict(zip(places, seen, strict=True))
@@ -129,12 +109,6 @@ def test_timeouts_are_there_by_default_and_cannot_be_taken_away(tmp_path: Path) 
 
 
 # ---- everything that is retried, repaired or given up is logged, and an event ----
-
-
-@tool
-async def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
 
 
 @tool(idempotent=True)
@@ -177,7 +151,7 @@ WATCHED: dict[str, Watched] = {
         "repair",
     ),
     "arguments": (
-        [asks("add", a="x", b=1), HELLO],
+        [asks_for("add", a="x", b=1), HELLO],
         {},
         ToolCallFailed,
         "invalid_input",
@@ -193,7 +167,7 @@ WATCHED: dict[str, Watched] = {
         "",
     ),
     "a tool's name": (
-        [asks("ad", a=1, b=1), HELLO],
+        [asks_for("ad", a=1, b=1), HELLO],
         {},
         ToolCallFailed,
         "tool_not_found",
@@ -201,7 +175,7 @@ WATCHED: dict[str, Watched] = {
         "",
     ),
     "a tool": (
-        [asks("flaky", times=1), HELLO],
+        [asks_for("flaky", times=1), HELLO],
         {},
         ToolCallRetried,
         "tool_error",
@@ -209,7 +183,7 @@ WATCHED: dict[str, Watched] = {
         "retry",
     ),
     "a tool for good": (
-        [asks("flaky", times=99), HELLO],
+        [asks_for("flaky", times=99), HELLO],
         {},
         ToolCallFailed,
         "tool_error",
@@ -224,9 +198,9 @@ async def watched(
     backend: str, server: ScriptServer, answers: list[dict[str, Any]], *, fallback: bool = False, **options: Any
 ) -> tuple[list[Event], RunResult]:
     tried[0] = 0
-    spare = (ModelConfig(name="spare", base_url=server.add(script(HELLO))),) if fallback else ()
+    spare = (ModelConfig(name="spare", base_url=server.add(make_script(HELLO))),) if fallback else ()
     policy = ModelPolicy(**QUICK | {"attempts": {"server": 2, "bad_response": 2}})
-    config = ModelConfig(name="m", base_url=server.add(script(*answers)), policy=policy, fallback=spare)
+    config = ModelConfig(name="m", base_url=server.add(make_script(*answers)), policy=policy, fallback=spare)
     agent = create_agent(backend=backend, model=config, tools=[add, flaky], tool_policy=AT_ONCE, **options)
     events: list[Event] = []
     try:
@@ -265,7 +239,7 @@ async def test_of_a_run_without_a_fault_nothing_of_that_is_told(
     backend: str, server: ScriptServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "unified_agents")
-    events, result = await watched(backend, server, [asks("add", a=1, b=2), asks("flaky", times=0), HELLO])
+    events, result = await watched(backend, server, [asks_for("add", a=1, b=2), asks_for("flaky", times=0), HELLO])
     assert not [event for event in events if isinstance(event, NOTICES)]
     assert not [span for span in result.trace.walk() if span.events or span.error]
     assert {record.getMessage().partition(":")[0] for record in caplog.records} <= {"run started", "run ended"}
@@ -317,7 +291,7 @@ TURN = [
 async def test_calls_that_refer_to_each_other(
     backend: str, streamed: bool, references: bool, server: ScriptServer
 ) -> None:
-    url = server.add(script({"tool_calls": TURN}, HELLO))
+    url = server.add(make_script({"tool_calls": TURN}, HELLO))
     config = ModelConfig(name="m", base_url=url, parameters=ModelParameters(stream=streamed or None))
     agent = create_agent(
         backend=backend, model=config, tools=[rows, show, double, boom], tool_references=references, instructions="x"
@@ -376,7 +350,7 @@ async def test_a_hung_tool_is_killed_where_it_has_a_process_and_given_up_where_i
     async def run(backend: str) -> tuple[RunResult, int, bool]:
         folder = tmp_path / backend
         folder.mkdir()
-        url = server.add(script(asks("hang", folder=str(folder)), HELLO))
+        url = server.add(make_script(asks_for("hang", folder=str(folder)), HELLO))
         one = tool(hanging.hang, isolate=isolate, timeout=3.0 if isolate else 0.3)
         agent = create_agent(backend=backend, model=ModelConfig(name="m", base_url=url), tools=[one])
         try:
@@ -399,14 +373,6 @@ async def test_a_hung_tool_is_killed_where_it_has_a_process_and_given_up_where_i
         assert pid != os.getpid()
         assert not abandoned
         assert not alive
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 # ---- the pace that a server bears ----

@@ -1,16 +1,15 @@
-"""Modules that an agent's file names are found beside it, wherever the command is called."""
+"""Modules named in an agent's file are found beside that file, wherever the command is started."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from support import run_program
 from unified_agents import ConfigError, create_agent
 
-PROGRAM = Path(sys.executable).parent / "unified-agents"
 TOOLS = "from tools_helper import NUMBER\ndef one() -> int:\n    return NUMBER\n"
 ANSWERS = """\
 answers:
@@ -39,9 +38,7 @@ def agent(tmp_path: Path) -> Path:
     ],
 )
 def test_the_command_line_looks_beside_the_file(arguments: tuple[str, ...], told: str, agent: Path) -> None:
-    done = subprocess.run(
-        [PROGRAM, *arguments], cwd=agent.parents[1], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run_program(*arguments, cwd=agent.parents[1])
     assert (done.returncode, done.stderr) == (0, "")
     assert told in done.stdout
 

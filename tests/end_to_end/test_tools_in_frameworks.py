@@ -1,9 +1,8 @@
-"""Our tools in other people's hands: frameworks' own agents and clients, without an agent of ours."""
+"""Our tools in the frameworks' own agents and clients, without an agent of ours."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -26,12 +25,6 @@ from unified_agents.scripted.server import ScriptServer
 
 WRONG = {"seats": "banana", "row": "a"}
 RIGHT = {"seats": 2, "row": "b"}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptServer]:
-    async with ScriptServer() as running:
-        yield running
 
 
 def book_with(received: list[Any]) -> Tool:

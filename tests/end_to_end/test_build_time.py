@@ -6,7 +6,6 @@ The framework is given the tools' schemas ready; ours reads them from the docume
 from __future__ import annotations
 
 import gc
-import os
 import random
 import statistics
 import subprocess
@@ -14,11 +13,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import CORPORA, needs_corpora
 from unified_agents import (
     ModelConfig,
     OpenApiConfig,
@@ -29,10 +28,9 @@ from unified_agents import (
     load_openapi,
 )
 
-CORPORA = os.environ.get("UNIFIED_AGENTS_CORPORA")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CORPORA is None, reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora"),
+    needs_corpora,
 ]
 
 BAR = 0.8
@@ -51,7 +49,7 @@ Build = Callable[[str, list[Tool]], tuple[object, Run]]
 
 
 def twenty() -> list[Tool]:
-    return load_openapi(OpenApiConfig(openapi=Path(CORPORA or "") / "openapi" / "discord.openapi.json"))[40:60]
+    return load_openapi(OpenApiConfig(openapi=CORPORA / "openapi" / "discord.openapi.json"))[40:60]
 
 
 def model_of(tool: Tool) -> Any:

@@ -1,15 +1,16 @@
-"""The one policy for models that fail, on every backend: through the public interface and a real socket."""
+"""The model policy on every backend: retries, fallback, limits, cost and structured output, through a real socket."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
 
+from support import add, make_script
 from unified_agents import (
     Agent,
     AttemptDiscarded,
@@ -25,9 +26,7 @@ from unified_agents import (
     ScriptedModel,
     ServerError,
     UnsupportedCapabilityError,
-    backend_names,
     create_agent,
-    tool,
 )
 from unified_agents.config import ModelPolicy, ModelPrice
 from unified_agents.scripted.server import ScriptServer
@@ -36,29 +35,8 @@ from unified_agents.wire.local_upstream import Reply
 QUICK = {"wait_initial": 0.001, "wait_max": 0.002, "jitter": 0.001}
 
 
-@tool
-async def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
 CALL = {"tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 2}}]}
 HELLO = {"text": "hello"}
-
-
-@pytest.fixture(params=backend_names())
-def backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptServer]:
-    async with ScriptServer() as running:
-        yield running
-
-
-def script(*answers: Mapping[str, Any], **more: Any) -> Script:
-    return Script.model_validate({"answers": list(answers), **more})
 
 
 def model(url: str, policy: Mapping[str, Any] | None = None, **more: Any) -> ModelConfig:
@@ -79,7 +57,7 @@ class Timed:
 
 async def test_a_retry_after_holds_back_every_run_of_the_agent(backend: str, server: ScriptServer) -> None:
     for adaptive in (True, False):
-        timed = Timed(script({"fault": {"status": 429, "retry_after": 0.4}}, HELLO))
+        timed = Timed(make_script({"fault": {"status": 429, "retry_after": 0.4}}, HELLO))
         agent = create_agent(backend=backend, model=model(server.add(timed), {"adaptive_rate": adaptive}))
         async with agent.stream("first") as events:
             async for event in events:
@@ -92,7 +70,7 @@ async def test_a_retry_after_holds_back_every_run_of_the_agent(backend: str, ser
 
 
 async def test_a_dead_server_is_left_alone_and_asked_again_later(backend: str, server: ScriptServer) -> None:
-    url = server.add(script({"fault": {"status": 500}, "times": 4}, HELLO))
+    url = server.add(make_script({"fault": {"status": 500}, "times": 4}, HELLO))
     policy = {"breaker_failures": 4, "breaker_seconds": 0.3}
     agent = create_agent(backend=backend, model=model(url, policy))
     with pytest.raises(ServerError, match="500"):
@@ -107,7 +85,7 @@ async def test_a_dead_server_is_left_alone_and_asked_again_later(backend: str, s
 
 
 async def test_without_a_low_bound_the_circuit_stays_closed(backend: str, server: ScriptServer) -> None:
-    url = server.add(script({"fault": {"status": 500}, "times": 8}, HELLO))
+    url = server.add(make_script({"fault": {"status": 500}, "times": 8}, HELLO))
     agent = create_agent(backend=backend, model=model(url))
     for _ in range(2):
         with pytest.raises(ServerError, match="answered 500"):
@@ -118,8 +96,8 @@ async def test_without_a_low_bound_the_circuit_stays_closed(backend: str, server
 
 async def test_another_model_stands_in(backend: str, server: ScriptServer) -> None:
     fault = {"fault": {"status": 503}, "times": 99}
-    dead = server.add(script(fault, HELLO, fault, HELLO))
-    other = server.add(script(CALL, {"text": "from the other"}))
+    dead = server.add(make_script(fault, HELLO, fault, HELLO))
+    other = server.add(make_script(CALL, {"text": "from the other"}))
     config = model(dead, {"attempts": {"server": 2}}, fallback=(ModelConfig(name="spare", base_url=other),))
     agent = create_agent(backend=backend, model=config, tools=[add])
     result = await agent.run("q")
@@ -131,8 +109,8 @@ async def test_another_model_stands_in(backend: str, server: ScriptServer) -> No
 
 
 async def test_no_other_model_is_asked_what_is_simply_wrong(backend: str, server: ScriptServer) -> None:
-    wrong = server.add(script({"fault": {"status": 400}}, HELLO))
-    other = server.add(script(HELLO))
+    wrong = server.add(make_script({"fault": {"status": 400}}, HELLO))
+    other = server.add(make_script(HELLO))
     config = model(wrong, fallback=(ModelConfig(name="spare", base_url=other),))
     agent = create_agent(backend=backend, model=config)
     with pytest.raises(BadRequestError):
@@ -142,7 +120,7 @@ async def test_no_other_model_is_asked_what_is_simply_wrong(backend: str, server
 
 
 async def test_the_number_of_attempts_is_the_users(backend: str, server: ScriptServer) -> None:
-    url = server.add(script({"fault": {"disconnect": True}, "times": 99}, HELLO))
+    url = server.add(make_script({"fault": {"disconnect": True}, "times": 99}, HELLO))
     agent = create_agent(backend=backend, model=model(url, {"attempts": {"network": 6}}))
     with pytest.raises(NetworkError):
         await agent.run("q")
@@ -151,7 +129,7 @@ async def test_the_number_of_attempts_is_the_users(backend: str, server: ScriptS
 
 
 async def test_a_second_attempt_after_a_timeout_has_more_time(backend: str, server: ScriptServer) -> None:
-    url = server.add(script({"fault": {"delay": 0.5}, "times": 99}, HELLO))
+    url = server.add(make_script({"fault": {"delay": 0.5}, "times": 99}, HELLO))
     for factor, comes in ((3.0, True), (1.0, False)):
         agent = create_agent(backend=backend, model=model(url, {"longer_timeout": factor}, timeout=0.25))
         if comes:
@@ -167,7 +145,7 @@ async def test_a_second_attempt_after_a_timeout_has_more_time(backend: str, serv
 async def test_a_stream_that_never_begins_is_given_up(
     backend: str, fault: dict[str, Any], server: ScriptServer
 ) -> None:
-    url = server.add(script({"fault": fault, "times": 2}, HELLO))
+    url = server.add(make_script({"fault": fault, "times": 2}, HELLO))
     agent = create_agent(backend=backend, model=model(url, {"longer_timeout": 1.0}, first_token_timeout=0.15))
     with pytest.raises(ModelTimeoutError, match=r"went silent for 0\.15 seconds"):
         async with agent.stream("q") as events:
@@ -178,7 +156,7 @@ async def test_a_stream_that_never_begins_is_given_up(
 
 
 async def test_an_answer_that_was_cut_is_asked_for_again_once(backend: str, server: ScriptServer) -> None:
-    url = server.add(script({"fault": {"finish_reason_length": True}}, {"text": "a long story"}, HELLO))
+    url = server.add(make_script({"fault": {"finish_reason_length": True}}, {"text": "a long story"}, HELLO))
     agent = create_agent(backend=backend, model=model(url))
     result = await agent.run("q")
     assert (result.status, result.output, result.requests) == ("completed", "hello", 2)
@@ -193,7 +171,7 @@ async def test_an_answer_that_was_cut_is_asked_for_again_once(backend: str, serv
 
 async def test_an_answer_that_is_cut_again_is_an_error(backend: str, server: ScriptServer) -> None:
     fault = {"fault": {"finish_reason_length": True}}
-    url = server.add(script(fault, {"text": "a long story"}, fault, {"text": "as long again"}))
+    url = server.add(make_script(fault, {"text": "a long story"}, fault, {"text": "as long again"}))
     agent = create_agent(backend=backend, model=model(url))
     with pytest.raises(BadResponseError, match="cut off at the token limit"):
         await agent.run("q")
@@ -210,7 +188,7 @@ BAD = {"text": '{"name": "Oslo", "people": "many"}'}
 
 
 async def test_structured_output_is_a_value(backend: str, server: ScriptServer) -> None:
-    url = server.add(script(CALL, GOOD))
+    url = server.add(make_script(CALL, GOOD))
     agent = create_agent(backend=backend, model=model(url), tools=[add], output_type=Town)
     result = await agent.run("q")
     assert result.value == Town(name="Oslo", people=717_000)
@@ -222,7 +200,7 @@ async def test_structured_output_is_a_value(backend: str, server: ScriptServer) 
 
 
 async def test_structured_output_that_does_not_fit_is_told_once(backend: str, server: ScriptServer) -> None:
-    url = server.add(script(BAD, GOOD))
+    url = server.add(make_script(BAD, GOOD))
     agent = create_agent(backend=backend, model=model(url), output_type=Town.model_json_schema())
     result = await agent.run("q")
     assert result.value == {"name": "Oslo", "people": 717_000}
@@ -234,7 +212,7 @@ async def test_structured_output_that_does_not_fit_is_told_once(backend: str, se
 
 
 async def test_structured_output_that_never_fits_is_an_error(backend: str, server: ScriptServer) -> None:
-    agent = create_agent(backend=backend, model=model(server.add(script(BAD, BAD, GOOD))), output_type=Town)
+    agent = create_agent(backend=backend, model=model(server.add(make_script(BAD, BAD, GOOD))), output_type=Town)
     with pytest.raises(BadResponseError, match="people"):
         await agent.run("q")
     await agent.aclose()
@@ -242,7 +220,7 @@ async def test_structured_output_that_never_fits_is_an_error(backend: str, serve
 
 async def test_a_server_that_refuses_the_field_gets_the_schema_in_words(backend: str, server: ScriptServer) -> None:
     refusal = {"fault": {"status": 400, "message": "unknown field response_format"}}
-    url = server.add(script(refusal, GOOD))
+    url = server.add(make_script(refusal, GOOD))
     agent = create_agent(backend=backend, model=model(url), output_type=Town)
     assert (await agent.run("q")).value == Town(name="Oslo", people=717_000)
     assert (await agent.run("q")).requests == 1  # it is not tried again
@@ -255,7 +233,7 @@ async def test_a_server_that_refuses_the_field_gets_the_schema_in_words(backend:
 async def test_the_refusal_of_the_field_counts_also_after_a_retry(backend: str, server: ScriptServer) -> None:
     busy = {"fault": {"status": 503, "retry_after": 0}}
     refusal = {"fault": {"status": 400, "message": "unknown field response_format"}}
-    url = server.add(script(busy, refusal, GOOD))
+    url = server.add(make_script(busy, refusal, GOOD))
     agent = create_agent(backend=backend, model=model(url), output_type=Town)
     result = await agent.run("q")
     assert result.value == Town(name="Oslo", people=717_000)
@@ -264,7 +242,7 @@ async def test_the_refusal_of_the_field_counts_also_after_a_retry(backend: str, 
 
 
 def test_structured_output_needs_our_handling_and_a_schema() -> None:
-    local = ScriptedModel(script(HELLO))
+    local = ScriptedModel(make_script(HELLO))
     with pytest.raises(UnsupportedCapabilityError, match="output_type"):
         create_agent(model=local, output_type=Town, handling="native")
     with pytest.raises(ConfigError, match="output_type"):
@@ -292,7 +270,7 @@ async def test_at_a_limit_the_model_may_answer_once_more(
 ) -> None:
     price = ModelPrice(input=1.0, output=1.0)
     for on_limit in ("answer", "stop"):
-        url = server.add(script(CALL, CALL, repeat_last=True))
+        url = server.add(make_script(CALL, CALL, repeat_last=True))
         asked = Limits(**limits, on_limit=on_limit)
         agent = create_agent(
             backend=backend, model=model(url, price=price), tools=[add], limits=asked, instructions="be brief"
@@ -314,7 +292,7 @@ async def test_at_a_limit_the_model_may_answer_once_more(
 
 
 async def test_the_last_answer_is_the_output_and_still_no_success(backend: str, server: ScriptServer) -> None:
-    url = server.add(script(CALL, {"text": "as far as I got: 3"}))
+    url = server.add(make_script(CALL, {"text": "as far as I got: 3"}))
     agent = create_agent(backend=backend, model=model(url), tools=[add], limits=Limits(max_steps=1, on_limit="answer"))
     assert await told_at_the_limit(agent) == "as far as I got: 3"
     await agent.aclose()
@@ -322,7 +300,7 @@ async def test_the_last_answer_is_the_output_and_still_no_success(backend: str, 
 
 async def test_cost_is_counted_and_bounded(backend: str, server: ScriptServer) -> None:
     used = {"prompt_tokens": 1_000, "completion_tokens": 500}
-    url = server.add(script(CALL | {"usage": used}, CALL | {"usage": used}, HELLO | {"usage": used}))
+    url = server.add(make_script(CALL | {"usage": used}, CALL | {"usage": used}, HELLO | {"usage": used}))
     config = model(url, price=ModelPrice(input=2.0, output=10.0))
     agent = create_agent(backend=backend, model=config, tools=[add])
     result = await agent.run("q")
@@ -335,4 +313,4 @@ async def test_cost_is_counted_and_bounded(backend: str, server: ScriptServer) -
 
 def test_a_bound_of_cost_needs_a_price() -> None:
     with pytest.raises(ConfigError, match=r"model\.price"):
-        create_agent(model=ScriptedModel(script(HELLO)), limits=Limits(max_cost=1.0))
+        create_agent(model=ScriptedModel(make_script(HELLO)), limits=Limits(max_cost=1.0))

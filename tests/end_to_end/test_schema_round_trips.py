@@ -1,4 +1,4 @@
-"""A tool that goes through every format and every framework comes back with the very same schema."""
+"""A tool that is converted through every format and framework keeps its schema."""
 
 from __future__ import annotations
 

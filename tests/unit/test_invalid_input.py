@@ -1,4 +1,4 @@
-"""Wrong input from Python and from files: one line that says what to give instead."""
+"""Invalid input from Python and from files is refused in one line that says what to give instead."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from support import scripted_model
 from unified_agents import (
     Agent,
     AgentConfig,
@@ -36,7 +37,7 @@ from unified_agents.config import load_config
 
 
 def model(*answers: dict[str, Any]) -> ScriptedModel:
-    return ScriptedModel(Script.model_validate({"answers": answers or [{"text": "Done."}]}))
+    return scripted_model(*(answers or [{"text": "Done."}]))
 
 
 def add(a: int, b: int) -> int:

@@ -1,4 +1,4 @@
-"""What people are told when a task, a tool, a script or a model's server is wrong: one line that says what to do."""
+"""Errors of a task, a tool, a script or a model's server are one line that says what to do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from pydantic import BaseModel
 
+from support import BACKENDS, http_server, scripted_model
 from unified_agents import (
     Agent,
     BadRequestError,
@@ -18,13 +19,10 @@ from unified_agents import (
     Message,
     ModelConfig,
     NetworkError,
-    Script,
-    ScriptedModel,
     Tool,
     create_agent,
 )
 
-BACKENDS = ("custom", "langchain", "llamaindex")
 ANSWER = {"message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop", "index": 0}
 
 
@@ -33,7 +31,7 @@ class Size(BaseModel):
 
 
 def scripted(*answers: dict[str, Any], **given: Any) -> Agent:
-    return create_agent(model=ScriptedModel(Script.model_validate({"answers": list(answers)})), **given)
+    return create_agent(model=scripted_model(*answers), **given)
 
 
 def served(base_url: str, backend: str) -> Agent:
@@ -50,14 +48,8 @@ async def server() -> AsyncIterator[str]:
             {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [ANSWER]}
         )
 
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with http_server(answer, method="POST", path="/v1/chat/completions") as url:
+        yield url
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The contract suite itself: nothing in it is hidden or forgotten."""
+"""The contract suite is complete: every part is exported, and no test hides another."""
 
 from __future__ import annotations
 

@@ -1,16 +1,15 @@
-"""Traps that were found by reading and trying, each held shut on every backend."""
+"""Mistakes that were once found, each tested on every backend so that it does not come back."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from support import run_code, scripted_model
 from unified_agents import (
     BackendError,
     ConfigError,
@@ -21,7 +20,6 @@ from unified_agents import (
     RateLimitError,
     Script,
     ScriptedModel,
-    backend_names,
     create_agent,
     tool,
 )
@@ -29,15 +27,6 @@ from unified_agents.errors import BadResponseError
 from unified_agents.scripted.rendering.chat_completions import JSON_TYPE
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.wire.local_upstream import Reply
-
-
-@pytest.fixture(params=backend_names())
-def backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def scripted(*answers: Mapping[str, Any], **more: Any) -> ScriptedModel:
-    return ScriptedModel(Script.model_validate({"answers": list(answers), **more}))
 
 
 @tool
@@ -48,7 +37,7 @@ def double(x: int) -> int:
 
 async def test_a_given_turn_is_not_taken_for_one_of_this_run(backend: str) -> None:
     answers = {"tool_calls": [{"name": "double", "arguments": {"x": 1}, "id": ""}]}, {"text": "done"}
-    agent = create_agent(backend=backend, model=scripted(*answers), tools=[double])
+    agent = create_agent(backend=backend, model=scripted_model(*answers), tools=[double])
     first = await agent.run("first")
     second = await agent.run([*first.messages, {"role": "user", "content": "second"}], record_exchanges=True)
     given = {call.id for message in first.messages for call in message.tool_calls}
@@ -69,7 +58,7 @@ async def test_a_tool_that_exits_is_told_and_the_run_goes_on(backend: str, kind:
         raise SystemExit(code)
 
     leave = leave_sync if kind == "sync" else leave_async
-    model = scripted({"tool_calls": [{"name": "leave", "arguments": {"code": 3}}]}, {"text": "still here"})
+    model = scripted_model({"tool_calls": [{"name": "leave", "arguments": {"code": 3}}]}, {"text": "still here"})
     agent = create_agent(backend=backend, model=model, tools=[leave], limits=Limits(timeout=10))
     result = await agent.run("q")
     assert (result.status, result.output) == ("completed", "still here")
@@ -82,7 +71,7 @@ async def test_a_listener_that_raises_ends_the_run_by_name(backend: str) -> None
         if type(event).__name__ == "ModelCallStarted":
             raise ValueError("no")
 
-    agent = create_agent(backend=backend, model=scripted({"text": "hello"}))
+    agent = create_agent(backend=backend, model=scripted_model({"text": "hello"}))
     with pytest.raises(BackendError, match="an event listener raised ValueError: no"):
         await agent.run("q", on_event=listen)
     assert (await agent.run("q")).output == "hello"
@@ -90,7 +79,7 @@ async def test_a_listener_that_raises_ends_the_run_by_name(backend: str) -> None
 
 
 async def test_an_endless_retry_after_is_refused_and_not_waited_for(backend: str) -> None:
-    model = scripted({"fault": {"status": 429, "retry_after": 3600}}, {"text": "hello"})
+    model = scripted_model({"fault": {"status": 429, "retry_after": 3600}}, {"text": "hello"})
     agent = create_agent(backend=backend, model=model)
     started = time.monotonic()
     with pytest.raises(RateLimitError, match="429"):
@@ -116,7 +105,7 @@ async def test_runs_within_a_run_share_its_limits(backend: str) -> None:
         def forget(self, key: str) -> None:
             self._model.forget(key)
 
-    child = create_agent(backend=backend, model=Counting(scripted({"text": "child"})))
+    child = create_agent(backend=backend, model=Counting(scripted_model({"text": "child"})))
 
     @tool
     async def ask(number: int) -> str:
@@ -124,7 +113,7 @@ async def test_runs_within_a_run_share_its_limits(backend: str) -> None:
         return str((await child.run(str(number))).output)
 
     calls = [{"name": "ask", "arguments": {"number": number}} for number in range(10)]
-    outer = Counting(scripted({"tool_calls": calls}, {"text": "done"}))
+    outer = Counting(scripted_model({"tool_calls": calls}, {"text": "done"}))
     agent = create_agent(backend=backend, model=outer, tools=[ask], limits=Limits(max_model_calls=4))
     result = await agent.run("q")
     assert result.status == "limit"
@@ -133,7 +122,7 @@ async def test_runs_within_a_run_share_its_limits(backend: str) -> None:
 
 
 def test_a_bound_of_cost_for_one_run_needs_a_price_too() -> None:
-    agent = create_agent(model=scripted({"text": "hello"}))
+    agent = create_agent(model=scripted_model({"text": "hello"}))
     with pytest.raises(ConfigError, match="price"):
         agent.run_sync("q", limits=Limits(max_cost=1))
 
@@ -141,7 +130,7 @@ def test_a_bound_of_cost_for_one_run_needs_a_price_too() -> None:
 @pytest.mark.parametrize("handling", ["Native", "", 3])
 def test_a_handling_that_is_none_is_refused(handling: Any) -> None:
     with pytest.raises(ConfigError, match="handling"):
-        create_agent(model=scripted({"text": "hello"}), handling=handling)
+        create_agent(model=scripted_model({"text": "hello"}), handling=handling)
 
 
 class Echoing:
@@ -197,5 +186,5 @@ def test_a_program_without_logging_is_not_talked_to() -> None:
         "try:\n    create_agent(model=ScriptedModel(script)).run_sync('q')\n"
         "except ValueError as error:\n    print('caught', error.kind)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = run_code(code, check=True)
     assert (done.stdout, done.stderr) == ("caught bad_request\n", "")

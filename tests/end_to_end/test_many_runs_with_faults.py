@@ -1,4 +1,4 @@
-"""Five hundred runs of one agent at once against a model that is often faulty: none is lost, none is doubled."""
+"""Five hundred runs of one agent at once against a model that often fails: none is lost, and none counts twice."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from typing import Any
 
 import pytest
 
+from support import scripted_model
 from unified_agents import (
     Limits,
     ModelConfig,
     RunResult,
-    Script,
-    ScriptedModel,
     backend_info,
     backend_names,
     create_agent as make_agent,
@@ -92,7 +91,7 @@ class Crowd:
     """A model with a script for each run, found by the run's task; it counts each one's requests."""
 
     def __init__(self, plans: list[Plan]) -> None:
-        self._models = {one.number: ScriptedModel(Script.model_validate({"answers": one.entries})) for one in plans}
+        self._models = {one.number: scripted_model(*one.entries) for one in plans}
         self.requests: Counter[int] = Counter()
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:

@@ -1,4 +1,4 @@
-"""What a tool's function receives is the same on every backend, and what does not fit never reaches it."""
+"""A tool's function receives the same arguments on every backend, and invalid ones never reach it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from pydantic import BaseModel, Field
 
-from unified_agents import Script, ScriptedModel, Tool, backend_names, create_agent
-from unified_agents.registry import backend_info
+from support import BACKENDS, scripted_model
+from unified_agents import Tool, create_agent
 
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
 QUICK: dict[str, Any] = {
     "deadline": None,
     "derandomize": True,
@@ -110,8 +109,8 @@ def cases(draw: st.DrawFn) -> Case:
 def run(backend: str, tools: list[Tool], calls: list[tuple[str, Any]]) -> list[Any]:
     """The records of all calls, which the model asks for at once."""
     asked = [{"name": name, "arguments": arguments} for name, arguments in calls]
-    script = Script.model_validate({"answers": [{"tool_calls": asked}, {"text": "done"}]})
-    return list(create_agent(backend=backend, model=ScriptedModel(script), tools=tools).run_sync("Go.").tool_calls)
+    model = scripted_model({"tool_calls": asked}, {"text": "done"})
+    return list(create_agent(backend=backend, model=model, tools=tools).run_sync("Go.").tool_calls)
 
 
 def recording(received: dict[str, Any], name: str) -> Callable[..., str]:
@@ -219,10 +218,9 @@ def test_lenient_takes_what_is_meant_and_says_so(backend: str) -> None:
         Tool(name="strict", parameters=parameters, handler=recording(received, "strict")),
     ]
     arguments = {"count": "5", "items": "[1, 2.5]"}
-    script = Script.model_validate(
-        {"answers": [{"tool_calls": [{"name": tool.name, "arguments": arguments} for tool in tools]}, {"text": "x"}]}
-    )
-    result = create_agent(backend=backend, model=ScriptedModel(script), tools=tools).run_sync("Go.")
+    calls = [{"name": tool.name, "arguments": arguments} for tool in tools]
+    model = scripted_model({"tool_calls": calls}, {"text": "x"})
+    result = create_agent(backend=backend, model=model, tools=tools).run_sync("Go.")
     lenient, strict = result.tool_calls
     assert received == {"lenient": {"count": 5, "items": [1, 2.5]}}
     assert set(lenient.coerced) == {'count: "5" taken as 5', 'items: "[1, 2.5]" taken as [1, 2.5]'}

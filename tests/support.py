@@ -1,0 +1,138 @@
+"""Helpers that tests of several rooms share: places, scripted models, runs, processes and loopback servers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from unified_agents import RunResult, Script, ScriptedModel, Tool, ToolContext, backend_info, backend_names, tool
+from unified_agents.agent import Agent
+
+ROOT = Path(__file__).parents[1]
+"""The folder of the repository."""
+MCP_STAND_IN = ROOT / "tests" / "unit" / "interop" / "mcp_stand_in.py"
+"""The program that is a small MCP server over stdio."""
+PROGRAM = Path(sys.executable).with_name("unified-agents")
+"""The command line, as it is installed."""
+CORPORA = Path(os.environ.get("UNIFIED_AGENTS_CORPORA", ""))
+"""The folder of the public data sets; tests that read it are marked with `needs_corpora`."""
+BACKENDS = [name for name in backend_names() if backend_info(name).installed]
+"""The names of the installed backends."""
+
+needs_corpora = pytest.mark.skipif(
+    not os.environ.get("UNIFIED_AGENTS_CORPORA"), reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora"
+)
+
+
+@tool
+async def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def make_script(*answers: Any, **options: Any) -> Script:
+    """Make a script of a model from its answers."""
+    return Script.model_validate({"answers": answers, **options})
+
+
+def scripted_model(*answers: Any, **options: Any) -> ScriptedModel:
+    """Make a model that gives these answers, without a server."""
+    return ScriptedModel(make_script(*answers, **options))
+
+
+def asks_for(name: str, /, **arguments: Any) -> dict[str, Any]:
+    """Make an answer of a script that asks for one tool call."""
+    return {"tool_calls": [{"name": name, "arguments": arguments}]}
+
+
+async def run_once(agent: Agent, task: Any = "Go.", **options: Any) -> RunResult:
+    """Run an agent on a task, and close it however the run ends."""
+    async with aclosing(agent):
+        return await agent.run(task, **options)
+
+
+async def call_handler(
+    tool: Tool, arguments: dict[str, Any] | None = None, on_progress: Callable[..., None] | None = None
+) -> Any:
+    """Call the asynchronous handler of a tool as a run does, without validating the arguments."""
+    context = ToolContext(run_id="r", call_id="c", step=0, tool=tool.name, on_progress=on_progress)
+    return await tool.handler(**tool.arguments_for(arguments or {}, context))
+
+
+def run_process(
+    *command: object, timeout: float = 110, check: bool = False, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, and return its exit code and what it wrote, as text."""
+    words = [str(word) for word in command]
+    return subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=check, **options)
+
+
+def run_program(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command line `unified-agents`; the options are those of `run_process`."""
+    return run_process(PROGRAM, *arguments, **options)
+
+
+def run_code(code: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run Python code in an interpreter of its own; the options are those of `run_process`."""
+    return run_process(sys.executable, "-c", code, *arguments, **options)
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process is running."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def http_server(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    *,
+    method: str = "*",
+    path: str = "/{rest:.*}",
+    **options: Any,
+) -> AsyncIterator[str]:
+    """Serve HTTP on loopback while the block runs, and yield the server's URL.
+
+    Args:
+        handler: It answers each request.
+        method: The method that is answered; by default each is.
+        path: The path that is answered; by default each is.
+        options: What else the application is made with.
+    """
+    app = web.Application(**options)
+    app.router.add_route(method, path, handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def bfcl_to_json_schema(value: Any) -> Any:
+    """Return a schema in BFCL's words for types as JSON Schema, at every depth."""
+    words = {"dict": "object", "float": "number", "tuple": "array"}
+    if isinstance(value, list):
+        return [bfcl_to_json_schema(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    schema = {
+        key: bfcl_to_json_schema(item) for key, item in value.items() if key != "optional" or isinstance(item, dict)
+    }
+    if isinstance(schema.get("type"), str):
+        schema["type"] = words.get(schema["type"], schema["type"])
+        if schema["type"] == "any":
+            del schema["type"]
+    return schema
