@@ -96,7 +96,7 @@ async def test_further_keywords_are_recorded_beside_the_others() -> None:
 
 def test_a_chain_goes_on_past_an_error_that_is_its_own_cause() -> None:
     first, own = KeyError("first"), ValueError("own")
-    with pytest.raises(ValueError, match="own"):
+    with pytest.raises(ValueError, match="own"):  # noqa: PT012  # one raise within another
         try:
             raise first
         except KeyError:
