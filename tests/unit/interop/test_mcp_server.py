@@ -317,3 +317,23 @@ async def test_what_cannot_be_served_is_a_config_error() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}.*give another --port"):
             await serve([add], "http", port)
+
+
+@tool
+async def at_the_end(context: ToolContext) -> str:
+    """Report progress just before the result."""
+    context.report_progress(1, 2)
+    context.report_progress(2, 2, "last")
+    return "done"
+
+
+async def test_progress_just_before_the_result_is_delivered() -> None:
+    seen: list[tuple[float, float | None, str]] = []
+    async with served([at_the_end]) as url:
+        connection = McpConnection(McpServerConfig(url=url, allow_private=True))
+        (remote,) = await connection.open()
+        for _ in range(5):
+            context = ToolContext("r", "c", 0, "t", on_progress=lambda *report: seen.append(report))
+            assert await remote.handler(**remote.arguments_for({}, context)) == "done"
+        await connection.aclose()
+    assert seen == [(1.0, 2.0, ""), (2.0, 2.0, "last")] * 5

@@ -161,7 +161,7 @@ async def _call(context: ServerRequestContext[Any], tool: Tool, arguments: Mappi
     except ToolCallError as error:
         return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
     finally:
-        queue.put_nowait(None)
+        loop.call_soon_threadsafe(queue.put_nowait, None)  # after the progress that is on its way
         await asyncio.wait([sending])
         if not sending.cancelled() and (failure := sending.exception()):
             logger.info("progress of %s was not sent: %s", tool.name, failure)
