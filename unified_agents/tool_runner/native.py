@@ -61,14 +61,15 @@ class _Parameters:
         except TypeError:  # the function itself will say so
             return dict(kwargs)
         extra = next((name for name, value in self.shown.parameters.items() if value.kind is value.VAR_KEYWORD), "")
-        return {name: value for name, value in found.items() if name != extra} | found.get(extra, {})
+        further: dict[str, Any] = found.get(extra, {})
+        return {name: value for name, value in found.items() if name != extra} | further
 
     def call(self, tool: Tool, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: ToolContext) -> Any:
         """Call the tool's function, with the context in each parameter that takes it."""
         if not self._hidden:
             return tool.handler(*args, **kwargs)
         found = self.shown.bind(*args, **kwargs).arguments
-        whole = inspect.BoundArguments(self._whole, {**found, **dict.fromkeys(self._hidden, context)})  # type: ignore[arg-type]  # any mapping will do
+        whole = inspect.BoundArguments(self._whole, {**found, **dict.fromkeys(self._hidden, context)})
         return tool.handler(*whole.args, **whole.kwargs)
 
 

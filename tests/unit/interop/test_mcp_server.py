@@ -337,3 +337,17 @@ async def test_progress_just_before_the_result_is_delivered() -> None:
             assert await remote.handler(**remote.arguments_for({}, context)) == "done"
         await connection.aclose()
     assert seen == [(1.0, 2.0, ""), (2.0, 2.0, "last")] * 5
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"POST /mcp HTTP/1.1\r\nHost: x\r\n", b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"],
+)
+async def test_a_request_that_is_begun_and_never_ended_is_closed(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unified_agents.interop.mcp.sdk_server._REQUEST_SECONDS", 0.3)
+    async with served([add]) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].split("/")[0]))
+        writer.write(begun)
+        async with asyncio.timeout(10):
+            await reader.read()
+        writer.close()
