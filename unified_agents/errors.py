@@ -304,4 +304,7 @@ def error_chain(error: BaseException) -> Iterator[BaseException]:
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        # An error that is its own cause hides nothing on purpose.
+        is_hidden = link.__suppress_context__ and link.__cause__ is not link
+        cause = None if link.__cause__ is link else link.__cause__
+        link = cause or (None if is_hidden else link.__context__)

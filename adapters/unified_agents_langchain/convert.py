@@ -31,7 +31,10 @@ from unified_agents.tools.converters import (
     retriever_tool,
     tool_error,
     tool_handler,
+    warn_of_return_direct,
 )
+
+_TEXT_BLOCK_KEYS = frozenset({"type", "text", "id", "index", "annotations", "extras", "cache_control"})
 
 
 def from_langchain(
@@ -102,6 +105,7 @@ def _content_and_artifact(result: tuple[str, tuple[Part, ...]]) -> tuple[Any, tu
 
 
 def _from_tool(tool: BaseTool, name: str, description: str, options: Mapping[str, Any]) -> Tool:
+    warn_of_return_direct(name, tool.return_direct)
     schema = _call_schema(tool, name)
     handler = _tool_handler(tool, name)
     if isinstance(schema, dict):
@@ -208,7 +212,7 @@ def _part(block: Any) -> Part | None:
     if isinstance(block, str):
         return TextPart(text=block)
     match block:
-        case {"type": "text", "text": str(text)}:
+        case {"type": "text", "text": str(text)} if block.keys() <= _TEXT_BLOCK_KEYS:
             return TextPart(text=text)
         case {"type": "image", "base64": str(data), "mime_type": str(kind)}:
             return ImagePart(data=data, mime_type=kind)

@@ -22,7 +22,7 @@ from llama_index.core.tools import (
     ToolOutput,
 )
 from llama_index.core.tools.types import BaseTool
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from unified_agents.backend import call_tool, call_tool_sync
 from unified_agents.errors import ToolDefinitionError
@@ -41,6 +41,7 @@ from unified_agents.tools.converters import (
     retriever_tool,
     tool_error,
     tool_handler,
+    warn_of_return_direct,
 )
 from unified_agents_llamaindex.tools import CanonicalMetadata
 
@@ -152,6 +153,7 @@ def _from_tool(tool: BaseTool, name: str | None, description: str | None, option
         raise ToolDefinitionError(
             f"tool {name!r}: only a workflow of LlamaIndex can give it its context; give a tool without it"
         )
+    warn_of_return_direct(name, metadata.return_direct)
     handler = _tool_handler(tool, name)
     # A tool whose metadata overrides `get_parameters_dict` gives its schema there, and not in the class.
     if metadata.fn_schema is None or type(metadata).get_parameters_dict is not ToolMetadata.get_parameters_dict:
@@ -161,7 +163,15 @@ def _from_tool(tool: BaseTool, name: str | None, description: str | None, option
         # LlamaIndex leaves annotations that are strings as they are; the function's module resolves them.
         names = getattr(inspect.unwrap(tool.real_fn), "__globals__", {})
         metadata.fn_schema.model_rebuild(raise_errors=False, _types_namespace=names)
-    return Tool.from_model(metadata.fn_schema, handler, name=name, description=description, unpack=True, **options)
+    model = metadata.fn_schema
+    if isinstance(tool, FunctionTool) and _takes_keywords(tool.real_fn):
+        model = type(model.__name__, (model,), {"model_config": ConfigDict(extra="allow"), "__module__": __name__})
+    return Tool.from_model(model, handler, name=name, description=description, unpack=True, **options)
+
+
+def _takes_keywords(function: Callable[..., Any]) -> bool:
+    """Tell whether a function takes any keywords, of which LlamaIndex's schema says nothing."""
+    return any(item.kind is item.VAR_KEYWORD for item in inspect.signature(function).parameters.values())
 
 
 def _tool_handler(tool: Any, name: str) -> Callable[..., Any]:

@@ -64,7 +64,6 @@ PEOPLES = {
 }
 """Errors that no model is told."""
 OTHERS = {
-    " is another document: write its schema into $defs": "part of a ToolDefinitionError",
     "MCP needs the package mcp, version 2: pip install 'unified-agents[mcp]'": "part of a ConfigError",
     "must be base64 text; for bytes write from_bytes(…)": "for whoever makes a part in Python",
     "Session terminated": "what the SDK says, to be recognised",

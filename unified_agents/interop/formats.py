@@ -11,6 +11,7 @@ from unified_agents.interop.openai_strict import strict_schema
 from unified_agents.messages import JsonObject
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.provider_names import provider_names
+from unified_agents.tools.root_union import without_root_union
 
 Handler = Callable[..., Any]
 
@@ -45,6 +46,10 @@ def from_anthropic(definition: Mapping[str, Any], handler: Handler, **options: A
     Raises:
         ToolDefinitionError: it is no such form, or cannot be a tool.
     """
+    if isinstance(definition, Mapping) and definition.get("type", "custom") != "custom":
+        raise ToolDefinitionError(
+            f"{definition!r:.80} is run by Anthropic itself, and no handler can take its place: leave it out"
+        )
     return _parsed(definition, "input_schema", handler, options)
 
 
@@ -88,8 +93,11 @@ def to_openai_responses(tool: Tool, *, strict: bool = False) -> JsonObject:
 
 
 def to_anthropic(tool: Tool) -> JsonObject:
-    """Return a tool in Anthropic's form, with its canonical schema. A name that Anthropic does not take is mapped."""
-    return {"name": _name(tool), "description": tool.description, "input_schema": tool.parameters}
+    """Return a tool in Anthropic's form, with its canonical schema. A name that Anthropic does not take is mapped.
+
+    A root that is a union, which Anthropic refuses, becomes one object; the canonical schema still validates.
+    """
+    return {"name": _name(tool), "description": tool.description, "input_schema": without_root_union(tool.parameters)}
 
 
 def to_mcp(tool: Tool) -> JsonObject:
@@ -137,7 +145,8 @@ def _parsed(definition: Mapping[str, Any], schema_key: str, handler: Handler, op
 
 
 def _function(tool: Tool, strict: bool) -> JsonObject:
-    function: JsonObject = {"name": _name(tool), "description": tool.description, "parameters": tool.parameters}
+    parameters = without_root_union(tool.parameters)
+    function: JsonObject = {"name": _name(tool), "description": tool.description, "parameters": parameters}
     return function | {"parameters": strict_schema(tool), "strict": True} if strict else function
 
 

@@ -6,6 +6,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import orjson
@@ -27,26 +28,60 @@ def observed_function(tool: Tool) -> Callable[..., Any]:
     What it returns and raises goes to the framework unaltered. Calls are matched to those of the model's last answer
     by name and arguments, for the record only. A parameter that takes the `ToolContext` is hidden.
     """
-    hidden = tuple(tool.arguments_for({}, _NO_CONTEXT))
-    function = _observed_async(tool, hidden) if tool.is_async else _observed_sync(tool, hidden)
+    parameters = _Parameters(tool)
+    function = _observed_async(tool, parameters) if tool.is_async else _observed_sync(tool, parameters)
     functools.update_wrapper(function, tool.handler)
     function.__name__ = tool.name
-    signature = inspect.signature(tool.handler, eval_str=True)
-    shown = [parameter for name, parameter in signature.parameters.items() if name not in hidden]
-    function.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]  # a protocol of inspect
-    function.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    shown = parameters.shown
+    function.__signature__ = shown  # type: ignore[attr-defined]  # a protocol of inspect
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in shown.parameters.values()}
     return function
 
 
-def _observed_async(tool: Tool, hidden: tuple[str, ...]) -> Callable[..., Any]:
+class _Parameters:
+    """The parameters of a tool's function: what a framework gives is matched to them as Python would.
+
+    Args:
+        tool: The tool.
+
+    Attributes:
+        shown: The signature without the parameters that take the `ToolContext`.
+    """
+
+    def __init__(self, tool: Tool) -> None:
+        self._whole = inspect.signature(tool.handler, eval_str=True)
+        self._hidden = tuple(tool.arguments_for({}, _NO_CONTEXT))
+        parameters = [value for name, value in self._whole.parameters.items() if name not in self._hidden]
+        self.shown = self._whole.replace(parameters=parameters)
+
+    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what was given by the names of the parameters; only the keywords where it does not fit them."""
+        try:
+            found = self.shown.bind(*args, **kwargs).arguments
+        except TypeError:  # the function itself will say so
+            return dict(kwargs)
+        extra = next((name for name, value in self.shown.parameters.items() if value.kind is value.VAR_KEYWORD), "")
+        further: dict[str, Any] = found.get(extra, {})
+        return {name: value for name, value in found.items() if name != extra} | further
+
+    def call(self, tool: Tool, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: ToolContext) -> Any:
+        """Call the tool's function, with the context in each parameter that takes it."""
+        if not self._hidden:
+            return tool.handler(*args, **kwargs)
+        found = self.shown.bind(*args, **kwargs).arguments
+        whole = inspect.BoundArguments(self._whole, {**found, **dict.fromkeys(self._hidden, context)})
+        return tool.handler(*whole.args, **whole.kwargs)
+
+
+def _observed_async(tool: Tool, parameters: _Parameters) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         run = current_run.get()
         if run is None:
-            return await tool.handler(*args, **kwargs)
+            return await parameters.call(tool, args, kwargs, replace(_NO_CONTEXT, tool=tool.name))
 
         async def work() -> Any:
-            with _NativeCall(run, tool, kwargs, hidden) as observed:
-                return observed.returned(await tool.handler(*args, **observed.arguments))
+            with _NativeCall(run, tool, parameters.named(args, kwargs)) as observed:
+                return observed.returned(await parameters.call(tool, args, kwargs, observed.context(tool)))
 
         await run.admit(_no_limit)
         return await run.lifecycle.spawn(work())
@@ -54,13 +89,13 @@ def _observed_async(tool: Tool, hidden: tuple[str, ...]) -> Callable[..., Any]:
     return call
 
 
-def _observed_sync(tool: Tool, hidden: tuple[str, ...]) -> Callable[..., Any]:
+def _observed_sync(tool: Tool, parameters: _Parameters) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         run = current_run.get()
         if run is None:
-            return tool.handler(*args, **kwargs)
-        with _NativeCall(run, tool, kwargs, hidden) as observed:
-            return observed.returned(tool.handler(*args, **observed.arguments))
+            return parameters.call(tool, args, kwargs, replace(_NO_CONTEXT, tool=tool.name))
+        with _NativeCall(run, tool, parameters.named(args, kwargs)) as observed:
+            return observed.returned(parameters.call(tool, args, kwargs, observed.context(tool)))
 
     return call
 
@@ -75,16 +110,14 @@ class _NativeCall(ObservedCall):
     Args:
         run: The run.
         tool: What the framework calls.
-        arguments: The keywords that it gives.
-        hidden: The parameters that take the `ToolContext`.
+        arguments: What it gives, by name.
     """
 
-    __slots__ = ("arguments",)
+    __slots__ = ()
 
-    def __init__(self, run: Run, tool: Tool, arguments: Mapping[str, Any], hidden: tuple[str, ...]) -> None:
+    def __init__(self, run: Run, tool: Tool, arguments: Mapping[str, Any]) -> None:
         super().__init__(run, _match(run, tool, arguments))
         self.call.received = dict(arguments)
-        self.arguments = {**arguments, **dict.fromkeys(hidden, self.context(tool))}
 
     def __enter__(self) -> Self:
         self.run.budget.count(tool_calls=1)

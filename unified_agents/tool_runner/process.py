@@ -150,10 +150,12 @@ class _Process(asyncio.SubprocessProtocol):
         return self._transport.get_returncode() or 0
 
     async def end(self) -> None:
-        """Kill the process and all that it has started, unless it has ended, and wait until its pipes are closed."""
-        if self._transport.get_returncode() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._transport.get_pid(), signal.SIGKILL)
+        """Kill the process and all that it has started in its group, and wait until its pipes are closed.
+
+        A child outlives the call only if it was started in a session of its own.
+        """
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
+            os.killpg(self._transport.get_pid(), signal.SIGKILL)
         self._transport.close()
         await _wait_through_cancel(self._closed)
 

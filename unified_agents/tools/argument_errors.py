@@ -19,6 +19,9 @@ MAX_LINES = 20
 MAX_LINE_CHARS = 600
 _PLAIN_KEY = re.compile(r"[\w$-]{1,64}")
 
+_JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
+_PYTHON_WORD = re.compile(r"'[^']*'|\b(?:True|False|None)\b")
+
 _PYDANTIC_TYPES = {
     "int_type": "integer",
     "int_from_float": "integer",
@@ -155,7 +158,7 @@ def _pydantic_fault(error: ErrorDetails, arguments: object, known: Iterable[str]
         return path, _given(value), wording.rule(keyword, context[key])
     message = error["msg"]
     if kind in {"enum", "literal_error"} and '"' not in message:
-        message = message.replace("'", '"')
+        message = _PYTHON_WORD.sub(lambda found: _JSON_WORDS.get(found[0], found[0]), message).replace("'", '"')
     return path, _given(value), wording.validators_words(message)
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Container, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -16,10 +16,8 @@ from unified_agents.errors import InvalidInputError, ToolDefinitionError, ToolFa
 from unified_agents.messages import JsonObject
 from unified_agents.tools.argument_errors import place, pydantic_problems, schema_problems, shortened, shown
 from unified_agents.tools.schema import Docs, object_schema, with_descriptions
+from unified_agents.tools.schema_validator import make_validator, with_one_dialect
 from unified_agents.tools.signature import EXTRA, Signature, context_parameters
-
-if TYPE_CHECKING:
-    from jsonschema_rs import Validator
 
 T = TypeVar("T")
 
@@ -110,7 +108,7 @@ class SchemaArguments:
     def __init__(self, tool: str, parameters: Mapping[str, Any], handler: Callable[..., Any]) -> None:
         self._tool = tool
         self._schema = _checked_schema(parameters, tool)
-        validator = _validator(self._schema, tool)
+        validator = make_validator(self._schema, tool)
         self._is_valid = validator.is_valid
         self._errors = validator.iter_errors
         self.context = context_beside(self._schema["properties"], handler, tool)
@@ -242,23 +240,4 @@ def _checked_schema(parameters: object, tool: str) -> JsonObject:
         raise ToolDefinitionError(
             f"tool {tool!r}: parameters must have type 'object', not {schema['type']!r}: put the value into a property"
         )
-    return object_schema(schema)
-
-
-def _validator(schema: JsonObject, tool: str) -> Validator:
-    import jsonschema_rs  # noqa: PLC0415  # only schema tools need it
-
-    try:
-        return jsonschema_rs.validator_for(schema, retriever=_refuse_remote, mask="it")
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-        raise ToolDefinitionError(f"tool {tool!r}: parameters are no valid JSON Schema: {_reason(error)}") from error
-
-
-def _refuse_remote(uri: str) -> NoReturn:
-    raise ValueError(f"{uri} is another document: write its schema into $defs")
-
-
-def _reason(error: Exception) -> str:
-    place = "".join(f".{part}" for part in getattr(error, "instance_path", ())).removeprefix(".")
-    message = str(getattr(error, "message", error)).partition("\n")[0]
-    return f"{place}: {message}" if place else message
+    return with_one_dialect(object_schema(schema))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,10 @@ __all__ = [
     "retriever_tool",
     "tool_error",
     "tool_handler",
+    "warn_of_return_direct",
 ]
+
+logger = logging.getLogger("unified_agents.tools")
 
 ENTRY_POINTS = "unified_agents.converters"
 """The group of entry points: the name is a framework's top-level module, the value a `Converter`."""
@@ -162,6 +166,12 @@ def not_a_tool_error(value: object, remedy: str) -> ToolDefinitionError:
 def tool_error(tool: str, text: str) -> ToolFailedError:
     """Return the error for a framework's tool that gave an error as its result. The model reads the same text."""
     return ToolFailedError(wording.foreign_tool_error(tool, text))
+
+
+def warn_of_return_direct(tool: str, is_set: object) -> None:
+    """Log that a framework's tool would end a run with its result, and does not here."""
+    if is_set is True:
+        logger.warning("%s", wording.return_direct(tool))
 
 
 def command_error(tool: str, command: str, framework: str) -> ToolFailedError:

@@ -76,7 +76,7 @@ def _opened(node: object, to_jsonable: _ToJsonable) -> Any:
         return node
     if isinstance(node, enum.Enum):
         return _opened(node.value, to_jsonable)
-    if isinstance(node, Mapping | Sequence) or _is_record(node):
+    if isinstance(node, dict | list | tuple) or _is_record(node):
         return node
     if callable(to_list := getattr(node, "tolist", None)):  # numbers in an array, or one that came out of it
         return to_list()

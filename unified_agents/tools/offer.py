@@ -10,6 +10,7 @@ import orjson
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.provider_names import provider_names
+from unified_agents.tools.root_union import without_root_union
 
 if TYPE_CHECKING:
     from unified_agents.tools.definition import Tool
@@ -58,7 +59,7 @@ def function_tool(name: str, tool: Tool) -> JsonObject:
     """Return a tool in the form of Chat Completions."""
     return {
         "type": "function",
-        "function": {"name": name, "description": tool.description, "parameters": tool.parameters},
+        "function": {"name": name, "description": tool.description, "parameters": without_root_union(tool.parameters)},
     }
 
 

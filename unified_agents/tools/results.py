@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Mapping, Sequence, Set
+import itertools
+import math
+from collections import UserString
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, ValuesView
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Any
@@ -21,8 +24,11 @@ from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _NULL = b"null"
+_END = object()
 _INT64 = range(-(2**63), 2**64)
 MAX_DEPTH = 200
+MAX_ITEMS = 1_000_000
+"""How many items of a container of another class than Python's own are read; one may have no end."""
 _PARTS = (TextPart, ImagePart, FilePart)
 
 MAX_PART_BYTES = 20_000_000
@@ -84,8 +90,8 @@ def to_text(value: object) -> str:
     Raises:
         ToolFailedError: the value, or something within it, has no JSON form; the message says what, and where.
     """
-    if isinstance(value, str):
-        return encodable(str.__str__(value))
+    if isinstance(value, str | UserString):
+        return encodable(str.__str__(value) if isinstance(value, str) else str(value))
     if (parts := _items(value)) is not None:
         return to_content(parts, None)[0]
     try:
@@ -124,15 +130,31 @@ def _to_jsonable(value: object) -> Any:
         return value.as_text()
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if isinstance(value, UserString):
+        return str(value)
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise ValueError(wording.not_finite(math.nan if value.is_nan() else float(value), ""))
     if isinstance(value, Set):
-        return sorted(value, key=_dump)
+        return sorted(_bounded(value), key=_dump)
     if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Sequence):
-        return list(value)
+        return {key: value[key] for key in _bounded(value)}
+    if isinstance(value, Sequence | ValuesView):
+        return list(_bounded(value))
     if isinstance(value, Decimal | PurePath):
         return str(value)
     return to_jsonable_python(value, inf_nan_mode="constants")
+
+
+def _bounded(items: Iterable[Any]) -> Iterator[Any]:
+    """Yield the items of a container that may have no end.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    found = iter(items)
+    yield from itertools.islice(found, MAX_ITEMS)
+    if next(found, _END) is not _END:
+        raise ValueError(wording.too_many_items(MAX_ITEMS))
 
 
 def _encodable(value: object, depth: int) -> Any:
@@ -144,9 +166,9 @@ def _encodable(value: object, depth: int) -> Any:
     if isinstance(value, int):
         return value if value in _INT64 else orjson.Fragment(str(int(value)))
     if isinstance(value, Mapping):
-        return {_encodable_key(key): _encodable(item, depth + 1) for key, item in value.items()}
+        return {_encodable_key(key): _encodable(value[key], depth + 1) for key in _bounded(value)}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [_encodable(item, depth + 1) for item in value]
+        return [_encodable(item, depth + 1) for item in _bounded(value)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: _encodable(getattr(value, item.name), depth + 1) for item in dataclasses.fields(value)}
     if isinstance(value, BaseModel | Set):

@@ -7,7 +7,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NoReturn, Union, get_args, get_origin
 
@@ -20,6 +20,7 @@ from unified_agents.tools.typed_dicts import portable
 
 EXTRA = "**"
 """The alias of the arguments for `**kwargs`, which no parameter can have as its name."""
+_ITERABLES = (Iterable, Collection, typing.Iterable, typing.Collection)
 _CHECKED_DEFAULTS = (str, int, float, bytes, list, tuple, dict, set)
 
 
@@ -191,12 +192,27 @@ def _annotation(handler: Callable[..., Any], parameter: inspect.Parameter, tool:
         hints = typing.get_type_hints(
             holder, getattr(function, "__globals__", {}), _defining_locals(function), include_extras=True
         )
-        return portable(hints["it"]) if sys.version_info < (3, 12) else hints["it"]
+        hint = _with_lists(hints["it"])
+        return portable(hint) if sys.version_info < (3, 12) else hint
     except Exception as error:  # an annotation is any expression, so it may raise anything
         raise ToolDefinitionError(
             f"tool {tool!r}: parameter {parameter.name!r}: the annotation {annotation!r} cannot be resolved ({error});"
             " import its names at run time, not only under TYPE_CHECKING"
         ) from error
+
+
+def _with_lists(annotation: Any) -> Any:
+    """Return an annotation with a list for each iterable, whose items pydantic would validate only when used."""
+    inner = get_args(annotation)
+    if get_origin(annotation) in _ITERABLES:
+        return types.GenericAlias(list, tuple(map(_with_lists, inner)))
+    if annotation in _ITERABLES:
+        return list
+    if _is_annotated(annotation):
+        return Annotated[(_with_lists(inner[0]), *annotation.__metadata__)]
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return Union[tuple(map(_with_lists, inner))]  # noqa: UP007  # made at run time
+    return annotation
 
 
 def _defining_locals(function: Callable[..., Any]) -> dict[str, Any] | None:
@@ -260,7 +276,8 @@ def _build(parameters: Mapping[str, inspect.Parameter], extra: Any) -> tuple[typ
 def _field(name: str, parameter: inspect.Parameter) -> Any:
     # An alias generator would be simpler, but reaches into nested dataclasses and typed dicts.
     base, *metadata = get_args(parameter.annotation) if _is_annotated(parameter.annotation) else [parameter.annotation]
-    annotation: Any = Annotated[(base, Field(alias=name), *metadata)]  # the user's own alias wins
+    text = next((text for item in metadata if isinstance(text := getattr(item, "documentation", item), str)), None)
+    annotation: Any = Annotated[(base, Field(alias=name, description=text), *metadata)]  # the user's own Field wins
     return annotation if parameter.default is inspect.Parameter.empty else (annotation, parameter.default)
 
 

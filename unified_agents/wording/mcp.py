@@ -124,3 +124,33 @@ def mcp_broken_data(name: str, mime_type: str) -> str:
 def hidden(variable: str) -> str:
     """Replace a secret in what an MCP server says by the name of its environment variable."""
     return f"[{variable}]"
+
+
+def mcp_no_tool_name() -> str:
+    """Say that an entry of an MCP server's list of tools has no name."""
+    return "it has no name"
+
+
+def mcp_no_object_schema() -> str:
+    """Say that a tool of an MCP server has a schema that describes no arguments."""
+    return "its inputSchema is no JSON Schema of an object"
+
+
+def mcp_http_status(status: int, reason: str) -> str:
+    """Name an HTTP status of an MCP server, with what it asks the user to do."""
+    remedies = {401: ": set headers_env", 403: ": the credentials of headers_env do not allow it"}
+    return f"HTTP {status} {reason}".rstrip() + remedies.get(status, "")
+
+
+def mcp_http_failure(status: str, message: str) -> str:
+    """Name an HTTP status with the server's own message, where it has one."""
+    generic = {"Server returned an error response", "Not Found", "Session terminated"}
+    return status if message in generic else f"{status}: {message}"
+
+
+def mcp_old_sse(place: str) -> str:
+    """Say that a server speaks a transport of MCP that we do not."""
+    return (
+        f"{place} speaks the old HTTP+SSE transport, which is not supported: give the server's URL for streamable HTTP"
+        " (often /mcp), or put a bridge before it, such as `npx mcp-remote URL` as command"
+    )

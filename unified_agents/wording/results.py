@@ -56,3 +56,8 @@ def image(mime_type: str, size: int) -> str:
 def file(name: str, mime_type: str, size: int) -> str:
     """Describe a file where only text is taken; the size is in bytes."""
     return f"[file {name}, {mime_type}, {byte_count(size)}]"
+
+
+def too_many_items(most: int) -> str:
+    """Say that a value has more items than are read; it may have no end."""
+    return f"it has more than {most:,} items, or no end"

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from unified_agents.text import closest
 from unified_agents.wording.common import in_seconds, shortened
 
+_MAX_SEARCHED_CHARS = 100
+_MAX_SEARCHED_TOOLS = 1_000
+
 
 def unknown_tool(name: str, offered: Sequence[str]) -> str:
     """Tell the model that there is no such tool, and which are close to it."""
     if not offered:
         return shortened(f"Error: there is no tool {name!r}; no tools are available. Answer without one.")
-    close = closest(name, offered, most=3, cutoff=0.5)
+    close = closest(name[:_MAX_SEARCHED_CHARS], offered[:_MAX_SEARCHED_TOOLS], most=3, cutoff=0.5)
     hint = f"The closest names: {', '.join(close)}." if close else f"Available tools: {', '.join(offered)}."
     return shortened(f"Error: there is no tool {name!r}. {hint}")
 
@@ -95,3 +98,13 @@ def foreign_tool_error(tool: str, text: str) -> str:
 def foreign_command(tool: str, what: str, framework: str) -> str:
     """Say that a framework's own tool returned a command for its framework in place of a result."""
     return f"tool {tool!r} gave a {what}, which only {framework} can carry out"
+
+
+def alternatives(choices: Sequence[Sequence[str]]) -> str:
+    """Tell the model which arguments go together, where a schema has alternatives."""
+    return "Give one of these sets of arguments: " + "; or ".join(", ".join(names) for names in choices) + "."
+
+
+def return_direct(tool: str) -> str:
+    """Warn that a tool's `return_direct` has no effect."""
+    return f"tool {tool!r}: return_direct has no effect here: its result goes to the model, which answers with it"

@@ -271,3 +271,24 @@ def test_what_langchain_writes_for_a_model() -> None:
     written = convert_to_openai_tool(to_langchain(divide))["function"]
     assert written["parameters"] == divide.parameters
     assert written["description"] == divide.description
+
+
+def test_return_direct_is_said_to_have_no_effect(caplog: pytest.LogCaptureFixture) -> None:
+    @langchain_tool(return_direct=True)
+    def report(topic: str) -> str:
+        """Write."""
+        return topic
+
+    as_tool(report)
+    assert "tool 'report': return_direct has no effect here" in caplog.text
+
+
+async def test_records_that_look_like_text_blocks_keep_their_fields() -> None:
+    rows = [{"type": "text", "text": "hello", "author": "ann"}]
+
+    @langchain_tool
+    def messages() -> list[dict[str, str]]:
+        """List."""
+        return rows
+
+    assert await call(as_tool(messages)) == rows

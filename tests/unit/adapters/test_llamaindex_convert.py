@@ -195,3 +195,17 @@ async def test_out_images_are_blocks_and_come_back() -> None:
     assert [type(block).__name__ for block in output.blocks] == ["TextBlock", "ImageBlock"]
     back = await call(as_tool(to_llamaindex(only)), text="draw")
     assert back == [TextPart(text="see"), ImagePart.from_bytes(PNG)]
+
+
+def test_return_direct_is_said_to_have_no_effect(caplog: pytest.LogCaptureFixture) -> None:
+    as_tool(FunctionTool.from_defaults(multiply, return_direct=True))
+    assert "tool 'multiply': return_direct has no effect here" in caplog.text
+
+
+async def test_a_function_that_takes_any_keywords_gets_them() -> None:
+    def save(name: str, **fields: Any) -> dict[str, Any]:
+        """Save."""
+        return {"name": name, **fields}
+
+    made = as_tool(FunctionTool.from_defaults(save))
+    assert await call(made, **made.validate('{"name": "a", "city": "Oslo"}')) == {"name": "a", "city": "Oslo"}

@@ -113,3 +113,40 @@ async def test_a_public_name_for_a_private_address_is_refused(monkeypatch: pytes
         await refuse_private("https://inside.example.com/mcp", where="mine")
     await refuse_private("https://outside.example.com/mcp", where="mine")
     await refuse_private("https://nowhere.example.com/mcp", where="mine")
+
+
+def test_the_keys_of_other_programs_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "secret-token")
+    local = McpServerConfig.model_validate(
+        {
+            "type": "stdio",
+            "command": "npx",
+            "args": ["-y", "server"],
+            "env": {"API_TOKEN": "${env:API_TOKEN}", "LEVEL": 3},
+        }
+    )
+    assert local.command == ("npx", "-y", "server")
+    assert local.environment() == {"API_TOKEN": "secret-token", "LEVEL": "3"}
+    assert local.secrets() == {"secret-token": "API_TOKEN"}
+    assert McpServerConfig.model_validate({"command": "server"}).command == ("server",)
+    headers = {"Authorization": "Bearer ${API_TOKEN}", "X-Version": "7"}
+    remote = McpServerConfig.model_validate({"type": "http", "url": "https://mcp.example.com/mcp", "headers": headers})
+    assert remote.headers() == {"Authorization": "Bearer secret-token", "X-Version": "7"}
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"url": "https://mcp.example.com/sse", "type": "sse"}, r"old HTTP\+SSE transport is not supported"),
+        ({"command": "x", "type": "pigeon"}, "no transport 'pigeon'"),
+        ({"command": "x", "env": {"KEY": "${input:key}"}}, r"asks the user of an editor"),
+        ({"command": "x", "env": {"KEY": "${env:OTHER}"}}, "set the environment variable KEY itself"),
+        ({"command": "x", "env": {"KEY": "a${env:KEY}"}}, "write the whole value"),
+        ({"url": "https://mcp.example.com", "headers": {"A": "${input:a}"}}, "asks the user"),
+        ({"url": "https://mcp.example.com", "headers": {"A": "${A} b"}}, "must end the value"),
+        ({"command": ["x"], "args": ["y"]}, "args goes with a command that is text"),
+    ],
+)
+def test_what_cannot_be_taken_of_them_says_why(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        McpServerConfig.model_validate(values)

@@ -299,3 +299,37 @@ async def test_what_cannot_be_served_is_a_config_error() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}.*give another --port"):
             await serve([add], "http", port)
+
+
+@tool
+async def at_the_end(context: ToolContext) -> str:
+    """Report progress just before the result."""
+    context.report_progress(1, 2)
+    context.report_progress(2, 2, "last")
+    return "done"
+
+
+async def test_progress_just_before_the_result_is_delivered() -> None:
+    seen: list[tuple[float, float | None, str]] = []
+    async with served([at_the_end]) as url:
+        connection = McpConnection(McpServerConfig(url=url, allow_private=True))
+        (remote,) = await connection.open()
+        for _ in range(5):
+            context = ToolContext("r", "c", 0, "t", on_progress=lambda *report: seen.append(report))
+            assert await remote.handler(**remote.arguments_for({}, context)) == "done"
+        await connection.aclose()
+    assert seen == [(1.0, 2.0, ""), (2.0, 2.0, "last")] * 5
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"POST /mcp HTTP/1.1\r\nHost: x\r\n", b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"],
+)
+async def test_a_request_that_is_begun_and_never_ended_is_closed(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unified_agents.interop.mcp.sdk_server._REQUEST_SECONDS", 0.3)
+    async with served([add]) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].split("/")[0]))
+        writer.write(begun)
+        async with asyncio.timeout(10):
+            await reader.read()
+        writer.close()

@@ -65,6 +65,11 @@ def hang(folder: str) -> None:
         except BaseException:
             pass
 
+@tool(isolate="process")
+def leave_a_child(folder: str) -> str:
+    note(folder)
+    return "done"
+
 @tool(isolate="process", timeout=60.0)
 def hang_long(folder: str) -> None:
     note(folder)
@@ -202,6 +207,12 @@ async def test_it_is_killed_at_its_timeout_with_what_it_started(tools: ModuleTyp
     assert time.monotonic() - started < 6
     assert result.errors[0].kind == "timeout"
     assert not [error for error in result.errors if "abandoned" in error.message]
+    await until_gone(*await pids_in(tmp_path))
+
+
+async def test_what_it_started_ends_with_it(tools: ModuleType, tmp_path: Path) -> None:
+    result = await ran(tools.leave_a_child, folder=str(tmp_path))
+    assert result.tool_calls[0].content == "done"
     await until_gone(*await pids_in(tmp_path))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from unified_agents.config import Settings
 from unified_agents.errors import ConfigError
 from unified_agents.http.public_hosts import checked_url
+from unified_agents.interop.mcp.pasted import own_keys
 from unified_agents.redaction.redactor import MIN_SECRET_CHARS
 
 _LAUNCHERS = frozenset({"npx", "npm", "exec", "uvx", "uv", "run", "python", "python3", "node", "env", "docker"})
@@ -23,6 +25,9 @@ class McpServerConfig(Settings):
     Secrets come from environment variables and are named here, never written. Wherever a result or an error of the
     server holds the value of one (of 6 characters or more), `[NAME]` is put in its place.
 
+    The keys of other programs' files are taken too: `command` as text with `args`, `env` and `headers` as mappings,
+    `type`. A value such as `${env:NAME}` there names an environment variable.
+
     Attributes:
         command: The program and its arguments; it is started without a shell.
         env: Names of environment variables that the server gets besides PATH, HOME and the like.
@@ -30,6 +35,7 @@ class McpServerConfig(Settings):
         cwd: The directory that it is started in; None takes this process' own.
         url: Where the server is. Requests go to this host only, redirects elsewhere are not followed.
         headers_env: Header to the environment variable that holds its value; `Bearer NAME` puts that word before it.
+        set_headers: Headers with their values, for what is no secret.
         allow_private: Whether `url` may be this machine or in a private network.
         name: Its name in messages; None takes the command's or the host's name.
         timeout: Seconds that one call of a tool may take; None leaves only the run's own clock.
@@ -42,10 +48,16 @@ class McpServerConfig(Settings):
     cwd: str | None = None
     url: str | None = None
     headers_env: dict[str, str] = Field(default_factory=dict)
+    set_headers: dict[str, str] = Field(default_factory=dict)
     allow_private: bool = False
     name: str | None = Field(default=None, min_length=1)
     timeout: float | None = Field(default=60.0, gt=0)
     start_timeout: float = Field(default=60.0, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_own_keys(cls, values: Any) -> Any:
+        return own_keys(values) if isinstance(values, Mapping) else values
 
     @field_validator("env")
     @classmethod
@@ -60,7 +72,9 @@ class McpServerConfig(Settings):
             raise ValueError("give either command, a list such as [npx, my-server], or url")
         if self.command is not None and not (self.command and self.command[0]):
             raise ValueError("command needs at least the program")
-        misplaced = ("env", "set_env", "cwd") if self.command is None else ("headers_env", "allow_private")
+        misplaced = (
+            ("env", "set_env", "cwd") if self.command is None else ("headers_env", "set_headers", "allow_private")
+        )
         for key in misplaced:
             if getattr(self, key):
                 raise ValueError(f"{key} goes with {'command' if self.command is None else 'url'}")
@@ -103,7 +117,7 @@ class McpServerConfig(Settings):
         Raises:
             ConfigError: a variable is not set.
         """
-        headers: dict[str, str] = {}
+        headers = dict(self.set_headers)
         for header, source in self.headers_env.items():
             scheme, _, name = source.rpartition(" ")
             headers[header] = f"{scheme} {self._variable(name)}".lstrip()

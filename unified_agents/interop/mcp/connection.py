@@ -58,7 +58,10 @@ class McpConnection:
         """
         require_sdk()
         session = await self._in_background(self._live_session)
-        return tuple(tool for listed in session.tools if (tool := self._tool(listed)) is not None)
+        self.skipped.update(session.listing.skipped)
+        schemas = session.listing.schemas
+        tools = (self._tool(listed, schemas.get(listed.name, listed.input_schema)) for listed in session.tools)
+        return tuple(tool for tool in tools if tool is not None)
 
     async def aclose(self) -> None:
         """End the session, and the server where we started it. May be awaited on any event loop, and more than once."""
@@ -124,13 +127,13 @@ class McpConnection:
     def _close_at_exit(self) -> None:
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=_EXIT_SECONDS)
 
-    def _tool(self, listed: ListedTool) -> Tool | None:
+    def _tool(self, listed: ListedTool, schema: JsonObject) -> Tool | None:
         hints = listed.annotations.model_dump(by_alias=True, exclude_none=True) if listed.annotations else {}
         try:
             return Tool(
                 name=listed.name,
                 description=listed.description or listed.title or hints.get("title", ""),
-                parameters=listed.input_schema,
+                parameters=schema,
                 handler=McpHandler(self, listed.name, hints),
                 timeout=self.config.timeout,
             )

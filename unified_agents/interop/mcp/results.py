@@ -20,17 +20,20 @@ from pydantic import ValidationError
 
 from unified_agents import wording
 from unified_agents.redaction.redactor import Redactor
+from unified_agents.tools.json_values import parse_text
 from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 
 
 def result_value(result: CallToolResult, redactor: Redactor) -> str | Part | list[Part]:
     """Return a result as a tool's handler gives it: text where there is nothing else, else parts.
 
-    Several texts are joined by line breaks. Structured content stands in for content that is missing.
+    Several texts are joined by line breaks. Structured content follows, unless a text says the same.
     """
     parts = [_part(block, redactor) for block in result.content]
+    if structured := redactor.redact(_untold(result)):
+        parts.append(TextPart(text=structured))
     if not parts:
-        return redactor.redact(_structured(result))
+        return ""
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     if len(texts) == len(parts):
         return "\n".join(texts)
@@ -38,13 +41,20 @@ def result_value(result: CallToolResult, redactor: Redactor) -> str | Part | lis
 
 
 def error_text(result: CallToolResult) -> str:
-    """Return the text of an error result."""
+    """Return the text of an error result, with its structured content unless that says the same."""
     texts = [block.text for block in result.content if isinstance(block, TextContent)]
-    return "\n".join(texts).strip() or _structured(result) or wording.mcp_no_reason()
+    return "\n".join([*texts, _untold(result)]).strip() or wording.mcp_no_reason()
 
 
-def _structured(result: CallToolResult) -> str:
-    if result.structured_content is None:
+def _untold(result: CallToolResult) -> str:
+    """Return the structured content as JSON; empty where there is none, or where a text holds the same."""
+    structured = result.structured_content
+    if structured is None:
+        return ""
+    said = [parse_text(block.text) for block in result.content if isinstance(block, TextContent)]
+    # Servers wrap a result that is no object: {"result": 3} beside the text "3".
+    wrapped = list(structured.values()) if isinstance(structured, dict) and len(structured) == 1 else []
+    if structured in said or (wrapped and (wrapped[0] in said or wrapped == [said])):
         return ""
     return json.dumps(result.structured_content, ensure_ascii=False, separators=(",", ":"))
 
@@ -66,6 +76,8 @@ def _part(block: ContentBlock, redactor: Redactor) -> Part:
 
 
 def _data(data: str, mime_type: str, name: str) -> Part:
+    prefix, comma, rest = data.partition(";base64,")
+    data = "".join((rest if comma and prefix.startswith("data:") else data).split())
     try:
         if mime_type.startswith("image/"):
             return ImagePart(data=data, mime_type=mime_type)

@@ -32,6 +32,7 @@ from mcp_types import (
     TextContent,
     Tool as ListedTool,
 )
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from unified_agents import wording
 from unified_agents.errors import ConfigError, ToolCallError
@@ -47,6 +48,8 @@ _VALID_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _HOST = "127.0.0.1"
 _PATH = "/mcp"
 _SHUTDOWN_SECONDS = 2
+_REQUEST_SECONDS = 30.0
+"""How long a client may take to send the head of a request, and then its body."""
 
 _Progress = tuple[float, float | None, str]
 
@@ -99,7 +102,12 @@ async def serve_http(server: Server[Any], port: int, ready: Callable[[str], None
     with _listening(port) as listener:
         app = server.streamable_http_app(streamable_http_path=_PATH, host=_HOST)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_SHUTDOWN_SECONDS
+            _timed(app),
+            http=_TimedProtocol,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         http = _HttpServer(config, lambda: ready(f"http://{_HOST}:{listener.getsockname()[1]}{_PATH}"))
         serving = asyncio.create_task(http.serve(sockets=[listener]), name="unified-agents MCP server")
@@ -108,6 +116,61 @@ async def serve_http(server: Server[Any], port: int, ready: Callable[[str], None
         finally:
             http.should_exit = True
             await asyncio.wait([serving])
+
+
+class _TimedProtocol(H11Protocol):
+    """HTTP/1.1 that closes a connection whose client does not send the head of a request in time."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        self._head_timer = self.loop.call_later(_REQUEST_SECONDS, self._close_without_head)
+
+    def _close_without_head(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+def _timed(app: Any) -> Any:
+    """Return an application that ends a request whose body does not arrive in time."""
+
+    async def timed(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        end = asyncio.get_running_loop().time() + _REQUEST_SECONDS
+        is_whole = False
+
+        async def receive_in_time() -> Any:
+            nonlocal is_whole
+            if is_whole:
+                return await receive()  # waits for the client's end
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError:
+                return {"type": "http.disconnect"}
+            is_whole = not message.get("more_body", False)
+            return message
+
+        await app(scope, receive_in_time, send)
+
+    return timed
 
 
 class _HttpServer(uvicorn.Server):
@@ -161,7 +224,7 @@ async def _call(context: ServerRequestContext[Any], tool: Tool, arguments: Mappi
     except ToolCallError as error:
         return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
     finally:
-        queue.put_nowait(None)
+        loop.call_soon_threadsafe(queue.put_nowait, None)  # after the progress that is on its way
         await asyncio.wait([sending])
         if not sending.cancelled() and (failure := sending.exception()):
             logger.info("progress of %s was not sent: %s", tool.name, failure)

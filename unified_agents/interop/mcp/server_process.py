@@ -24,6 +24,7 @@ logger = logging.getLogger("unified_agents.tools.mcp")
 
 _MAX_LINES = 5
 _MAX_CHARS = 300
+_MAX_LINE_BYTES = 8_192
 _LAST_LINES_SECONDS = 0.2
 
 
@@ -34,6 +35,7 @@ class WatchedStream(ObjectReceiveStream["SessionMessage | Exception"]):
         stream: The transport's own.
         on_end: Called once nothing more will come.
         on_fault: Called with what came in the place of a message.
+        on_message: Called with each message, which it may change, before anybody reads it.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class WatchedStream(ObjectReceiveStream["SessionMessage | Exception"]):
         stream: ReadStream[SessionMessage | Exception],
         on_end: Callable[[], None],
         on_fault: Callable[[Exception], None],
+        on_message: Callable[[SessionMessage], None],
     ) -> None:
         self._stream = stream
         self._on_end = on_end
         self._on_fault = on_fault
+        self._on_message = on_message
 
     @property
     def last_context(self) -> object:
@@ -60,6 +64,8 @@ class WatchedStream(ObjectReceiveStream["SessionMessage | Exception"]):
             raise
         if isinstance(message, Exception):
             self._on_fault(message)
+        else:
+            self._on_message(message)
         return message
 
     async def aclose(self) -> None:
@@ -107,9 +113,10 @@ class ErrorOutput:
         return " | ".join(self._lines)[-_MAX_CHARS:]
 
     def _read(self, descriptor: int) -> None:
-        with os.fdopen(descriptor, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                if text := self._redactor.redact(line.strip()):
+        with os.fdopen(descriptor, "rb") as lines:
+            # A line without an end comes in pieces of this size.
+            while line := lines.readline(_MAX_LINE_BYTES):
+                if text := self._redactor.redact(line.decode("utf-8", "replace").strip()):
                     self._lines.append(text)
                     logger.debug("%s: %s", self._label, text)
         self._done.set_result(None)

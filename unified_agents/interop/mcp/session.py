@@ -15,13 +15,17 @@ import httpx2
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.message import SessionMessage
 from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, METHOD_NOT_FOUND, Implementation, Tool as ListedTool
+from mcp_types.jsonrpc import JSONRPCError, JSONRPCResponse
 from pydantic import ValidationError
 
 from unified_agents import wording
-from unified_agents.errors import ConfigError, ToolFailedError, native_name
+from unified_agents.errors import ConfigError, RateLimited, ToolFailedError, native_name
 from unified_agents.http.public_hosts import refuse_private
 from unified_agents.interop.mcp.config import McpServerConfig
+from unified_agents.interop.mcp.http_failures import HttpFailure, HttpFailures, speaks_old_sse
+from unified_agents.interop.mcp.listing import ToolListing
 from unified_agents.interop.mcp.public_transport import transport_to
 from unified_agents.interop.mcp.results import error_text, result_value
 from unified_agents.interop.mcp.server_process import ErrorOutput, WatchedStream
@@ -33,9 +37,13 @@ from unified_agents.tools.definition import ToolContext
 logger = logging.getLogger("unified_agents.tools.mcp")
 
 _MAX_PAGES = 1_000
+_NO_POST = frozenset({400, 404, 405, 406, 415, 422})
+"""The statuses with which a server that does not take streamable HTTP may refuse a POST."""
 _SETTLING_SECONDS = 1.0
 _CONNECT_SECONDS = 30.0
 _MAX_MESSAGE_BYTES = 64 * 2**20
+_FORGOTTEN = "Session terminated"
+"""The SDK's word for a 404 to a request with a session."""
 
 _in_session: contextvars.ContextVar[bool] = contextvars.ContextVar("unified_agents_mcp_session", default=False)
 
@@ -60,6 +68,7 @@ class McpSession:
 
     Attributes:
         tools: What the server listed; filled by `start`.
+        listing: The schemas of these tools, and the tools that were left out.
     """
 
     def __init__(self, config: McpServerConfig) -> None:
@@ -71,7 +80,10 @@ class McpSession:
         self._task: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         self._unreadable_line = ""
+        self._http_failures = HttpFailures()
+        self._speaks_old_sse = False
         self.tools: Sequence[ListedTool] = ()
+        self.listing = ToolListing(config.label)
 
     @property
     def ended(self) -> bool:
@@ -91,6 +103,8 @@ class McpSession:
                 await self._connect()
                 self.tools = await self._list_tools()
         except BaseException as error:
+            if isinstance(error, Exception):
+                await self._look_for_old_sse()
             await self.aclose()
             reason = self._start_failure(error)
             if reason is None:
@@ -110,13 +124,14 @@ class McpSession:
         try:
             result = await self._client.result().call_tool(name, arguments, progress_callback=on_progress)
         except Exception as error:  # the SDK has several classes for an unfit answer, and more for a closed session
-            # "Session terminated" is the SDK's word for a 404.
-            if isinstance(error, MCPError) and (error.code, error.message) == (INVALID_REQUEST, "Session terminated"):
+            if isinstance(error, MCPError) and (error.code, error.message) == (INVALID_REQUEST, _FORGOTTEN):
                 raise SessionExpiredError(wording.mcp_forgets()) from error
-            raise await self._call_failure(context.tool, error) from error
+            cause = _rate_limit(error) or error
+            raise await self._call_failure(context.tool, error) from cause
         if result.is_error:
             text = self._redactor.redact(error_text(result))
             raise ToolFailedError(wording.mcp_tool_error(context.tool, text), native_type="mcp.CallToolResult")
+        self.listing.check_result(name, result.structured_content)
         return result_value(result, self._redactor)
 
     async def aclose(self) -> None:
@@ -166,18 +181,40 @@ class McpSession:
                 transport = stdio_client(process, errlog=self._error_output.open())
             else:
                 url = config.url or ""
-                http = httpx2.AsyncClient(
-                    headers=config.headers(),
-                    timeout=httpx2.Timeout(_CONNECT_SECONDS, read=None),
-                    follow_redirects=False,
-                    transport=transport_to(url, allow_private=config.allow_private),
-                    trust_env=False,
-                )
-                await stack.enter_async_context(http)
+                http = await stack.enter_async_context(self._http_client(url))
                 transport = streamable_http_client(url, http_client=http, max_sse_event_size=_MAX_MESSAGE_BYTES)
             read, write = await stack.enter_async_context(transport)
             self._error_output.started()
-            yield WatchedStream(read, self._closing.set, self._note_unreadable), write
+            yield WatchedStream(read, self._closing.set, self._note_unreadable, self._mend), write
+
+    def _http_client(self, url: str) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            headers=self._config.headers(),
+            timeout=httpx2.Timeout(_CONNECT_SECONDS, read=None),
+            follow_redirects=False,
+            transport=transport_to(url, allow_private=self._config.allow_private),
+            trust_env=False,
+            event_hooks={"response": [self._http_failures.note]},
+        )
+
+    def _mend(self, message: SessionMessage) -> None:
+        """Change a message before the SDK reads it: a list of tools, and an error that stands for an HTTP status."""
+        content = message.message
+        if isinstance(content, JSONRPCResponse):
+            self.listing.mend(content.result)
+        elif isinstance(content, JSONRPCError) and (failure := self._http_failures.take(content.id)) is not None:
+            if failure.forgot_session:
+                content.error.code, content.error.message = INVALID_REQUEST, _FORGOTTEN
+                return
+            content.error.message = wording.mcp_http_failure(failure.text, content.error.message)
+            content.error.data = failure
+
+    async def _look_for_old_sse(self) -> None:
+        """Find out whether a server that refuses our requests speaks the transport of before streamable HTTP."""
+        failure = self._http_failures.last
+        if self._config.url is not None and failure is not None and failure.status in _NO_POST:
+            async with self._http_client(self._config.url) as client:
+                self._speaks_old_sse = await speaks_old_sse(client, self._config.url)
 
     def _note_unreadable(self, fault: Exception) -> None:
         """Keep the first line of the server's output that is no message; the SDK leaves it out."""
@@ -205,6 +242,8 @@ class McpSession:
             return wording.mcp_not_ready(self._config.start_timeout)
         if not isinstance(error, MCPError | ValidationError | RuntimeError | OSError | httpx2.HTTPError):
             return None
+        if self._speaks_old_sse:
+            return wording.mcp_old_sse(self._config.place)
         failure = self._failure or error
         if isinstance(failure, MCPError) and failure.code == METHOD_NOT_FOUND and not self._client.done():
             return wording.mcp_no_server(self._config.place, _description(failure))
@@ -230,6 +269,14 @@ class McpSession:
         return ToolFailedError(text, native_type=native_name(error))
 
 
+def _rate_limit(error: Exception) -> RateLimited | None:
+    """Return what a 429 of the server asks for; None for any other error."""
+    failure = error.data if isinstance(error, MCPError) else None
+    if not isinstance(failure, HttpFailure) or failure.status != 429:
+        return None
+    return RateLimited(failure.text, retry_after=failure.retry_after)
+
+
 def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -242,7 +289,7 @@ def _description(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return wording.mcp_no_program(str(error.filename))
     if isinstance(error, MCPError):
-        return wording.mcp_said(error.message, error.code)
+        return error.message if isinstance(error.data, HttpFailure) else wording.mcp_said(error.message, error.code)
     if isinstance(error, ValidationError):
         return wording.mcp_unfit_answer(error.error_count(), error.title)
     text = str(error).partition("\n")[0]
