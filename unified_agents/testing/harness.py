@@ -329,6 +329,7 @@ class HeldTool:
         self.tool: Tool = tool(self._hold, name="hold")
 
     async def _hold(self, n: int) -> int:
+        """Hold a number."""  # some frameworks take no function without a docstring
         self.started += 1
         if self.started == self._expected:
             self.all_started.set()
@@ -362,6 +363,7 @@ class HangingTool:
             self.all_started.set()
 
     def _hang(self, n: int) -> int:
+        """Hang with a number."""
         self._loop.call_soon_threadsafe(self._count_start)  # so that only the loop's own thread counts
         self.release.wait(TEST_SECONDS)
         return n

@@ -30,7 +30,8 @@ def observed_function(tool: Tool) -> Callable[..., Any]:
     hidden = tuple(tool.arguments_for({}, _NO_CONTEXT))
     function = _observed_async(tool, hidden) if tool.is_async else _observed_sync(tool, hidden)
     functools.update_wrapper(function, tool.handler)
-    function.__name__ = tool.name
+    if not hidden and hasattr(tool.handler, "__name__"):
+        return function  # a plain function: frameworks read its signature through `__wrapped__`, as it was written
     signature = inspect.signature(tool.handler, eval_str=True)
     shown = [parameter for name, parameter in signature.parameters.items() if name not in hidden]
     function.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]  # a protocol of inspect
