@@ -23,7 +23,15 @@ class SerialBackend(TinyBackend):
     capabilities = _WITHOUT_PARALLEL
 
     def build(self, spec: AgentSpec) -> NativeAgent:
+        self.refuse_native(spec)
         return _SerialAgent(spec)
+
+
+class WholeBackend(TinyBackend):
+    """Runs calls at once and cannot stream, and says so."""
+
+    name = "tiny_whole"
+    capabilities = frozenset({Capability.TOOLS, Capability.PARALLEL_TOOLS})
 
 
 class BoastfulBackend(TinyBackend):
