@@ -10,7 +10,7 @@ An adapter imports this module, `unified_agents.messages`, `unified_agents.error
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, Protocol, runtime_checkable
@@ -44,6 +44,8 @@ __all__ = [
     "Variant",
     "call_tool",
     "call_tool_sync",
+    "native_construction",
+    "python_call",
     "react_instructions",
     "react_observation",
     "refuse_sync_model_call",
@@ -96,6 +98,20 @@ class BoundTool:
         """The entry in the `tools` of a Chat Completions request."""
         function = {"name": self.name, "description": self.description, "parameters": self.parameters}
         return {"type": "function", "function": function}
+
+    @property
+    def own_texts(self) -> dict[str, str]:
+        """Name and description as keywords for a framework's constructor, where the framework cannot read them itself.
+
+        Under `native` a framework reads both from the function, so only what the tool's author gave in their place is
+        here. A JSON Schema, a partial or an object with `__call__` has neither, so both are here.
+        """
+        own_name = getattr(self.tool.handler, "__name__", None) if self.tool is not None else None
+        if self.tool is None or self.is_schema_only or own_name is None:
+            return {"name": self.name, "description": self.description}
+        texts = {} if self.name == own_name else {"name": self.name}
+        given = self.tool.given_description
+        return texts if given is None else texts | {"description": given}
 
     @property
     def is_async(self) -> bool:
@@ -207,6 +223,27 @@ class Backend(Protocol):
         """
 
 
+def native_construction(backend: Backend, tool: BoundTool) -> str | None:
+    """Return the Python call by which a backend makes a tool under `native`; None where it does not tell.
+
+    A backend tells in a method `native_construction(tool: BoundTool) -> str`, for the reports.
+    """
+    describe = getattr(backend, "native_construction", None)
+    return None if describe is None else str(describe(tool))
+
+
+def python_call(callee: str, arguments: Mapping[str, Any]) -> str:
+    """Return the text of a Python call, with functions and classes by name."""
+    shown = (f"{name}={_argument(value)}" for name, value in arguments.items())
+    return f"{callee}({', '.join(shown)})"
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, str):
+        return repr(value)
+    return "{…}" if isinstance(value, dict) else str(getattr(value, "__name__", type(value).__name__))
+
+
 def variants_of(backend: Backend) -> frozenset[Variant]:
     """Return the loops of a backend; `tool_calling` alone where it declares none."""
     variants: frozenset[Variant] = getattr(backend, "variants", frozenset({"tool_calling"}))
@@ -243,4 +280,5 @@ def unsupported_natively(refusal: str, error: Exception) -> UnsupportedCapabilit
     """
     if isinstance(error, ValidationError):
         error = ValueError("; ".join(problem["msg"] for problem in error.errors()))
-    return UnsupportedCapabilityError(f"{refusal}: {one_line(error)}; use `handling: unified`")
+    reason = one_line(error).rstrip(".")
+    return UnsupportedCapabilityError(f"{refusal}: {reason}; use `handling: unified`")

@@ -28,6 +28,7 @@ class BackendInfo:
         version: That distribution's version.
         requires: Name and version of each installed package that the backend's extra asks for.
         missing: The packages of the extra that are not installed; empty when it is ready.
+        requirements: What the extra asks for, as pip takes it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class BackendInfo:
     version: str
     requires: dict[str, str]
     missing: tuple[str, ...]
+    requirements: tuple[str, ...] = ()
 
     @property
     def installed(self) -> bool:
@@ -43,8 +45,8 @@ class BackendInfo:
 
     @property
     def remedy(self) -> str:
-        """The command that installs what is missing."""
-        return f"pip install '{self.distribution}[{self.name}]'"
+        """The command that installs what the backend needs: by name, as the library itself may come from a checkout."""
+        return f"pip install {' '.join(map(repr, self.requirements))}"
 
 
 def backend_names() -> tuple[str, ...]:
@@ -63,12 +65,13 @@ def backend_info(name: str) -> BackendInfo:
         return BackendInfo(name, "unknown", "unknown", {}, ())
     found: dict[str, str] = {}
     missing = []
-    for package in _packages_of_extra(distribution, name):
+    requirements = _requirements_of_extra(distribution, name)
+    for package in map(_package_name, requirements):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             missing.append(package)
-    return BackendInfo(name, distribution.name, distribution.version, found, tuple(missing))
+    return BackendInfo(name, distribution.name, distribution.version, found, tuple(missing), tuple(requirements))
 
 
 def load_backend(name: str) -> Backend:
@@ -93,9 +96,9 @@ def _import_failure(name: str, error: Exception) -> ConfigError:
         return BackendNotInstalledError(
             f"backend {name!r} is not installed: {', '.join(info.missing)} missing; run: {info.remedy}"
         )
+    remedy = f"try: {info.remedy} --force-reinstall" if info.requirements else f"reinstall {info.distribution}"
     return BackendBrokenError(
-        f"backend {name!r} is installed and fails on import: {type(error).__name__}: {error}; "
-        f"try: {info.remedy} --force-reinstall"
+        f"backend {name!r} is installed and fails on import: {type(error).__name__}: {error}; {remedy}"
     )
 
 
@@ -118,12 +121,13 @@ def _find_entry_point(name: str, path: tuple[str, ...]) -> EntryPoint:
     return next(iter(entries))
 
 
-def _packages_of_extra(distribution: Distribution, extra: str) -> list[str]:
+def _requirements_of_extra(distribution: Distribution, extra: str) -> list[str]:
     # The extra that has the backend's name holds what the backend needs.
     marker = re.compile(rf"""extra\s*==\s*["']{re.escape(extra)}["']""")
-    names = []
-    for requirement in distribution.requires or ():
-        spec, _, condition = requirement.partition(";")
-        if marker.search(condition) and (match := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", spec.strip())):
-            names.append(match.group())
-    return names
+    parts = (requirement.partition(";") for requirement in distribution.requires or ())
+    return [spec.strip() for spec, _, condition in parts if marker.search(condition) and _package_name(spec)]
+
+
+def _package_name(requirement: str) -> str:
+    match = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement.strip())
+    return match.group() if match else ""

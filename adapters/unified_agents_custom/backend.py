@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified_agents.backend import AgentSpec, Capability, NativeAgent, Variant
+from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent, Variant
 from unified_agents_custom.loop import NativeLoop, UnifiedLoop
 from unified_agents_custom.react import NativeReactLoop
 
@@ -19,3 +19,7 @@ class CustomBackend:
         if spec.handling == "unified":
             return UnifiedLoop(spec)
         return NativeReactLoop(spec) if spec.variant == "react" else NativeLoop(spec)
+
+    def native_construction(self, tool: BoundTool) -> str:
+        """Say what stands for a framework's tool here: there is none, so our plain loop sends our own schema."""
+        return "no framework: our plain loop with our own description and schema, only watched"

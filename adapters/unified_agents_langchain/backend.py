@@ -13,12 +13,12 @@ from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResp
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
-from unified_agents.backend import AgentSpec, Capability, NativeAgent
+from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent
 from unified_agents.errors import RunError
 from unified_agents.messages import Message
 from unified_agents_langchain.errors import translate
 from unified_agents_langchain.model import chat_model, langchain_message
-from unified_agents_langchain.tools import translate_tools
+from unified_agents_langchain.tools import native_construction, translate_tools
 
 _NO_STEP_LIMIT = 1_000_000
 """LangGraph's recursion limit under `unified`, where our own limits end a run."""
@@ -37,6 +37,10 @@ class LangChainBackend:
             UnsupportedCapabilityError: under `native`, LangChain does not take one of the tools.
         """
         return LangChainAgent(spec)
+
+    def native_construction(self, tool: BoundTool) -> str:
+        """Return the Python call by which a tool is made under `native`."""
+        return native_construction(tool)
 
 
 @dataclass(slots=True, frozen=True)

@@ -82,6 +82,7 @@ class StandaloneLangChainTool(BaseTool):
             description=tool.description,
             args_schema=dict(tool.parameters),
             response_format="content_and_artifact",
+            handle_tool_error=True,  # the model is told, as it is of a wrong argument for LangChain's own tools
         )
         self._tool = tool
 

@@ -16,7 +16,7 @@ from unified_agents.backend import AgentSpec, refuse_sync_model_call
 from unified_agents.messages import Message
 from unified_agents_langchain.tools import LangChainTool
 
-_UNIFIED: dict[str, Any] = {"max_retries": 0, "stream_chunk_timeout": None, "cache": False}
+_UNIFIED: dict[str, Any] = {"max_retries": 0, "stream_chunk_timeout": None, "cache": False, "stream_usage": True}
 """The wire alone retries and keeps time, and a cache would answer without it."""
 
 
@@ -63,7 +63,6 @@ def chat_model(spec: AgentSpec) -> ChatOpenAI:
         "http_client": model.httpx_client(),
         "openai_proxy": None,  # taken from the environment otherwise, and refused beside a client
         "timeout": model.timeout,
-        "stream_usage": True,
         "use_responses_api": False,
     }
     if spec.handling == "native":

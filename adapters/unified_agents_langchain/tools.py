@@ -11,7 +11,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, PrivateAttr
 from pydantic.errors import PydanticUserError
 
-from unified_agents.backend import AgentSpec, BoundTool, unsupported_natively
+from unified_agents.backend import AgentSpec, BoundTool, python_call, unsupported_natively
 from unified_agents.errors import BackendError
 from unified_agents.messages import JsonObject
 
@@ -90,12 +90,25 @@ def translate_tools(spec: AgentSpec) -> list[BaseTool]:
     return [_native_tool(bound) for bound in spec.tools]
 
 
-def _native_tool(bound: BoundTool) -> BaseTool:
+def native_construction(bound: BoundTool) -> str:
+    """Return the Python call by which a tool is made under `native`."""
+    return python_call(*_native_call(bound))
+
+
+def _native_call(bound: BoundTool) -> tuple[str, dict[str, Any]]:
+    """Return what makes a tool in LangChain's documentation, and its keywords: only what LangChain cannot read."""
     place = "coroutine" if bound.is_async else "func"
-    common: dict[str, Any] = {"name": bound.name, "description": bound.description, place: bound.function()}
+    keywords: dict[str, Any] = {place: bound.function(), **bound.own_texts}
+    if bound.is_schema_only:
+        return "StructuredTool", keywords | {"args_schema": bound.parameters}
+    return "StructuredTool.from_function", keywords
+
+
+def _native_tool(bound: BoundTool) -> BaseTool:
+    callee, keywords = _native_call(bound)
+    make: Any = StructuredTool if callee == "StructuredTool" else StructuredTool.from_function
     try:
-        if bound.is_schema_only:
-            return StructuredTool(args_schema=bound.parameters, **common)
-        return StructuredTool.from_function(**common)
-    except (TypeError, ValueError, PydanticUserError) as error:
+        made: BaseTool = make(**keywords)
+    except (NameError, TypeError, ValueError, PydanticUserError) as error:
         raise unsupported_natively(f"LangChain cannot take tool {bound.name!r}", error) from error
+    return made

@@ -12,13 +12,13 @@ from llama_index.core.memory import BaseMemory
 from pydantic import Field, ValidationError
 from workflows.handler import WorkflowHandler
 
-from unified_agents.backend import AgentSpec, Capability, NativeAgent, Variant, unsupported_natively
+from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent, Variant, unsupported_natively
 from unified_agents.errors import RunError
 from unified_agents.messages import Message
 from unified_agents_llamaindex.errors import translate
 from unified_agents_llamaindex.model import native_llm, native_message, unified_llm, unified_message
 from unified_agents_llamaindex.react import UnifiedReActAgent
-from unified_agents_llamaindex.tools import CallIdWorkflow, LlamaIndexTool, native_tool
+from unified_agents_llamaindex.tools import CallIdWorkflow, LlamaIndexTool, native_construction, native_tool
 
 _NO_STEP_LIMIT = 1_000_000
 _CANCEL_SECONDS = 2.0
@@ -38,6 +38,10 @@ class LlamaIndexBackend:
             UnsupportedCapabilityError: under `native`, LlamaIndex refuses a tool or the model.
         """
         return NativeLlamaIndexAgent(spec) if spec.handling == "native" else UnifiedLlamaIndexAgent(spec)
+
+    def native_construction(self, tool: BoundTool) -> str:
+        """Return the Python call by which a tool is made under `native`."""
+        return native_construction(tool)
 
 
 class UnifiedFunctionAgent(CallIdWorkflow, FunctionAgent):

@@ -54,14 +54,13 @@ def unified_llm(model: ModelClient) -> UnifiedLLM:
 
 
 def native_llm(model: ModelClient) -> WiredLLM:
-    """Make the model under `native`: as `OpenAILike` ships, with the user's parameters, and usage of streamed answers.
+    """Make the model under `native`: as `OpenAILike` ships, with the user's parameters.
 
     Raises:
         UnsupportedCapabilityError: LlamaIndex refuses this model or a parameter.
     """
     sampling = model.parameters.model_dump(include={"temperature", "max_tokens"}, exclude_none=True)
     additional = model.parameters.model_dump(include={"seed"}, exclude_none=True)
-    additional["stream_options"] = {"include_usage": True}
     try:
         return WiredLLM(model=model.name, additional_kwargs=additional, **sampling, **_connection(model))
     except ValueError as error:

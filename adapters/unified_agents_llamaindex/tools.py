@@ -12,7 +12,7 @@ from llama_index.core.workflow import Context, step
 from pydantic import BaseModel, Field, create_model, field_validator
 from pydantic.errors import PydanticUserError
 
-from unified_agents.backend import BoundTool, unsupported_natively
+from unified_agents.backend import BoundTool, python_call, unsupported_natively
 from unified_agents.messages import JsonObject
 from unified_agents.tools.converters import Tool
 
@@ -115,17 +115,23 @@ def native_tool(bound: BoundTool) -> FunctionTool:
     Raises:
         UnsupportedCapabilityError: LlamaIndex cannot make a tool of this function or schema.
     """
-    function = bound.function()
     try:
-        return FunctionTool.from_defaults(
-            fn=None if bound.is_async else function,
-            async_fn=function if bound.is_async else None,
-            name=bound.name,
-            description=bound.description,
-            fn_schema=_arguments_model(bound) if bound.is_schema_only else None,
-        )
+        made = FunctionTool.from_defaults(**_native_keywords(bound))
+        made.metadata.get_parameters_dict()  # what it cannot describe would fail in the middle of a run otherwise
     except (PydanticUserError, NameError, TypeError, ValueError) as error:
         raise unsupported_natively(f"LlamaIndex cannot make a tool of {bound.name!r} by itself", error) from error
+    return made
+
+
+def native_construction(bound: BoundTool) -> str:
+    """Return the Python call by which a tool is made under `native`."""
+    return python_call("FunctionTool.from_defaults", _native_keywords(bound))
+
+
+def _native_keywords(bound: BoundTool) -> dict[str, Any]:
+    """Return the keywords of LlamaIndex's constructor: only what it cannot read from the function."""
+    keywords: dict[str, Any] = {"async_fn" if bound.is_async else "fn": bound.function(), **bound.own_texts}
+    return keywords | {"fn_schema": _arguments_model(bound)} if bound.is_schema_only else keywords
 
 
 def _arguments_model(bound: BoundTool) -> type[BaseModel]:

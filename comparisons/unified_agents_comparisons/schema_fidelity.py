@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Self
 
+from pydantic import Field
+
 from unified_agents.config import Handling
 from unified_agents.fidelity.report import ToolFidelity
 from unified_agents.fidelity.schema_diff import NAMED_SCHEMAS, SchemaChange
@@ -18,29 +20,35 @@ WHOLE = "(the whole tool)"
 class SchemaRecord(FrozenModel):
     """The short form of a `ToolFidelity` that a cell's record holds.
 
-    A keyword whose value was changed is lost and added. `title` and `$schema` may go, and `$ref` may be inlined.
+    A keyword whose value was changed is lost and added; a description that the model reads with other text around it
+    is added, and one that stands in the tool's own description is neither. `title` and `$schema` may go, and `$ref` may
+    be inlined.
 
     Attributes:
         tool: The tool's own name.
         keywords: How many keywords it has.
         lost: Paths of those that did not arrive, such as `parameters/properties[city]/enum`.
         added: Paths of those that it does not have.
+        construction: The Python call by which the framework's own tool was made; empty where the backend tells none.
     """
 
     tool: str
     keywords: int
     lost: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    construction: str = ""
 
     @classmethod
     def of(cls, found: ToolFidelity) -> Self:
         """Make the record of what was found."""
-        lost = [_path(change) for change in found.changes if change.kind != "added"]
+        lost = [_path(change) for change in found.changes if change.kind != "added" and not change.keeps_text]
+        came = [change for change in found.changes if change.kind != "lost"]
         return cls(
             tool=found.tool,
             keywords=found.keywords,
             lost=tuple(lost) if found.refused is None else (WHOLE,),
-            added=tuple(_path(change) for change in found.changes if change.kind != "lost"),
+            added=tuple(_path(change) for change in came if not change.keeps_text or not change.path),
+            construction=found.construction or "",
         )
 
 
@@ -56,6 +64,7 @@ class SideFidelity(FrozenModel):
         lost: By keyword, how many did not arrive.
         added: By keyword, how many came that the tools do not have.
         changes: What was done to each tool, the most frequent first; a change that several tasks show stands once.
+        constructions: By tool, the Python call by which it was made.
     """
 
     backend: str
@@ -66,6 +75,7 @@ class SideFidelity(FrozenModel):
     lost: dict[str, int]
     added: dict[str, int]
     changes: tuple[SchemaRecord, ...]
+    constructions: dict[str, str] = Field(default_factory=dict)
 
 
 def side_fidelity(backend: str, handling: Handling, tools: Sequence[SchemaRecord]) -> SideFidelity:
@@ -80,6 +90,7 @@ def side_fidelity(backend: str, handling: Handling, tools: Sequence[SchemaRecord
         lost=_count_keywords(path for tool in tools for path in tool.lost),
         added=_count_keywords(path for tool in tools for path in tool.added),
         changes=tuple(tool for tool, _ in changed.most_common()),
+        constructions={tool.tool: tool.construction for tool in tools if tool.construction},
     )
 
 

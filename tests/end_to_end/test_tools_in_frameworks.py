@@ -12,11 +12,14 @@ from unified_agents import (
     InvalidInputError,
     Script,
     Tool,
+    ToolDefinitionError,
+    Transient,
     from_strict,
     strict_report,
     to_anthropic,
     to_langchain,
     to_llamaindex,
+    to_mcp,
     to_openai,
     to_openai_responses,
     tool,
@@ -57,7 +60,6 @@ async def in_langchain(url: str, native: Any) -> str:
     from langchain.agents import create_agent
     from langchain_openai import ChatOpenAI
 
-    native.handle_tool_error = True  # LangChain's own switch: tell the model
     model = ChatOpenAI(model="m", base_url=url, api_key="k")  # type: ignore[arg-type]
     result = await create_agent(model, [native]).ainvoke({"messages": [("user", "Book.")]})
     return str(result["messages"][-1].content)
@@ -84,6 +86,34 @@ async def test_in_langchains_own_agent(server: ScriptServer) -> None:
     assert offered == {"name": "book", "description": "Book seats.", "parameters": book.parameters}
     assert 'seats: "banana" given, must be an integer' in told[0]
     assert json.loads(told[1]) == RIGHT
+
+
+@pytest.mark.parametrize("arguments", [WRONG, {}, {"seats": 13}], ids=["wrong type", "missing", "a tool that fails"])
+async def test_a_tool_of_ours_ends_no_run_of_langchains_agent(server: ScriptServer, arguments: dict[str, Any]) -> None:
+    pytest.importorskip("langchain_openai")
+
+    def book(seats: int) -> str:
+        """Book seats."""
+        if seats == 13:
+            raise Transient("the line is busy")
+        return "booked"
+
+    url = server.add(asks(arguments, {"seats": 2}))
+    assert await in_langchain(url, to_langchain(book)) == "done"
+    _, told = sent_and_told(server, url)
+    assert told[0].startswith("Error")
+    assert told[1] == "booked"
+
+
+@pytest.mark.parametrize("convert", [to_langchain, to_llamaindex, to_openai, to_openai_responses, to_anthropic, to_mcp])
+def test_a_function_goes_out_too_and_a_list_is_refused(convert: Any) -> None:
+    def book(seats: int) -> str:
+        """Book seats."""
+        return "booked"
+
+    assert type(convert(book)) is type(convert(book_with([])))
+    with pytest.raises(ToolDefinitionError, match="give a Tool or a typed function"):
+        convert([book_with([])])
 
 
 async def test_in_llamaindexs_own_agent(server: ScriptServer) -> None:

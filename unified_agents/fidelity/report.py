@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from unified_agents.agent import create_agent
-from unified_agents.backend import INVALID_CALL_TOOL
+from unified_agents.backend import INVALID_CALL_TOOL, BoundTool, native_construction
 from unified_agents.config import Handling
 from unified_agents.errors import UnsupportedCapabilityError
 from unified_agents.fidelity.schema_diff import (
@@ -19,7 +19,7 @@ from unified_agents.fidelity.schema_diff import (
     keyword_count,
 )
 from unified_agents.interop.openai_strict import Loss, strict_form
-from unified_agents.registry import backend_info, backend_names
+from unified_agents.registry import backend_info, backend_names, load_backend
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.provider_names import provider_names
@@ -48,6 +48,8 @@ class ToolFidelity(FidelityModel):
         keywords: How many keywords its canonical schema has, and its description.
         changes: What was lost, added or changed; empty when all of it arrived.
         refused: Why the stack does not take the tool at all; None when it does.
+        construction: Under `native`, the Python call by which the framework's own tool is made; None where the backend
+            does not tell.
     """
 
     tool: str
@@ -57,6 +59,7 @@ class ToolFidelity(FidelityModel):
     keywords: int
     changes: tuple[SchemaChange, ...] = ()
     refused: str | None = None
+    construction: str | None = None
 
     def is_worse_than(self, threshold: Threshold) -> bool:
         """Tell whether something counts against a threshold: `added` counts what is lost too, `changed` all three."""
@@ -167,9 +170,16 @@ def tool_fidelity(
             keywords=keyword_count(tool.parameters) + bool(tool.description),
             changes=compare_function(tool, sent[name]) if name in sent else (),
             refused=None if name in sent else refusal,
+            construction=_construction(tool, name, backend) if handling == "native" and name in sent else None,
         )
         for tool, name in zip(tools, names, strict=True)
     )
+
+
+def _construction(tool: Tool, name: str, backend: str) -> str | None:
+    if backend not in backend_names():  # the request may be of a stack that is not installed here
+        return None
+    return native_construction(load_backend(backend), BoundTool(name, tool))
 
 
 def _strict_fidelity(tool: Tool) -> StrictFidelity:

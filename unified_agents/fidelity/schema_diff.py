@@ -81,6 +81,11 @@ class SchemaChange(FidelityModel):
         return f"{self.path}/{escape_token(self.keyword)}"
 
     @property
+    def keeps_text(self) -> bool:
+        """Whether it is a description that the model reads all the same, with other text around it."""
+        return self.kind == "changed" and self.keyword == "description" and _contains_text(self.after, self.before)
+
+    @property
     def counted_as(self) -> str:
         """Return the keyword to count the change under: `properties` where a whole parameter is lost or added."""
         container = self.path.rpartition("/")[2]
@@ -94,11 +99,30 @@ class SchemaChange(FidelityModel):
 def compare_function(tool: Tool, function: Mapping[str, Any]) -> tuple[SchemaChange, ...]:
     """Compare a tool with its `function` in a Chat Completions request; see `compare_schemas`.
 
-    The tool's own description is at `/description`, its schema at `/parameters`.
+    The tool's own description is at `/description`, its schema at `/parameters`. A parameter's description that is
+    missing there, and stands in the function's description, is changed and not lost: the model reads it.
     """
     texts = [{"description": text} if text else {} for text in (tool.description, function.get("description"))]
     schema = function.get("parameters") or {}
-    return (*compare_schemas(*texts), *compare_schemas(tool.parameters, schema, at="/parameters"))
+    told = function.get("description")
+    changes = compare_schemas(tool.parameters, schema, at="/parameters")
+    return (*compare_schemas(*texts), *(_told_elsewhere(change, told) for change in changes))
+
+
+def _told_elsewhere(change: SchemaChange, description: Any) -> SchemaChange:
+    # A framework that sends a whole docstring tells the model of the parameters there.
+    is_lost = change.kind == "lost" and change.keyword == "description"
+    if not is_lost or not _contains_text(description, change.before):
+        return change
+    update = {"kind": "changed", "after": description, "why": "it stands in the tool's own description"}
+    return change.model_copy(update=update)
+
+
+def _contains_text(whole: Any, part: Any) -> bool:
+    """Tell whether a text holds another one, however lines are broken and indented."""
+    if not isinstance(whole, str) or not isinstance(part, str):
+        return False
+    return " ".join(part.split()) in " ".join(whole.split())
 
 
 def compare_schemas(source: JsonObject, reached: JsonObject, *, at: str = "") -> tuple[SchemaChange, ...]:
@@ -248,7 +272,7 @@ def _why(kind: ChangeKind, path: str, keyword: str, before: Any, after: Any) -> 
         return _why_added(keyword, after)
     if keyword == "type":
         return f"the type is widened or replaced: {before} became {after}"
-    if keyword == "description" and isinstance(after, str) and str(before) in after:
+    if keyword == "description" and _contains_text(after, before):
         return "text was put around the description"
     if keyword == "required":
         return "other arguments are asked for than the tool requires"

@@ -9,6 +9,7 @@ from typing import Any
 from unified_agents.errors import BackendNotInstalledError, ToolDefinitionError
 from unified_agents.interop.openai_strict import strict_schema
 from unified_agents.messages import JsonObject
+from unified_agents.tools.decorator import as_tool
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.provider_names import provider_names
 from unified_agents.tools.root_union import without_root_union
@@ -67,7 +68,7 @@ def from_mcp(definition: Mapping[str, Any], handler: Handler, **options: Any) ->
     return _parsed(definition, "inputSchema", handler, options)
 
 
-def to_openai(tool: Tool, *, strict: bool = False) -> JsonObject:
+def to_openai(tool: Tool | Callable[..., Any], *, strict: bool = False) -> JsonObject:
     """Return a tool in Chat Completions' form.
 
     Args:
@@ -78,10 +79,10 @@ def to_openai(tool: Tool, *, strict: bool = False) -> JsonObject:
     Raises:
         ToolDefinitionError: under `strict`, the schema is beyond OpenAI's bounds.
     """
-    return {"type": "function", "function": _function(tool, strict)}
+    return {"type": "function", "function": _function(as_tool(tool), strict)}
 
 
-def to_openai_responses(tool: Tool, *, strict: bool = False) -> JsonObject:
+def to_openai_responses(tool: Tool | Callable[..., Any], *, strict: bool = False) -> JsonObject:
     """Return a tool in the form of the Responses API; see `to_openai`.
 
     It always contains `strict`, because the API takes its absence for true.
@@ -89,37 +90,39 @@ def to_openai_responses(tool: Tool, *, strict: bool = False) -> JsonObject:
     Raises:
         ToolDefinitionError: under `strict`, the schema is beyond OpenAI's bounds.
     """
-    return {"type": "function", **_function(tool, strict), "strict": strict}
+    return {"type": "function", **_function(as_tool(tool), strict), "strict": strict}
 
 
-def to_anthropic(tool: Tool) -> JsonObject:
+def to_anthropic(tool: Tool | Callable[..., Any]) -> JsonObject:
     """Return a tool in Anthropic's form, with its canonical schema. A name that Anthropic does not take is mapped.
 
     A root that is a union, which Anthropic refuses, becomes one object; the canonical schema still validates.
     """
+    tool = as_tool(tool)
     return {"name": _name(tool), "description": tool.description, "input_schema": without_root_union(tool.parameters)}
 
 
-def to_mcp(tool: Tool) -> JsonObject:
+def to_mcp(tool: Tool | Callable[..., Any]) -> JsonObject:
     """Return a tool as an entry of MCP's `tools/list`, with its whole canonical schema and its own name."""
+    tool = as_tool(tool)
     return {"name": tool.name, "description": tool.description, "inputSchema": tool.parameters}
 
 
-def to_langchain(tool: Tool) -> Any:
+def to_langchain(tool: Tool | Callable[..., Any]) -> Any:
     """Return a tool as a LangChain `BaseTool`, for use without our agents.
 
     It validates by our rules, runs by `invoke` and `ainvoke` without a run of ours, and returns its result as text.
-    A failure is a `ToolException` in our words; set `handle_tool_error` to report it to the model. `args_schema` is the
-    whole canonical schema. In what LangChain then sends to a model, each `$ref` is inlined and recursion is cut off;
-    `bind_tools([to_openai(tool)])` sends the schema whole.
+    A failure is told to the model in our words; with `handle_tool_error = False` it is a `ToolException` instead.
+    `args_schema` is the whole canonical schema. In what LangChain then sends to a model, each `$ref` is inlined and
+    recursion is cut off; `bind_tools([to_openai(tool)])` sends the schema whole.
 
     Raises:
         BackendNotInstalledError: LangChain or its adapter is not installed.
     """
-    return _adapter("unified_agents_langchain").to_langchain(tool)
+    return _adapter("unified_agents_langchain").to_langchain(as_tool(tool))
 
 
-def to_llamaindex(tool: Tool) -> Any:
+def to_llamaindex(tool: Tool | Callable[..., Any]) -> Any:
     """Return a tool as a LlamaIndex `AsyncBaseTool`, for use without our agents.
 
     It validates by our rules, runs by `call` and `acall` without a run of ours, and returns its result as text. A
@@ -129,7 +132,7 @@ def to_llamaindex(tool: Tool) -> Any:
     Raises:
         BackendNotInstalledError: LlamaIndex or its adapter is not installed.
     """
-    return _adapter("unified_agents_llamaindex").to_llamaindex(tool)
+    return _adapter("unified_agents_llamaindex").to_llamaindex(as_tool(tool))
 
 
 def _parsed(definition: Mapping[str, Any], schema_key: str, handler: Handler, options: Mapping[str, Any]) -> Tool:

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from unified_agents.backend import Capability
-from unified_agents.testing.contract import Contract, needs, whole_and_streamed
+from unified_agents.testing.contract import Contract, proves, whole_and_streamed
 from unified_agents.testing.harness import ContractBench, add, answer, call, calls, canonical_json
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
@@ -48,7 +48,7 @@ class AnswerContract(Contract):
         assert not json.loads(result.exchanges[0].received).get("stream")
         assert "stream" not in scenario.sent[0]
 
-    @needs(Capability.STREAMING)
+    @proves(Capability.STREAMING)
     async def test_the_framework_streams_when_asked(self, bench: ContractBench) -> None:
         """`NativeAgent.run(…, stream=True)` lets the framework ask for a stream, which is what STREAMING declares."""
         scenario = bench.scenario(answer("Yes, of course."), stream=True)
@@ -122,7 +122,7 @@ class ToolCallContract(Contract, needs=(Capability.TOOLS,)):
         assert len(turn["tool_calls"]) == 1
         assert result.output == "2"
 
-    @needs(Capability.PARALLEL_TOOLS)
+    @proves(Capability.PARALLEL_TOOLS)
     @delta_shapes
     async def test_parallel_async_calls(self, bench: ContractBench, stream: bool, deltas: str) -> None:
         """All calls of one answer run at the same time; results reach the model in call order, however they end."""
@@ -143,7 +143,7 @@ class ToolCallContract(Contract, needs=(Capability.TOOLS,)):
 
         await _call_all_at_once(bench, tool(meet), stream, deltas)
 
-    @needs(Capability.PARALLEL_TOOLS)
+    @proves(Capability.PARALLEL_TOOLS)
     @delta_shapes
     async def test_parallel_sync_calls(self, bench: ContractBench, stream: bool, deltas: str) -> None:
         """Synchronous tools of one answer run at the same time too, and do not block the event loop."""

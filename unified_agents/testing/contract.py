@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,17 +26,28 @@ from unified_agents.testing.harness import (
     ServerThread,
     add,
     answer,
+    asks_for_parallel_calls,
     call,
     calls,
-    no_task_left,
+    new_tasks,
 )
 
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
 logger = logging.getLogger("unified_agents.testing")
 
+LACKING_SECONDS = 5.0
+"""Seconds that a test may take on a backend that lacks what it needs, while it must not pass."""
+
+_NEEDS_A_PROOF = frozenset({Capability.PARALLEL_TOOLS, Capability.STREAMING})
+"""Capabilities whose tests may pass without them, so that only the tests marked with `proves` tell."""
+
+TASKS_END_SECONDS = 1.0
+"""Seconds in which the tasks of closed agents must have ended."""
+
 _warm: set[str] = set()
 _needed: dict[Callable[..., Any], frozenset[Capability]] = {}
+_proved: dict[Callable[..., Any], frozenset[Capability]] = {}
 
 
 def needs(*capabilities: Capability) -> Callable[[TestT], TestT]:
@@ -43,11 +55,22 @@ def needs(*capabilities: Capability) -> Callable[[TestT], TestT]:
 
     On a backend that declares them the test must pass. On one that does not, asking must raise
     `UnsupportedCapabilityError`, and the test must fail when the declaration is overridden: what works is declared.
+    Calls in parallel and streams are asked for here, and only the tests marked with `proves` show that they work.
     """
 
     def mark(test: TestT) -> TestT:
         _needed[test] = frozenset(capabilities)
         return test
+
+    return mark
+
+
+def proves(*capabilities: Capability) -> Callable[[TestT], TestT]:
+    """Declare, as `needs` does, capabilities without which a test cannot pass: they show whether a backend has them."""
+
+    def mark(test: TestT) -> TestT:
+        _proved[test] = frozenset(capabilities)
+        return needs(*capabilities)(test)
 
     return mark
 
@@ -94,14 +117,23 @@ class Contract:
     async def bench(self, server: ScriptServer) -> AsyncIterator[ContractBench]:
         """Make agents of the backend; at the end close them all, and check that no task is left."""
         await _warm_up(self.backend, server)
-        with no_task_left():
-            bench = ContractBench(self.backend, server)
-            yield bench
-            await bench.aclose()
+        before = asyncio.all_tasks()
+        bench = ContractBench(self.backend, server)
+        yield bench
+        await bench.aclose()
+        await _no_new_tasks(before)
+
+
+async def _no_new_tasks(before: set[asyncio.Task[Any]]) -> None:
+    """Check that no task is left of those that were not there before; one that is just ending has time to end."""
+    deadline = time.monotonic() + TASKS_END_SECONDS
+    while new_tasks(before) and time.monotonic() < deadline:  # noqa: ASYNC110  # no event tells of the end of any task
+        await asyncio.sleep(0.005)
+    assert not new_tasks(before), f"closed agents left tasks behind: {new_tasks(before)}"
 
 
 def _check_installed(backend: str) -> None:
-    """Report a missing backend once, at collection, and not by each test. Imports nothing of the backend."""
+    """Report a backend that is missing or fails on import once, at collection, and not by each test."""
     try:
         info = backend_info(backend)
     except ConfigError as error:
@@ -110,6 +142,10 @@ def _check_installed(backend: str) -> None:
         raise pytest.Collector.CollectError(
             f"the contract: backend {backend!r} is not installed: {', '.join(info.missing)} missing; run: {info.remedy}"
         )
+    try:
+        load_backend(backend)
+    except ConfigError as error:
+        raise pytest.Collector.CollectError(f"the contract: {error}") from error
 
 
 async def _warm_up(backend: str, server: ScriptServer) -> None:
@@ -131,11 +167,12 @@ async def _warm_up(backend: str, server: ScriptServer) -> None:
 
 
 def _with_rules(test: Callable[..., Any], needed: frozenset[Capability]) -> Callable[..., Any]:
+    proved = _proved.get(test, frozenset())
     if not inspect.iscoroutinefunction(test):
 
         @functools.wraps(test)
         def checked(self: Contract, **arguments: Any) -> None:
-            for rule in _rules(self.backend, needed, arguments):
+            for rule, _ in _rules(self.backend, needed, proved, arguments):
                 with rule:
                     test(self, **arguments)
 
@@ -143,35 +180,40 @@ def _with_rules(test: Callable[..., Any], needed: frozenset[Capability]) -> Call
 
     @functools.wraps(test)
     async def checked_async(self: Contract, **arguments: Any) -> None:
-        for rule in _rules(self.backend, needed, arguments):
+        for rule, seconds in _rules(self.backend, needed, proved, arguments):
             with rule:
-                await _within_time(test, self, arguments)
+                await _within_time(test, self, arguments, seconds)
 
     marked: Callable[..., Any] = pytest.mark.asyncio(checked_async)
     return marked
 
 
 def _rules(
-    backend: str, needed: frozenset[Capability], arguments: Mapping[str, Any]
-) -> Iterator[AbstractContextManager[None]]:
-    """Yield a context for each time that a test is run; where a capability is missing, the first must fail."""
+    backend: str, needed: frozenset[Capability], proved: frozenset[Capability], arguments: Mapping[str, Any]
+) -> Iterator[tuple[AbstractContextManager[None], float]]:
+    """Yield a context and a time for each time that a test is run; where a capability is missing, the first must fail.
+
+    That a test of streams or of parallel calls passes proves nothing by itself: the wire streams whether the framework
+    does or not, and an exclusive tool waits its turn either way.
+    """
     declared = load_backend(backend).capabilities
+    if arguments.get("stream"):
+        needed |= {Capability.STREAMING}
     lacking = needed - declared
-    if lacking:
-        yield _must_not_work(backend, lacking)
-    elif arguments.get("stream"):
-        # That such a test passes proves nothing: the wire streams whether the framework does or not.
-        lacking = frozenset({Capability.STREAMING}) - declared
-    yield _must_be_refused(lacking) if lacking else nullcontext()
+    if lacking - (_NEEDS_A_PROOF - proved):
+        yield _must_not_work(backend, lacking), LACKING_SECONDS
+    yield (_must_be_refused(lacking) if lacking else nullcontext()), TEST_SECONDS
 
 
-async def _within_time(test: Callable[..., Any], contract: Contract, arguments: Mapping[str, Any]) -> None:
+async def _within_time(
+    test: Callable[..., Any], contract: Contract, arguments: Mapping[str, Any], seconds: float
+) -> None:
     try:
-        async with asyncio.timeout(TEST_SECONDS) as clock:
+        async with asyncio.timeout(seconds) as clock:
             await test(contract, **arguments)
     except TimeoutError:
         if clock.expired():
-            pytest.fail(f"the test did not end within {TEST_SECONDS:g} seconds: does `NativeAgent.run` hang?")
+            pytest.fail(f"the test did not end within {seconds:g} seconds: does `NativeAgent.run` hang?")
         raise
 
 
@@ -187,10 +229,13 @@ def _must_not_work(backend: str, lacking: frozenset[Capability]) -> Iterator[Non
 
 @contextmanager
 def _must_be_refused(lacking: frozenset[Capability]) -> Iterator[None]:
+    token = asks_for_parallel_calls.set(Capability.PARALLEL_TOOLS in lacking)
     try:
         yield
     except UnsupportedCapabilityError as error:
         pytest.xfail(f"the backend does not have {_names(lacking)}: {error}")
+    finally:
+        asks_for_parallel_calls.reset(token)
     pytest.fail(f"the backend does not have {_names(lacking)}, and asking for it raised no UnsupportedCapabilityError")
 
 

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -32,6 +33,9 @@ TEST_SECONDS = 30.0
 """Seconds that a single test may take before it fails; a backend that hangs must not hang the suite."""
 CANCEL_SECONDS = 3.0
 """Seconds in which a cancelled run must have ended."""
+
+asks_for_parallel_calls: ContextVar[bool] = ContextVar("unified_agents_contract_parallel", default=False)
+"""Whether each agent asks for parallel calls, which a backend that has none must refuse."""
 
 
 @tool
@@ -249,6 +253,7 @@ class ContractBench:
             cut_after_the_end: Whether the connection breaks right after the end of each streamed answer.
             options: Further arguments of `create_agent`, such as `handling`, `instructions` or `limits`.
         """
+        asked = {"parallel_tool_calls": True} if asks_for_parallel_calls.get() else {}
         script = Script.model_validate(
             {"answers": answers, "tool_call_deltas": deltas, "repeat_last": repeat_last, "protocol": protocol}
         )
@@ -258,7 +263,7 @@ class ContractBench:
             base_url=url,
             api_key_env=api_key_env,
             timeout=timeout,
-            parameters=ModelParameters.model_validate({"stream": stream} | dict(parameters or {})),
+            parameters=ModelParameters.model_validate({"stream": stream} | asked | dict(parameters or {})),
             tool_result_parts=result_parts,
         )
         return Scenario(self.agent(model, tools=tools, **options), url, self.server)
@@ -329,6 +334,7 @@ class HeldTool:
         self.tool: Tool = tool(self._hold, name="hold")
 
     async def _hold(self, n: int) -> int:
+        """Hold a number."""  # some frameworks take no function without a docstring
         self.started += 1
         if self.started == self._expected:
             self.all_started.set()
@@ -362,6 +368,7 @@ class HangingTool:
             self.all_started.set()
 
     def _hang(self, n: int) -> int:
+        """Hang with a number."""
         self._loop.call_soon_threadsafe(self._count_start)  # so that only the loop's own thread counts
         self.release.wait(TEST_SECONDS)
         return n

@@ -9,7 +9,7 @@ from unified_agents.config import Limits
 from unified_agents.errors import RunError
 from unified_agents.events import RunEnded, RunStarted
 from unified_agents.result import RunResult
-from unified_agents.testing.contract import Contract
+from unified_agents.testing.contract import Contract, needs
 from unified_agents.testing.harness import (
     ContractBench,
     RecordingTool,
@@ -66,6 +66,7 @@ class NativeToolContract(Contract, needs=(Capability.NATIVE, Capability.TOOLS)):
         assert {offered["function"]["name"] for offered in scenario.sent[0]["tools"]} == {"add"}
         assert result.trace.shape() == "invoke_agent(chat, execute_tool add, execute_tool add, chat)"
 
+    @needs(Capability.STREAMING)
     async def test_native_connection_cut_after_the_end(self, bench: ContractBench) -> None:
         """The record holds an answer once its end mark has come: clients close the connection there."""
         _, result = await bench.complete(
@@ -155,6 +156,7 @@ class NativeToolContract(Contract, needs=(Capability.NATIVE, Capability.TOOLS)):
         )
         assert result.requests > 1
 
+    @needs(Capability.PARALLEL_TOOLS)
     async def test_native_cancel(self, bench: ContractBench) -> None:
         """The caller's cancel ends it at once, with all that it runs."""
         with no_task_left():

@@ -31,7 +31,8 @@ def observed_function(tool: Tool) -> Callable[..., Any]:
     parameters = _Parameters(tool)
     function = _observed_async(tool, parameters) if tool.is_async else _observed_sync(tool, parameters)
     functools.update_wrapper(function, tool.handler)
-    function.__name__ = tool.name
+    if not parameters.hidden and hasattr(tool.handler, "__name__"):
+        return function  # a plain function: frameworks read its signature through `__wrapped__`, as it was written
     shown = parameters.shown
     function.__signature__ = shown  # type: ignore[attr-defined]  # a protocol of inspect
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in shown.parameters.values()}
@@ -45,13 +46,14 @@ class _Parameters:
         tool: The tool.
 
     Attributes:
-        shown: The signature without the parameters that take the `ToolContext`.
+        hidden: The parameters that take the `ToolContext`.
+        shown: The signature without them.
     """
 
     def __init__(self, tool: Tool) -> None:
         self._whole = inspect.signature(tool.handler, eval_str=True)
-        self._hidden = tuple(tool.arguments_for({}, _NO_CONTEXT))
-        parameters = [value for name, value in self._whole.parameters.items() if name not in self._hidden]
+        self.hidden = tuple(tool.arguments_for({}, _NO_CONTEXT))
+        parameters = [value for name, value in self._whole.parameters.items() if name not in self.hidden]
         self.shown = self._whole.replace(parameters=parameters)
 
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,10 +68,10 @@ class _Parameters:
 
     def call(self, tool: Tool, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: ToolContext) -> Any:
         """Call the tool's function, with the context in each parameter that takes it."""
-        if not self._hidden:
+        if not self.hidden:
             return tool.handler(*args, **kwargs)
         found = self.shown.bind(*args, **kwargs).arguments
-        whole = inspect.BoundArguments(self._whole, {**found, **dict.fromkeys(self._hidden, context)})
+        whole = inspect.BoundArguments(self._whole, {**found, **dict.fromkeys(self.hidden, context)})
         return tool.handler(*whole.args, **whole.kwargs)
 
 

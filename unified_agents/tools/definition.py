@@ -162,6 +162,11 @@ class Tool:
         return self._read_docs().description if self._description is None else self._description
 
     @property
+    def given_description(self) -> str | None:
+        """The description that the tool's author gave in place of a docstring; None where he gave none."""
+        return self._description
+
+    @property
     def parameters(self) -> JsonObject:
         """The canonical JSON Schema of the arguments, with `type: object` and `properties`. Do not change it."""
         if self._parameters is None:

@@ -19,9 +19,12 @@ class TinyBackend:
     capabilities = frozenset({Capability.TOOLS, Capability.PARALLEL_TOOLS, Capability.STREAMING})
 
     def build(self, spec: AgentSpec) -> NativeAgent:
+        self.refuse_native(spec)
+        return TinyAgent(spec)
+
+    def refuse_native(self, spec: AgentSpec) -> None:
         if spec.handling == "native":
             raise UnsupportedCapabilityError(f"backend {self.name!r} has no `handling: native`; use unified")
-        return TinyAgent(spec)
 
 
 class TinyAgent:

@@ -23,7 +23,24 @@ class SerialBackend(TinyBackend):
     capabilities = _WITHOUT_PARALLEL
 
     def build(self, spec: AgentSpec) -> NativeAgent:
+        self.refuse_native(spec)
         return _SerialAgent(spec)
+
+
+class _WholeAgent(TinyAgent):
+    async def _ask(self, chat: list[dict[str, Any]], *, stream: bool) -> dict[str, Any]:
+        return await super()._ask(chat, stream=False)
+
+
+class WholeBackend(TinyBackend):
+    """Runs calls at once and cannot stream, and says so."""
+
+    name = "tiny_whole"
+    capabilities = frozenset({Capability.TOOLS, Capability.PARALLEL_TOOLS})
+
+    def build(self, spec: AgentSpec) -> NativeAgent:
+        self.refuse_native(spec)
+        return _WholeAgent(spec)
 
 
 class BoastfulBackend(TinyBackend):

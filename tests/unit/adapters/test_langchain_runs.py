@@ -39,6 +39,7 @@ async def test_a_cancel_leaves_no_task_behind(handling: Handling, stream: bool, 
 
     @tool
     async def hang(number: int) -> int:
+        """Hang."""
         started.release()
         await asyncio.Event().wait()
         return number
@@ -92,6 +93,7 @@ async def test_an_agent_inside_a_tool_has_a_run_of_its_own(outer: Handling, inne
 
     @tool
     async def ask(question: str) -> str:
+        """Ask somebody else."""
         result = await child.run(question)
         return f"{result.output} in {len(result.tool_calls)}"
 

@@ -249,10 +249,11 @@ class TestTheConversation:
         assert first["tool_choice"] == {"type": "function", "function": {"name": "add"}}
         assert second["tool_choice"] == "auto"
 
-    async def test_natively_it_streams_with_usage_unless_it_is_told_not_to(self, run: Run) -> None:
+    async def test_natively_it_streams_unless_it_is_told_not_to_and_asks_for_no_usage(self, run: Run) -> None:
         streamed = await run({"text": "ok"}, handling="native")
         assert received(streamed)["stream"] is True
-        assert streamed.usage.total_tokens
+        assert "stream_options" not in received(streamed)
+        assert streamed.usage.total_tokens is None
         whole = await run({"text": "ok"}, handling="native", stream=False)
         assert received(whole)["stream"] is False
 

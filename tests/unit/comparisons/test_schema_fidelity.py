@@ -89,7 +89,9 @@ def test_every_keyword_is_missed(schema: dict[str, Any], lost: list[str], added:
 
 
 def test_the_description_counts() -> None:
-    assert held(SCHEMA, "f(title: str)\nIt does.").lost == ("description",)
+    with_more = held(SCHEMA, "f(title: str)\nIt\n    does.")
+    assert (with_more.lost, with_more.added) == ((), ("description",))
+    assert held(SCHEMA, "It says.").lost == ("description",)
     assert held(SCHEMA, "").lost == ("description",)
 
 

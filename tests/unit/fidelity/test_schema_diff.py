@@ -162,9 +162,31 @@ async def test_a_tool_that_a_stack_refuses_does_not_hide_the_others() -> None:
         """Take anything."""
         return "x"
 
-    report = await check_tools([book, tool(odd)], handlings=["native"])
-    assert {row.tool for row in report.tools} == {"book", "odd"}
-    assert all(row.refused is None for row in report.tools if row.tool == "book")
+    def plain(seats: int) -> str:
+        """Book seats."""
+        return "x"
+
+    report = await check_tools([tool(plain), tool(odd)], handlings=["native"])
+    assert {row.tool for row in report.tools} == {"plain", "odd"}
+    assert all(row.refused is None for row in report.tools if row.tool == "plain")
+
+
+async def test_a_description_that_stands_in_the_tools_own_is_not_lost_and_the_construction_is_told() -> None:
+    def plain(seats: int) -> str:
+        """Book seats.
+
+        Args:
+            seats: How many.
+        """
+        return "x"
+
+    report = await check_tools([tool(plain)], handlings=["native"])
+    rows = {row.backend: row for row in report.tools}
+    [moved] = [change for change in rows["langchain"].changes if change.path == "/parameters/properties/seats"]
+    assert (moved.kind, moved.before, moved.why) == ("changed", "How many.", "it stands in the tool's own description")
+    assert rows["langchain"].construction == "StructuredTool.from_function(func=plain)"
+    assert rows["llamaindex"].construction == "FunctionTool.from_defaults(fn=plain)"
+    assert "no framework" in str(rows["custom"].construction)
 
 
 async def test_beside_a_refused_tool_each_is_found_under_the_name_that_it_was_sent_with(
