@@ -17,7 +17,9 @@
         │   ├── ServerError                           kind "server"
         │   ├── AuthenticationError (PermissionError) kind "auth"
         │   ├── BadRequestError (ValueError)          kind "bad_request"
-        │   └── BadResponseError (ValueError)         kind "bad_response"
+        │   ├── BadResponseError (ValueError)         kind "bad_response"
+        │   ├── RefusalError (ValueError)             kind "refusal"
+        │   └── ContentFilterError (ValueError)       kind "content_filter"
         ├── ToolCallError
         │   ├── ToolTimeoutError (TimeoutError)       kind "timeout"
         │   ├── InvalidInputError (ValueError)        kind "invalid_input"
@@ -53,6 +55,8 @@ ErrorKind = Literal[
     "tool_error",
     "bad_request",
     "bad_response",
+    "refusal",
+    "content_filter",
     "limit",
     "cancelled",
     "suspended",
@@ -229,6 +233,18 @@ class BadResponseError(ModelError, ValueError):
 
     kind = "bad_response"
     retryable = True
+
+
+class RefusalError(ModelError, ValueError):
+    """The model refused, where its answer must have a form, or gave no words for it."""
+
+    kind = "refusal"
+
+
+class ContentFilterError(ModelError, ValueError):
+    """The provider's content filter refused the request, or broke off the answer."""
+
+    kind = "content_filter"
 
 
 class ToolCallError(RunError):

@@ -17,7 +17,8 @@ from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.tools.offer import Offer
 from unified_agents.tools.results import to_text
 from unified_agents.tracing.live import LiveTrace
-from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer, stream_of
+from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
+from unified_agents.wire.protocols.chat_completions_writer import stream_of
 from unified_agents.wire.request import RequestWriter
 
 SCHEMA_TOOL = Tool(

@@ -36,7 +36,7 @@ from unified_agents import (
 from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, STREAM_TYPE
 from unified_agents.testing.harness import ServerThread, new_tasks
 from unified_agents.wire.local_upstream import Reply
-from unified_agents.wire.protocols.chat_completions import stream_of
+from unified_agents.wire.protocols.chat_completions_writer import stream_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

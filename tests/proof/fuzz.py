@@ -22,7 +22,7 @@ else:
     _instrumented = contextlib.nullcontext()
 
 with _instrumented:
-    from unified_agents.errors import BadResponseError, InvalidInputError
+    from unified_agents.errors import InvalidInputError, ModelError
     from unified_agents.tools.arguments import parse_object
     from unified_agents.wire.output_format import OutputFormat
     from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
@@ -118,7 +118,7 @@ def stream(data: bytes) -> None:
         events = (json.dumps(bent(EVENT, choices)).encode() for _ in range(3))
         data = b"".join(b"data: " + event + b"\n\n" for event in events) + b"data: [DONE]\n\n"
     reader, size = StreamReader(), 1 + len(data) % 7
-    with contextlib.suppress(BadResponseError):
+    with contextlib.suppress(ModelError):
         for begin in range(0, len(data), size):
             assert all(isinstance(text, str) for text in reader.feed(data[begin : begin + size]))
         _check(reader.answer())
@@ -129,7 +129,7 @@ def answer(data: bytes) -> None:
     """A whole answer: any bytes, or JSON of any shape."""
     if data[:1] == b"!":
         data = json.dumps(bent(WHOLE, iter(data[1:]))).encode()
-    with contextlib.suppress(BadResponseError):
+    with contextlib.suppress(ModelError):
         _check(parse_answer(data))
 
 

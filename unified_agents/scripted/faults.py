@@ -13,13 +13,14 @@ from typing import Any, get_args
 import orjson
 
 from unified_agents.config.model import CallFault, FaultShare, ShareFault
-from unified_agents.errors import BadResponseError, NetworkError
+from unified_agents.errors import ModelError, NetworkError
 from unified_agents.messages import JsonObject
 from unified_agents.scripted.format import Fault
 from unified_agents.scripted.model import fault_choice, fault_reply
 from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, STREAM_TYPE, RenderedCall, RenderedChoice, cut
 from unified_agents.wire.local_upstream import LocalResponse, Reply
-from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer, stream_of
+from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
+from unified_agents.wire.protocols.chat_completions_writer import stream_of
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 
 _SILENCE_SECONDS = 90.0
@@ -141,7 +142,7 @@ class FaultyUpstream:
             reply = Reply(response.status, kind, _retry_headers(response.headers), (raw,))
         try:
             answer = _read(raw, streamed=_is_streamed(request)) if reply.status < 300 else None
-        except BadResponseError:
+        except ModelError:
             answer = None  # whoever reads it reports it
         return _RealReply(reply, answer)
 

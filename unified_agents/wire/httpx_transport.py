@@ -16,7 +16,8 @@ from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run, current_call, current_run
 from unified_agents.wire.conversation import call_for_framework, in_call_order
 from unified_agents.wire.native import RelayedResponse, relay
-from unified_agents.wire.protocols.chat_completions import Answer, stream_of
+from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.chat_completions_writer import stream_of
 from unified_agents.wire.request import added_tools, extra_fields
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
@@ -24,6 +25,9 @@ from unified_agents.wire.upstream import CHAT_PATH
 _REPLACED_HEADERS = frozenset(
     {"host", "authorization", "content-length", "connection", "accept-encoding", "user-agent", "transfer-encoding"}
 )
+
+_HIDDEN_FIELDS = frozenset({"refusal", "function_call"})
+"""Fields of an answer whose content a framework gets as text or as tool calls, alike on every backend."""
 
 _HTTPX_ERRORS: tuple[tuple[type[BaseException], type[httpx.TransportError]], ...] = (
     (aiohttp.ClientConnectorError, httpx.ConnectError),
@@ -87,7 +91,7 @@ class WireTransport(httpx.AsyncBaseTransport):
             content = b"".join(stream_of(_for_framework(answer, step, run, text), include_usage))
         else:
             content_type = "application/json"
-            as_it_came = text is None and not answer.calls and not _was_streamed(answer)
+            as_it_came = text is None and not answer.calls and _is_plain(answer)
             content = answer.raw if as_it_came else orjson.dumps(_for_framework(answer, step, run, text))
         if answer.exchange is not None:
             answer.exchange.returned = self._wire.endpoint.redacted(content)
@@ -99,9 +103,19 @@ def _inside_tool(run: Run) -> bool:
     return running is not None and running.run is run
 
 
-def _was_streamed(answer: Answer) -> bool:
-    # One without a first token, such as an empty one, is known by its bytes.
-    return answer.time_to_first_token is not None or answer.raw.lstrip().startswith(b"data:")
+def _is_plain(answer: Answer) -> bool:
+    """Tell whether an answer came whole, and every framework's client reads its bytes as we do."""
+    if answer.time_to_first_token is not None or not answer.raw.lstrip().startswith(b"{"):
+        return False
+    choices = answer.body["choices"]
+    message = choices[0]["message"]
+    return (
+        len(choices) == 1
+        and answer.finish_reason == choices[0].get("finish_reason") == "stop"
+        and message.get("role") == "assistant"
+        and message.get("content") == answer.text
+        and not any(message.get(name) for name in _HIDDEN_FIELDS)
+    )
 
 
 def _for_framework(answer: Answer, step: Step, run: Run, text: str | None) -> JsonObject:
@@ -114,10 +128,11 @@ def _for_framework(answer: Answer, step: Step, run: Run, text: str | None) -> Js
         text: What stands in the place of the answer's text; None leaves it.
     """
     choice = answer.body["choices"][0]
-    message = dict(choice["message"]) | ({} if text is None else {"content": text})
+    message = {name: value for name, value in choice["message"].items() if name not in _HIDDEN_FIELDS}
+    message |= {"role": "assistant", "content": answer.text if text is None else text}
     if step.calls:
         message["tool_calls"] = [_tool_call(call, run) for call in step.calls]
-    finish = "tool_calls" if step.calls else choice.get("finish_reason")
+    finish = "tool_calls" if step.calls else "stop"
     return answer.body | {"choices": [choice | {"message": message, "finish_reason": finish}]}
 
 

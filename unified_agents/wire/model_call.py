@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from unified_agents import wording
-from unified_agents.errors import BadRequestError, BadResponseError, LimitError, ModelError, ModelTimeoutError
+from unified_agents.errors import (
+    BadRequestError,
+    BadResponseError,
+    ContentFilterError,
+    LimitError,
+    ModelError,
+    ModelTimeoutError,
+)
 from unified_agents.messages import JsonObject
 from unified_agents.run.context import Run
 from unified_agents.wire.conversation import with_parts, with_system_text
@@ -17,8 +24,16 @@ from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.output_format import OutputFormat
 from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.finish_reasons import (
+    REFUSAL,
+    empty_answer_error,
+    finish_error,
+    is_cut,
+    refusal_error,
+)
 from unified_agents.wire.react.protocol import TextProtocol
 from unified_agents.wire.retry import retry_model_call
+from unified_agents.wire.steps import record_step, without_repeats
 
 logger = logging.getLogger("unified_agents.wire")
 
@@ -153,7 +168,7 @@ class ModelCall:
         output = self._settings.output
         if answer.calls:
             return None
-        if answer.finish_reason == "length":
+        if is_cut(answer.finish_reason):
             return wording.answer_was_cut()
         # A text that is not in the protocol cannot be held against the output's form.
         if self._unreadable is not None or output is None:
@@ -234,6 +249,7 @@ class ModelCall:
             observation.request_sent(self._received or body, body)
             on_text = observation.text_received if self._stream else None
             answer = await endpoint.post(body, run.id, self._timeout_factor, on_text, observation.exchange)
+            failure = broken_off = finish_error(answer.finish_reason, answer.calls)
         except BaseException as error:
             failure = error
             raise
@@ -242,16 +258,37 @@ class ModelCall:
             observation.request_ended()
         # An answer that cannot be used has its price all the same.
         observation.answered(answer, endpoint.cost(answer.usage))
-        if not answer.text and not answer.calls:
-            raise BadResponseError("the model's answer is empty: it has no text and no tool call")
+        self._check(answer, broken_off)
         if self._settings.protocol is not None:
             self._read_text(self._settings.protocol, answer)
         if run.sinks:
             observation.completed(answer)
         return answer
 
+    def _check(self, answer: Answer, broken_off: ModelError | None) -> None:
+        """Refuse an answer that was broken off, is empty, or refuses where a form is asked for.
+
+        Raises:
+            ModelError: it is one of these.
+        """
+        if isinstance(broken_off, ContentFilterError) and answer.text:
+            answer.calls = []
+            record_step(self._run, answer)  # what came before the filter stays in the result
+        if broken_off is not None:
+            raise broken_off
+        answer.calls = without_repeats(answer.calls)
+        if answer.calls:
+            return
+        if answer.finish_reason == REFUSAL and self._settings.output is not None:
+            raise refusal_error(answer.text)
+        if not answer.text:
+            raise empty_answer_error(answer.finish_reason)
+
     def _read_text(self, protocol: TextProtocol, answer: Answer) -> None:
-        self._unreadable = protocol.read(answer, without_tools=self._without_tools)
+        if answer.finish_reason == REFUSAL:
+            self._unreadable = None  # the words of a refusal are in no protocol
+        else:
+            self._unreadable = protocol.read(answer, without_tools=self._without_tools)
         if ignored := protocol.ignored(answer):
             self.observation.span.event("actions_ignored", count=len(ignored))
             logger.info("%d further actions in one turn are ignored", len(ignored), extra={"run_id": self._run.id})

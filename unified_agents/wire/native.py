@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-from unified_agents.errors import BadResponseError, ModelError
+from unified_agents.errors import ModelError
 from unified_agents.run.context import Run, current_call
 from unified_agents.wire.model_call import refuse_request
 from unified_agents.wire.observation import ModelCallObservation
@@ -177,7 +177,7 @@ class _RequestWatcher:
         """Read a piece of the answer."""
         try:
             texts = self._reader.feed(chunk)
-        except BadResponseError:
+        except ModelError:
             return  # the framework gets the bytes as they are, and says what it makes of them
         self.observation.text_received(texts, self._reader.first_delta)
         if self._reader.done:

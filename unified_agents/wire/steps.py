@@ -9,7 +9,9 @@ from unified_agents.run.context import Run
 from unified_agents.tools.arguments import parse_object
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import Offer
-from unified_agents.wire.protocols.chat_completions import Answer, RawCall, assistant_message
+from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.chat_completions_fields import RawCall
+from unified_agents.wire.protocols.chat_completions_writer import assistant_message
 
 
 def record_step(run: Run, answer: Answer) -> Step:
@@ -22,6 +24,21 @@ def record_step(run: Run, answer: Answer) -> Step:
         step.message["tool_calls"][index]["id"] = call.id
     run.steps.append(step)
     return step
+
+
+def without_repeats(calls: list[RawCall]) -> list[RawCall]:
+    """Return calls, each once: a server may repeat one, under its id, with the same name and arguments.
+
+    Calls under one id whose arguments differ, and calls without an id, all stay.
+    """
+    seen: set[tuple[str, str, str]] = set()
+    kept = []
+    for call in calls:
+        key = (call.id, call.name, call.arguments)
+        if not call.id or key not in seen:
+            kept.append(call)
+        seen.add(key)
+    return kept
 
 
 def _call(run: Run, step: int, index: int, raw: RawCall) -> Call:

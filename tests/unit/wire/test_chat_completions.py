@@ -11,7 +11,9 @@ from hypothesis import given, strategies as st
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import Usage
 from unified_agents.scripted.model import Script, ScriptedModel
-from unified_agents.wire.protocols.chat_completions import RawCall, StreamReader, parse_answer, stream_of
+from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
+from unified_agents.wire.protocols.chat_completions_fields import RawCall
+from unified_agents.wire.protocols.chat_completions_writer import stream_of
 
 WHOLE: dict[str, Any] = {
     "id": "x",

@@ -1,10 +1,10 @@
-"""OpenAI Chat Completions: answers are read, whole and streamed, and written again."""
+"""OpenAI Chat Completions: answers are read, whole and streamed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -12,17 +12,31 @@ from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.run.measurements import ExchangeRecord
+from unified_agents.text import encodable
+from unified_agents.wire.http_errors import reported_error
+from unified_agents.wire.protocols.chat_completions_fields import (
+    MAX_ANSWER_BYTES,
+    MAX_LINE_BYTES,
+    NO_USAGE,
+    RawCall,
+    arguments_text,
+    call_id,
+    check_bounds,
+    content_text,
+    decode_json,
+    excerpt,
+    finish_reason_of,
+    refusal_text,
+    string,
+    usage_of,
+    without_lone_surrogates,
+)
+from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
+from unified_agents.wire.protocols.finish_reasons import REFUSAL, is_clean
+from unified_agents.wire.protocols.tool_call_pieces import ToolCallAssembler
 
-NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
-
-
-@dataclass(slots=True)
-class RawCall:
-    """A tool call as the model wrote it."""
-
-    id: str
-    name: str
-    arguments: str
+_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True, eq=False)
@@ -32,10 +46,10 @@ class Answer:
     Attributes:
         text: The content; None when there is none.
         calls: What it asks for, in its order.
-        finish_reason: As the provider gives it.
+        finish_reason: As the provider gives it; `refusal` where the text is that of a refusal.
         usage: Tokens of this exchange.
         body: The answer as a Chat Completions object; for a streamed answer it is put together from the deltas.
-        raw: The bytes as they came.
+        raw: The bytes as they came; written anew where only a lenient reader takes them.
         time_to_first_token: Seconds from the request to the first delta; None when it was not streamed.
         exchange: The record of the exchange that it came in; None when bodies are not kept.
     """
@@ -51,86 +65,91 @@ class Answer:
 
 
 def parse_answer(raw: bytes) -> Answer:
-    """Read a whole (not streamed) answer.
+    """Read a whole answer; one that is streamed all the same is put together.
 
     Raises:
-        BadResponseError: it is not JSON, not Chat Completions, or has no choice.
+        ModelError: it is not JSON, not Chat Completions, has no choice, or reports an error.
     """
+    if _EVENTS.match(raw):
+        reader = StreamReader()
+        reader.feed(raw)
+        return reader.answer()
+    return _parse_body(raw)
+
+
+def _parse_body(raw: bytes) -> Answer:
+    if len(raw) > MAX_ANSWER_BYTES:
+        raise BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
     try:
         body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise BadResponseError(
-            f"the model's server answered with something that is not JSON: {_excerpt(raw)}"
-        ) from error
+    except orjson.JSONDecodeError:
+        try:
+            body = without_lone_surrogates(decode_json(raw))
+        except ValueError as error:
+            raise BadResponseError(
+                f"the model's server answered with something that is not JSON: {excerpt(raw)}"
+            ) from error
+        raw = orjson.dumps(body)
+    _check_for_error(body)
     if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
-        raise BadResponseError(f"the answer is not a Chat Completions answer: {_excerpt(raw)}")
+        raise BadResponseError(f"the answer is not a Chat Completions answer: {excerpt(raw)}")
+    if not body["choices"]:
+        raise BadResponseError("the answer has no choices")
     try:
-        choice = body["choices"][0]
-        message = choice["message"]
-        calls = [
-            RawCall(
-                _id(call.get("id")), _string(call["function"]["name"]), _arguments(call["function"].get("arguments"))
-            )
-            for call in message.get("tool_calls") or ()
-        ]
-        return Answer(
-            text=_content(message.get("content")) or _content(message.get("refusal")),
-            calls=calls,
-            finish_reason=_reason(choice.get("finish_reason")),
-            usage=_usage(body.get("usage")),
-            body=body,
-            raw=raw,
-        )
-    except IndexError as error:
-        raise BadResponseError("the answer has no choices") from error
+        return _answer(body, raw)
     except (KeyError, TypeError, AttributeError) as error:
-        raise BadResponseError(f"the answer is not a Chat Completions answer: {_excerpt(raw)}") from error
+        raise BadResponseError(f"the answer is not a Chat Completions answer: {excerpt(raw)}") from error
 
 
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("must be a string")
-    return value
+def _check_for_error(body: Any) -> None:
+    """Raise the error that a body reports, beside an answer or instead of one."""
+    if isinstance(body, list) and body:
+        body = body[0]  # some servers give their errors in a list
+    if not isinstance(body, dict):
+        return
+    if error := body.get("error"):
+        raise reported_error(error)
+    is_error = body.get("object") == "error" or isinstance(body.get("message") or body.get("msg"), str)
+    if is_error and "choices" not in body:
+        raise reported_error(body)
 
 
-def _id(value: Any) -> str:
-    # Some servers number their calls.
-    return str(value) if isinstance(value, int) else _string(value or "")
-
-
-def _reason(value: Any) -> str | None:
-    return None if value is None else _string(value)
-
-
-def _content(value: Any) -> str | None:
-    # Some servers give text in parts.
-    if isinstance(value, list):
-        return "".join(_string(part["text"]) for part in value if part.get("type") == "text")
-    return None if value is None else _string(value)
-
-
-def _arguments(value: Any) -> str:
-    # Some servers give the arguments as an object.
-    if isinstance(value, str):
-        return value
-    return "" if value is None else orjson.dumps(value).decode()
-
-
-def _usage(value: Any) -> Usage:
-    if not isinstance(value, dict):
-        return NO_USAGE
-    return Usage.model_construct(
-        input_tokens=_count(value.get("prompt_tokens")), output_tokens=_count(value.get("completion_tokens"))
+def _answer(body: JsonObject, raw: bytes) -> Answer:
+    choices = body["choices"]
+    for choice in choices:
+        if error := choice.get("error"):
+            raise reported_error(error)
+    messages = [choice["message"] for choice in choices]
+    # The first choice has the text. Some servers put the calls into another one.
+    calls = [_raw_call(call) for message in messages for call in _calls_of(message)]
+    check_bounds(len(calls), max((len(call.arguments) for call in calls), default=0))
+    reasons = [finish_reason_of(choice.get("finish_reason")) for choice in choices]
+    finish_reason = next((reason for reason in reasons if not is_clean(reason)), reasons[0])
+    texts = [content_text(message.get("content")) for message in messages]
+    text = next(filter(None, texts), texts[0])
+    if (refusal := "".join(map(refusal_text, messages))) and not calls:
+        text = refusal if not text or text == refusal else text + refusal
+        finish_reason = REFUSAL if is_clean(finish_reason) else finish_reason
+    return Answer(
+        text=text,
+        calls=calls,
+        finish_reason=finish_reason,
+        usage=usage_of(body.get("usage") or choices[0].get("usage")),
+        body=body,
+        raw=raw,
     )
 
 
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _calls_of(message: JsonObject) -> list[JsonObject]:
+    if calls := message.get("tool_calls"):
+        return list(calls)
+    # Older servers give one call in a field of its own.
+    return [{"function": function}] if (function := message.get("function_call")) else []
 
 
-def _excerpt(raw: bytes) -> str:
-    text = raw[:120].decode("utf-8", "replace").strip()
-    return repr(text) if text else "nothing"
+def _raw_call(call: JsonObject) -> RawCall:
+    function = call["function"]
+    return RawCall(call_id(call.get("id")), string(function["name"]), arguments_text(function.get("arguments")))
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -146,10 +165,19 @@ class StreamReader:
     redactor: StreamRedactor | None = None
     done: bool = False
     first_delta: bool = False
-    _rest: bytes = b""
     _raw: list[bytes] = field(default_factory=list)
+    _size: int = 0
+    _rest: list[bytes] = field(default_factory=list)  # the line that has not ended
+    _rest_size: int = 0
+    _event_lines: list[bytes] = field(default_factory=list)  # of an event whose JSON stands on several lines
+    _names_error: bool = False  # the event that comes is called `error`
+    _error: Exception | None = None
     _text: list[str] = field(default_factory=list)
-    _calls: dict[int, RawCall] = field(default_factory=dict)
+    _text_choice: int | None = None
+    _refused: bool = False
+    _is_lenient: bool = False
+    _half_character: str = ""
+    _calls: ToolCallAssembler = field(default_factory=ToolCallAssembler)
     _finish_reason: str | None = None
     _usage: Usage = NO_USAGE
     _head: JsonObject | None = None
@@ -159,15 +187,26 @@ class StreamReader:
         """Take in bytes, and return the pieces of text that they complete.
 
         Raises:
-            BadResponseError: an event is not a Chat Completions chunk, or reports an error.
+            ModelError: an event is not a Chat Completions chunk, or reports an error.
         """
         self._raw.append(chunk)
-        lines = (self._rest + chunk).split(b"\n")
-        self._rest = lines.pop()
+        self._size += len(chunk)
+        if self._size > MAX_ANSWER_BYTES:
+            raise BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+        lines = chunk.split(b"\n")
+        if self._rest and len(lines) > 1:
+            self._rest.append(lines[0])
+            lines[0], self._rest, self._rest_size = b"".join(self._rest), [], 0
+        if rest := lines.pop():
+            self._rest.append(rest)
+            self._rest_size += len(rest)
+            if self._rest_size > MAX_LINE_BYTES:
+                raise BadResponseError(f"a line of the streamed answer is longer than {MAX_LINE_BYTES} bytes")
         texts = []
         for line in lines:
             line = line.strip()  # noqa: PLW2901
-            if line.startswith(b"data:") and (text := self._event(line[5:].strip())):
+            text = self._data(line[5:].strip()) if line.startswith(b"data:") else self._other_line(line)
+            if text:
                 texts.append(text)
         return texts
 
@@ -180,122 +219,182 @@ class StreamReader:
         """Return the whole answer, once the stream has ended.
 
         Raises:
-            BadResponseError: the stream ended before its finish, or had no choices.
+            ModelError: the stream ended before its finish, had no choices, or reported an error.
         """
-        raw, last, self._rest = self.raw, self._rest.strip(), b""
-        if last.startswith(b"data:"):
-            self._event(last[5:].strip())
+        last, self._rest = b"".join(self._rest).strip(), []
+        for line in (last, b""):
+            if line.startswith(b"data:"):
+                self._data(line[5:].strip())
+            else:
+                self._other_line(line)
+        if self._error is not None:
+            raise self._error
+        raw = self.raw
         if self._head is None:
             # A server that ignores `stream` answers with one body.
             body = raw if self.redactor is None else self.redactor.redact(raw.decode("utf-8", "replace")).encode()
-            return parse_answer(body)
+            return _parse_body(body)
         if not self._choices:
             raise BadResponseError("the answer has no choices")
-        if self._finish_reason is None:
+        if self._finish_reason is None and not self.done:
             raise BadResponseError("the stream ended before the answer was finished")
-        text = "".join(self._text) if self._text else None
-        calls = [self._calls[index] for index in sorted(self._calls)]
+        self._text += [encodable(self._half_character), self._rest_of_redacted()]
+        text = "".join(self._text) or None
+        calls = self._calls.calls()
         if self.redactor is not None:
             for call in calls:
                 call.arguments = self.redactor.redact(call.arguments)
-        choice = {"index": 0, "message": assistant_message(text, calls), "finish_reason": self._finish_reason}
-        return Answer(text, calls, self._finish_reason, self._usage, completion(self._head, choice, self._usage), raw)
+        if self._refused and not calls and is_clean(self._finish_reason):
+            self._finish_reason = REFUSAL
+        finish_reason = self._finish_reason or ("tool_calls" if calls else "stop")
+        choice = {"index": 0, "message": assistant_message(text, calls), "finish_reason": finish_reason}
+        return Answer(text, calls, finish_reason, self._usage, completion(self._head, choice, self._usage), raw)
 
-    def _event(self, data: bytes) -> str | None:
+    def _data(self, data: bytes) -> str | None:
+        if self._event_lines and data != b"[DONE]":
+            self._event_lines.append(data)
+            return None
+        if self._event_lines:
+            self._end_event()
+        if not data:
+            return None
         if data == b"[DONE]":
             self.done = True
-            return None
+            return self._kept(self._rest_of_redacted())
         try:
             chunk = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            raise BadResponseError(f"a streamed event is not JSON: {_excerpt(data)}") from error
+        except orjson.JSONDecodeError:
+            try:
+                chunk = decode_json(data)
+            except ValueError:
+                self._event_lines.append(data)  # its end may stand on the next line
+                return None
+            self._is_lenient = True
+        return self._event(chunk, data)
+
+    def _other_line(self, line: bytes) -> str | None:
+        if not line:
+            return self._end_event() if self._event_lines else None
+        if line.startswith(_BYTE_ORDER_MARK):
+            line = line.removeprefix(_BYTE_ORDER_MARK).strip()
+            return self._data(line[5:].strip()) if line.startswith(b"data:") else self._other_line(line)
+        if line.startswith(b"event:"):
+            self._names_error = line[6:].strip() == b"error"
+        elif line.startswith(b"{") and self._head is not None:
+            self._bare_line(line)
+        return None
+
+    def _bare_line(self, line: bytes) -> None:
+        # A local server that breaks off says why in a line that is no event.
+        try:
+            body = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return
+        if error := body.get("error"):
+            self._fail(error)
+
+    def _end_event(self) -> str | None:
+        data, self._event_lines = b"\n".join(self._event_lines), []
+        try:
+            chunk = decode_json(data)
+        except ValueError as error:
+            raise BadResponseError(f"a streamed event is not JSON: {excerpt(data)}") from error
+        self._is_lenient = True
+        return self._event(chunk, data)
+
+    def _event(self, chunk: Any, data: bytes) -> str | None:
         try:
             return self._take(chunk)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise BadResponseError(f"a streamed event is not a Chat Completions chunk: {_excerpt(data)}") from error
+            if isinstance(chunk, list) and chunk and isinstance(chunk[0], dict) and chunk[0].get("error"):
+                self._fail(chunk[0]["error"])  # some servers give their errors in a list
+            raise BadResponseError(f"a streamed event is not a Chat Completions chunk: {excerpt(data)}") from error
+
+    def _fail(self, error: Any) -> NoReturn:
+        # Kept: who only watches reads on, and nothing of a half answer may count.
+        self._error = self._error or reported_error(error)
+        raise self._error
 
     def _take(self, chunk: JsonObject) -> str | None:
-        if "error" in chunk and "choices" not in chunk:
-            raise BadResponseError(
-                f"the model's server reported an error while streaming: {_excerpt(orjson.dumps(chunk))}"
-            )
+        if (error := chunk.get("error")) or self._names_error:
+            self._fail(error or chunk)
         if self._head is None:
             self._head = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}
-        if chunk.get("usage"):
-            self._usage = _usage(chunk["usage"])
-        if not chunk["choices"]:
+        if usage := chunk.get("usage"):
+            self._usage = usage_of(usage)
+        choices = chunk.get("choices")
+        if not choices:
+            if chunk.get("object") == "error":
+                self._fail(chunk)
             return None
         self._choices = True
-        choice = chunk["choices"][0]
-        self._finish_reason = _reason(choice.get("finish_reason")) or self._finish_reason
-        delta = choice.get("delta") or {}
-        for call in delta.get("tool_calls") or ():
-            self._take_call(call)
-        text = _content(delta.get("content"))
-        if self.redactor is not None and text is not None:
-            text = self.redactor.feed(text)
-        if self.redactor is not None and self._finish_reason is not None and (rest := self.redactor.flush()):
-            text = (text or "") + rest
+        text = self._take_choice(choices[0], chunk)
+        for choice in choices[1:]:
+            text = (text or "") + (self._take_choice(choice, chunk) or "")
         if text is None:
             return None
-        self._text.append(text)
-        self.first_delta = self.first_delta or bool(text)
+        if self._is_lenient:
+            text = self._with_halves_joined(text)
+        if self.redactor is not None:
+            text = self.redactor.feed(text)
+            if self._finish_reason is not None:
+                text += self.redactor.flush()
+        return self._kept(text)
+
+    def _take_choice(self, choice: JsonObject, chunk: JsonObject) -> str | None:
+        finish_reason = choice.get("finish_reason")
+        if finish_reason is not None:
+            self._take_finish(finish_reason, choice, chunk)
+        delta = choice.get("delta") or {}
+        text = delta.get("content")
+        if type(text) is not str or len(delta) > 1 or "error" in choice:
+            text = self._take_fields(choice, delta)
+        if text:
+            index = choice.get("index") or 0
+            if self._text_choice is None:
+                self._text_choice = index
+            elif self._text_choice != index:
+                return None  # of several choices the first has the text
         return text
 
-    def _take_call(self, call: JsonObject) -> None:
-        self.first_delta = True
-        function = call.get("function") or {}
-        index = call.get("index")
-        if not isinstance(index, int):
-            # Some servers number nothing: an id or a name begins a call, the rest goes on with the last one.
-            begins = bool(call.get("id") or function.get("name")) or not self._calls
-            index = len(self._calls) if begins else max(self._calls)
-        known = self._calls.setdefault(index, RawCall("", "", ""))
-        known.id = known.id or _id(call.get("id"))
-        known.name = known.name or _string(function.get("name") or "")
-        known.arguments += _arguments(function.get("arguments"))
+    def _take_fields(self, choice: JsonObject, delta: JsonObject) -> str | None:
+        """Read what a delta holds besides a text."""
+        if error := choice.get("error"):
+            self._fail(error)
+        if not delta and not self._text and not self._calls:
+            delta = choice.get("message") or {}  # the whole answer as the only event
+        index = choice.get("index") or 0
+        for call in delta.get("tool_calls") or ():
+            self.first_delta = True
+            self._calls.add(index, call)
+        if function := delta.get("function_call"):
+            self.first_delta = True
+            self._calls.add(index, {"index": -1, "function": function})
+        text = content_text(delta.get("content"))
+        if refusal := refusal_text(delta):
+            self._refused = True
+            text = refusal if text is None else text + refusal
+        return text
 
+    def _take_finish(self, finish_reason: Any, choice: JsonObject, chunk: JsonObject) -> None:
+        if is_clean(self._finish_reason):
+            self._finish_reason = finish_reason_of(finish_reason) or self._finish_reason
+        # Some servers have the usage in another place.
+        if usage := choice.get("usage") or (chunk.get("x_groq") or {}).get("usage"):
+            self._usage = usage_of(usage)
 
-def assistant_message(text: str | None, calls: list[RawCall]) -> JsonObject:
-    """Return an assistant turn in Chat Completions terms."""
-    message: JsonObject = {"role": "assistant", "content": text}
-    if calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in calls
-        ]
-    return message
+    def _kept(self, text: str) -> str:
+        if text:
+            self._text.append(text)
+            self.first_delta = True
+        return text
 
+    def _rest_of_redacted(self) -> str:
+        return "" if self.redactor is None else self.redactor.flush()
 
-def completion(head: JsonObject, choice: JsonObject, usage: Usage) -> JsonObject:
-    """Return a `chat.completion` object."""
-    body = {"id": "", "created": 0, "model": ""} | head | {"object": "chat.completion", "choices": [choice]}
-    if usage.total_tokens is not None:
-        body["usage"] = {
-            "prompt_tokens": usage.input_tokens or 0,
-            "completion_tokens": usage.output_tokens or 0,
-            "total_tokens": usage.total_tokens,
-        }
-    return body
-
-
-def stream_of(body: JsonObject, include_usage: bool) -> Iterator[bytes]:
-    """Yield a whole answer as server-sent events: the text in one delta, then one delta for each call."""
-    head = {key: body[key] for key in ("id", "created", "model") if key in body} | {"object": "chat.completion.chunk"}
-    choice = body["choices"][0]
-    message = choice["message"]
-
-    def chunk(delta: JsonObject, finish_reason: str | None = None) -> bytes:
-        return _event(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
-
-    yield chunk({"role": "assistant", "content": message.get("content") or ""})
-    for index, call in enumerate(message.get("tool_calls") or ()):
-        yield chunk({"tool_calls": [{"index": index} | call]})
-    yield chunk({}, choice.get("finish_reason"))
-    if include_usage:
-        yield _event(head | {"choices": [], "usage": body.get("usage")})
-    yield b"data: [DONE]\n\n"
-
-
-def _event(body: JsonObject) -> bytes:
-    return b"data: " + orjson.dumps(body) + b"\n\n"
+    def _with_halves_joined(self, text: str) -> str:
+        # Some servers cut a character outside of the BMP into two halves, in two events.
+        text, self._half_character = self._half_character + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half_character = text[:-1], text[-1]
+        return encodable(text)

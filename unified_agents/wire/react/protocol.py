@@ -15,7 +15,8 @@ from unified_agents import wording
 from unified_agents.run.calls import Step
 from unified_agents.tools.offer import Offer
 from unified_agents.wire.conversation import call_for_framework, with_system_text
-from unified_agents.wire.protocols.chat_completions import Answer, RawCall
+from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.react.parser import ReactParseError, Reading, begins_answer, read_turn
 
 _A_MARK = re.compile(r"(action|answer|observation|thought)([ _*`0-9]*[:：])", re.IGNORECASE)

@@ -1,0 +1,123 @@
+"""The fields of Chat Completions answers, in the shapes that servers give them, and the bounds on what is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from unified_agents.errors import BadResponseError
+from unified_agents.messages import JsonObject, Usage
+from unified_agents.text import encodable
+
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024 * 1024
+MAX_ARGUMENTS_CHARS = 16 * 1024 * 1024
+MAX_CALLS = 1024
+"""Bounds on an answer, on a line of a stream, on a call's arguments and on the calls of an answer. A million tokens,
+each in an event of its own, stay below them."""
+
+NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
+
+_TEXT_PARTS = ("text", "output_text")
+
+
+@dataclass(slots=True)
+class RawCall:
+    """A tool call as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+def decode_json(data: bytes) -> Any:
+    """Return the value of a JSON text; infinities and halves of surrogate pairs are taken, as Python writes them.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def without_lone_surrogates(body: Any) -> Any:
+    """Return a JSON value whose texts can be encoded."""
+    return json.loads(encodable(json.dumps(body, ensure_ascii=False)))
+
+
+def excerpt(raw: bytes) -> str:
+    """Return the beginning of a body, for a message."""
+    text = raw[:120].decode("utf-8", "replace").strip()
+    return repr(text) if text else "nothing"
+
+
+def string(value: Any) -> str:
+    """Return a string as it is.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(value, str):
+        raise TypeError("must be a string")
+    return value
+
+
+def call_id(value: Any) -> str:
+    """Return the id of a call. Some servers number their calls."""
+    return str(value) if isinstance(value, int) else string(value or "")
+
+
+def finish_reason_of(value: Any) -> str | None:
+    """Return a finish reason; None where there is none."""
+    return None if value is None else string(value)
+
+
+def content_text(value: Any) -> str | None:
+    """Return the text of a content. Some servers give it in parts, with the thinking as another part."""
+    if isinstance(value, list):
+        return "".join(string(part["text"]) for part in value if part.get("type") in _TEXT_PARTS)
+    return None if value is None else string(value)
+
+
+def refusal_text(message: JsonObject) -> str:
+    """Return the words of a refusal, which stand in a field of their own or in a part; empty where there is none."""
+    content = message.get("content")
+    parts = [part.get("refusal") for part in content if part.get("type") == "refusal"] if type(content) is list else []
+    return "".join(string(words) for words in (message.get("refusal"), *parts) if words)
+
+
+def arguments_text(value: Any) -> str:
+    """Return arguments as JSON text. Some servers give them as an object."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else orjson.dumps(value).decode()
+
+
+def usage_of(value: Any) -> Usage:
+    """Return token counts; `NO_USAGE` where there are none."""
+    if not isinstance(value, dict):
+        return NO_USAGE
+    return Usage.model_construct(
+        input_tokens=_count(value.get("prompt_tokens")), output_tokens=_count(value.get("completion_tokens"))
+    )
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def check_bounds(calls: int, arguments: int) -> None:
+    """Refuse an answer with more calls, or longer arguments, than any model writes.
+
+    Raises:
+        BadResponseError: a bound is passed.
+    """
+    if calls > MAX_CALLS:
+        raise BadResponseError(f"the answer has more than {MAX_CALLS} tool calls")
+    if arguments > MAX_ARGUMENTS_CHARS:
+        raise BadResponseError(f"the arguments of a tool call are longer than {MAX_ARGUMENTS_CHARS} characters")
