@@ -53,11 +53,13 @@ class ModelPolicy(RetryWaits):
         wait_initial: Seconds before the second attempt; doubles with each further one.
         wait_max: The longest such wait, in seconds.
         jitter: Seconds up to which a random wait is added.
-        retry_after_max: A longer `Retry-After` than this many seconds is not waited for: the error stands.
+        retry_after_max: A longer `Retry-After` than this many seconds is not waited for: the error stands. After so
+            many seconds one request finds out whether it still holds.
         longer_timeout: What the timeouts of a second attempt are multiplied by, after a timeout.
         adaptive_rate: Whether a 429 slows down all runs of the agent, and successes speed them up again.
-        breaker_failures: Failures in a row, over all runs, after which no request is sent to the server for a while.
-        breaker_seconds: Seconds for which no request is sent then.
+        breaker_failures: Failures in a row, over all runs, after which requests are held back; those of requests that
+            were under way together count as one.
+        breaker_seconds: Seconds after which one of the requests that are held back is tried.
     """
 
     attempts: dict[RetriedKind, Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: dict(DEFAULT_ATTEMPTS))

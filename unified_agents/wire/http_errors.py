@@ -13,6 +13,8 @@ from unified_agents.errors import AuthenticationError, BadRequestError, ModelErr
 from unified_agents.http.retry_after import retry_after
 
 MAX_MESSAGE_CHARACTERS = 500
+PASSING_STATUSES = frozenset({408, 409, 425, 498})
+"""Statuses below 500 that pass by themselves: timeout, conflict, too early, and no capacity."""
 _VERSION = re.compile(r"/v\d")
 SCRIPT_ERROR = "script_error"
 """The code of an error of a scripted model that is about its script, and stands for no server's."""
@@ -45,9 +47,9 @@ def error_for_status(
         )
         return AuthenticationError(f"{text}; {hint}")
     if status == 429:
-        return RateLimitError(text, retry_after=retry_after(headers))
-    if status >= 500 or status == 408:
-        return ServerError(text, retry_after=retry_after(headers))
+        return RateLimitError(text, retry_after=retry_after(headers, body))
+    if status >= 500 or status in PASSING_STATUSES:
+        return ServerError(text, retry_after=retry_after(headers, body))
     if status == 404 and asked is not None:
         text += _not_found_hint(*asked)
     return BadRequestError(message if code == SCRIPT_ERROR else text)

@@ -126,7 +126,7 @@ class ModelCall:
             try:
                 return await self._usable_answer()
             except ModelError as error:
-                if error.kind not in _FALLBACK_KINDS:
+                if error.kind not in _FALLBACK_KINDS and not error.may_fall_back:
                     raise
                 self._discard_attempt(error, 0.0, "fallback")
         self._endpoint = last
@@ -222,7 +222,8 @@ class ModelCall:
     async def _attempt(self, body: bytes) -> Answer:
         run, endpoint, observation = self._run, self._endpoint, self.observation
         observation.begin_attempt()
-        permit = await endpoint.admit()
+        has_stand_in = endpoint is not self._settings.endpoints[-1]
+        permit = await endpoint.admit(observation.attempt - 1, has_stand_in=has_stand_in)
         if permit.waited or run.measurements.waits_since is not None:
             observation.waited()
         failure: BaseException | None = None
