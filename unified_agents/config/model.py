@@ -7,7 +7,7 @@ import re
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
@@ -203,6 +203,14 @@ class ModelConfig(Settings):
             raise ValueError("must be the name of an environment variable that holds the key, never the key itself")
         return value
 
+    @model_validator(mode="after")
+    def _one_way_to_authenticate(self) -> ModelConfig:
+        if self.api_key_env is not None and "@" in urlsplit(self.url).netloc:
+            raise ValueError(
+                "base_url must not hold a user or a password beside api_key_env: the key takes their place"
+            )
+        return self
+
     @classmethod
     def parse(cls, text: str) -> ModelConfig:
         """Make the settings of `provider:name`, such as `openai:gpt-5-mini` or `script:answers.yaml`.
@@ -234,11 +242,13 @@ class ModelConfig(Settings):
         """Read the key from the environment; None when none is to be sent.
 
         Raises:
-            ConfigError: the variable is not set.
+            ConfigError: the variable is not set, or what it holds can be no key.
         """
         if self.key_variable is None:
             return None
-        key = os.environ.get(self.key_variable)
+        key = os.environ.get(self.key_variable, "").strip()  # keys that are read from files end with a line break
         if not key:
             raise ConfigError(f"no API key: set the environment variable {self.key_variable}")
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(f"{self.key_variable} holds a character that no key can have, such as a line break")
         return key

@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from unified_agents.config import ModelConfig
 from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError
@@ -159,6 +160,10 @@ class ModelEndpoint:
         error = error_for_status(status, headers, self.redacted(raw), key_variable=self.model.key_variable, asked=asked)
         error.may_fall_back = status in _STATUSES_OF_THIS_MODEL
         error.final = forbids_retry(headers, raw)
+        if status < 400 and (location := headers.get("Location")):
+            parts = urlsplit(location)
+            host = parts.netloc.rpartition("@")[2]
+            error.args = (f"{error}; it redirects to {parts.scheme}{'://' * bool(host)}{host}{parts.path}",)
         return self._redact_error(error)
 
     def _redact_error(self, error: ModelError) -> ModelError:
