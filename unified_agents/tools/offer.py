@@ -55,11 +55,9 @@ class Offer:
 
 
 def function_tool(name: str, tool: Tool) -> JsonObject:
-    """Return a tool in the form of Chat Completions."""
-    return {
-        "type": "function",
-        "function": {"name": name, "description": tool.description, "parameters": tool.parameters},
-    }
+    """Return a tool in the form of Chat Completions; some servers refuse a description that is empty."""
+    described = {"description": tool.description} if tool.description else {}
+    return {"type": "function", "function": {"name": name, **described, "parameters": tool.parameters}}
 
 
 def _encoded(name: str, tool: Tool) -> bytes:

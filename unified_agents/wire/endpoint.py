@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 
 _STATUSES_OF_THIS_MODEL = frozenset({402, 404, 410})
 """Statuses below 500 after which another model may answer: no credit, no such model, and a model that is gone."""
+
+_EVENT = re.compile(rb"data:[ \t]*[^\s]")
+"""An event that holds something; comments and empty events only keep a connection alive."""
 
 OnText = Callable[[list[str], bool], None]
 """Told of each piece of a streamed answer: the texts in it, and whether a text or a call has come so far."""
@@ -190,6 +194,7 @@ class ModelEndpoint:
         to_first = self.model.first_token_timeout * timeout_factor
         between = self.model.token_timeout * timeout_factor
         reader = StreamReader(self._answer_redactor.stream())
+        began = False
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
             async with silence, self.upstream.post(CHAT_PATH, body, {}, key) as response:
@@ -199,7 +204,10 @@ class ModelEndpoint:
                     record.status = response.status
                 async for chunk in response.chunks():
                     on_text(reader.feed(chunk), reader.first_delta)
-                    silence.reschedule(asyncio.get_running_loop().time() + between)
+                    # What keeps the connection alive does not shorten the patience for the first token.
+                    began = began or reader.first_delta or _EVENT.search(chunk) is not None
+                    until = asyncio.get_running_loop().time() + between
+                    silence.reschedule(until if began else max(until, silence.when() or until))
                     if reader.done:
                         break  # a server may leave the connection open
         except NetworkError:
@@ -208,7 +216,7 @@ class ModelEndpoint:
         except TimeoutError as error:
             if not silence.expired():
                 raise
-            seconds, where = (between, "in its answer") if reader.raw else (to_first, "before its answer began")
+            seconds, where = (between, "in its answer") if began else (to_first, "before its answer began")
             raise ModelTimeoutError(f"the model went silent for {seconds:g} seconds {where}") from error
         finally:
             if record is not None:
