@@ -18,9 +18,9 @@ _ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]")
 def provider_names(names: Sequence[str], *, taken: Set[str] = frozenset()) -> dict[str, str]:
     """Map each tool's name to one that matches `^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$`, all different.
 
-    A legal name stays as it is. In others, what is illegal becomes `_`, which also stands before a digit or hyphen at the
-    beginning. Where that is too long or not unique, a hash of the name ends it. The result does not depend on the order
-    of the names.
+    A legal name stays as it is. In others, what is illegal becomes `_`, which also stands before a digit or hyphen at
+    the beginning. Where that is too long or not unique, a hash of the name ends it. The result does not depend on the
+    order of the names.
 
     Args:
         names: The tools' own names.

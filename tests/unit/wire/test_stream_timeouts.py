@@ -36,13 +36,11 @@ async def test_a_pause_meets_the_timeout_between_pieces(pause: float) -> None:
 
 
 async def test_what_keeps_the_connection_alive_shortens_no_patience() -> None:
-    event = (
-        b'data: {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
-    )
+    event = b'data: {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]}\n\n'
 
     class Slow:
         def reply(self, request: object, key: str = "") -> Reply:
-            return Reply(200, "text/event-stream", chunks=(b": working\n\n", b"data:\n\n", event), pause=0.4)
+            return Reply(200, "text/event-stream", chunks=(b": working\n\n", b": still\n\n", event), pause=0.4)
 
         def forget(self, key: str) -> None:
             """Nothing is kept."""
