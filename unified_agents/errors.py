@@ -166,10 +166,12 @@ class ModelError(RunError):
     """The request to the model failed, or its answer cannot be used.
 
     Attributes:
-        final: Whether trying again now cannot help, whatever the kind, because the circuit to the server is open.
+        final: Whether trying again now cannot help, whatever the kind, such as while the circuit to the server is open.
+        may_fall_back: Whether another model may help, whatever the kind, such as when this one's credit is used up.
     """
 
     final: bool = False
+    may_fall_back: bool = False
 
 
 class ModelTimeoutError(ModelError, TimeoutError):

@@ -16,15 +16,21 @@ from unified_agents.messages import JsonObject, Message
 
 
 class LoopMemory:
-    """The conversation of one run, which grows from step to step."""
+    """The conversation of one run, which grows from step to step.
+
+    Attributes:
+        is_new: Whether no step has been made yet.
+    """
 
     def __init__(self, instructions: str | None, messages: Sequence[Message]) -> None:
+        self.is_new = True
         self.messages: list[JsonObject] = [message.to_chat() for message in messages]
         if instructions is not None:
             self.messages.insert(0, {"role": "system", "content": instructions})
 
     def remember(self, turn: JsonObject, results: Sequence[tuple[str, str]]) -> None:
         """Add the assistant's turn, and the result of each of its calls."""
+        self.is_new = False
         self.messages.append(turn)
         self.messages.extend(
             {"role": "tool", "tool_call_id": call_id, "content": content} for call_id, content in results
@@ -86,8 +92,12 @@ class NativeLoop(CustomLoop):
     async def _ask(self, memory: LoopMemory, stream: bool) -> JsonObject:
         parameters = self._spec.model.parameters.model_dump(exclude_none=True, exclude={"stream"})
         request = {"model": self._spec.model.name, "messages": memory.messages, **parameters}
+        choice = request.pop("tool_choice", None)
         if self._declarations:
             request["tools"] = self._declarations
+            if choice in ("auto", "none") or (choice is not None and memory.is_new):
+                is_word = choice in ("auto", "none", "required")
+                request["tool_choice"] = choice if is_word else {"type": "function", "function": {"name": choice}}
         answer = await self._spec.model.relay(request, stream=stream)
         try:
             turn: JsonObject = answer.body["choices"][0]["message"]

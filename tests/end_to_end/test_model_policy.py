@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -76,11 +77,31 @@ async def test_a_dead_server_is_left_alone_and_asked_again_later(backend: str, s
     with pytest.raises(ServerError, match="500"):
         await agent.run("q")
     opened = time.monotonic()
+    results = await asyncio.gather(*(agent.run("q") for _ in range(3)))  # held back until one of them has found out
+    assert time.monotonic() - opened > 0.25
+    assert [result.output for result in results] == ["hello"] * 3
+    await agent.aclose()
+
+
+async def test_nobody_waits_longer_for_a_dead_server_than_for_an_answer(backend: str, server: ScriptServer) -> None:
+    url = server.add(make_script({"fault": {"status": 500}, "times": 99}, HELLO))
+    policy = {"breaker_failures": 4, "breaker_seconds": 30}
+    agent = create_agent(backend=backend, model=model(url, policy, timeout=2))
+    with pytest.raises(ServerError, match="500"):
+        await agent.run("q")
     with pytest.raises(ServerError, match="not asked: the last 4 requests failed"):
         await agent.run("q")
     assert len(server.requests(url)) == 4
-    await asyncio.sleep(max(0.0, opened + 0.35 - time.monotonic()))  # the clock is what is tested
-    assert (await agent.run("q")).output == "hello"
+    await agent.aclose()
+
+
+async def test_where_another_model_stands_in_nobody_waits_for_a_dead_server(backend: str, server: ScriptServer) -> None:
+    dead = server.add(make_script({"fault": {"status": 500}, "times": 99}, HELLO))
+    policy = {"breaker_failures": 4, "breaker_seconds": 30}
+    spare = ModelConfig(name="spare", base_url=server.add(make_script(HELLO)))
+    agent = create_agent(backend=backend, model=model(dead, policy, fallback=(spare,)))
+    assert [(await agent.run("q")).output for _ in range(3)] == ["hello"] * 3
+    assert len(server.requests(dead)) == 4
     await agent.aclose()
 
 
@@ -117,6 +138,32 @@ async def test_no_other_model_is_asked_what_is_simply_wrong(backend: str, server
         await agent.run("q")
     assert server.requests(other) == []
     await agent.aclose()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(402, {"message": "no credit"}), (404, {"message": "no such model"}), (429, {"code": "insufficient_quota"})],
+)
+async def test_what_only_this_model_lacks_is_asked_of_another_at_once(
+    backend: str, status: int, error: dict[str, str]
+) -> None:
+    asked = 0
+
+    class Lacking:
+        def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
+            nonlocal asked
+            asked += 1
+            return Reply(status, "application/json", chunks=(json.dumps({"error": error}).encode(),))
+
+        def forget(self, key: str) -> None:
+            """Nothing is kept."""
+
+    async with ScriptServer() as server:
+        spare = ModelConfig(name="spare", base_url=server.add(make_script(HELLO)))
+        agent = create_agent(backend=backend, model=model(server.add(Lacking()), fallback=(spare,)))
+        assert (await agent.run("q")).output == "hello"
+        await agent.aclose()
+    assert asked == 1
 
 
 async def test_the_number_of_attempts_is_the_users(backend: str, server: ScriptServer) -> None:
@@ -284,7 +331,7 @@ async def test_at_a_limit_the_model_may_answer_once_more(
             assert result.output is None
             assert "tools" in last
         else:
-            assert "tools" not in last
+            assert (last["tool_choice"], len(last["tools"])) == ("none", 1)
             assert last["messages"][0] == {"role": "system", "content": "be brief"}
             assert next(iter(limits)) in last["messages"][-1]["content"]
         assert len(server.requests(url)) - before == result.requests

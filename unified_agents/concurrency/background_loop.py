@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
@@ -59,6 +60,18 @@ def background_loop() -> asyncio.AbstractEventLoop:
             _thread.start()
             atexit.register(_end, _loop, _thread)
         return _loop
+
+
+def _forget_in_child() -> None:
+    # After a fork the thread is not there, and the lock may be held by one that is not there either.
+    global _lock, _loop, _thread  # noqa: PLW0603
+    _lock = threading.Lock()
+    _loop = _thread = None
+    atexit.unregister(_end)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -51,8 +53,14 @@ class DaemonThreads(Executor):
     """
 
     def __init__(self, max_threads: int = 64, name: str = "unified-agents-tool") -> None:
-        self._max_threads = max_threads
+        self._bound = max_threads
         self._name = name
+        self._begin()
+        _pools.add(self)
+
+    def _begin(self) -> None:
+        """Begin without a thread or a job: at first, and in a process that is forked."""
+        self._max_threads = self._bound
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
@@ -166,6 +174,19 @@ class DaemonThreads(Executor):
             self._idle += 1
             self._assign()
             return True
+
+
+_pools: weakref.WeakSet[DaemonThreads] = weakref.WeakSet()
+
+
+def _begin_in_child() -> None:
+    current.pool = None
+    for pool in tuple(_pools):
+        pool._begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def _with_safe_errors(function: Callable[[], T]) -> T:

@@ -7,7 +7,7 @@ import re
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
@@ -53,11 +53,13 @@ class ModelPolicy(RetryWaits):
         wait_initial: Seconds before the second attempt; doubles with each further one.
         wait_max: The longest such wait, in seconds.
         jitter: Seconds up to which a random wait is added.
-        retry_after_max: A longer `Retry-After` than this many seconds is not waited for: the error stands.
+        retry_after_max: A longer `Retry-After` than this many seconds is not waited for: the error stands. After so
+            many seconds one request finds out whether it still holds.
         longer_timeout: What the timeouts of a second attempt are multiplied by, after a timeout.
         adaptive_rate: Whether a 429 slows down all runs of the agent, and successes speed them up again.
-        breaker_failures: Failures in a row, over all runs, after which no request is sent to the server for a while.
-        breaker_seconds: Seconds for which no request is sent then.
+        breaker_failures: Failures in a row, over all runs, after which requests are held back; those of requests that
+            were under way together count as one.
+        breaker_seconds: Seconds after which one of the requests that are held back is tried.
     """
 
     attempts: dict[RetriedKind, Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: dict(DEFAULT_ATTEMPTS))
@@ -201,6 +203,14 @@ class ModelConfig(Settings):
             raise ValueError("must be the name of an environment variable that holds the key, never the key itself")
         return value
 
+    @model_validator(mode="after")
+    def _one_way_to_authenticate(self) -> ModelConfig:
+        if self.api_key_env is not None and "@" in urlsplit(self.url).netloc:
+            raise ValueError(
+                "base_url must not hold a user or a password beside api_key_env: the key takes their place"
+            )
+        return self
+
     @classmethod
     def parse(cls, text: str) -> ModelConfig:
         """Make the settings of `provider:name`, such as `openai:gpt-5-mini` or `script:answers.yaml`.
@@ -232,11 +242,13 @@ class ModelConfig(Settings):
         """Read the key from the environment; None when none is to be sent.
 
         Raises:
-            ConfigError: the variable is not set.
+            ConfigError: the variable is not set, or what it holds can be no key.
         """
         if self.key_variable is None:
             return None
-        key = os.environ.get(self.key_variable)
+        key = os.environ.get(self.key_variable, "").strip()  # keys that are read from files end with a line break
         if not key:
             raise ConfigError(f"no API key: set the environment variable {self.key_variable}")
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(f"{self.key_variable} holds a character that no key can have, such as a line break")
         return key

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import weakref
 from collections.abc import AsyncGenerator, Callable
 
 import aiohttp
+
+_inherited: list[object] = []
+"""Sessions of a parent process. They are kept, because collecting them would close the parent's connections."""
 
 
 class LoopSessions:
@@ -21,10 +25,14 @@ class LoopSessions:
         self._sessions: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]
         ] = weakref.WeakKeyDictionary()
+        self._process = os.getpid()
 
     async def get(self) -> aiohttp.ClientSession:
         """Return the running loop's session. It is closed with the loop, or by `aclose`."""
         loop = asyncio.get_running_loop()
+        if self._process != os.getpid():  # forked: the connections are the parent's, which goes on using them
+            _inherited.append(self._sessions)
+            self._sessions, self._process = weakref.WeakKeyDictionary(), os.getpid()
         held = self._sessions.get(loop)
         if held is None or held[0].closed:
             session = self._make()

@@ -56,11 +56,10 @@ class Offer:
 
 
 def function_tool(name: str, tool: Tool) -> JsonObject:
-    """Return a tool in the form of Chat Completions."""
-    return {
-        "type": "function",
-        "function": {"name": name, "description": tool.description, "parameters": without_root_union(tool.parameters)},
-    }
+    """Return a tool in the form of Chat Completions; some servers refuse a description that is empty."""
+    described = {"description": tool.description} if tool.description else {}
+    parameters = without_root_union(tool.parameters)
+    return {"type": "function", "function": {"name": name, **described, "parameters": parameters}}
 
 
 def _encoded(name: str, tool: Tool) -> bytes:

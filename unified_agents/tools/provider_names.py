@@ -10,15 +10,17 @@ from collections.abc import Sequence, Set
 from unified_agents.errors import ConfigError
 
 MAX_NAME_CHARS = 64
-_LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_LEGAL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
+_BEGINS_ILLEGAL = re.compile(r"^(?=[0-9-])")
 _ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def provider_names(names: Sequence[str], *, taken: Set[str] = frozenset()) -> dict[str, str]:
-    """Map each tool's name to one that matches `^[a-zA-Z0-9_-]{1,64}$`, all different.
+    """Map each tool's name to one that matches `^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$`, all different.
 
-    A legal name stays as it is. In others, what is illegal becomes `_`; where that is too long or not unique, a hash
-    of the name ends it. The result does not depend on the order of the names.
+    A legal name stays as it is. In others, what is illegal becomes `_`, which also stands before a digit or hyphen at
+    the beginning. Where that is too long or not unique, a hash of the name ends it. The result does not depend on the
+    order of the names.
 
     Args:
         names: The tools' own names.
@@ -32,7 +34,7 @@ def provider_names(names: Sequence[str], *, taken: Set[str] = frozenset()) -> di
             raise ConfigError(f"two tools have the name {name!r}: rename one")
     fixed = {name: name for name in names if _LEGAL.fullmatch(name) and name not in taken}
     used = {*fixed, *taken}
-    plain = {name: _ILLEGAL.sub("_", name) for name in names if name not in fixed}
+    plain = {name: _BEGINS_ILLEGAL.sub("_", _ILLEGAL.sub("_", name)) for name in names if name not in fixed}
     counts = Counter(plain.values())
     for name in sorted(plain):
         candidate = plain[name]

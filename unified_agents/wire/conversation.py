@@ -17,8 +17,10 @@ from unified_agents.tools.parts import Part
 def with_system_text(messages: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
     """Return the conversation with a text at the end of its system message, or in a new one where there is none."""
     first = messages[0] if messages else {}
-    if first.get("role") in ("system", "developer") and isinstance(first.get("content"), str):
-        return [{**first, "content": f"{first['content']}\n\n{text}"}, *messages[1:]]
+    if first.get("role") in ("system", "developer"):
+        content = first.get("content") or ""
+        joined = [*content, {"type": "text", "text": text}] if isinstance(content, list) else f"{content}\n\n{text}"
+        return [{**first, "content": joined}, *messages[1:]]
     return [{"role": "system", "content": text}, *messages]
 
 

@@ -3,24 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from unified_agents.config import ModelConfig
-from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, RateLimitError
+from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError
+from unified_agents.http.retry_after import forbids_retry
 from unified_agents.messages import Usage
 from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
-from unified_agents.wire.circuit_breaker import CircuitBreaker
+from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
 from unified_agents.wire.http_errors import error_for_status
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 
-OnText = Callable[[list[str], bool], None]
+_STATUSES_OF_THIS_MODEL = frozenset({402, 404, 410})
+"""Statuses below 500 after which another model may answer: no credit, no such model, and a model that is gone."""
+
+_EVENT = re.compile(rb"data:[ \t]*[^\s]")
+"""An event that holds something; comments and empty events only keep a connection alive."""
+
+TextListener = Callable[[list[str], bool], None]
 """Told of each piece of a streamed answer: the texts in it, and whether a text or a call has come so far."""
+
+
+@dataclass(slots=True, eq=False)
+class RequestPermit:
+    """The right of one request to be sent.
+
+    Attributes:
+        rate: What the rate limiter gave.
+        admission: What the circuit breaker gave.
+    """
+
+    rate: Permit
+    admission: Admission
+
+    @property
+    def waited(self) -> bool:
+        """Whether the request had to wait for it."""
+        return self.rate.waited or self.admission.waited
 
 
 class ModelEndpoint:
@@ -56,30 +84,37 @@ class ModelEndpoint:
         if upstream.address is not None:
             self.attributes[spans.SERVER_ADDRESS], self.attributes[spans.SERVER_PORT] = upstream.address
 
-    async def admit(self) -> Permit:
+    async def admit(self, failures: int = 0, *, has_stand_in: bool = False) -> RequestPermit:
         """Wait until a request may be sent. Its permit goes to `release` when it has ended.
+
+        Args:
+            failures: How many attempts of the model call have failed here.
+            has_stand_in: Whether another model is asked when this one refuses; then nobody waits for a dead server.
 
         Raises:
             ModelError: the server is known to be dead, or asked to be left alone for long.
         """
-        self._circuit_breaker.check()
+        breaker = self._circuit_breaker
+        admission = await breaker.admit(failures, patience=0.0 if has_stand_in else self.model.timeout)
         loop = asyncio.get_running_loop()
         limiter = self._rate_limiters.get(loop)
         if limiter is None:
-            limiter = self._rate_limiters[loop] = AdaptiveRateLimiter()
-        if (held := limiter.held_seconds) > self.model.policy.retry_after_max:
-            refusal = RateLimitError(f"not asked: the model's server asked to wait for {held:.0f} seconds more")
-            refusal.final = True
-            raise refusal
-        return await limiter.acquire()
+            limiter = AdaptiveRateLimiter(self.model.policy.retry_after_max)
+            self._rate_limiters[loop] = limiter
+        try:
+            permit = await limiter.acquire()
+        except BaseException:
+            breaker.record(admission, asyncio.CancelledError())  # it was not sent, and nothing was learnt
+            raise
+        return RequestPermit(permit, admission)
 
-    def release(self, permit: Permit, error: BaseException | None) -> None:
+    def release(self, permit: RequestPermit, error: BaseException | None) -> None:
         """Give a permit back, and learn from how its request ended; None is a success."""
-        permit.release(error if self.model.policy.adaptive_rate else None)
-        self._circuit_breaker.record(error)
+        permit.rate.release(error if self.model.policy.adaptive_rate else None)
+        self._circuit_breaker.record(permit.admission, error)
 
     async def post(
-        self, body: bytes, key: str, timeout_factor: float, on_text: OnText | None, record: ExchangeRecord | None
+        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener | None, record: ExchangeRecord | None
     ) -> Answer:
         """Make one attempt.
 
@@ -127,6 +162,12 @@ class ModelEndpoint:
         """Return the error that an answer of status 300 and more means."""
         asked = None if self.upstream.address is None else (self.model.url, self.model.name)
         error = error_for_status(status, headers, self.redacted(raw), key_variable=self.model.key_variable, asked=asked)
+        error.may_fall_back = status in _STATUSES_OF_THIS_MODEL
+        error.final = forbids_retry(headers, raw)
+        if status < 400 and (location := headers.get("Location")):
+            parts = urlsplit(location)
+            host = parts.netloc.rpartition("@")[2]
+            error.args = (f"{error}; it redirects to {parts.scheme}{'://' * bool(host)}{host}{parts.path}",)
         return self._redact_error(error)
 
     def _redact_error(self, error: ModelError) -> ModelError:
@@ -148,11 +189,12 @@ class ModelEndpoint:
         return parse_answer(self._answer_redactor.redact_bytes(raw))
 
     async def _streamed_exchange(
-        self, body: bytes, key: str, timeout_factor: float, on_text: OnText, record: ExchangeRecord | None
+        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener, record: ExchangeRecord | None
     ) -> Answer:
         to_first = self.model.first_token_timeout * timeout_factor
         between = self.model.token_timeout * timeout_factor
         reader = StreamReader(self._answer_redactor.stream())
+        began = False
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
             async with silence, self.upstream.post(CHAT_PATH, body, {}, key) as response:
@@ -162,7 +204,10 @@ class ModelEndpoint:
                     record.status = response.status
                 async for chunk in response.chunks():
                     on_text(reader.feed(chunk), reader.first_delta)
-                    silence.reschedule(asyncio.get_running_loop().time() + between)
+                    # What keeps the connection alive does not shorten the patience for the first token.
+                    began = began or reader.first_delta or _EVENT.search(chunk) is not None
+                    until = asyncio.get_running_loop().time() + between
+                    silence.reschedule(until if began else max(until, silence.when() or until))
                     if reader.done:
                         break  # a server may leave the connection open
         except NetworkError:
@@ -171,7 +216,7 @@ class ModelEndpoint:
         except TimeoutError as error:
             if not silence.expired():
                 raise
-            seconds, where = (between, "in its answer") if reader.raw else (to_first, "before its answer began")
+            seconds, where = (between, "in its answer") if began else (to_first, "before its answer began")
             raise ModelTimeoutError(f"the model went silent for {seconds:g} seconds {where}") from error
         finally:
             if record is not None:

@@ -23,6 +23,8 @@ from unified_agents.http.retry_after import retry_after
 
 MAX_MESSAGE_CHARACTERS = 500
 MAX_DEPTH = 6
+PASSING_STATUSES = frozenset({408, 409, 425, 498})
+"""Statuses below 500 that pass by themselves: timeout, conflict, too early, and no capacity."""
 _VERSION = re.compile(r"/v\d")
 SCRIPT_ERROR = "script_error"
 """The code of an error of a scripted model that is about its script, and stands for no server's."""
@@ -83,7 +85,7 @@ def error_for_status(
         )
     if kind is BadRequestError and status == HTTPStatus.NOT_FOUND and asked is not None:
         text += _not_found_hint(*asked)
-    return _made(kind, text, retry_after(headers))
+    return _made(kind, text, retry_after(headers, body))
 
 
 def reported_error(error: Any) -> ModelError:
@@ -108,7 +110,7 @@ def _kind(
         return AuthenticationError
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitError
-    if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
+    if status >= 500 or status in PASSING_STATUSES:
         return ServerError
     if status < 400:
         return otherwise

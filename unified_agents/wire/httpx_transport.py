@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import httpx
@@ -47,7 +47,7 @@ class WireTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._base = urlsplit(wire.model.url).path.rstrip("/") + "/"
+        self._base = unquote(urlsplit(wire.model.url).path).rstrip("/") + "/"
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request.

@@ -67,7 +67,7 @@ class ModelCall:
         received: What the framework sent; empty when our own loop asks.
         extra: Fields of the request that are the framework's own.
         added_tools: Tools that the framework added itself.
-        without_tools: Whether the model is offered no tool; such a call is past the run's limits.
+        without_tools: Whether the model must not call a tool; such a call is past the run's limits.
 
     Attributes:
         observation: What the run, its trace and its listeners are told by.
@@ -78,6 +78,7 @@ class ModelCall:
         "_endpoint",
         "_extra",
         "_messages",
+        "_omits_tools",
         "_received",
         "_run",
         "_settings",
@@ -107,6 +108,7 @@ class ModelCall:
         self._extra = extra
         self._added_tools = added_tools
         self._without_tools = without_tools
+        self._omits_tools = False
         self._endpoint = endpoint = settings.endpoints[0]
         self._step = run.budget.steps_started
         run.budget.steps_started += 1
@@ -141,7 +143,7 @@ class ModelCall:
             try:
                 return await self._usable_answer()
             except ModelError as error:
-                if error.kind not in _FALLBACK_KINDS:
+                if error.kind not in _FALLBACK_KINDS and not error.may_fall_back:
                     raise
                 self._discard_attempt(error, 0.0, "fallback")
         self._endpoint = last
@@ -181,17 +183,32 @@ class ModelCall:
 
     async def _answer_to(self, messages: Sequence[Mapping[str, Any]]) -> Answer:
         endpoint = self._endpoint
+        knew_of_format = endpoint.refuses_response_format
         self._timeout_factor = 1.0
         body = self._request_body(messages)
         try:
             return await self._with_retries(body)
         except BadRequestError as error:
-            refusal = self._settings.output is not None and "response_format" in str(error)
-            if not refusal or endpoint.refuses_response_format:
+            if not self._asks_for_less():
                 raise
-            endpoint.refuses_response_format = True  # from now on the form is asked for in words
             self._discard_attempt(error, 0.0, "retry")
+        try:
             return await self._answer_to(messages)
+        except BadRequestError:
+            endpoint.refuses_response_format = knew_of_format  # it was refused for another reason
+            raise
+
+    def _asks_for_less(self) -> bool:
+        """Leave out one thing that some servers refuse; False where there is nothing to leave out."""
+        if self._settings.protocol is not None:
+            return False
+        if self._without_tools and not self._omits_tools:
+            self._omits_tools = True  # a conversation with calls needs tools at some servers, and others refuse them
+            return True
+        if self._settings.output is None or self._endpoint.refuses_response_format:
+            return False
+        self._endpoint.refuses_response_format = True  # from now on the form is asked for in words
+        return True
 
     async def _with_retries(self, body: bytes) -> Answer:
         policy = self._endpoint.model.policy
@@ -216,7 +233,7 @@ class ModelCall:
             offer = None if self._without_tools else run.offer
             messages = protocol.messages(messages, offer, notes=[output.as_text] if output else [])
         elif output is not None and endpoint.refuses_response_format:
-            messages = [{"role": "system", "content": output.as_text}, *messages]
+            messages = with_system_text(messages, output.as_text)
         elif output is not None:
             extra = (extra or {}) | {"response_format": output.response_format}
         return endpoint.request_writer.write(
@@ -226,7 +243,8 @@ class ModelCall:
             stream=self._stream,
             extra=extra,
             added_tools=self._added_tools,
-            without_tools=self._without_tools or protocol is not None,
+            without_tools=self._omits_tools or protocol is not None,
+            without_calls=self._without_tools,
         )
 
     def _discard_attempt(self, error: ModelError, wait: float, reaction: str) -> None:
@@ -237,7 +255,8 @@ class ModelCall:
     async def _attempt(self, body: bytes) -> Answer:
         run, endpoint, observation = self._run, self._endpoint, self.observation
         observation.begin_attempt()
-        permit = await endpoint.admit()
+        has_stand_in = endpoint is not self._settings.endpoints[-1]
+        permit = await endpoint.admit(observation.attempt - 1, has_stand_in=has_stand_in)
         if permit.waited or run.measurements.waits_since is not None:
             observation.waited()
         failure: BaseException | None = None

@@ -35,20 +35,24 @@ class AdaptiveRateLimiter:
     """Limits how many requests are under way, learning from a server's 429s as TCP learns from lost packets.
 
     Unbounded until the first 429. Then the number of requests under way is halved, once for all requests that had
-    been sent before, and grows by one for each round of successes. A `Retry-After` holds back every request.
+    been sent before, and grows by one for each round of successes. A `Retry-After` holds back every request. Where it
+    is longer than the longest wait, requests are refused for that long, and then one finds out.
 
     Args:
+        max_wait: The longest wait that a server may ask for, in seconds.
         clock: Returns seconds; for tests.
 
     Attributes:
         window: How many requests may be under way at once.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, max_wait: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._max_wait = max_wait
         self._clock = clock
         self.window = float("inf")
         self._under_way = 0
         self._held_until = 0.0
+        self._refused_for: float | None = None
         self._cut_at = float("-inf")
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -58,7 +62,11 @@ class AdaptiveRateLimiter:
         return max(0.0, self._held_until - self._clock())
 
     async def acquire(self) -> Permit:
-        """Wait for a permit. Requests get theirs in the order in which they came."""
+        """Wait for a permit. Requests get theirs in the order in which they came.
+
+        Raises:
+            RateLimitError: the server asked for a wait that is too long.
+        """
         waited = self._held_until > 0 and await self._until_allowed()
         while self._under_way + 1 > self.window:
             waited = True
@@ -67,7 +75,7 @@ class AdaptiveRateLimiter:
             try:
                 await turn
                 await self._until_allowed()
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, RateLimitError):
                 with suppress(ValueError):
                     self._waiting.remove(turn)
                 self._wake()  # the turn may have been this one's already
@@ -78,6 +86,8 @@ class AdaptiveRateLimiter:
     async def _until_allowed(self) -> bool:
         waited = False
         while (held := self.held_seconds) > 0:
+            if self._refused_for is not None:
+                raise _refusal(self._refused_for, held)
             waited = True
             await asyncio.sleep(held)  # meanwhile it may be put off further
         return waited
@@ -94,7 +104,13 @@ class AdaptiveRateLimiter:
     def _slow_down(self, since: float, error: RateLimitError) -> None:
         now = self._clock()
         if error.retry_after is not None:
-            self._held_until = max(self._held_until, now + error.retry_after)
+            too_long = error.retry_after > self._max_wait
+            until = now + min(error.retry_after, self._max_wait)
+            if until >= self._held_until:
+                self._held_until = until
+                self._refused_for = error.retry_after if too_long else None
+            if too_long:
+                self.window = 1.0  # one request finds out, and the others wait for it
         if since >= self._cut_at:  # else it was sent before the last cut, which answers it already
             self.window = max(1.0, min(self.window, self._under_way + 1) / 2)
             self._cut_at = now
@@ -106,3 +122,11 @@ class AdaptiveRateLimiter:
             if not turn.done():
                 turn.set_result(None)
                 free -= 1
+
+
+def _refusal(asked: float, left: float) -> RateLimitError:
+    refusal = RateLimitError(
+        f"not asked: the model's server asked to wait for {asked:.0f} seconds; it is asked again in {left:.0f} seconds"
+    )
+    refusal.final = True
+    return refusal

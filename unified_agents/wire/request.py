@@ -55,6 +55,7 @@ class RequestWriter:
         extra: JsonObject | None = None,
         added_tools: Sequence[JsonObject] = (),
         without_tools: bool = False,
+        without_calls: bool = False,
     ) -> bytes:
         """Return the body of a request.
 
@@ -66,8 +67,9 @@ class RequestWriter:
             extra: Fields that are the framework's own, such as `response_format`.
             added_tools: Tools that the framework added itself.
             without_tools: Whether the model is offered none.
+            without_calls: Whether the model must not call any, though it is offered them.
         """
-        body: JsonObject = {"model": self._model, "messages": messages}
+        body: JsonObject = {"model": self._model, "messages": with_tool_names(messages)}
         body |= self._sampling
         if extra:
             body |= extra
@@ -76,14 +78,28 @@ class RequestWriter:
             tools = [*(function_tool(name, tool) for name, tool in offer.tools.items()), *added_tools]
         if tools is not None and not without_tools:
             body["tools"] = tools
-            if self._tool_choice is not None and (first or self._tool_choice in ("auto", "none")):
+            if without_calls:
+                body["tool_choice"] = "none"
+            elif self._tool_choice is not None and (first or self._tool_choice in ("auto", "none")):
                 body["tool_choice"] = _tool_choice(self._tool_choice, offer)
-            if self._parallel is not None:
+            if self._parallel is not None and not without_calls:
                 body["parallel_tool_calls"] = self._parallel
         if stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
         return orjson.dumps(body)
+
+
+def with_tool_names(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the conversation with the tool's name in each tool message, which some servers need."""
+    names: dict[Any, Any] = {}
+    named: list[Mapping[str, Any]] = []
+    for message in messages:
+        for call in message.get("tool_calls") or ():
+            names[call.get("id")] = (call.get("function") or {}).get("name")
+        name = names.get(message.get("tool_call_id")) if message.get("role") == "tool" else None
+        named.append({**message, "name": name} if name and not message.get("name") else message)
+    return named
 
 
 def extra_fields(received: Mapping[str, Any]) -> JsonObject:

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from unified_agents.errors import ConfigError
 from unified_agents.tools.provider_names import provider_names
 
-LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+LEGAL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 awkward = st.text(alphabet=st.sampled_from("ab_.-/ é\n"), min_size=1, max_size=4) | st.text(min_size=1, max_size=90)
 name_lists = st.lists(awkward, unique=True, max_size=12)
 
@@ -57,3 +57,7 @@ def test_a_taken_name_is_not_given() -> None:
 def test_a_name_given_twice_is_an_error() -> None:
     with pytest.raises(ConfigError, match="'search'"):
         provider_names(["search", "add", "search"])
+
+
+def test_a_name_begins_with_a_letter_or_an_underscore() -> None:
+    assert provider_names(["2fa", "-x", "3.5"]) == {"2fa": "_2fa", "-x": "_-x", "3.5": "_3_5"}

@@ -133,7 +133,9 @@ def test_calls_are_put_together(pieces: list[bytes], calls: list[tuple[str, str]
 
 
 def test_a_name_in_pieces_is_joined() -> None:
-    assert read(call("", name="get_", index=0), call("{}", name="time", index=0)).calls == [RawCall("", "get_time", "{}")]
+    assert read(call("", name="get_", index=0), call("{}", name="time", index=0)).calls == [
+        RawCall("", "get_time", "{}")
+    ]
 
 
 def test_one_call_under_one_id_stays_once() -> None:

@@ -21,6 +21,9 @@ from unified_agents.wire.http_errors import error_for_status
         (403, AuthenticationError),
         (404, BadRequestError),
         (408, ServerError),
+        (409, ServerError),
+        (425, ServerError),
+        (498, ServerError),
         (422, BadRequestError),
         (429, RateLimitError),
         (500, ServerError),
@@ -66,6 +69,39 @@ def test_retry_after_is_read_in_all_its_forms() -> None:
     assert retry_after({"retry-after-ms": "250", "Retry-After": "9"}) == 0.25
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     assert 25 < (retry_after({"Retry-After": soon}) or 0) <= 30
-    assert retry_after({"Retry-After": "Fri, 01 Jan 2010 00:00:00 GMT"}) == 0
-    for nonsense in ({}, {"Retry-After": "soon"}, {"Retry-After": "-3"}, {"Retry-After": "nan"}):
+    assert retry_after({"Retry-After": "Fri, 01 Jan 2010 00:00:00 GMT"}) is None
+    for nonsense in ({}, {"Retry-After": "soon"}, {"Retry-After": "-3"}, {"Retry-After": "nan"}, {"Retry-After": "0"}):
         assert retry_after(nonsense) is None
+
+
+RETRY_INFO = (
+    b'[{"error": {"code": 429, "details": [{"@type": "x"}, '
+    b'{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "5.2s"}]}}]'
+)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({}, RETRY_INFO, 5.2),
+        ({}, b'{"error": {"message": "Please retry in 12.5s."}}', 12.5),
+        ({}, b'{"error": {"message": "Please try again in 6m0s. Visit https://x"}}', 360),
+        ({}, b"try again in 20 seconds", 20),
+        ({}, b"try again after 500ms", 0.5),
+        ({}, b"try again in 1h2m3.5s", 3723.5),
+        ({}, b"try again in 5 millions of years", None),
+        ({"retry-after-ms": "0"}, b"", None),
+        ({"retry-after-ms": "0", "Retry-After": "2"}, b"", 2),
+        ({"Retry-After": "0"}, RETRY_INFO, 5.2),
+        ({"Retry-After": "3"}, RETRY_INFO, 3),
+        ({"x-ratelimit-reset-requests": "6m0s"}, b"", 360),
+        ({"x-ratelimit-remaining-requests": "7", "x-ratelimit-reset-requests": "24h"}, b"", None),
+        ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "2.5s"}, b"", 2.5),
+        ({}, b'{"error": {"details": {"retryDelay": 5}, "message": null}}', None),
+        ({}, b"[1, {}, null]", None),
+    ],
+)
+def test_a_wait_is_read_wherever_servers_put_it(headers: dict[str, str], body: bytes, seconds: float | None) -> None:
+    error = error_for_status(429, headers, body, key_variable=None)
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after == seconds

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from unified_agents.errors import RateLimitError
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter
 
@@ -17,14 +19,14 @@ class Clock:
 
 
 async def test_nothing_is_held_back_before_the_first_refusal() -> None:
-    limiter = AdaptiveRateLimiter(Clock())
+    limiter = AdaptiveRateLimiter(clock=Clock())
     assert not any([(await limiter.acquire()).waited for _ in range(1000)])
     assert limiter.window == float("inf")
 
 
 async def test_a_refusal_halves_the_window_once_for_all_that_were_under_way() -> None:
     clock = Clock()
-    limiter = AdaptiveRateLimiter(clock)
+    limiter = AdaptiveRateLimiter(clock=clock)
     permits = [await limiter.acquire() for _ in range(16)]
     clock.now = 1.0
     for permit in permits:
@@ -37,7 +39,7 @@ async def test_a_refusal_halves_the_window_once_for_all_that_were_under_way() ->
 
 async def test_success_opens_it_again_and_waiters_go_in_their_order() -> None:
     clock = Clock()
-    limiter = AdaptiveRateLimiter(clock)
+    limiter = AdaptiveRateLimiter(clock=clock)
     permits = [await limiter.acquire() for _ in range(4)]
     clock.now = 1.0
     permits[0].release(RateLimitError("slow down"))
@@ -60,7 +62,7 @@ async def test_success_opens_it_again_and_waiters_go_in_their_order() -> None:
 
 
 async def test_who_is_cancelled_while_waiting_takes_no_place() -> None:
-    limiter = AdaptiveRateLimiter(Clock())
+    limiter = AdaptiveRateLimiter(clock=Clock())
     first, second = await limiter.acquire(), await limiter.acquire()
     first.release(RateLimitError("slow down"))
     assert limiter.window == 1
@@ -84,3 +86,24 @@ async def test_who_is_cancelled_when_its_turn_has_come_hands_it_on() -> None:
     gone.cancel()
     await asyncio.wait([gone])
     (await asyncio.wait_for(stays, 5)).release(None)
+
+
+async def test_after_a_wait_that_is_too_long_one_request_finds_out() -> None:
+    clock = Clock()
+    limiter = AdaptiveRateLimiter(max_wait=60.0, clock=clock)
+    (await limiter.acquire()).release(RateLimitError("go away", retry_after=31_536_000.0))
+    with pytest.raises(
+        RateLimitError, match="not asked: the model's server asked to wait for 31536000 seconds"
+    ) as not_asked:
+        await limiter.acquire()
+    assert not_asked.value.final
+    clock.now = 60.0
+    trial = await limiter.acquire()
+    others = [asyncio.create_task(limiter.acquire()) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert not any(other.done() for other in others)
+    trial.release(RateLimitError("go away", retry_after=31_536_000.0))
+    assert all(isinstance(end, RateLimitError) for end in await asyncio.gather(*others, return_exceptions=True))
+    clock.now = 120.0
+    (await limiter.acquire()).release(None)
+    await limiter.acquire()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,22 @@ def test_what_is_streamed_is_the_answer(text: str, cuts: list[int]) -> None:
         assert out == ""
     else:
         assert out + final.rest(reading.answer) == reading.answer
+
+
+@pytest.mark.parametrize("unit", ["*", " ", ">", "* ", "#", "_", "word "])
+def test_the_time_of_a_streamed_turn_grows_with_its_length(unit: str) -> None:
+    def seconds(number: int) -> float:
+        turn = FinalText()
+        began = time.process_time()
+        for _ in range(number):
+            turn.feed(unit * 10)
+        return time.process_time() - began
+
+    short, long = (min(seconds(number) for _ in range(3)) for number in (2_000, 16_000))
+    assert long < 30 * short  # 8 where it is linear, 64 where it grows with the square
+
+
+def test_a_long_line_before_the_answer_is_passed_over() -> None:
+    turn = FinalText()
+    pieces = ["Thought: ", *["so many words "] * 200, "\nFinal Answer: ", "it is", " 3"]
+    assert "".join(map(turn.feed, pieces)) == "it is 3"

@@ -11,7 +11,7 @@ import pytest
 from unified_agents.config import ModelConfig, ModelParameters
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
-from unified_agents.wire.request import RequestWriter, added_tools, extra_fields, fingerprint
+from unified_agents.wire.request import RequestWriter, added_tools, extra_fields, fingerprint, with_tool_names
 
 
 def offer() -> Offer:
@@ -127,3 +127,22 @@ def test_the_fingerprint_ignores_what_frameworks_write_differently(same: list[di
 )
 def test_the_fingerprint_covers_what_is_said(other: list[dict[str, Any]]) -> None:
     assert fingerprint(other) != fingerprint(CONVERSATION)
+
+
+def test_tool_messages_have_the_name_of_their_tool() -> None:
+    def turn(name: str) -> dict[str, Any]:
+        return {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": name, "arguments": "{}"}}]}
+
+    outcome = {"role": "tool", "tool_call_id": "1", "content": "x"}
+    named = with_tool_names([turn("a"), outcome, turn("b"), outcome, {**outcome, "tool_call_id": "2"}])
+    assert [message.get("name") for message in named] == [None, "a", None, "b", None]
+
+
+def test_an_empty_description_is_left_out() -> None:
+    bare = Offer([Tool(name="a", description="", parameters={"type": "object"}, handler=print)])
+    assert "description" not in body(writer(), bare)["tools"][0]["function"]
+
+
+def test_a_request_without_calls_has_its_tools_all_the_same() -> None:
+    last = body(writer(tool_choice="required", parallel_tool_calls=True), without_calls=True)
+    assert (last["tool_choice"], len(last["tools"]), "parallel_tool_calls" in last) == ("none", 1, False)

@@ -17,6 +17,7 @@ from yarl import URL
 
 from unified_agents import wording
 from unified_agents.errors import RateLimited, ToolFailedError, Transient, native_name
+from unified_agents.http.charsets import decode_text
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.http.public_hosts import PrivateAddressError
 from unified_agents.http.retry_after import retry_after
@@ -202,10 +203,7 @@ def _value(data: bytes, response: aiohttp.ClientResponse, url: URL) -> Any:
 
 
 def _decode(data: bytes, response: aiohttp.ClientResponse) -> str:
-    try:
-        return data.decode(response.charset or "utf-8", "replace")
-    except LookupError:
-        return data.decode("utf-8", "replace")
+    return decode_text(data, response.charset)
 
 
 def _message(data: bytes, response: aiohttp.ClientResponse) -> str:

@@ -26,10 +26,11 @@ _MARK = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _NEXT = re.compile(rf"{_MARK.pattern}|^[ \t]*+(?:```[a-zA-Z]*+[ \t]*+)?+(?P<json>[{{\[])", re.IGNORECASE | re.MULTILINE)
+_UNFINISHED_MARK = re.compile(_LINE_START + r"[a-z _-]{0,25}+[ \t]*+[0-9]{0,3}+[ \t]*+[*_`]*+[ \t]*+\Z", re.IGNORECASE)
 _INLINE_FINAL = re.compile(r"\bfinal[ _-]?answer[*_`]*+[ \t]*+[:：][*_`]*+", re.IGNORECASE)
 _OPENING = re.compile(r"\s*+(?:```[a-zA-Z]*+[ \t]*+(?:\r?\n\s*+|(?=[{\[])))?")
 _FENCE = re.compile(r"```[a-zA-Z]*\s*\Z")
-_CLOSING = re.compile(r"\s*```\s*\Z")
+_CLOSING = re.compile(r"(?<!\s)\s*+```\s*\Z")
 _NAME = re.compile(r"[\s`*\"'<(]*+([^\s`*\"'(){}\[\]<>,;:]++)")
 _BROKEN_CALL = re.compile(r"""\{\s*+["'](?:action|tool|tool_name)["']\s*+:\s*+["']\s*+([^"'\s][^"'\n]{0,63})["']""")
 
@@ -359,3 +360,8 @@ def begins_answer(line: str, *, ended: bool) -> tuple[bool | None, int]:
     if _kind(match) != "answer":
         return False, 0
     return (True if ended or match.end() < len(line) else None), match.end()
+
+
+def may_become_mark(line: str) -> bool:
+    """Tell whether what is there of a line may be the beginning of a mark."""
+    return _UNFINISHED_MARK.match(line) is not None

@@ -17,7 +17,7 @@ from unified_agents.tools.offer import Offer
 from unified_agents.wire.conversation import call_for_framework, with_system_text
 from unified_agents.wire.protocols.chat_completions import Answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
-from unified_agents.wire.react.parser import ReactParseError, Reading, begins_answer, read_turn
+from unified_agents.wire.react.parser import ReactParseError, Reading, begins_answer, may_become_mark, read_turn
 
 _A_MARK = re.compile(r"(action|answer|observation|thought)([ _*`0-9]*[:：])", re.IGNORECASE)
 
@@ -119,6 +119,10 @@ class TextProtocol:
         return wording.react_turn(thought, [call_for_framework(call, by_id=hidden)])
 
 
+MAX_MARK_CHARS = 500
+"""A line whose mark ends later than this is not streamed."""
+
+
 class FinalText:
     """A filter of a streamed turn: it lets through what follows the final answer's mark, as soon as that is certain.
 
@@ -149,6 +153,15 @@ class FinalText:
         return answer[self._sent :]
 
     def _decide(self, piece: str) -> str:
+        if len(self._line) > MAX_MARK_CHARS:  # no mark begins so late: what is left of the line is not read again
+            head, newline, piece = piece.partition("\n")
+            end = self._line[-2:] + head
+            if "```" in end:
+                self._is_final = False
+                return ""
+            self._line = "" if newline else self._line[:MAX_MARK_CHARS] + end[-3:]
+            if not newline:
+                return ""
         lines = (self._line + piece).split("\n")
         for number, line in enumerate(lines):
             self._is_final, begin = begins_answer(line, ended=number < len(lines) - 1)
@@ -158,6 +171,8 @@ class FinalText:
                 return ""
         # The last line may still become the mark, so it is read again with the next piece.
         self._line = lines[-1]
+        if len(self._line) > MAX_MARK_CHARS and may_become_mark(self._line):
+            self._is_final = False
         return ""
 
 

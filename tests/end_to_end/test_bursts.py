@@ -1,0 +1,125 @@
+"""Bursts of failures and dead servers under many runs at once, on every backend and over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from unified_agents import ModelConfig, RunError, backend_names, create_agent
+from unified_agents.config import ModelPolicy
+
+RUNS = 200
+POLICY = ModelPolicy(wait_initial=0.05, wait_max=0.4, jitter=0.05, breaker_seconds=1.0)
+
+
+@pytest.fixture(params=backend_names())
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+class Server:
+    """A server that fails some requests, and counts them all.
+
+    Args:
+        fails: Tells whether a request fails, from the number of the task's request and the number of all requests.
+        gathers: Whether the first answers are kept until a request of each run has come.
+    """
+
+    def __init__(self, fails: Callable[[str, int, int], bool], *, gathers: bool) -> None:
+        self._fails = fails
+        self._gathers = gathers
+        self._all_there = asyncio.Event()
+        self._by_task: dict[str, int] = {}
+        self.requests = 0
+
+    async def __aenter__(self) -> str:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._answer)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=4096).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        task: Any = (await request.json())["messages"][-1]["content"]
+        task = task if isinstance(task, str) else task[0]["text"]
+        self.requests += 1
+        number = self.requests
+        self._by_task[task] = self._by_task.get(task, 0) + 1
+        if self._gathers and not self._all_there.is_set():
+            if len(self._by_task) == RUNS:
+                self._all_there.set()
+            await asyncio.wait_for(self._all_there.wait(), 60)
+        if self._fails(task, self._by_task[task], number):
+            return web.json_response({"error": {"message": "restarting"}}, status=503)
+        message = {"role": "assistant", "content": "done"}
+        return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+
+
+def first_of_all(task: str, number: int, total: int) -> bool:
+    return number == 1
+
+
+def first_three_of_all(task: str, number: int, total: int) -> bool:
+    return number <= 3
+
+
+def first_of_a_third(task: str, number: int, total: int) -> bool:
+    return number == 1 and int(task.rsplit(maxsplit=1)[-1]) % 3 == 0
+
+
+def every_second(task: str, number: int, total: int) -> bool:
+    # Each run alone asks the two servers in turn, so its second attempt is answered.
+    return number == 1 if total % 2 else False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gathers", [True, False])
+@pytest.mark.parametrize("fails", [first_of_all, first_three_of_all, first_of_a_third, every_second])
+async def test_a_burst_fails_no_run_that_a_retry_saves(
+    backend: str, fails: Callable[[str, int, int], bool], gathers: bool
+) -> None:
+    async with Server(fails, gathers=gathers) as url:
+        agent = create_agent(backend=backend, model=ModelConfig(name="m", base_url=url, policy=POLICY))
+        ends = await asyncio.gather(*(agent.run(f"task {number}") for number in range(RUNS)), return_exceptions=True)
+        await agent.aclose()
+    failed = [end for end in ends if isinstance(end, BaseException)]
+    assert not failed, failed[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at_once", [1, 20])
+async def test_a_dead_server_is_asked_no_more_than_the_breaker_allows(backend: str, at_once: int) -> None:
+    """A thousand runs of 50 agents, each agent with 20 in a row or 20 at once."""
+    policy = POLICY.model_copy(update={"breaker_failures": 6, "attempts": {"server": 4}})
+    server = Server(lambda *_: True, gathers=False)
+    async with server as url:
+        agents = [
+            create_agent(backend=backend, model=ModelConfig(name="m", base_url=url, policy=policy, timeout=3))
+            for _ in range(50)
+        ]
+
+        async def runs_of(agent: Any, number: int) -> list[float]:
+            seconds = []
+            for _ in range(number):
+                began = time.monotonic()
+                with pytest.raises(RunError):
+                    await agent.run("q")
+                seconds.append(time.monotonic() - began)
+            return seconds
+
+        began = time.monotonic()
+        lengths = await asyncio.gather(*(runs_of(agent, 20 // at_once) for agent in agents for _ in range(at_once)))
+        trials = (time.monotonic() - began) / policy.breaker_seconds
+        for agent in agents:
+            await agent.aclose()
+    assert server.requests <= 50 * (policy.breaker_failures * at_once + trials + 1)
+    assert max(map(max, lengths)) < 4 * 3 + 45  # the frameworks themselves need their time for a thousand runs

@@ -1,0 +1,189 @@
+"""The HTTP client of a model server, against servers and proxies as they are met."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from unified_agents.errors import NetworkError
+from unified_agents.http.charsets import decode_text
+from unified_agents.wire.http_client import HttpClient, _redirect_within_server
+
+Answer = Callable[[int, str], bytes | None]
+
+
+def http(status: int, body: bytes = b"{}", **headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} X", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+class Peer:
+    """A server that answers with raw bytes; None closes the connection.
+
+    Attributes:
+        paths: The paths that were asked for, for each connection.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.paths: list[list[str]] = []
+        self.keys: list[str] = []
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        paths: list[str] = []
+        self.paths.append(paths)
+        self.writers.append(writer)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
+                await reader.readexactly(int(headers.get("content-length", 0)))
+                self.keys.append(headers.get("authorization", ""))
+                paths.append(head.split()[1])
+                answer = self._answer(len(paths), paths[-1])
+                if answer is None:
+                    break
+                writer.write(answer)
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serving(answer: Answer, path: str = "/v1") -> AsyncIterator[tuple[Peer, HttpClient]]:
+    peer = Peer(answer)
+    server = await asyncio.start_server(peer.talk, "127.0.0.1", 0)
+    client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}", "the-key")
+    try:
+        yield peer, client
+    finally:
+        await client.aclose()
+        server.close()
+
+
+async def post(client: HttpClient) -> tuple[int, bytes]:
+    async with client.post("chat/completions", b"{}", {}, "") as response:
+        return response.status, await response.read()
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_redirect_within_the_server_is_followed(status: int) -> None:
+    def answer(number: int, path: str) -> bytes:
+        return http(status, Location="/inner" + path) if path.startswith("/v1") else http(200, b'{"a": 1}')
+
+    async with serving(answer) as (peer, client):
+        assert await post(client) == (200, b'{"a": 1}')
+    assert peer.paths == [["/v1/chat/completions", "/inner/v1/chat/completions"]]
+    assert peer.keys == ["bearer the-key"] * 2
+
+
+async def test_the_key_goes_to_no_other_host() -> None:
+    async with serving(lambda *_: http(200)) as (other, elsewhere):
+        target = str(elsewhere._base)  # its port is another origin
+        async with serving(lambda *_: http(307, Location=target)) as (_, client):
+            assert (await post(client))[0] == 307
+    assert other.paths == []
+
+
+async def test_redirects_in_a_circle_end() -> None:
+    async with serving(lambda _, path: http(308, Location=path)) as (peer, client):
+        assert (await post(client))[0] == 308
+    assert len(peer.paths[0]) == 6
+
+
+@pytest.mark.parametrize(
+    ("source", "location", "followed"),
+    [
+        ("http://a.example/v1", "https://a.example/v1", True),
+        ("http://a.example:8000/v1", "https://a.example:8000/v1", True),
+        ("https://a.example/v1", "http://a.example/v1", False),
+        ("https://a.example/v1", "https://b.example/v1", False),
+        ("https://a.example/v1", "https://a.example:8443/v1", False),
+        ("https://a.example/v1", "https://a.example.evil.example/v1", False),
+        ("https://a.example/v1", "//b.example/v1", False),
+        ("https://a.example/v1", "v2", True),
+        ("https://a.example/v1", "javascript:alert(1)", False),
+    ],
+)
+def test_only_the_same_server_and_its_https_are_followed(source: str, location: str, followed: bool) -> None:
+    from yarl import URL
+
+    class Redirect:
+        status = 307
+        url = URL(source)
+        headers = {"Location": location}  # noqa: RUF012
+
+    assert (_redirect_within_server(Redirect()) is not None) is followed  # type: ignore[arg-type]
+
+
+async def test_long_headers_are_taken() -> None:
+    async with serving(lambda *_: http(200, X_Trace="t" * 9000)) as (_, client):
+        assert (await post(client))[0] == 200
+
+
+async def test_length_beside_chunks_is_said_and_not_tried_again() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    async with serving(lambda *_: raw) as (_, client):
+        with pytest.raises(NetworkError, match=r"not HTTP: .*Content-Length") as error:
+            await post(client)
+    assert error.value.final
+
+
+async def test_an_idle_connection_that_the_server_closed_is_made_anew_once() -> None:
+    async with serving(lambda number, _: None if number > 1 else http(200)) as (peer, client):
+        for _ in range(3):
+            assert (await post(client))[0] == 200
+    assert [len(paths) for paths in peer.paths] == [2, 2, 1]
+
+
+async def test_several_idle_connections_that_were_closed_cost_one_try_more() -> None:
+    async with serving(lambda number, _: None if number > 1 else http(200)) as (peer, client):
+        await asyncio.gather(*(post(client) for _ in range(4)))
+        before = sum(map(len, peer.paths))
+        assert (await post(client))[0] == 200
+        assert sum(map(len, peer.paths)) == before + 2
+
+
+async def test_a_new_connection_that_breaks_is_an_error_at_once() -> None:
+    async with serving(lambda *_: None) as (peer, client):
+        with pytest.raises(NetworkError, match="broke the connection"):
+            await post(client)
+    assert len(peer.paths) == 1
+
+
+async def test_an_answer_that_nobody_asked_for_belongs_to_no_request() -> None:
+    async with serving(lambda *_: http(200, b'"asked"')) as (peer, client):
+        await post(client)
+        peer.writers[0].write(http(200, b'"not asked"'))
+        await asyncio.sleep(0.05)
+        assert (await post(client))[1] == b'"asked"'
+    assert len(peer.paths) == 2
+
+
+async def test_an_escaped_slash_goes_out_as_it_was_given() -> None:
+    async with serving(lambda *_: http(200), "/v1/models%2Fsmall?a=b%2Fc") as (peer, client):
+        await post(client)
+    assert peer.paths[0][0].startswith("/v1/models%2Fsmall/chat/completions?a=b")
+
+
+@pytest.mark.parametrize(
+    ("charset", "data", "text"),
+    [
+        (None, "é".encode(), "é"),
+        ("latin-1", b"\xe9", "é"),
+        ("windows-1252", b"\x80", "€"),
+        ("punycode", b"a-b", "a-b"),
+        ("idna", b"xn--a", "xn--a"),
+        ("rot13", b"abc", "abc"),
+        ("zlib", b"\xff", "\N{REPLACEMENT CHARACTER}"),
+        ("no such thing", b"abc", "abc"),
+        ("a\0b", b"abc", "abc"),
+    ],
+)
+def test_only_charsets_of_the_web_are_decoded(charset: str | None, data: bytes, text: str) -> None:
+    assert decode_text(data, charset) == text
