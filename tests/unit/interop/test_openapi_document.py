@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from unified_agents import ConfigError, OpenApiConfig, Tool, ToolDefinitionError, load_openapi
+from unified_agents import ConfigError, OpenApiConfig, Tool, load_openapi
+from unified_agents.interop.openapi.source import open_openapi
 
 GET = {"responses": {"200": {"description": "ok"}}}
 
@@ -147,22 +148,92 @@ class TestRefusing:
         assert tool.parameters["properties"]["body"]["properties"]["$ref"] == {"type": "string"}
         assert tool.parameters["properties"]["body"]["properties"]["example"] == {"type": "integer"}
 
-    def test_a_schema_that_is_none_is_refused_when_it_is_needed_and_harms_no_other_tool(self, tmp_path: Path) -> None:
-        bad = {**GET, "parameters": [{"name": "q", "in": "query", "schema": {"type": "strnig"}}]}
-        tools = load(tmp_path, document({"/a": {"get": bad}, "/b": {"get": GET}}))
-        assert tools[1].parameters == {"type": "object", "properties": {}, "additionalProperties": False}
-        with pytest.raises(ToolDefinitionError, match="tool 'get_a': parameters are no valid JSON Schema"):
-            tools[0].parameters  # noqa: B018
 
-    @pytest.mark.parametrize(
-        "parameter",
-        [{"in": "query"}, {"name": "q", "in": "body"}, {"name": "q", "in": "query", "schema": 3}],
-        ids=["no name", "no place", "no schema"],
-    )
-    def test_a_parameter_that_is_none_is_refused_with_the_tool_s_name(self, tmp_path: Path, parameter: Any) -> None:
-        (tool,) = load(tmp_path, document({"/a": {"get": {**GET, "parameters": [parameter]}}}))
-        with pytest.raises(ToolDefinitionError, match="tool 'get_a': "):
-            tool.parameters  # noqa: B018
+def with_body(schema: Any) -> dict[str, Any]:
+    return {**GET, "requestBody": {"content": {"application/json": {"schema": schema}}}}
+
+
+def with_parameter(parameter: Any) -> dict[str, Any]:
+    return {**GET, "parameters": [parameter]}
+
+
+NO_TOOL: dict[str, tuple[Any, str, str]] = {
+    "schema that is none": (
+        {"/a": {"get": with_parameter({"name": "q", "in": "query", "schema": {"type": "strnig"}})}},
+        "get_a",
+        "tool 'get_a': parameters are no valid JSON Schema",
+    ),
+    "parameter without a name": ({"/a": {"get": with_parameter({"in": "query"})}}, "get_a", "must have a name"),
+    "parameter without a place": ({"/a": {"get": with_parameter({"name": "q", "in": "body"})}}, "get_a", "in path, "),
+    "parameter whose schema is a number": (
+        {"/a": {"get": with_parameter({"name": "q", "in": "query", "schema": 3})}},
+        "get_a",
+        "3 is no schema: write an object",
+    ),
+    "body of another document": (
+        {"/a": {"post": {"operationId": "make", "requestBody": {"$ref": "https://evil.example/x.json#/a"}}}},
+        "make",
+        "is another document, which is never fetched",
+    ),
+    "schema that is gone": (
+        {"/a": {"post": with_body({"$ref": "#/components/schemas/Gone"})}},
+        "post_a",
+        "leads nowhere: 'components' is not there",
+    ),
+    "dynamic reference without an anchor": (
+        {"/a": {"post": with_body({"items": {"$dynamicRef": "#node"}})}},
+        "post_a",
+        "$dynamicRef is not supported",
+    ),
+    "path that is gone": ({"/a": {"$ref": "#/paths/~1b"}}, "a", "leads nowhere"),
+    "path that is no object": ({"/a": 3}, "a", "paths./a must be an object, not int"),
+    "operation that is no object": ({"/a": {"get": []}}, "get_a", "paths./a.get must be an object, not list"),
+}
+
+
+class TestLeavingOut:
+    @pytest.mark.parametrize("case", NO_TOOL)
+    def test_what_cannot_be_a_tool_is_named_and_takes_nothing_else_away(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str
+    ) -> None:
+        paths, name, reason = NO_TOOL[case]
+        file = tmp_path / "api.json"
+        file.write_text(json.dumps(document({**paths, "/good": {"get": GET}})))
+        source = open_openapi(OpenApiConfig(openapi=file))
+        assert [tool.name for tool in source.tools] == ["get_good"]
+        assert list(source.skipped) == [name]
+        assert reason in source.skipped[name]
+        assert f"{file}: the operation {name} is left out: " in caplog.text
+
+    def test_a_document_without_any_tool_is_refused(self, tmp_path: Path) -> None:
+        bad = {"$ref": "#/nowhere"}
+        with pytest.raises(ConfigError, match=r"none of its 2 operations can be a tool: a: .*'nowhere' is not there"):
+            load(tmp_path, document({"/a": bad, "/b": bad}))
+
+    def test_a_reference_that_no_request_needs_does_no_harm(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        gone = {"$ref": "#/components/schemas/Gone"}
+        answer = {"responses": {"200": {"description": "", "content": {"application/json": {"schema": gone}}}}}
+        components = {
+            "x-policies": {"one": gone},
+            "schemas": {"Unused": gone, "Far": {"$ref": "https://evil.example/"}},
+        }
+        tools = load(tmp_path, document({"/a": {"get": answer, "x-more": gone}}, components=components))
+        assert names(tools) == ["get_a"]
+        assert caplog.text == ""
+
+    @pytest.mark.parametrize("bound", ["-9223372036854776000", "18446744073709551616"])
+    def test_integers_beyond_64_bits_are_numbers(self, tmp_path: Path, bound: str) -> None:
+        text = YAML.replace("enum: [no, se, 12:30, 2020-01-01]", f"minimum: {bound}")
+        tools = load(tmp_path, text.replace("type: string", "type: integer"), ".yaml")
+        assert names(tools) == ["list", "post_things", "put_things_id_parts"]
+
+    @pytest.mark.parametrize("target", ["#/components/schemas/Gone", "Gone", "models/cat.json", "cat.yaml#/Cat", 3])
+    def test_a_discriminator_that_leads_nowhere_is_left_out(self, tmp_path: Path, target: Any) -> None:
+        schema = {"type": "object", "discriminator": {"propertyName": "kind", "mapping": {"a": target}}}
+        (tool,) = load(tmp_path, document({"/a": {"post": with_body(schema)}}))
+        assert tool.parameters["properties"]["body"]["discriminator"] == {"propertyName": "kind"}
 
 
 class TestSize:

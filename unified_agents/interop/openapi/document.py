@@ -14,18 +14,17 @@ from unified_agents.tools.json_pointer import MissingValueError, resolve_referen
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
-_LITERAL_KEYWORDS = frozenset({"example", "examples", "default", "const", "enum"})
 _DIALECTS = ("https://spec.openapis.org/oas/3.1/dialect/", "https://json-schema.org/draft/2020-12/schema")
 
 
 class Document:
-    """A document that has been read, and in which all of its references have been found.
+    """A document that has been read. Its references are looked up where an operation needs them.
 
     Args:
         path: The file, YAML or JSON.
 
     Raises:
-        ConfigError: it cannot be read, is no OpenAPI 3.0 or 3.1, or refers to what is not in it.
+        ConfigError: it cannot be read, or is no OpenAPI 3.0 or 3.1.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,24 +39,35 @@ class Document:
             raise ConfigError(f"{self.where}: jsonSchemaDialect {dialect!r} is not supported: use JSON Schema 2020-12")
         self.is_3_0 = version.startswith("3.0.")
         self._targets: dict[str, Any] = {}
-        self._check_references()
 
     @property
     def servers(self) -> Any:
         """The document's `servers`; empty where it has none."""
         return self.root.get("servers") or []
 
-    def operations(self) -> Iterator[tuple[str, str, JsonObject, JsonObject]]:
-        """Yield method, path, the path's item and the operation, in the document's order.
+    def path_items(self) -> Iterator[tuple[str, Any]]:
+        """Yield each path and its entry, in the document's order.
 
         Raises:
-            ConfigError: a path or an operation is no object.
+            ConfigError: `paths` is no object.
         """
-        for path, entry in self._object(self.root.get("paths") or {}, "paths").items():
-            item = self.resolve(self._object(entry, f"paths.{path}"))
-            for method, operation in item.items():
-                if method in METHODS:
-                    yield method, path, item, self._object(operation, f"paths.{path}.{method}")
+        yield from self._object(self.root.get("paths") or {}, "paths").items()
+
+    def path_item(self, path: str, entry: Any) -> JsonObject:
+        """Return the item of a path, which may be a reference.
+
+        Raises:
+            ConfigError: it is no object, or its reference leads nowhere.
+        """
+        return self.resolve(self._object(entry, f"paths.{path}"))
+
+    def operation(self, path: str, method: str, item: JsonObject) -> JsonObject:
+        """Return an operation of a path's item.
+
+        Raises:
+            ConfigError: it is no object.
+        """
+        return self._object(item[method], f"paths.{path}.{method}")
 
     def resolve(self, value: Any) -> JsonObject:
         """Return an object, or the one that its `$ref` leads to.
@@ -105,22 +115,6 @@ class Document:
             raise ConfigError(
                 f"{self.where}: $ref {reference!r} leads nowhere: {error.token!r} is not there"
             ) from error
-
-    def _check_references(self) -> None:
-        waiting: list[Any] = [self.root]
-        seen: set[int] = set()  # YAML's aliases may make one object stand in many places, or within itself
-        while waiting:
-            value = waiting.pop()
-            if id(value) in seen:
-                continue
-            if isinstance(value, dict):
-                seen.add(id(value))
-                if isinstance(reference := value.get("$ref"), str):
-                    self.target(reference)
-                waiting.extend(item for key, item in value.items() if key not in _LITERAL_KEYWORDS)
-            elif isinstance(value, list):
-                seen.add(id(value))
-                waiting.extend(value)
 
     def _object(self, value: Any, place: str) -> JsonObject:
         if not isinstance(value, dict):

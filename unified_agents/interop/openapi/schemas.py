@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from unified_agents.errors import ToolDefinitionError
+from unified_agents.errors import ConfigError, ToolDefinitionError
 from unified_agents.interop.openapi.document import Document
 from unified_agents.messages import JsonObject
 
@@ -139,11 +139,15 @@ class SchemaTranslator:
             return value
         translated = {}
         for name, reference in mapping.items():
-            full = reference if "#" in str(reference) else f"{_COMPONENTS}{reference}"
-            self._document.target(full)
+            full = str(reference) if "#" in str(reference) else f"{_COMPONENTS}{reference}"
+            try:
+                self._document.target(full)
+            except ConfigError:
+                continue  # a hint that leads nowhere; the schema is whole without it
             references.add(full)
             translated[name] = f"#/$defs/{_name(full)}"
-        return {**value, "mapping": translated}
+        rest = {key: item for key, item in value.items() if key != "mapping"}
+        return {**rest, "mapping": translated} if translated else rest
 
     def _drop_read_only_from_required(self, schema: JsonObject, result: JsonObject) -> None:
         # A read-only property belongs to answers: `required` holds there, and not in a request.
