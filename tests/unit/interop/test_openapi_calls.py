@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from aiohttp import web
@@ -147,7 +148,18 @@ class TestParameters:
             ({"explode": False}, OBJECT, "p=x,1,y,z"),
             ({"style": "spaceDelimited", "explode": False}, LIST, "p=a%20b%20c"),
             ({"style": "pipeDelimited", "explode": False}, LIST, "p=a%20b%7Cc"),
-            ({"style": "deepObject"}, {"x": 1, "y": {"z": [1, 2]}}, "p%5Bx%5D=1&p%5By%5D%5Bz%5D=1&p%5By%5D%5Bz%5D=2"),
+            (
+                {"style": "deepObject"},
+                {"x": 1, "y": {"z": [1, 2]}},
+                "p%5Bx%5D=1&p%5By%5D%5Bz%5D%5B%5D=1&p%5By%5D%5Bz%5D%5B%5D=2",
+            ),
+            ({"style": "deepObject"}, LIST, "p%5B%5D=a%20b&p%5B%5D=c"),
+            (
+                {"style": "deepObject"},
+                [{"k": "A", "n": 2}, {"k": "B"}],
+                "p%5B0%5D%5Bk%5D=A&p%5B0%5D%5Bn%5D=2&p%5B1%5D%5Bk%5D=B",
+            ),
+            ({"style": "deepObject"}, [[1, 2], 3], "p%5B0%5D%5B%5D=1&p%5B0%5D%5B%5D=2&p%5B1%5D=3"),
             ({"allowReserved": True}, "a/b?c&d", "p=a/b?c%26d"),
             ({"content": {"application/json": {"schema": {}}}}, OBJECT, "p=%7B%22x%22%3A1%2C%22y%22%3A%22z%22%7D"),
             ({}, None, ""),
@@ -203,6 +215,12 @@ class TestBodies:
         await tool(body={"a": "x y&z", "l": [1, 2], "t": [1, 2], "o": {"k": True}, "n": None})
         assert server.last["body"] == b"a=x%20y%26z&l=1&l=2&t=1,2&o=%7B%22k%22%3Atrue%7D"
         assert server.last["headers"]["Content-Type"] == "application/x-www-form-urlencoded"
+
+    async def test_a_form_keeps_the_objects_of_a_list_apart(self, make: Make, server: Server) -> None:
+        encoding = {"items": {"style": "deepObject", "explode": True}}
+        tool = make(method="post", requestBody=content("application/x-www-form-urlencoded", encoding=encoding))
+        await tool(body={"items": [{"k": "A", "n": 2}, {"k": "B", "n": 1}]})
+        assert unquote(server.last["body"].decode()) == "items[0][k]=A&items[0][n]=2&items[1][k]=B&items[1][n]=1"
 
     async def test_a_multipart_form_with_files(self, make: Make, server: Server) -> None:
         binary = {"type": "string", "format": "binary"}
@@ -296,8 +314,21 @@ class TestSecrets:
         assert server.last["headers"]["Authorization"] == "Basic bWU6azN5L3dpdGgrb2RkPXNpZ25z"
 
     async def test_go_to_operations_that_ask_for_them_only(self, make: Make, server: Server) -> None:
-        await make(options={"auth": {"head": {"env": "SHOP_KEY"}}}, schemes=SCHEMES)()
+        options = {"auth": {"head": {"env": "SHOP_KEY"}, "query": {"env": "SHOP_KEY"}}}
+        await make(options=options, schemes=SCHEMES, security=[{"query": []}])()
         assert "X-Key" not in server.last["headers"]
+        assert server.last["query"].startswith("key=")
+
+    async def test_that_no_operation_asks_for_go_with_each_that_does_not_say_what_it_needs(
+        self, make: Make, server: Server, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        options = {"auth": {"head": {"env": "SHOP_KEY"}}}
+        await make(options=options, schemes=SCHEMES)()
+        assert server.last["headers"]["X-Key"] == SECRET
+        assert caplog.text == ""
+        await make(options=options, schemes=SCHEMES, security=[])()
+        assert "X-Key" not in server.last["headers"]
+        assert "the secret for 'head' is never sent: no operation asks for it" in caplog.text
 
     async def test_of_several_ways_the_first_that_is_wholly_configured_is_taken(
         self, make: Make, server: Server
@@ -341,6 +372,41 @@ class TestSecrets:
         server.answer = lambda _: web.Response(status=401)
         with pytest.raises(ToolFailedError, match=r"HTTP 401 Unauthorized \(no credential is configured for head\)"):
             await make(schemes=SCHEMES, security=[{"head": []}])()
+
+
+class TestFixedValues:
+    @pytest.fixture(autouse=True)
+    def _environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SHOP_KEY", SECRET)
+
+    async def test_headers_go_with_every_call_and_the_model_does_not_see_them(self, make: Make, server: Server) -> None:
+        headers = {"Shop-Version": "2022-06-28", "Api-Key": {"env": "SHOP_KEY", "prefix": "Bot "}, "X-Try": 3}
+        declared = [parameter("api-key", "header", required=True), parameter("q", "query")]
+        tool = make(options={"headers": headers}, parameters=declared)
+        assert list(tool.parameters["properties"]) == ["q"]
+        assert "required" not in tool.parameters
+        server.answer = lambda _: web.json_response({"echo": SECRET})
+        assert await tool() == {"echo": "***"}
+        sent = server.last["headers"]
+        assert (sent["Shop-Version"], sent["Api-Key"], sent["X-Try"]) == ("2022-06-28", f"Bot {SECRET}", "3")
+
+    async def test_arguments_fill_the_parameters_of_their_names(self, make: Make, server: Server) -> None:
+        declared = [parameter("p", "path"), parameter("key", "query", required=True), parameter("q", "query")]
+        options = {"arguments": {"p": "mine", "key": {"env": "SHOP_KEY"}}}
+        tool = make(path="/a/{p}", options=options, parameters=declared)
+        assert list(tool.parameters["properties"]) == ["q"]
+        await tool(q=1)
+        assert server.last["path"] == "/base/a/mine"
+        assert server.last["query"] == "key=k3y%2Fwith%2Bodd%3Dsigns&q=1"
+
+    async def test_what_is_wrong_with_them_is_told(self, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+        for headers in ({"X": "a\r\nb"}, {"a b": "c"}):
+            with pytest.raises(ConfigError, match="is no header of one printable line"):
+                make(options={"headers": headers})
+        with pytest.raises(ConfigError, match="set the environment variable NOT_SET"):
+            make(options={"headers": {"X": {"env": "NOT_SET"}}})
+        make(options={"arguments": {"tenant": "x"}})
+        assert "no operation has a parameter 'tenant'" in caplog.text
 
 
 class TestAnswers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -234,6 +234,66 @@ class TestLeavingOut:
         schema = {"type": "object", "discriminator": {"propertyName": "kind", "mapping": {"a": target}}}
         (tool,) = load(tmp_path, document({"/a": {"post": with_body(schema)}}))
         assert tool.parameters["properties"]["body"]["discriminator"] == {"propertyName": "kind"}
+
+
+class TestServers:
+    def test_they_may_stand_at_paths_and_operations_only(self, tmp_path: Path) -> None:
+        own = {"servers": [{"url": "https://a.example.com/v1"}]}
+        file = tmp_path / "api.json"
+        paths = {"/a": {"get": GET, **own}, "/b": {"get": {**GET, **own}}, "/c": {"get": GET}}
+        file.write_text(json.dumps(document(paths, servers=[])))
+        source = open_openapi(OpenApiConfig(openapi=file))
+        assert [tool.name for tool in source.tools] == ["get_a", "get_b"]
+        assert "names no server for GET /c: give base_url" in source.skipped["get_c"]
+
+    def test_of_several_hosts_the_config_says_which_are_allowed(self, tmp_path: Path) -> None:
+        paths = {f"/{n}": {"get": GET, "servers": [{"url": f"https://{n}.example.com"}]} for n in "ab"}
+        with pytest.raises(ConfigError, match=r"its servers are a\.example\.com, b\.example\.com: give allow_hosts"):
+            load(tmp_path, document(paths, servers=[]))
+        assert len(load(tmp_path, document(paths, servers=[]), allow_hosts=("a.example.com", "b.example.com"))) == 2
+        assert len(load(tmp_path, document(paths, servers=[]), base_url="https://c.example.com")) == 2
+
+    @pytest.mark.parametrize("variables", [None, {}, {"tenant": {}}, {"tenant": 3}, {"other": {"default": "x"}}])
+    def test_a_variable_without_a_value_is_named(self, tmp_path: Path, variables: Any) -> None:
+        server = {"url": "https://{tenant}.example.com", "variables": variables}
+        with pytest.raises(ConfigError, match="the server's variable 'tenant' has no default: give base_url"):
+            load(tmp_path, document({"/a": {"get": GET}}, servers=[server]))
+
+
+class TestFilters:
+    PATHS: ClassVar[Any] = {
+        "/orders": {"get": {**GET, "tags": ["orders", "read"]}, "post": {**GET, "tags": ["orders"]}},
+        "/orders/{id}": {"get": GET},
+        "/users": {"get": {**GET, "tags": ["users"]}},
+    }
+
+    @pytest.mark.parametrize(
+        ("options", "kept"),
+        [
+            ({"tags": ("orders",)}, ["get_orders", "post_orders"]),
+            ({"tags": "re*"}, ["get_orders"]),
+            ({"paths": "/orders*"}, ["get_orders", "post_orders", "get_orders_id"]),
+            ({"methods": ["POST"]}, ["post_orders"]),
+            (
+                {"methods": "get", "paths": ["/orders", "/users"], "tags": ["orders", "users"]},
+                ["get_orders", "get_users"],
+            ),
+        ],
+    )
+    def test_by_tag_path_and_method(self, tmp_path: Path, options: Any, kept: list[str]) -> None:
+        assert names(load(tmp_path, document(self.PATHS), **options)) == kept
+
+    def test_what_fits_nothing_is_told(self, tmp_path: Path) -> None:
+        for options in ({"tags": "Orders"}, {"paths": "/order"}):
+            with pytest.raises(ConfigError, match="matches no operation"):
+                load(tmp_path, document(self.PATHS), **options)
+        with pytest.raises(ValueError, match="'fetch' is no method of an operation"):
+            load(tmp_path, document(self.PATHS), methods="fetch")
+
+    def test_what_they_leave_out_is_not_looked_at(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        bad = {"/bad": {"get": with_body({"$ref": "#/gone"})}}
+        assert names(load(tmp_path, document(self.PATHS | bad), paths="/users")) == ["get_users"]
+        assert caplog.text == ""
 
 
 class TestSize:

@@ -41,9 +41,9 @@ class Document:
         self._targets: dict[str, Any] = {}
 
     @property
-    def servers(self) -> Any:
+    def servers(self) -> list[Any]:
         """The document's `servers`; empty where it has none."""
-        return self.root.get("servers") or []
+        return as_list(self.root.get("servers"))
 
     def path_items(self) -> Iterator[tuple[str, Any]]:
         """Yield each path and its entry, in the document's order.
@@ -120,6 +120,11 @@ class Document:
         if not isinstance(value, dict):
             raise ConfigError(f"{self.where}: {place} must be an object, not {type(value).__name__}")
         return value
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list as it is; an empty one for every other value."""
+    return value if isinstance(value, list) else []
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -75,15 +75,23 @@ class RequestPlan:
         schema: JSON Schema of the arguments.
         parameters: All but the body.
         body: The request body; None when there is none.
+        fixed: Values that every call has, by argument; the model does not see these.
     """
 
     schema: JsonObject
     parameters: tuple[Parameter, ...]
     body: RequestBody | None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
 def plan_request(
-    path: str, item: JsonObject, operation: JsonObject, schemas: SchemaTranslator, hidden: Set[tuple[str, str]]
+    path: str,
+    item: JsonObject,
+    operation: JsonObject,
+    schemas: SchemaTranslator,
+    *,
+    hidden: Set[tuple[str, str]],
+    fixed: Mapping[str, Any],
 ) -> RequestPlan:
     """Plan the requests of an operation.
 
@@ -95,7 +103,9 @@ def plan_request(
         item: The path's item, whose parameters belong to all of its operations.
         operation: The operation.
         schemas: Translates the schemas of its document.
-        hidden: Location and name of parameters that are filled with secrets, and that the model shall not see.
+        hidden: Location and name (of a header in small letters) of parameters that every call fills, and that the model
+            shall not see.
+        fixed: Values of further parameters that every call fills, by their names.
 
     Raises:
         ConfigError: something is no parameter, no body, or no schema.
@@ -106,11 +116,16 @@ def plan_request(
     references: set[str] = set()
     properties: JsonObject = {}
     required: list[str] = []
+    filled: JsonObject = {}
     parameters = []
     for ((location, name), raw), argument in zip(declared.items(), names, strict=True):
-        properties[argument], is_json = _parameter_schema(raw, schemas, references)
-        if raw.get("required") is True or location == "path":
-            required.append(argument)
+        schema, is_json = _parameter_schema(raw, schemas, references)
+        if name in fixed:
+            filled[argument] = fixed[name]
+        else:
+            properties[argument] = schema
+            if raw.get("required") is True or location == "path":
+                required.append(argument)
         style = str(raw.get("style") or _STYLES[location])
         explode = bool(raw.get("explode", style == "form"))
         allow_reserved = raw.get("allowReserved") is True
@@ -120,13 +135,13 @@ def plan_request(
         body, properties[BODY] = _body(request_body, schemas, references)
         if request_body.get("required") is True:
             required.append(BODY)
-    schema: JsonObject = {"type": "object", "properties": properties}
+    schema = {"type": "object", "properties": properties}
     if required:
         schema["required"] = required
     schema["additionalProperties"] = False
     if definitions := schemas.definitions(references):
         schema["$defs"] = definitions
-    return RequestPlan(schema, tuple(parameters), body)
+    return RequestPlan(schema, tuple(parameters), body, filled)
 
 
 def _declared_parameters(
@@ -141,7 +156,8 @@ def _declared_parameters(
             raise ToolDefinitionError(
                 f"a parameter must have a name, and be in path, query, header or cookie: {raw!r:.80}"
             )
-        if (location == "header" and name.lower() in _RESERVED_HEADERS) or (location, name) in hidden:
+        comparable = name.lower() if location == "header" else name
+        if (location == "header" and comparable in _RESERVED_HEADERS) or (location, comparable) in hidden:
             continue
         found[cast("ParameterLocation", location), name] = parameter
     for name in PATH_PARAMETER.findall(path):
