@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -84,7 +86,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "broken JSON": ('{"openapi": ', "not valid JSON"),
     "a list": ([1], "must be an OpenAPI document, not list"),
     "no version": ({"paths": {}}, "must be an OpenAPI 3.0 or 3.1 document, found none"),
-    "Swagger": ({"swagger": "2.0"}, r"found version '2.0': convert it first"),
+    "Swagger 1": ({"swagger": "1.2"}, r"found version '1.2': convert it first"),
     "another dialect": (document({}, jsonSchemaDialect="http://json-schema.org/draft-07/schema#"), "jsonSchemaDialect"),
     "no server": (document({}, servers=[]), "names no server: give base_url"),
     "relative server": (document({}, servers=[{"url": "/v1"}]), "no http or https URL: give base_url"),
@@ -94,7 +96,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         document({"/a": {"get": {"requestBody": {"$ref": "https://evil.example/x.json#/a"}}}}),
         "is another document, which is never fetched: put it into this file",
     ),
-    "file reference": (document({"/a": {"$ref": "../secret.yaml"}}), "is another document, which is never fetched"),
+    "reference out of the folder": (
+        document({"/a": {"$ref": "../secret.yaml"}}),
+        "'../secret.yaml' is outside of the document's folder, and is not read",
+    ),
     "lost reference": (document({"/a": {"$ref": "#/paths/~1b"}}), "leads nowhere: '~1b' is not there"),
     "anchor": (document({"/a": {"$ref": "#here"}}), "must be a path, such as"),
     "path that is no object": (document({"/a": 3}), "/a must be an object, not int"),
@@ -234,6 +239,79 @@ class TestLeavingOut:
         schema = {"type": "object", "discriminator": {"propertyName": "kind", "mapping": {"a": target}}}
         (tool,) = load(tmp_path, document({"/a": {"post": with_body(schema)}}))
         assert tool.parameters["properties"]["body"]["discriminator"] == {"propertyName": "kind"}
+
+
+class TestSeveralFiles:
+    def test_references_lead_to_files_beside_the_document(self, tmp_path: Path) -> None:
+        (tmp_path / "paths").mkdir()
+        (tmp_path / "models").mkdir()
+        (tmp_path / "paths" / "pets.yaml").write_text(
+            "post: {operationId: make, requestBody: {content: {application/json: {schema: "
+            "{$ref: '../models/all.json#/Pet'}}}}}"
+        )
+        pet = {
+            "type": "object",
+            "properties": {
+                "name": {"$ref": "#/Name"},
+                "parent": {"$ref": "#/Pet"},
+                "page": {"$ref": "../api.json#/components/schemas/Page"},
+                "size": {"$ref": "a%20size.json"},
+            },
+        }
+        (tmp_path / "models" / "all.json").write_text(json.dumps({"Name": {"type": "string"}, "Pet": pet}))
+        (tmp_path / "models" / "a size.json").write_text('{"type": "integer", "maximum": 9}')
+        components = {"schemas": {"Page": {"type": "boolean"}}}
+        (tool,) = load(tmp_path, document({"/pets": {"$ref": "paths/pets.yaml"}}, components=components))
+        (name,) = tool.parameters["$defs"]
+        assert tool.parameters["properties"]["body"] == {"$ref": f"#/$defs/{name}"}
+        assert tool.parameters["$defs"][name]["properties"] == {
+            "name": {"type": "string"},
+            "parent": {"$ref": f"#/$defs/{name}"},
+            "page": {"type": "boolean"},
+            "size": {"type": "integer", "maximum": 9},
+        }
+
+    @pytest.mark.parametrize(
+        ("reference", "reason"),
+        [
+            ("gone.json#/A", "cannot be read: there is no such file"),
+            ("broken.json#/A", "cannot be read: .* not valid JSON"),
+            ("../outside.json", "is outside of the document's folder, and is not read"),
+            ("%2E%2E/outside.json", "is outside of the document's folder, and is not read"),
+            ("/etc/passwd", "is outside of the document's folder, and is not read"),
+            ("link.json", "is outside of the document's folder, and is not read"),
+            ("file:///etc/passwd", "is another document, which is never fetched"),
+            ("//evil.example/a.json", "is another document, which is never fetched"),
+            ("good.json#/B", "leads nowhere: 'B' is not there"),
+        ],
+    )
+    def test_nothing_else_is_read_and_nothing_fetched(self, tmp_path: Path, reference: str, reason: str) -> None:
+        folder = tmp_path / "api"
+        folder.mkdir()
+        (tmp_path / "outside.json").write_text('{"type": "string"}')
+        (folder / "link.json").symlink_to(tmp_path / "outside.json")
+        (folder / "broken.json").write_text("{")
+        (folder / "good.json").write_text('{"A": {"type": "string"}}')
+        paths = {"/a": {"post": with_body({"$ref": reference})}, "/b": {"post": with_body({"$ref": "good.json#/A"})}}
+        file = folder / "api.json"
+        file.write_text(json.dumps(document(paths)))
+        source = open_openapi(OpenApiConfig(openapi=file))
+        assert [tool.name for tool in source.tools] == ["post_b"]
+        assert re.search(reason, source.skipped["post_a"])
+
+    def test_a_document_may_be_a_mapping(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "good.json").write_text('{"type": "string"}')
+        given = document({"/a": {"get": GET}, "/b": {"post": with_body({"$ref": "good.json"})}}, info={"title": "Shop"})
+        before = copy.deepcopy(given)
+        config = OpenApiConfig(openapi=given)
+        source = open_openapi(config)
+        assert [tool.name for tool in source.tools] == ["get_a"]
+        assert "Shop: $ref 'good.json' is another document, which is never fetched" in source.skipped["post_b"]
+        assert given == before
+        assert config.label == "Shop"
+        with pytest.raises(ConfigError, match="Shop: must hold values of JSON only"):
+            load_openapi(OpenApiConfig(openapi=given | {"x": {1, 2}}))
 
 
 class TestServers:

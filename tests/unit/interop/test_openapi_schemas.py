@@ -120,6 +120,30 @@ class TestReferences:
         assert accepts(tool, body={"next": {"next": {"n": 1}}})
         assert not accepts(tool, body={"next": {"next": {"n": "x"}}})
 
+    @pytest.mark.parametrize(
+        ("anchor", "reference"),
+        [
+            ({"$recursiveAnchor": True}, {"$recursiveRef": "#"}),
+            ({"$dynamicAnchor": "node"}, {"$dynamicRef": "#node"}),
+        ],
+    )
+    @pytest.mark.parametrize("is_named", [True, False])
+    def test_recursion_by_anchors_is_that_of_references(
+        self, tmp_path: Path, anchor: Any, reference: Any, is_named: bool
+    ) -> None:
+        leaf = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+        items = {"oneOf": [leaf, reference]}
+        node = {
+            **anchor,
+            "type": "object",
+            "properties": {"op": {"type": "string"}, "of": {"type": "array", "items": items}},
+            "required": ["op"],
+        }
+        schema = {"$ref": "#/components/schemas/Filter"} if is_named else node
+        tool = operation(tmp_path, version="3.1.0", schemas={"Filter": node}, requestBody=body(schema))
+        assert accepts(tool, body={"op": "and", "of": [{"n": 1}, {"op": "or", "of": [{"n": 2}]}]})
+        assert not accepts(tool, body={"op": "and", "of": [{"op": "or", "of": [{"n": "x"}]}]})
+
     def test_only_what_is_needed_is_defined(self, tmp_path: Path) -> None:
         schemas = {"Node": NODE, "Other": NODE}
         tool = operation(tmp_path, schemas=schemas, requestBody=body({"$ref": "#/components/schemas/Node"}))

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from unified_agents.config import Settings
 from unified_agents.interop.openapi.credentials import FixedValue, OpenApiKey
-from unified_agents.interop.openapi.document import METHODS
+from unified_agents.interop.openapi.document import METHODS, document_label
 
 
 class OpenApiConfig(Settings):
-    """An OpenAPI document (3.0 or 3.1, YAML or JSON) whose operations are tools.
+    """An OpenAPI document (3.0 or 3.1, or Swagger 2.0; YAML or JSON) whose operations are tools.
 
     Where `tags`, `paths` and `methods` are given, only operations that fit one of each are tools.
 
     Attributes:
-        openapi: The document's file. Nothing else is read: a `$ref` to another document is refused.
+        openapi: The document's file, whose `$ref` may lead to other files in its folder and below; nothing is fetched.
+            In Python also the document itself, as a mapping.
         base_url: Where calls go, in place of what the document says; with its path, such as `https://host/api/v3`.
         auth: Name of a security scheme of the document to the place of its secret. Secrets come from environment
             variables only, and reach only the document's server; where it sends back one of 6 characters or more, `***`
@@ -35,7 +37,7 @@ class OpenApiConfig(Settings):
         max_response_bytes: The longest answer that is read, unpacked; a longer one is an error.
     """
 
-    openapi: Path
+    openapi: Path | Mapping[str, Any]
     base_url: str | None = None
     auth: Mapping[str, OpenApiKey] = Field(default_factory=dict)
     headers: Mapping[str, FixedValue] = Field(default_factory=dict)
@@ -78,4 +80,4 @@ class OpenApiConfig(Settings):
     @property
     def label(self) -> str:
         """The document's name in messages."""
-        return str(self.openapi)
+        return document_label(self.openapi)

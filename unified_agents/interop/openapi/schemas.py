@@ -14,6 +14,8 @@ from unified_agents.interop.openapi.document import Document
 from unified_agents.messages import JsonObject
 
 _COMPONENTS = "#/components/schemas/"
+_NAMED_SCHEMAS = (_COMPONENTS, "#/definitions/")
+"""The places of a document's named schemas, in OpenAPI 3 and in Swagger 2.0."""
 _VALID_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _MAX_INLINED_BYTES = 300
 
@@ -123,15 +125,16 @@ class SchemaTranslator:
                 result[key] = [self.translate(item, references) for item in value]
             elif key in _SCHEMAS_BY_NAME and isinstance(value, dict):
                 result[key] = {name: self.translate(item, references) for name, item in value.items()}
-            elif key == "discriminator" and isinstance(value, dict):
-                result[key] = self._discriminator(value, references)
+            elif key == "discriminator":
+                if isinstance(value, dict):  # in Swagger 2.0 it is a text
+                    result[key] = self._discriminator(value, references)
             else:
                 result[key] = value
         if "example" in schema:
             result.setdefault("examples", [schema["example"]])
         self._drop_read_only_from_required(schema, result)
         _convert_exclusive_bounds(result)
-        return _with_null(result) if schema.get("nullable") is True else result
+        return _with_null(result) if True in (schema.get("nullable"), schema.get("x-nullable")) else result
 
     def _discriminator(self, value: JsonObject, references: set[str]) -> JsonObject:
         mapping = value.get("mapping")
@@ -171,7 +174,9 @@ class SchemaTranslator:
 
 
 def _name(reference: str) -> str:
-    name = reference.removeprefix(_COMPONENTS)
+    name = reference
+    for place in _NAMED_SCHEMAS:
+        name = name.removeprefix(place)
     if _VALID_NAME.fullmatch(name):
         return name
     tail = re.sub(r"[^A-Za-z0-9._-]+", "_", "_".join(reference.split("/")[-2:]))

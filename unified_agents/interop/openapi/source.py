@@ -166,11 +166,11 @@ def _entries(context: OperationContext) -> Iterator[_Entry]:
             if method not in METHODS:
                 continue
             try:
-                raw = document.operation(path, method, item)
+                own_item, raw = document.operation(path, method, item)
             except ConfigError as error:
                 yield _Entry(method, path, error)
             else:
-                yield _Entry(method, path, Operation(context, method.upper(), path, item, raw))
+                yield _Entry(method, path, Operation(context, method.upper(), path, own_item, raw))
 
 
 def _named(entries: Iterable[_Entry], where: str) -> Iterator[tuple[str, _Entry]]:
