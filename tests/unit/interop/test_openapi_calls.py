@@ -230,13 +230,60 @@ class TestBodies:
         png = "data:image/png;base64,iVBORw=="
         await tool(body={"f": png, "g": ["one", "data:,two%21"], "h": "a,b", "o": {"k": 1}, "s": "text"})
         assert server.last["body"] == [
-            ("f", "f", "image/png", b"\x89PNG"),
+            ("f", "f.png", "image/png", b"\x89PNG"),
             ("g", "g", "application/octet-stream", b"one"),
             ("g", "g", "application/octet-stream", b"two!"),
-            ("h", "h", "text/csv", b"a,b"),
+            ("h", "h.csv", "text/csv", b"a,b"),
             ("o", None, "application/json", b'{"k":1}'),
             ("s", None, "text/plain; charset=utf-8", b"text"),
         ]
+
+    @pytest.mark.parametrize(
+        ("url", "sent"),
+        [
+            ("data:audio/mpeg;base64,AAEC", ("f", "f.mp3", "audio/mpeg", b"\0\1\2")),
+            ("data:audio/mpeg;name=my%2Dtalk.mp3;base64,AAEC", ("f", "my-talk.mp3", "audio/mpeg", b"\0\1\2")),
+            ("data:text/plain;charset=utf-8;filename=../n.txt,x", ("f", "n.txt", "text/plain;charset=utf-8", b"x")),
+            ("data:;base64,AAEC", ("f", "f", "application/octet-stream", b"\0\1\2")),
+            ("data:application/x-unheard-of,x", ("f", "f", "application/x-unheard-of", b"x")),
+        ],
+    )
+    async def test_a_file_has_the_name_that_it_states_or_the_ending_of_its_type(
+        self, make: Make, server: Server, url: str, sent: Any
+    ) -> None:
+        schema = {"properties": {"f": {"type": "string", "format": "binary"}}}
+        await make(method="post", requestBody=content("multipart/form-data", schema))(body={"f": url})
+        assert server.last["body"] == [sent]
+
+    @pytest.mark.parametrize(
+        ("schema", "encoding"),
+        [
+            ({"allOf": [{"properties": {"f": {"format": "binary"}}}, {"properties": {"t": {}}}]}, {}),
+            ({"allOf": [{"allOf": [{"properties": {"f": {"format": "binary"}}}]}]}, {}),
+            ({"properties": {"f": {"anyOf": [{"format": "binary"}, {"type": "null"}]}}}, {}),
+            ({"properties": {"f": {"anyOf": [{"items": {"format": "binary"}}, {"type": "null"}]}}}, {}),
+            ({"properties": {"f": {}}}, {"f": {"contentType": "image/png, image/jpeg"}}),
+            ({"allOf": [{"properties": {"f": {}}}]}, {"f": {"contentType": "application/octet-stream"}}),
+        ],
+    )
+    async def test_a_property_is_a_file_wherever_the_document_says_so(
+        self, make: Make, server: Server, schema: Any, encoding: Any
+    ) -> None:
+        tool = make(method="post", requestBody=content("multipart/form-data", schema, encoding=encoding))
+        assert tool.parameters["properties"]["body"]["description"].startswith("Files (`f`): ")
+        await tool(body={"f": "data:image/png;base64,iVBORw=="})
+        assert server.last["body"] == [("f", "f.png", "image/png", b"\x89PNG")]
+
+    async def test_a_property_of_text_is_no_file(self, make: Make, server: Server) -> None:
+        encoding = {
+            "a": {"contentType": "text/plain"},
+            "b": {"contentType": "application/json"},
+            "c": {"style": "form"},
+        }
+        schema = {"properties": {"a": {}, "b": {}, "c": {}}}
+        tool = make(method="post", requestBody=content("multipart/form-data", schema, encoding=encoding))
+        await tool(body={"a": "x", "b": {"k": 1}, "c": "y"})
+        assert [part[1] for part in server.last["body"]] == [None, None, None]
 
     async def test_bytes_and_text(self, make: Make, server: Server) -> None:
         await make(method="post", requestBody=content("application/octet-stream"))(body="data:;base64,AAH/")
@@ -453,6 +500,15 @@ class TestAnswers:
             (400, {"error": {"message": "bad", "code": 3}}, "HTTP 400 Bad Request: bad"),
             (422, {"detail": [{"loc": ["x"]}]}, 'HTTP 422 Unprocessable Entity: {"detail": [{"loc": ["x"]}]}'),
             (400, {"message": "m", "errors": {"f": "why"}}, '{"message": "m", "errors": {"f": "why"}}'),
+            (400, {"message": "m", "violations": [{"field": "n"}]}, '{"message": "m", "violations": [{"field": "n"}]}'),
+            (
+                400,
+                {"title": "T", "detail": "d", "invalid-params": [{"name": "age"}]},
+                '"invalid-params": [{"name": "age"}]',
+            ),
+            (400, {"error": {"message": "bad", "param": "items[0][price]"}}, "items[0][price]"),
+            (400, {"title": "T", "detail": "d", "status": 400, "errors": None, "extra": []}, "d"),
+            (400, {"message": "m", "details": ["y" * 900]}, "HTTP 400 Bad Request: m"),
             (500, "x" * 2_000, "HTTP 500 Internal Server Error: " + "x" * 499),
         ],
     )
@@ -468,6 +524,23 @@ class TestAnswers:
             await make()()
         assert told in str(caught.value)
         assert len(str(caught.value)) < 600
+
+    async def test_say_where_the_new_thing_is_and_that_there_is_a_next_page(self, make: Make, server: Server) -> None:
+        made = {"Location": "/things/7"}
+        server.answer = lambda _: web.Response(status=201, headers=made)
+        assert await make(method="post")() == "HTTP 201 Created, without content\nLocation: /things/7"
+        server.answer = lambda _: web.json_response({"id": 7}, status=201, headers=made)
+        assert await make(method="post")() == '{"id":7}\nLocation: /things/7'
+        links = {
+            "Link": '<https://api.example.com/a?page=2>; rel="next", <https://api.example.com/a?page=9>; rel="last"'
+        }
+        server.answer = lambda _: web.json_response([1], headers=links)
+        assert await make()() == "[1]\nNext page: https://api.example.com/a?page=2"
+        server.answer = lambda _: web.Response(body=b"\x89P", content_type="image/png", headers=links)
+        assert (await make()())[0] == ImagePart.from_bytes(b"\x89P", "image/png")
+        last = {"Link": '</a?page=1>; rel="prev"', "Location": "/elsewhere"}
+        server.answer = lambda _: web.json_response([1], headers=last)
+        assert await make()() == [1]
 
     async def test_that_pass_may_be_tried_again(self, make: Make, server: Server) -> None:
         server.answer = lambda _: web.Response(status=429, headers={"Retry-After": "7"})

@@ -96,6 +96,27 @@ class TestTheKeywordsOf30:
         assert tool.parameters["properties"]["body"]["required"] == ["name"]
         assert tool.parameters["properties"]["body"]["properties"]["id"] == {"type": "integer", "readOnly": True}
 
+    @pytest.mark.parametrize(
+        "whole",
+        [
+            {"allOf": [{"$ref": "#/components/schemas/Tag"}, {"type": "object", "required": ["id", "name"]}]},
+            {"allOf": [{"$ref": "#/components/schemas/Tag"}], "required": ["id", "name"]},
+            {"properties": {"id": {"readOnly": True}}, "allOf": [{"required": ["id", "name"]}]},
+            {
+                "allOf": [
+                    {"allOf": [{"$ref": "#/components/schemas/Tag"}]},
+                    {"required": ["id"]},
+                    {"required": ["name"]},
+                ]
+            },
+        ],
+    )
+    def test_a_read_only_property_is_not_required_by_another_part(self, tmp_path: Path, whole: Any) -> None:
+        tag = {"type": "object", "properties": {"id": {"type": "string", "readOnly": True}, "name": {"type": "string"}}}
+        tool = operation(tmp_path, schemas={"Tag": tag}, requestBody=body(whole))
+        assert accepts(tool, body={"name": "x"})
+        assert not accepts(tool, body={"id": "x"})
+
     def test_what_stands_beside_a_reference_is_a_remark_only(self, tmp_path: Path) -> None:
         parameters = query(**{"$ref": "#/components/schemas/N", "description": "d", "maximum": 3})
         tool = operation(tmp_path, schemas={"N": {"type": "integer"}}, parameters=parameters)

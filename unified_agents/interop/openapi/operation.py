@@ -14,9 +14,10 @@ from yarl import URL
 
 from unified_agents import wording
 from unified_agents.errors import ConfigError, ToolFailedError
-from unified_agents.interop.openapi.client import HttpRequest, OpenApiClient, file_content
+from unified_agents.interop.openapi.client import HttpRequest, OpenApiClient
 from unified_agents.interop.openapi.credentials import Credential, Credentials
 from unified_agents.interop.openapi.document import Document, as_list
+from unified_agents.interop.openapi.file_content import file_content
 from unified_agents.interop.openapi.request_plan import BODY, PATH_PARAMETER, RequestBody, RequestPlan, plan_request
 from unified_agents.interop.openapi.schemas import SchemaTranslator
 from unified_agents.interop.openapi.serialization import (
@@ -208,9 +209,10 @@ def _write_body(request: HttpRequest, body: RequestBody, value: Any) -> None:
             request.body = _multipart(body, value)
             return  # whose content type has a boundary
         case _:
-            request.body, kind = file_content(value if isinstance(value, str) else plain(value))
-            if kind is not None and "*" in body.media_type:
-                request.headers["Content-Type"] = kind
+            content = file_content(value if isinstance(value, str) else plain(value))
+            request.body = content.data
+            if content.media_type is not None and "*" in body.media_type:
+                request.headers["Content-Type"] = content.media_type
                 return
     request.headers["Content-Type"] = _DEFAULT_MEDIA_TYPES[body.kind] if "*" in body.media_type else body.media_type
 
@@ -224,9 +226,11 @@ def _multipart(body: RequestBody, value: Any) -> aiohttp.FormData:
         declared = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None
         for part in item if isinstance(item, list) and not _is_json(declared) else [item]:
             if name in body.files and isinstance(part, str):
-                data, stated = file_content(part)
-                content_type = stated or declared or "application/octet-stream"
-                form.add_field(name, data, filename=name, content_type=content_type)
+                content = file_content(part)
+                content_type = content.media_type or declared or "application/octet-stream"
+                form.add_field(
+                    name, content.data, filename=content.name_for(name, content_type), content_type=content_type
+                )
             elif isinstance(part, dict | list):
                 form.add_field(name, json_text(part), content_type=declared or "application/json")
             else:

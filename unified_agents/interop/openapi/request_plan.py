@@ -203,6 +203,8 @@ def _request_body(operation: JsonObject, schemas: SchemaTranslator) -> JsonObjec
     return body if content and isinstance(content, dict) else None
 
 
+_FILE_TYPES = frozenset({"application/octet-stream", "application/pdf", "application/zip", "application/gzip"})
+"""Media types of files, beside images, audio and video."""
 _RANKS: Mapping[BodyKind, int] = {"json": 0, "form": 1, "multipart": 2, "text": 3, "binary": 4}
 
 
@@ -229,7 +231,7 @@ def _body(raw: JsonObject, schemas: SchemaTranslator, references: set[str]) -> t
     schema = {} if schema is True else {"not": {}} if schema is False else dict(schema)
     match kind:
         case "multipart":
-            files = _files(media.get("schema", {}), schemas)
+            files = _files(media, schemas)
             if files:
                 schema["description"] = _paragraphs(schema.get("description"), wording.form_with_files(files))
         case "text" if schema.get("type") != "string":
@@ -243,16 +245,33 @@ def _body(raw: JsonObject, schemas: SchemaTranslator, references: set[str]) -> t
     return RequestBody(media_type, kind, media.get("encoding") or {}, frozenset(files)), schema
 
 
-def _files(schema: Any, schemas: SchemaTranslator) -> list[str]:
-    """Return the properties of a multipart form that hold files, by themselves or in a list."""
-    properties = schemas.resolve(schema).get("properties")
-    if not isinstance(properties, dict):
-        return []
-    return [name for name, raw in properties.items() if _holds_files(schemas.resolve(raw), schemas)]
+def _files(media: JsonObject, schemas: SchemaTranslator) -> list[str]:
+    """Return the properties of a multipart form that hold files, by themselves or in a list.
+
+    A schema may say so, or, as OpenAPI 3.1 has it, the media type in `encoding`.
+    """
+    encoding = media.get("encoding")
+    by_encoding = {
+        name
+        for name, declared in (encoding.items() if isinstance(encoding, dict) else ())
+        if isinstance(declared, dict) and _is_file_type(str(declared.get("contentType", "")))
+    }
+    found = {
+        name: any(_is_binary(part) for part in schemas.branches(raw))
+        for schema in schemas.branches(media.get("schema", {}))
+        for name, raw in _properties(schema).items()
+    }
+    return [name for name, is_file in found.items() if is_file or name in by_encoding]
 
 
-def _holds_files(schema: JsonObject, schemas: SchemaTranslator) -> bool:
-    return _is_binary(schema) or _is_binary(schemas.resolve(schema.get("items", {})))
+def _properties(schema: JsonObject) -> JsonObject:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _is_file_type(media_types: str) -> bool:
+    names = [name.partition(";")[0].strip().lower() for name in media_types.split(",")]
+    return all(name.startswith(("image/", "audio/", "video/")) or name in _FILE_TYPES for name in names)
 
 
 def _is_binary(schema: JsonObject) -> bool:
