@@ -421,6 +421,17 @@ class TestSecrets:
             await make(schemes=SCHEMES, security=[{"head": []}])()
 
 
+async def test_secrets_are_taken_out_of_links_too(make: Make, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_KEY", SECRET)
+    tool = make(options={"auth": {"query": {"env": "SHOP_KEY"}}}, schemes=SCHEMES, security=[{"query": []}])
+    server.answer = lambda request: web.json_response(
+        1, status=201, headers={"Link": f'<{request.raw_path}&page=2>; rel="next"', "Location": f"/a/{SECRET}"}
+    )
+    assert SECRET not in (answer := str(await tool()))
+    assert "/base/a?key=***&page=2" in answer
+    assert "Location: /a/***" in answer
+
+
 class TestFixedValues:
     @pytest.fixture(autouse=True)
     def _environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -538,6 +549,9 @@ class TestAnswers:
         assert await make()() == "[1]\nNext page: https://api.example.com/a?page=2"
         server.answer = lambda _: web.Response(body=b"\x89P", content_type="image/png", headers=links)
         assert (await make()())[0] == ImagePart.from_bytes(b"\x89P", "image/png")
+        links["Link"] = "</a?page=1>; rel=prev, </a?page=3>; title=x; rel=next"
+        server.answer = lambda _: web.json_response([1], headers=links)
+        assert await make()() == "[1]\nNext page: /a?page=3"
         last = {"Link": '</a?page=1>; rel="prev"', "Location": "/elsewhere"}
         server.answer = lambda _: web.json_response([1], headers=last)
         assert await make()() == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,10 @@ _GRACE_SECONDS = 1.0
 _MESSAGE_KEYS = ("message", "detail", "error_description", "error", "title", "reason")
 _KEYS_WITHOUT_DETAILS = frozenset({"code", "status", "statusCode", "status_code", "success", "ok", "timestamp"})
 _MAX_MESSAGE_CHARS = 500
+# As it was sent: to read the URL would write it anew, and a secret in it would not be found.
+_NEXT_LINK = re.compile(
+    r"""<([^<>]{1,4000})>[^<>]{0,500}?;\s*rel=(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b)""", re.IGNORECASE
+)
 _STATUSES_WITHOUT_BODY = frozenset({204, 205, 304})
 _TRANSIENT_STATUSES = frozenset({502, 503, 504})
 
@@ -131,8 +136,11 @@ class OpenApiClient:
             text = wording.http_failed(status, _phrase(status), _message(data, response)) + hint
             raise _status_error(status, text, retry_after(response.headers))
         if not data:
-            return _with_links(wording.http_empty(status, _phrase(status)), response)
-        return _with_links(_value(data, response, request.url), response)
+            value: Any = wording.http_empty(status, _phrase(status))
+        else:
+            value = _value(data, response, request.url)
+        links = self._redactor.redact(_links(response))
+        return _with_text(value, links) if links else value
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         if response.status in _STATUSES_WITHOUT_BODY:
@@ -183,19 +191,19 @@ def _value(data: bytes, response: aiohttp.ClientResponse, url: URL) -> Any:
     return FilePart.from_bytes(data, kind, name)
 
 
-def _with_links(value: Any, response: aiohttp.ClientResponse) -> Any:
-    """Return a result with the place of what was made and of the next page, where the headers name them."""
+def _links(response: aiohttp.ClientResponse) -> str:
+    """Return where the thing that was made and the next page are, as the headers say; empty where they do not."""
     notes = []
     if response.status in {201, 202} and (location := response.headers.get("Location")):
         notes.append(wording.http_location(location))
-    if (following := response.links.get("next")) is not None:
-        notes.append(wording.http_next_page(str(following.get("url"))))
-    if not notes:
-        return value
-    text = "\n".join(notes)
-    if isinstance(value, ImagePart | FilePart):
-        return [value, TextPart(text=text)]
-    return f"{plain(value)}\n{text}"
+    if following := _NEXT_LINK.search(",".join(response.headers.getall("Link", ()))):
+        notes.append(wording.http_next_page(following[1]))
+    return "\n".join(notes)
+
+
+def _with_text(value: Any, text: str) -> Any:
+    """Return a result with a text after it."""
+    return [value, TextPart(text=text)] if isinstance(value, ImagePart | FilePart) else f"{plain(value)}\n{text}"
 
 
 def _decode(data: bytes, response: aiohttp.ClientResponse) -> str:

@@ -38,8 +38,8 @@ def open_openapi(config: OpenApiConfig) -> OpenSource:
     No connection is opened yet; a call after `aclose` opens new ones.
 
     Raises:
-        ConfigError: the file is no OpenAPI 3.0 or 3.1 document; it has operations, and none of them can be a tool; a
-            secret is missing; or its server is none that calls may go to.
+        ConfigError: the file is no OpenAPI 3.0 or 3.1 and no Swagger 2.0 document; it has operations, and none of them
+            can be a tool; a secret is missing; or its server is none that calls may go to.
     """
     document = Document(config.openapi)
     credentials = Credentials(config.auth, document, config.headers, config.arguments)
