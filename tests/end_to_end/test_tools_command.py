@@ -253,3 +253,20 @@ async def test_every_openapi_operation_reaches_every_stack_whole(file: str, oper
         report = await check_tools(catalogue.tools, handlings=["unified"])
     for backend in BACKENDS:
         assert report.counts(backend, "unified") == NOTHING
+
+
+def test_what_a_source_leaves_out_is_named_with_the_reason(tmp_path: Path) -> None:
+    gone = {"get": {"operationId": "bad", "parameters": [{"$ref": "#/components/parameters/Gone"}]}}
+    good = {"get": {"operationId": "good", "responses": {}}}
+    document = {"openapi": "3.1.0", "servers": [{"url": "https://a.example"}], "paths": {"/bad": gone, "/good": good}}
+    (tmp_path / "api.json").write_text(json.dumps(document))
+    (tmp_path / "tools.yaml").write_text("tools: [{openapi: api.json}]")
+    shown = CliRunner().invoke(app, ["tools", "check", str(tmp_path / "tools.yaml"), "--backends", "custom"])
+    assert shown.exit_code == 0
+    assert "bad: left out: " in shown.output
+    printed = CliRunner().invoke(
+        app, ["tools", "check", str(tmp_path / "tools.yaml"), "--backends", "custom", "--json"]
+    )
+    left_out = json.loads(printed.stdout)["left_out"]
+    assert list(left_out) == ["bad"]
+    assert "'components' is not there" in left_out["bad"]

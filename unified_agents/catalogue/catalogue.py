@@ -47,10 +47,12 @@ class Catalogue:
     Attributes:
         tools: All of them, each under a name of its own.
         origins: A tool's name to where it comes from, for messages.
+        skipped: What sources have that cannot be a tool and is left out, by name, with the reason.
     """
 
     tools: tuple[Tool, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
     _sources: list[OpenSource] = field(default_factory=list)
 
     async def aclose(self) -> None:
@@ -183,6 +185,7 @@ def _settings(kind: type[SettingsT], value: Mapping[str, Any] | Settings, where:
 def _open(settings: Openable | Settings, catalogue: Catalogue) -> tuple[str, Sequence[Tool]]:
     source = settings.open() if isinstance(settings, Openable) else open_source(settings)
     catalogue._sources.append(source)
+    catalogue.skipped.update(source.skipped)
     return str(getattr(settings, "label", type(settings).__name__)), source.tools
 
 

@@ -59,6 +59,8 @@ def check(
 ) -> None:
     """Compare each tool's schema, keyword by keyword, with the request that each backend really sends.
 
+    What a source has that cannot be a tool is named with the reason, and does not count against the threshold.
+
     Exit codes: 0 within the threshold, 1 beyond it, 2 wrong usage or configuration.
     """
     handlings: tuple[Handling, ...] = ("unified", "native") if handling == "both" else (handling,)
@@ -70,9 +72,11 @@ def check(
         *(row for row in report.strict or () if row.is_worse_than(fail_on)),
     ]
     if as_json:
-        put_json(_as_json(report, worse))
+        put_json(_as_json(report, worse) | {"left_out": opened.skipped})
     else:
         _print(report)
+        for name, reason in opened.skipped.items():
+            console().print(f"{name}: left out: {reason}", markup=False)
     if worse:
         raise typer.Exit(FAILED)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from unified_agents.tools.definition import Tool
@@ -16,10 +16,12 @@ class OpenSource:
     Attributes:
         tools: Its tools.
         aclose: Ends it. May be awaited on any event loop, and more than once.
+        skipped: What cannot be a tool and is left out, by name, with the reason.
     """
 
     tools: Sequence[Tool]
     aclose: Callable[[], Awaitable[None]]
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable

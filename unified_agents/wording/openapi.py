@@ -45,6 +45,16 @@ def http_empty(status: int, phrase: str) -> str:
     return f"HTTP {status} {phrase}".rstrip() + ", without content"
 
 
+def http_location(location: str) -> str:
+    """Say where the thing is that a call made."""
+    return f"Location: {location}"
+
+
+def http_next_page(url: str) -> str:
+    """Say that there are more results, and where."""
+    return f"Next page: {url}"
+
+
 def http_too_long(status: int, longest: int) -> str:
     """Say that an answer is too long to be read."""
     most = counted(longest, "byte")

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from aiohttp import web
@@ -141,7 +142,18 @@ class TestParameters:
             ({"explode": False}, OBJECT, "p=x,1,y,z"),
             ({"style": "spaceDelimited", "explode": False}, LIST, "p=a%20b%20c"),
             ({"style": "pipeDelimited", "explode": False}, LIST, "p=a%20b%7Cc"),
-            ({"style": "deepObject"}, {"x": 1, "y": {"z": [1, 2]}}, "p%5Bx%5D=1&p%5By%5D%5Bz%5D=1&p%5By%5D%5Bz%5D=2"),
+            (
+                {"style": "deepObject"},
+                {"x": 1, "y": {"z": [1, 2]}},
+                "p%5Bx%5D=1&p%5By%5D%5Bz%5D%5B%5D=1&p%5By%5D%5Bz%5D%5B%5D=2",
+            ),
+            ({"style": "deepObject"}, LIST, "p%5B%5D=a%20b&p%5B%5D=c"),
+            (
+                {"style": "deepObject"},
+                [{"k": "A", "n": 2}, {"k": "B"}],
+                "p%5B0%5D%5Bk%5D=A&p%5B0%5D%5Bn%5D=2&p%5B1%5D%5Bk%5D=B",
+            ),
+            ({"style": "deepObject"}, [[1, 2], 3], "p%5B0%5D%5B%5D=1&p%5B0%5D%5B%5D=2&p%5B1%5D=3"),
             ({"allowReserved": True}, "a/b?c&d", "p=a/b?c%26d"),
             ({"content": {"application/json": {"schema": {}}}}, OBJECT, "p=%7B%22x%22%3A1%2C%22y%22%3A%22z%22%7D"),
             ({}, None, ""),
@@ -198,6 +210,12 @@ class TestBodies:
         assert server.last["body"] == b"a=x%20y%26z&l=1&l=2&t=1,2&o=%7B%22k%22%3Atrue%7D"
         assert server.last["headers"]["Content-Type"] == "application/x-www-form-urlencoded"
 
+    async def test_a_form_keeps_the_objects_of_a_list_apart(self, make: Make, server: Server) -> None:
+        encoding = {"items": {"style": "deepObject", "explode": True}}
+        tool = make(method="post", requestBody=content("application/x-www-form-urlencoded", encoding=encoding))
+        await tool(body={"items": [{"k": "A", "n": 2}, {"k": "B", "n": 1}]})
+        assert unquote(server.last["body"].decode()) == "items[0][k]=A&items[0][n]=2&items[1][k]=B&items[1][n]=1"
+
     async def test_a_multipart_form_with_files(self, make: Make, server: Server) -> None:
         binary = {"type": "string", "format": "binary"}
         schema = {"properties": {"f": binary, "g": {"type": "array", "items": binary}, "h": binary, "o": {}, "s": {}}}
@@ -206,13 +224,60 @@ class TestBodies:
         png = "data:image/png;base64,iVBORw=="
         await tool(body={"f": png, "g": ["one", "data:,two%21"], "h": "a,b", "o": {"k": 1}, "s": "text"})
         assert server.last["body"] == [
-            ("f", "f", "image/png", b"\x89PNG"),
+            ("f", "f.png", "image/png", b"\x89PNG"),
             ("g", "g", "application/octet-stream", b"one"),
             ("g", "g", "application/octet-stream", b"two!"),
-            ("h", "h", "text/csv", b"a,b"),
+            ("h", "h.csv", "text/csv", b"a,b"),
             ("o", None, "application/json", b'{"k":1}'),
             ("s", None, "text/plain; charset=utf-8", b"text"),
         ]
+
+    @pytest.mark.parametrize(
+        ("url", "sent"),
+        [
+            ("data:audio/mpeg;base64,AAEC", ("f", "f.mp3", "audio/mpeg", b"\0\1\2")),
+            ("data:audio/mpeg;name=my%2Dtalk.mp3;base64,AAEC", ("f", "my-talk.mp3", "audio/mpeg", b"\0\1\2")),
+            ("data:text/plain;charset=utf-8;filename=../n.txt,x", ("f", "n.txt", "text/plain;charset=utf-8", b"x")),
+            ("data:;base64,AAEC", ("f", "f", "application/octet-stream", b"\0\1\2")),
+            ("data:application/x-unheard-of,x", ("f", "f", "application/x-unheard-of", b"x")),
+        ],
+    )
+    async def test_a_file_has_the_name_that_it_states_or_the_ending_of_its_type(
+        self, make: Make, server: Server, url: str, sent: Any
+    ) -> None:
+        schema = {"properties": {"f": {"type": "string", "format": "binary"}}}
+        await make(method="post", requestBody=content("multipart/form-data", schema))(body={"f": url})
+        assert server.last["body"] == [sent]
+
+    @pytest.mark.parametrize(
+        ("schema", "encoding"),
+        [
+            ({"allOf": [{"properties": {"f": {"format": "binary"}}}, {"properties": {"t": {}}}]}, {}),
+            ({"allOf": [{"allOf": [{"properties": {"f": {"format": "binary"}}}]}]}, {}),
+            ({"properties": {"f": {"anyOf": [{"format": "binary"}, {"type": "null"}]}}}, {}),
+            ({"properties": {"f": {"anyOf": [{"items": {"format": "binary"}}, {"type": "null"}]}}}, {}),
+            ({"properties": {"f": {}}}, {"f": {"contentType": "image/png, image/jpeg"}}),
+            ({"allOf": [{"properties": {"f": {}}}]}, {"f": {"contentType": "application/octet-stream"}}),
+        ],
+    )
+    async def test_a_property_is_a_file_wherever_the_document_says_so(
+        self, make: Make, server: Server, schema: Any, encoding: Any
+    ) -> None:
+        tool = make(method="post", requestBody=content("multipart/form-data", schema, encoding=encoding))
+        assert tool.parameters["properties"]["body"]["description"].startswith("Files (`f`): ")
+        await tool(body={"f": "data:image/png;base64,iVBORw=="})
+        assert server.last["body"] == [("f", "f.png", "image/png", b"\x89PNG")]
+
+    async def test_a_property_of_text_is_no_file(self, make: Make, server: Server) -> None:
+        encoding = {
+            "a": {"contentType": "text/plain"},
+            "b": {"contentType": "application/json"},
+            "c": {"style": "form"},
+        }
+        schema = {"properties": {"a": {}, "b": {}, "c": {}}}
+        tool = make(method="post", requestBody=content("multipart/form-data", schema, encoding=encoding))
+        await tool(body={"a": "x", "b": {"k": 1}, "c": "y"})
+        assert [part[1] for part in server.last["body"]] == [None, None, None]
 
     async def test_bytes_and_text(self, make: Make, server: Server) -> None:
         await make(method="post", requestBody=content("application/octet-stream"))(body="data:;base64,AAH/")
@@ -290,8 +355,21 @@ class TestSecrets:
         assert server.last["headers"]["Authorization"] == "Basic bWU6azN5L3dpdGgrb2RkPXNpZ25z"
 
     async def test_go_to_operations_that_ask_for_them_only(self, make: Make, server: Server) -> None:
-        await make(options={"auth": {"head": {"env": "SHOP_KEY"}}}, schemes=SCHEMES)()
+        options = {"auth": {"head": {"env": "SHOP_KEY"}, "query": {"env": "SHOP_KEY"}}}
+        await make(options=options, schemes=SCHEMES, security=[{"query": []}])()
         assert "X-Key" not in server.last["headers"]
+        assert server.last["query"].startswith("key=")
+
+    async def test_that_no_operation_asks_for_go_with_each_that_does_not_say_what_it_needs(
+        self, make: Make, server: Server, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        options = {"auth": {"head": {"env": "SHOP_KEY"}}}
+        await make(options=options, schemes=SCHEMES)()
+        assert server.last["headers"]["X-Key"] == SECRET
+        assert caplog.text == ""
+        await make(options=options, schemes=SCHEMES, security=[])()
+        assert "X-Key" not in server.last["headers"]
+        assert "the secret for 'head' is never sent: no operation asks for it" in caplog.text
 
     async def test_of_several_ways_the_first_that_is_wholly_configured_is_taken(
         self, make: Make, server: Server
@@ -335,6 +413,52 @@ class TestSecrets:
         server.answer = lambda _: web.Response(status=401)
         with pytest.raises(ToolFailedError, match=r"HTTP 401 Unauthorized \(no credential is configured for head\)"):
             await make(schemes=SCHEMES, security=[{"head": []}])()
+
+
+async def test_secrets_are_taken_out_of_links_too(make: Make, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_KEY", SECRET)
+    tool = make(options={"auth": {"query": {"env": "SHOP_KEY"}}}, schemes=SCHEMES, security=[{"query": []}])
+    server.answer = lambda request: web.json_response(
+        1, status=201, headers={"Link": f'<{request.raw_path}&page=2>; rel="next"', "Location": f"/a/{SECRET}"}
+    )
+    assert SECRET not in (answer := str(await tool()))
+    assert "/base/a?key=***&page=2" in answer
+    assert "Location: /a/***" in answer
+
+
+class TestFixedValues:
+    @pytest.fixture(autouse=True)
+    def _environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SHOP_KEY", SECRET)
+
+    async def test_headers_go_with_every_call_and_the_model_does_not_see_them(self, make: Make, server: Server) -> None:
+        headers = {"Shop-Version": "2022-06-28", "Api-Key": {"env": "SHOP_KEY", "prefix": "Bot "}, "X-Try": 3}
+        declared = [parameter("api-key", "header", required=True), parameter("q", "query")]
+        tool = make(options={"headers": headers}, parameters=declared)
+        assert list(tool.parameters["properties"]) == ["q"]
+        assert "required" not in tool.parameters
+        server.answer = lambda _: web.json_response({"echo": SECRET})
+        assert await tool() == {"echo": "***"}
+        sent = server.last["headers"]
+        assert (sent["Shop-Version"], sent["Api-Key"], sent["X-Try"]) == ("2022-06-28", f"Bot {SECRET}", "3")
+
+    async def test_arguments_fill_the_parameters_of_their_names(self, make: Make, server: Server) -> None:
+        declared = [parameter("p", "path"), parameter("key", "query", required=True), parameter("q", "query")]
+        options = {"arguments": {"p": "mine", "key": {"env": "SHOP_KEY"}}}
+        tool = make(path="/a/{p}", options=options, parameters=declared)
+        assert list(tool.parameters["properties"]) == ["q"]
+        await tool(q=1)
+        assert server.last["path"] == "/base/a/mine"
+        assert server.last["query"] == "key=k3y%2Fwith%2Bodd%3Dsigns&q=1"
+
+    async def test_what_is_wrong_with_them_is_told(self, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+        for headers in ({"X": "a\r\nb"}, {"a b": "c"}):
+            with pytest.raises(ConfigError, match="is no header of one printable line"):
+                make(options={"headers": headers})
+        with pytest.raises(ConfigError, match="set the environment variable NOT_SET"):
+            make(options={"headers": {"X": {"env": "NOT_SET"}}})
+        make(options={"arguments": {"tenant": "x"}})
+        assert "no operation has a parameter 'tenant'" in caplog.text
 
 
 class TestAnswers:
@@ -381,6 +505,15 @@ class TestAnswers:
             (400, {"error": {"message": "bad", "code": 3}}, "HTTP 400 Bad Request: bad"),
             (422, {"detail": [{"loc": ["x"]}]}, 'HTTP 422 Unprocessable Entity: {"detail": [{"loc": ["x"]}]}'),
             (400, {"message": "m", "errors": {"f": "why"}}, '{"message": "m", "errors": {"f": "why"}}'),
+            (400, {"message": "m", "violations": [{"field": "n"}]}, '{"message": "m", "violations": [{"field": "n"}]}'),
+            (
+                400,
+                {"title": "T", "detail": "d", "invalid-params": [{"name": "age"}]},
+                '"invalid-params": [{"name": "age"}]',
+            ),
+            (400, {"error": {"message": "bad", "param": "items[0][price]"}}, "items[0][price]"),
+            (400, {"title": "T", "detail": "d", "status": 400, "errors": None, "extra": []}, "d"),
+            (400, {"message": "m", "details": ["y" * 900]}, "HTTP 400 Bad Request: m"),
             (500, "x" * 2_000, "HTTP 500 Internal Server Error: " + "x" * 499),
         ],
     )
@@ -396,6 +529,26 @@ class TestAnswers:
             await make()()
         assert told in str(caught.value)
         assert len(str(caught.value)) < 600
+
+    async def test_say_where_the_new_thing_is_and_that_there_is_a_next_page(self, make: Make, server: Server) -> None:
+        made = {"Location": "/things/7"}
+        server.answer = lambda _: web.Response(status=201, headers=made)
+        assert await make(method="post")() == "HTTP 201 Created, without content\nLocation: /things/7"
+        server.answer = lambda _: web.json_response({"id": 7}, status=201, headers=made)
+        assert await make(method="post")() == '{"id":7}\nLocation: /things/7'
+        links = {
+            "Link": '<https://api.example.com/a?page=2>; rel="next", <https://api.example.com/a?page=9>; rel="last"'
+        }
+        server.answer = lambda _: web.json_response([1], headers=links)
+        assert await make()() == "[1]\nNext page: https://api.example.com/a?page=2"
+        server.answer = lambda _: web.Response(body=b"\x89P", content_type="image/png", headers=links)
+        assert (await make()())[0] == ImagePart.from_bytes(b"\x89P", "image/png")
+        links["Link"] = "</a?page=1>; rel=prev, </a?page=3>; title=x; rel=next"
+        server.answer = lambda _: web.json_response([1], headers=links)
+        assert await make()() == "[1]\nNext page: /a?page=3"
+        last = {"Link": '</a?page=1>; rel="prev"', "Location": "/elsewhere"}
+        server.answer = lambda _: web.json_response([1], headers=last)
+        assert await make()() == [1]
 
     async def test_that_pass_may_be_tried_again(self, make: Make, server: Server) -> None:
         server.answer = lambda _: web.Response(status=429, headers={"Retry-After": "7"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from unified_agents import InvalidInputError, OpenApiConfig, Tool, ToolDefinitionError, load_openapi
+from unified_agents import ConfigError, InvalidInputError, OpenApiConfig, Tool, load_openapi
 
 
 def operation(
@@ -96,6 +96,27 @@ class TestTheKeywordsOf30:
         assert tool.parameters["properties"]["body"]["required"] == ["name"]
         assert tool.parameters["properties"]["body"]["properties"]["id"] == {"type": "integer", "readOnly": True}
 
+    @pytest.mark.parametrize(
+        "whole",
+        [
+            {"allOf": [{"$ref": "#/components/schemas/Tag"}, {"type": "object", "required": ["id", "name"]}]},
+            {"allOf": [{"$ref": "#/components/schemas/Tag"}], "required": ["id", "name"]},
+            {"properties": {"id": {"readOnly": True}}, "allOf": [{"required": ["id", "name"]}]},
+            {
+                "allOf": [
+                    {"allOf": [{"$ref": "#/components/schemas/Tag"}]},
+                    {"required": ["id"]},
+                    {"required": ["name"]},
+                ]
+            },
+        ],
+    )
+    def test_a_read_only_property_is_not_required_by_another_part(self, tmp_path: Path, whole: Any) -> None:
+        tag = {"type": "object", "properties": {"id": {"type": "string", "readOnly": True}, "name": {"type": "string"}}}
+        tool = operation(tmp_path, schemas={"Tag": tag}, requestBody=body(whole))
+        assert accepts(tool, body={"name": "x"})
+        assert not accepts(tool, body={"id": "x"})
+
     def test_what_stands_beside_a_reference_is_a_remark_only(self, tmp_path: Path) -> None:
         parameters = query(**{"$ref": "#/components/schemas/N", "description": "d", "maximum": 3})
         tool = operation(tmp_path, schemas={"N": {"type": "integer"}}, parameters=parameters)
@@ -120,6 +141,30 @@ class TestReferences:
         assert accepts(tool, body={"next": {"next": {"n": 1}}})
         assert not accepts(tool, body={"next": {"next": {"n": "x"}}})
 
+    @pytest.mark.parametrize(
+        ("anchor", "reference"),
+        [
+            ({"$recursiveAnchor": True}, {"$recursiveRef": "#"}),
+            ({"$dynamicAnchor": "node"}, {"$dynamicRef": "#node"}),
+        ],
+    )
+    @pytest.mark.parametrize("is_named", [True, False])
+    def test_recursion_by_anchors_is_that_of_references(
+        self, tmp_path: Path, anchor: Any, reference: Any, is_named: bool
+    ) -> None:
+        leaf = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+        items = {"oneOf": [leaf, reference]}
+        node = {
+            **anchor,
+            "type": "object",
+            "properties": {"op": {"type": "string"}, "of": {"type": "array", "items": items}},
+            "required": ["op"],
+        }
+        schema = {"$ref": "#/components/schemas/Filter"} if is_named else node
+        tool = operation(tmp_path, version="3.1.0", schemas={"Filter": node}, requestBody=body(schema))
+        assert accepts(tool, body={"op": "and", "of": [{"n": 1}, {"op": "or", "of": [{"n": 2}]}]})
+        assert not accepts(tool, body={"op": "and", "of": [{"op": "or", "of": [{"n": "x"}]}]})
+
     def test_only_what_is_needed_is_defined(self, tmp_path: Path) -> None:
         schemas = {"Node": NODE, "Other": NODE}
         tool = operation(tmp_path, schemas=schemas, requestBody=body({"$ref": "#/components/schemas/Node"}))
@@ -141,9 +186,8 @@ class TestReferences:
 
     def test_a_circle_of_bare_references_is_refused(self, tmp_path: Path) -> None:
         schemas = {"A": {"$ref": "#/components/schemas/B"}, "B": {"$ref": "#/components/schemas/A"}}
-        tool = operation(tmp_path, schemas=schemas, parameters=query(**{"$ref": "#/components/schemas/A"}))
-        with pytest.raises(ToolDefinitionError, match=r"tool 'op': .* leads back to itself"):
-            tool.parameters  # noqa: B018
+        with pytest.raises(ConfigError, match=r"tool 'op': .* leads back to itself"):
+            operation(tmp_path, schemas=schemas, parameters=query(**{"$ref": "#/components/schemas/A"}))
 
     def test_parameters_and_bodies_may_be_references(self, tmp_path: Path) -> None:
         components = {

@@ -179,7 +179,7 @@ def open_server(config: McpServerConfig) -> OpenSource:
             the message says why.
     """
     connection = McpConnection(config)
-    return OpenSource(run_in_background(connection.open), connection.aclose)
+    return OpenSource(run_in_background(connection.open), connection.aclose, connection.skipped)
 
 
 def require_sdk() -> None:

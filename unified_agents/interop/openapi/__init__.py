@@ -17,8 +17,8 @@ def load_openapi(config: OpenApiConfig) -> list[Tool]:
     """Return the tools of a document, for callers who need not close their connections before the event loop ends.
 
     Raises:
-        ConfigError: the file is no OpenAPI 3.0 or 3.1 document, or refers to another one; a secret is missing; or its
-            server is none that calls may go to.
+        ConfigError: the file is no OpenAPI 3.0 or 3.1 and no Swagger 2.0 document; none of its operations can be a
+            tool; a secret is missing; or its server is none that calls may go to.
     """
     from unified_agents.interop.openapi.source import open_openapi  # noqa: PLC0415  # brings the HTTP client
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+import re
 from collections.abc import Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import aiohttp
 from pydantic_core import from_json
@@ -23,13 +21,19 @@ from unified_agents.http.public_hosts import PrivateAddressError
 from unified_agents.http.retry_after import retry_after
 from unified_agents.interop.openapi.config import OpenApiConfig
 from unified_agents.interop.openapi.public_resolver import PublicResolver, check_target
+from unified_agents.interop.openapi.serialization import plain
 from unified_agents.redaction.redactor import Redactor
-from unified_agents.tools.parts import FilePart, ImagePart
+from unified_agents.tools.parts import FilePart, ImagePart, TextPart
 
 _MAX_REDIRECTS = 5
 _GRACE_SECONDS = 1.0
 _MESSAGE_KEYS = ("message", "detail", "error_description", "error", "title", "reason")
+_KEYS_WITHOUT_DETAILS = frozenset({"code", "status", "statusCode", "status_code", "success", "ok", "timestamp"})
 _MAX_MESSAGE_CHARS = 500
+# As it was sent: to read the URL would write it anew, and a secret in it would not be found.
+_NEXT_LINK = re.compile(
+    r"""<([^<>]{1,4000})>[^<>]{0,500}?;\s*rel=(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b)""", re.IGNORECASE
+)
 _STATUSES_WITHOUT_BODY = frozenset({204, 205, 304})
 _TRANSIENT_STATUSES = frozenset({502, 503, 504})
 
@@ -133,8 +137,11 @@ class OpenApiClient:
             text = wording.http_failed(status, _phrase(status), _message(data, response)) + hint
             raise _status_error(status, text, retry_after(response.headers))
         if not data:
-            return wording.http_empty(status, _phrase(status))
-        return _value(data, response, request.url)
+            value: Any = wording.http_empty(status, _phrase(status))
+        else:
+            value = _value(data, response, request.url)
+        links = self._redactor.redact(_links(response))
+        return _with_text(value, links) if links else value
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         if response.status in _STATUSES_WITHOUT_BODY:
@@ -169,23 +176,6 @@ def _status_error(status: int, text: str, seconds: float | None) -> Exception:
     return Transient(text) if status in _TRANSIENT_STATUSES else ToolFailedError(text)
 
 
-def file_content(text: str) -> tuple[bytes, str | None]:
-    """Return the content of a file that a model gave: bytes and media type of a data URL, or the text itself.
-
-    Raises:
-        ToolFailedError: the data URL is broken.
-    """
-    if not text.startswith("data:") or "," not in text:
-        return text.encode(), None
-    head, _, data = text[5:].partition(",")
-    if not head.endswith(";base64"):
-        return unquote_to_bytes(data), head or None
-    try:
-        return base64.b64decode(data, validate=True), head.removesuffix(";base64") or None
-    except binascii.Error as error:
-        raise ToolFailedError(wording.broken_data_url(str(error))) from error
-
-
 def _value(data: bytes, response: aiohttp.ClientResponse, url: URL) -> Any:
     kind = response.content_type.lower()
     if kind.endswith(("/json", "+json")):
@@ -202,6 +192,21 @@ def _value(data: bytes, response: aiohttp.ClientResponse, url: URL) -> Any:
     return FilePart.from_bytes(data, kind, name)
 
 
+def _links(response: aiohttp.ClientResponse) -> str:
+    """Return where the thing that was made and the next page are, as the headers say; empty where they do not."""
+    notes = []
+    if response.status in {201, 202} and (location := response.headers.get("Location")):
+        notes.append(wording.http_location(location))
+    if following := _NEXT_LINK.search(",".join(response.headers.getall("Link", ()))):
+        notes.append(wording.http_next_page(following[1]))
+    return "\n".join(notes)
+
+
+def _with_text(value: Any, text: str) -> Any:
+    """Return a result with a text after it."""
+    return [value, TextPart(text=text)] if isinstance(value, ImagePart | FilePart) else f"{plain(value)}\n{text}"
+
+
 def _decode(data: bytes, response: aiohttp.ClientResponse) -> str:
     return decode_text(data, response.charset)
 
@@ -210,8 +215,20 @@ def _message(data: bytes, response: aiohttp.ClientResponse) -> str:
     text = " ".join(_decode(data, response).split())
     if response.content_type.lower().endswith(("/json", "+json")):
         with suppress(ValueError):  # then it is the text
-            text = _error_message(from_json(data)) or text
+            value = from_json(data)
+            message = _error_message(value)
+            if message and (len(text) > _MAX_MESSAGE_CHARS or not _has_details(value)):
+                text = message
     return text if len(text) <= _MAX_MESSAGE_CHARS else text[:_MAX_MESSAGE_CHARS] + wording.CUT_MARK
+
+
+def _has_details(value: Any) -> bool:
+    """Tell whether an error says more than its message, a status and a code: what is wrong, and where."""
+    return any(
+        _has_details(item) if isinstance(item, Mapping) and key in _MESSAGE_KEYS else item not in (None, "", [], {})
+        for key, item in value.items()
+        if key not in _KEYS_WITHOUT_DETAILS and not (key in _MESSAGE_KEYS and isinstance(item, str))
+    )
 
 
 def _error_message(value: Any) -> str | None:

@@ -1,21 +1,28 @@
-"""The secrets that calls carry. They go to the server alone, and are taken out of what it sends back."""
+"""The secrets and fixed values that calls carry.
+
+Secrets go to the server alone, and are taken out of what it sends back.
+"""
 
 from __future__ import annotations
 
 import base64
+import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import Field
 
 from unified_agents.config import Settings
 from unified_agents.errors import ConfigError
-from unified_agents.interop.openapi.document import Document
+from unified_agents.interop.openapi.document import METHODS, Document, as_list
 from unified_agents.messages import JsonObject
 from unified_agents.redaction.redactor import MASK, Redactor
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token of RFC 9110."""
 _LOCATIONS = ("header", "query", "cookie")
 
 
@@ -37,32 +44,57 @@ class Credential:
 
 
 class Credentials:
-    """The credentials of a document, read from the environment once.
+    """The credentials of a document and the fixed values of its calls, read from the environment once.
 
     Args:
         auth: The variable of each secret, by the name of its security scheme.
         document: Says where each goes.
+        headers: Headers of every call.
+        arguments: Values of parameters, by name.
 
     Attributes:
+        headers: The same headers, with secrets in their places.
+        arguments: The same values, with secrets in their places.
         redactor: Takes the secrets out of texts and bodies.
 
     Raises:
-        ConfigError: a scheme is not in the document or not supported, or a variable is not set.
+        ConfigError: a scheme is not in the document or not supported, a variable is not set, or a header cannot be
+            sent.
     """
 
-    def __init__(self, auth: Mapping[str, OpenApiKey], document: Document) -> None:
+    def __init__(
+        self,
+        auth: Mapping[str, OpenApiKey],
+        document: Document,
+        headers: Mapping[str, FixedValue],
+        arguments: Mapping[str, FixedValue],
+    ) -> None:
         schemes = (document.root.get("components") or {}).get("securitySchemes") or {}
         self._credentials = {name: _credential(name, key, schemes, document) for name, key in auth.items()}
         self._default = document.root.get("security")
+        self._unasked = self._credentials.keys() - _asked_schemes(document)
         secrets = [secret for credential in self._credentials.values() for secret in credential.secrets]
+        self.headers = {name: _header(name, value, secrets, document) for name, value in headers.items()}
+        self.arguments = {name: _fixed(name, value, secrets, document) for name, value in arguments.items()}
         self.redactor = Redactor(dict.fromkeys(secrets, MASK))
 
     def for_operation(self, operation: JsonObject) -> Sequence[Credential]:
-        """Return the credentials of a call: the first of its alternatives that is wholly configured; else none."""
+        """Return the credentials of a call: the first of its alternatives that is wholly configured; else none.
+
+        A document may define a scheme and forget to ask for it. What no operation asks for goes with each call of which
+        the document does not say what it needs.
+        """
+        if self._default is None and "security" not in operation:
+            return [credential for name, credential in self._credentials.items() if name in self._unasked]
         for needed in self._alternatives(operation):
             if needed and needed.keys() <= self._credentials.keys():
                 return [self._credentials[name] for name in needed]
         return ()
+
+    def sent_with(self, operation: JsonObject) -> frozenset[str]:
+        """Return the names of the schemes whose secrets a call of an operation carries."""
+        sent = self.for_operation(operation)
+        return frozenset(name for name, credential in self._credentials.items() if credential in sent)
 
     def missing_schemes(self, operation: JsonObject) -> str | None:
         """Name the schemes of which one would be needed and none is configured; None when nothing is missing."""
@@ -76,14 +108,48 @@ class Credentials:
         return [needed for needed in security if isinstance(needed, dict)] if isinstance(security, list) else []
 
 
+def _asked_schemes(document: Document) -> set[str]:
+    """Return the names of the schemes that the document or one of its operations asks for."""
+    operations = [
+        operation
+        for _, item in document.path_items()
+        if isinstance(item, dict)
+        for method, operation in item.items()
+        if method in METHODS and isinstance(operation, dict)
+    ]
+    alternatives = [needed for holder in (document.root, *operations) for needed in as_list(holder.get("security"))]
+    return {name for needed in alternatives if isinstance(needed, dict) for name in needed}
+
+
+def _secret(what: str, key: OpenApiKey, document: Document) -> str:
+    secret = os.environ.get(key.env, "").strip()
+    if not secret:
+        raise ConfigError(f"{document.where}: no secret for {what!r}: set the environment variable {key.env}")
+    return secret
+
+
+def _fixed(name: str, value: FixedValue, secrets: list[str], document: Document) -> str | float:
+    if not isinstance(value, OpenApiKey):
+        return value
+    secret = _secret(name, value, document)
+    secrets.append(secret)
+    return f"{value.prefix}{secret}"
+
+
+def _header(name: str, value: FixedValue, secrets: list[str], document: Document) -> str:
+    fixed = _fixed(name, value, secrets, document)
+    text = fixed if isinstance(fixed, str) else json.dumps(fixed)
+    if not _HEADER_NAME.fullmatch(name) or not text.isprintable():
+        raise ConfigError(f"{document.where}: headers: {name!r} is no header of one printable line")
+    return text
+
+
 def _credential(name: str, key: OpenApiKey, schemes: Mapping[str, Any], document: Document) -> Credential:
     if name not in schemes:
         known = ", ".join(schemes) or "none"
         raise ConfigError(f"{document.where}: auth names {name!r}, which is no security scheme; there are: {known}")
     scheme = document.resolve(schemes[name])
-    secret = os.environ.get(key.env, "").strip()
-    if not secret:
-        raise ConfigError(f"{document.where}: no secret for {name!r}: set the environment variable {key.env}")
+    secret = _secret(name, key, document)
     kind, location, http_scheme = scheme.get("type"), scheme.get("in"), str(scheme.get("scheme")).lower()
     if kind == "apiKey" and location in _LOCATIONS:
         return Credential(location, str(scheme.get("name")), f"{key.prefix}{secret}", (secret,))
@@ -106,8 +172,12 @@ class OpenApiKey(Settings):
 
     Attributes:
         env: The environment variable that holds it: the key, the token, or `user:password` for HTTP basic.
-        prefix: A text before it where the scheme is an `apiKey`, such as `"Bot "`.
+        prefix: A text before it where the scheme is an `apiKey`, or in a fixed value, such as `"Bot "`.
     """
 
     env: str = Field(min_length=1)
     prefix: str = ""
+
+
+FixedValue: TypeAlias = str | int | float | bool | OpenApiKey
+"""A value of every call: itself, or where its secret comes from."""

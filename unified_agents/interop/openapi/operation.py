@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +14,10 @@ from yarl import URL
 
 from unified_agents import wording
 from unified_agents.errors import ConfigError, ToolFailedError
-from unified_agents.interop.openapi.client import HttpRequest, OpenApiClient, file_content
+from unified_agents.interop.openapi.client import HttpRequest, OpenApiClient
 from unified_agents.interop.openapi.credentials import Credential, Credentials
-from unified_agents.interop.openapi.document import Document
+from unified_agents.interop.openapi.document import Document, as_list
+from unified_agents.interop.openapi.file_content import file_content
 from unified_agents.interop.openapi.request_plan import BODY, PATH_PARAMETER, RequestBody, RequestPlan, plan_request
 from unified_agents.interop.openapi.schemas import SchemaTranslator
 from unified_agents.interop.openapi.serialization import (
@@ -43,7 +45,7 @@ class OperationContext:
     """What the operations of a document have in common.
 
     Attributes:
-        base_url: Where calls go.
+        base_url: Where calls go; None where only paths and operations have servers.
         is_overridden: Whether the config names `base_url`, so that no operation has a server of its own.
     """
 
@@ -51,7 +53,7 @@ class OperationContext:
     schemas: SchemaTranslator
     credentials: Credentials
     client: OpenApiClient
-    base_url: URL
+    base_url: URL | None
     is_overridden: bool
 
 
@@ -85,6 +87,24 @@ class Operation:
         present = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
         return "\n\n".join(dict.fromkeys(present)) or wording.operation_without_words(self.method, self.path)
 
+    @property
+    def tags(self) -> list[Any]:
+        """The tags by which the document groups it."""
+        return as_list(self._operation.get("tags"))
+
+    @property
+    def sent_schemes(self) -> frozenset[str]:
+        """The security schemes whose secrets a call carries."""
+        return self._context.credentials.sent_with(self._operation)
+
+    def check_server(self) -> None:
+        """Check that there is a server to call.
+
+        Raises:
+            ConfigError: there is none, or its URL cannot be called.
+        """
+        self._server_url()
+
     def parameters(self) -> JsonObject:
         """Return the JSON Schema of the arguments."""
         return self.plan.schema
@@ -92,8 +112,18 @@ class Operation:
     @cached_property
     def plan(self) -> RequestPlan:
         """How the arguments become a request; made when it is first needed."""
-        hidden = {(credential.location, credential.name) for credential in self._credentials()}
-        return plan_request(self.path, self._item, self._operation, self._context.schemas, hidden)
+        credentials = self._context.credentials
+        filled = [*((credential.location, credential.name) for credential in self._credentials())]
+        filled += [("header", name) for name in credentials.headers]
+        hidden = {(place, name.lower() if place == "header" else name) for place, name in filled}
+        return plan_request(
+            self.path,
+            self._item,
+            self._operation,
+            self._context.schemas,
+            hidden=hidden,
+            fixed=credentials.arguments,
+        )
 
     async def __call__(self, /, **arguments: Any) -> Any:
         """Call the operation.
@@ -108,10 +138,11 @@ class Operation:
         return self._context.credentials.for_operation(self._operation)
 
     def _request(self, arguments: Mapping[str, Any]) -> HttpRequest:
+        arguments = {**arguments, **self.plan.fixed}
         path_values: dict[str, str] = {}
         query: list[str] = []
         cookies: list[str] = []
-        headers: dict[str, str] = {}
+        headers = dict(self._context.credentials.headers)
         for parameter in self.plan.parameters:
             if parameter.argument not in arguments:
                 continue
@@ -153,13 +184,19 @@ class Operation:
         return URL(f"{text}?{'&'.join(parts)}" if parts else text, encoded=True)
 
     def _server(self) -> URL:
-        servers = self._operation.get("servers") or self._item.get("servers")
-        if not servers or self._context.is_overridden:
-            return self._context.base_url
         try:
-            return server_url(servers[0], self._context.document, self._context.base_url)
+            return self._server_url()
         except ConfigError as error:
             raise ToolFailedError(str(error)) from error
+
+    def _server_url(self) -> URL:
+        context = self._context
+        servers = as_list(self._operation.get("servers")) or as_list(self._item.get("servers"))
+        if servers and not context.is_overridden:
+            return server_url(servers[0], context.document, context.base_url)
+        if context.base_url is None:
+            raise ConfigError(f"{context.document.where}: names no server for {self.method} {self.path}: give base_url")
+        return context.base_url
 
 
 def _write_body(request: HttpRequest, body: RequestBody, value: Any) -> None:
@@ -172,9 +209,10 @@ def _write_body(request: HttpRequest, body: RequestBody, value: Any) -> None:
             request.body = _multipart(body, value)
             return  # whose content type has a boundary
         case _:
-            request.body, kind = file_content(value if isinstance(value, str) else plain(value))
-            if kind is not None and "*" in body.media_type:
-                request.headers["Content-Type"] = kind
+            content = file_content(value if isinstance(value, str) else plain(value))
+            request.body = content.data
+            if content.media_type is not None and "*" in body.media_type:
+                request.headers["Content-Type"] = content.media_type
                 return
     request.headers["Content-Type"] = _DEFAULT_MEDIA_TYPES[body.kind] if "*" in body.media_type else body.media_type
 
@@ -188,9 +226,11 @@ def _multipart(body: RequestBody, value: Any) -> aiohttp.FormData:
         declared = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None
         for part in item if isinstance(item, list) and not _is_json(declared) else [item]:
             if name in body.files and isinstance(part, str):
-                data, stated = file_content(part)
-                content_type = stated or declared or "application/octet-stream"
-                form.add_field(name, data, filename=name, content_type=content_type)
+                content = file_content(part)
+                content_type = content.media_type or declared or "application/octet-stream"
+                form.add_field(
+                    name, content.data, filename=content.name_for(name, content_type), content_type=content_type
+                )
             elif isinstance(part, dict | list):
                 form.add_field(name, json_text(part), content_type=declared or "application/json")
             else:
@@ -216,9 +256,14 @@ def server_url(server: Any, document: Document, base: URL | None) -> URL:
     if not isinstance(server, Mapping) or not isinstance(server.get("url"), str):
         raise ConfigError(f"{document.where}: a server has no url: give base_url")
     variables = server.get("variables") or {}
-    text = PATH_PARAMETER.sub(
-        lambda match: str((variables.get(match[1]) or {}).get("default", match[0])), server["url"]
-    )
+
+    def value_of(match: re.Match[str]) -> str:
+        variable = variables.get(match[1])
+        if not isinstance(variable, Mapping) or "default" not in variable:
+            raise ConfigError(f"{document.where}: the server's variable {match[1]!r} has no default: give base_url")
+        return str(variable["default"])
+
+    text = PATH_PARAMETER.sub(value_of, server["url"])
     if base is not None and "://" not in text:
         text = str(base.join(URL(text)))
     return parse_server_url(text, document)

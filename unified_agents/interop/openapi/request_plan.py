@@ -75,15 +75,23 @@ class RequestPlan:
         schema: JSON Schema of the arguments.
         parameters: All but the body.
         body: The request body; None when there is none.
+        fixed: Values that every call has, by argument; the model does not see these.
     """
 
     schema: JsonObject
     parameters: tuple[Parameter, ...]
     body: RequestBody | None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
 def plan_request(
-    path: str, item: JsonObject, operation: JsonObject, schemas: SchemaTranslator, hidden: Set[tuple[str, str]]
+    path: str,
+    item: JsonObject,
+    operation: JsonObject,
+    schemas: SchemaTranslator,
+    *,
+    hidden: Set[tuple[str, str]],
+    fixed: Mapping[str, Any],
 ) -> RequestPlan:
     """Plan the requests of an operation.
 
@@ -95,7 +103,9 @@ def plan_request(
         item: The path's item, whose parameters belong to all of its operations.
         operation: The operation.
         schemas: Translates the schemas of its document.
-        hidden: Location and name of parameters that are filled with secrets, and that the model shall not see.
+        hidden: Location and name (of a header in small letters) of parameters that every call fills, and that the model
+            shall not see.
+        fixed: Values of further parameters that every call fills, by their names.
 
     Raises:
         ConfigError: something is no parameter, no body, or no schema.
@@ -106,11 +116,16 @@ def plan_request(
     references: set[str] = set()
     properties: JsonObject = {}
     required: list[str] = []
+    filled: JsonObject = {}
     parameters = []
     for ((location, name), raw), argument in zip(declared.items(), names, strict=True):
-        properties[argument], is_json = _parameter_schema(raw, schemas, references)
-        if raw.get("required") is True or location == "path":
-            required.append(argument)
+        schema, is_json = _parameter_schema(raw, schemas, references)
+        if name in fixed:
+            filled[argument] = fixed[name]
+        else:
+            properties[argument] = schema
+            if raw.get("required") is True or location == "path":
+                required.append(argument)
         style = str(raw.get("style") or _STYLES[location])
         explode = bool(raw.get("explode", style == "form"))
         allow_reserved = raw.get("allowReserved") is True
@@ -120,13 +135,13 @@ def plan_request(
         body, properties[BODY] = _body(request_body, schemas, references)
         if request_body.get("required") is True:
             required.append(BODY)
-    schema: JsonObject = {"type": "object", "properties": properties}
+    schema = {"type": "object", "properties": properties}
     if required:
         schema["required"] = required
     schema["additionalProperties"] = False
     if definitions := schemas.definitions(references):
         schema["$defs"] = definitions
-    return RequestPlan(schema, tuple(parameters), body)
+    return RequestPlan(schema, tuple(parameters), body, filled)
 
 
 def _declared_parameters(
@@ -141,7 +156,8 @@ def _declared_parameters(
             raise ToolDefinitionError(
                 f"a parameter must have a name, and be in path, query, header or cookie: {raw!r:.80}"
             )
-        if (location == "header" and name.lower() in _RESERVED_HEADERS) or (location, name) in hidden:
+        comparable = name.lower() if location == "header" else name
+        if (location == "header" and comparable in _RESERVED_HEADERS) or (location, comparable) in hidden:
             continue
         found[cast("ParameterLocation", location), name] = parameter
     for name in PATH_PARAMETER.findall(path):
@@ -187,6 +203,8 @@ def _request_body(operation: JsonObject, schemas: SchemaTranslator) -> JsonObjec
     return body if content and isinstance(content, dict) else None
 
 
+_FILE_TYPES = frozenset({"application/octet-stream", "application/pdf", "application/zip", "application/gzip"})
+"""Media types of files, beside images, audio and video."""
 _RANKS: Mapping[BodyKind, int] = {"json": 0, "form": 1, "multipart": 2, "text": 3, "binary": 4}
 
 
@@ -213,7 +231,7 @@ def _body(raw: JsonObject, schemas: SchemaTranslator, references: set[str]) -> t
     schema = {} if schema is True else {"not": {}} if schema is False else dict(schema)
     match kind:
         case "multipart":
-            files = _files(media.get("schema", {}), schemas)
+            files = _files(media, schemas)
             if files:
                 schema["description"] = _paragraphs(schema.get("description"), wording.form_with_files(files))
         case "text" if schema.get("type") != "string":
@@ -227,16 +245,33 @@ def _body(raw: JsonObject, schemas: SchemaTranslator, references: set[str]) -> t
     return RequestBody(media_type, kind, media.get("encoding") or {}, frozenset(files)), schema
 
 
-def _files(schema: Any, schemas: SchemaTranslator) -> list[str]:
-    """Return the properties of a multipart form that hold files, by themselves or in a list."""
-    properties = schemas.resolve(schema).get("properties")
-    if not isinstance(properties, dict):
-        return []
-    return [name for name, raw in properties.items() if _holds_files(schemas.resolve(raw), schemas)]
+def _files(media: JsonObject, schemas: SchemaTranslator) -> list[str]:
+    """Return the properties of a multipart form that hold files, by themselves or in a list.
+
+    A schema may say so, or, as OpenAPI 3.1 has it, the media type in `encoding`.
+    """
+    encoding = media.get("encoding")
+    by_encoding = {
+        name
+        for name, declared in (encoding.items() if isinstance(encoding, dict) else ())
+        if isinstance(declared, dict) and _is_file_type(str(declared.get("contentType", "")))
+    }
+    found = {
+        name: any(_is_binary(part) for part in schemas.branches(raw))
+        for schema in schemas.branches(media.get("schema", {}))
+        for name, raw in _properties(schema).items()
+    }
+    return [name for name, is_file in found.items() if is_file or name in by_encoding]
 
 
-def _holds_files(schema: JsonObject, schemas: SchemaTranslator) -> bool:
-    return _is_binary(schema) or _is_binary(schemas.resolve(schema.get("items", {})))
+def _properties(schema: JsonObject) -> JsonObject:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _is_file_type(media_types: str) -> bool:
+    names = [name.partition(";")[0].strip().lower() for name in media_types.split(",")]
+    return all(name.startswith(("image/", "audio/", "video/")) or name in _FILE_TYPES for name in names)
 
 
 def _is_binary(schema: JsonObject) -> bool:

@@ -9,13 +9,16 @@ from typing import Any
 
 import orjson
 
-from unified_agents.errors import ToolDefinitionError
-from unified_agents.interop.openapi.document import Document
+from unified_agents.errors import ConfigError, ToolDefinitionError
+from unified_agents.interop.openapi.document import Document, as_list
 from unified_agents.messages import JsonObject
 
 _COMPONENTS = "#/components/schemas/"
+_NAMED_SCHEMAS = (_COMPONENTS, "#/definitions/")
+"""The places of a document's named schemas, in OpenAPI 3 and in Swagger 2.0."""
 _VALID_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _MAX_INLINED_BYTES = 300
+_MAX_BRANCHES = 200
 
 _SINGLE_SCHEMA = frozenset(
     {
@@ -96,6 +99,19 @@ class SchemaTranslator:
         value = self._document.follow(schema)
         return {} if isinstance(value, bool) else self._document.resolve(value)
 
+    def branches(self, schema: Any) -> list[JsonObject]:
+        """Return a schema, its alternatives and parts and the items of its lists, with references followed."""
+        found: list[JsonObject] = []
+        waiting = [schema]
+        while waiting and len(found) < _MAX_BRANCHES:
+            resolved = self.resolve(waiting.pop(0))
+            if any(resolved is other for other in found):
+                continue
+            found.append(resolved)
+            waiting += [part for key in ("allOf", "anyOf", "oneOf") for part in as_list(resolved.get(key))]
+            waiting += [resolved["items"]] if "items" in resolved else []
+        return found
+
     def _reference(self, reference: str, schema: JsonObject, references: set[str]) -> JsonObject:
         self._document.follow(schema)  # raises for a circle of bare references
         beside = {key: value for key, value in schema.items() if key != "$ref"}
@@ -114,6 +130,8 @@ class SchemaTranslator:
 
     def _translate_object(self, schema: JsonObject, references: set[str]) -> JsonObject:
         result: JsonObject = {}
+        if isinstance(schema.get("allOf"), list):
+            schema = self._without_read_only(schema)
         for key, value in schema.items():
             if key in _DROPPED or key.startswith("x-"):
                 continue
@@ -123,15 +141,16 @@ class SchemaTranslator:
                 result[key] = [self.translate(item, references) for item in value]
             elif key in _SCHEMAS_BY_NAME and isinstance(value, dict):
                 result[key] = {name: self.translate(item, references) for name, item in value.items()}
-            elif key == "discriminator" and isinstance(value, dict):
-                result[key] = self._discriminator(value, references)
+            elif key == "discriminator":
+                if isinstance(value, dict):  # in Swagger 2.0 it is a text
+                    result[key] = self._discriminator(value, references)
             else:
                 result[key] = value
         if "example" in schema:
             result.setdefault("examples", [schema["example"]])
         self._drop_read_only_from_required(schema, result)
         _convert_exclusive_bounds(result)
-        return _with_null(result) if schema.get("nullable") is True else result
+        return _with_null(result) if True in (schema.get("nullable"), schema.get("x-nullable")) else result
 
     def _discriminator(self, value: JsonObject, references: set[str]) -> JsonObject:
         mapping = value.get("mapping")
@@ -139,11 +158,15 @@ class SchemaTranslator:
             return value
         translated = {}
         for name, reference in mapping.items():
-            full = reference if "#" in str(reference) else f"{_COMPONENTS}{reference}"
-            self._document.target(full)
+            full = str(reference) if "#" in str(reference) else f"{_COMPONENTS}{reference}"
+            try:
+                self._document.target(full)
+            except ConfigError:
+                continue  # a hint that leads nowhere; the schema is whole without it
             references.add(full)
             translated[name] = f"#/$defs/{_name(full)}"
-        return {**value, "mapping": translated}
+        rest = {key: item for key, item in value.items() if key != "mapping"}
+        return {**rest, "mapping": translated} if translated else rest
 
     def _drop_read_only_from_required(self, schema: JsonObject, result: JsonObject) -> None:
         # A read-only property belongs to answers: `required` holds there, and not in a request.
@@ -156,6 +179,31 @@ class SchemaTranslator:
             if not kept:
                 del result["required"]
 
+    def _without_read_only(self, schema: JsonObject) -> JsonObject:
+        """Return a schema of which no part requires what another part says is read-only."""
+        parts = [schema, *schema["allOf"]]
+        properties = [self._all_properties(part) for part in parts]
+        read_only = {name for each in properties for name, value in each.items() if self._is_read_only(value)}
+        if not read_only:
+            return schema
+        kept, *branches = [_not_requiring(part, read_only) for part in parts]
+        return {**kept, "allOf": branches}
+
+    def _all_properties(self, schema: Any) -> JsonObject:
+        """Return the properties of a schema and of what it is composed of."""
+        found: JsonObject = {}
+        waiting = [schema]
+        seen: list[JsonObject] = []
+        while waiting and len(seen) < _MAX_BRANCHES:
+            resolved = self.resolve(waiting.pop())
+            if any(resolved is other for other in seen):
+                continue
+            seen.append(resolved)
+            properties = resolved.get("properties")
+            found |= properties if isinstance(properties, dict) else {}
+            waiting += as_list(resolved.get("allOf"))
+        return found
+
     def _is_read_only(self, schema: Any) -> bool:
         return isinstance(schema, dict) and True in (schema.get("readOnly"), self.resolve(schema).get("readOnly"))
 
@@ -166,8 +214,18 @@ class SchemaTranslator:
         return self._inlined[reference]
 
 
+def _not_requiring(schema: Any, names: set[str]) -> Any:
+    if not isinstance(schema, dict) or not names.intersection(map(str, as_list(schema.get("required")))):
+        return schema
+    kept = [name for name in schema["required"] if name not in names]
+    rest = {key: value for key, value in schema.items() if key != "required"}
+    return {**rest, "required": kept} if kept else rest
+
+
 def _name(reference: str) -> str:
-    name = reference.removeprefix(_COMPONENTS)
+    name = reference
+    for place in _NAMED_SCHEMAS:
+        name = name.removeprefix(place)
     if _VALID_NAME.fullmatch(name):
         return name
     tail = re.sub(r"[^A-Za-z0-9._-]+", "_", "_".join(reference.split("/")[-2:]))

@@ -56,6 +56,7 @@ def query_pairs(parameter: Parameter, value: Any) -> list[str]:
     """Serialize a query or cookie parameter as `name=value` texts, percent-encoded.
 
     The styles are form, spaceDelimited, pipeDelimited and deepObject. Null and empty lists and objects are left out.
+    The specification does not say how deepObject writes lists: `name[]=a&name[]=b`, and `name[0][key]=a` for objects.
     """
     name = _quoted(parameter.name)
     safe = _RESERVED if parameter.allow_reserved else ""
@@ -133,8 +134,10 @@ def _deep(name: str, value: Any, safe: str) -> Iterator[tuple[str, str]]:
         for key, item in value.items():
             yield from _deep(f"{name}%5B{_quoted(key)}%5D", item, safe)
     elif isinstance(value, list):
-        for item in value:
-            yield from _deep(name, item, safe)
+        # Plain values in PHP's way; lists of more are numbered, so that one object is not mixed with the next.
+        is_flat = not any(isinstance(item, dict | list) for item in value)
+        for index, item in enumerate(value):
+            yield from _deep(f"{name}%5B{'' if is_flat else index}%5D", item, safe)
     elif value is not None:
         yield name, _quoted(plain(value), safe)
 

@@ -22,6 +22,8 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
+"""A larger integer becomes a float, as the parser of JSON does it: what sends requests takes none."""
 _MERGE = "<<"
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _END_EVENTS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
@@ -115,7 +117,7 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if number := _NUMBER.fullmatch(text):
-        return float(text) if number[1] or number[2] else int(text)
+        return float(text) if number[1] or number[2] or not _MIN_INTEGER <= int(text) <= _MAX_INTEGER else int(text)
     return text
 
 
