@@ -216,6 +216,15 @@ class ModelConfig(Settings):
             raise ConfigError(f"model {text!r}: the name after the colon is missing")
         return cls.model_validate({"provider": provider, "name": name or "oracle"})
 
+    def renamed(self, other: ModelConfig) -> ModelConfig:
+        """Return these settings with the name of another model of the same provider; of another provider, that model.
+
+        The server, its key, parameters and policy stay. The price does not, since it is that of the model named here.
+        """
+        if other.provider != self.provider or other.provider != "openai":
+            return other
+        return self if other.name == self.name else self.model_copy(update={"name": other.name, "price": None})
+
     @property
     def url(self) -> str:
         """The base URL of the server."""

@@ -41,7 +41,7 @@ def finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> 
     run.root.span.attributes.update(_usage(run))
     run.root.close(kind, str(run.lifecycle.cause or ""))
     result = _result(run, status, output, parse(output) if parse and output and status == "completed" else None)
-    logger.info("run ended: %s", status, extra={"run_id": run.id})
+    logger.info("run ended: %s (run %s)", status, run.label, extra={"run_id": run.id})
     if run.sinks:
         run.emit(RunEnded(run.id, run.trace.now(), result))
     return result

@@ -138,7 +138,7 @@ class ModelCall:
         if (fault := self._fault_of(answer)) is None:
             return answer
         self.observation.span.event("repair", reason="bad_response")
-        logger.info("the model is asked to mend its answer", extra={"run_id": self._run.id})
+        logger.info("the model is asked to mend its answer (run %s)", self._run.label, extra={"run_id": self._run.id})
         self._discard_attempt(BadResponseError(fault), 0.0, "repair")
         correction = ({"role": "assistant", "content": answer.text}, {"role": "user", "content": fault})
         answer = await self._answer_to([*self._messages, *correction])
