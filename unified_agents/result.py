@@ -103,7 +103,8 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
         handling: `unified` or `native`.
         status: `completed`; or `limit`, `cancelled`, `failed`. Only `completed` is a success.
         limit: The key of `Limits` that ended the run, such as `max_steps`; None where none did.
-        output: The final answer; None when there is none.
+        output: The final answer; None when there is none. Of a run that failed because its answer could not be used,
+            that answer.
         messages: The conversation as the model saw it, with the final answer and without the instructions.
         usage: Tokens of all answers.
         errors: What went wrong, in order: what the model was told, and last what ended the run. Attempts that a

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from unified_agents.errors import BackendError, ErrorRecord, LimitError, RunError, native_name
+from unified_agents.errors import BackendError, BadResponseError, ErrorRecord, LimitError, RunError, native_name
 from unified_agents.events import RunEnded
 from unified_agents.messages import Message
 from unified_agents.result import RunResult, RunStatus
@@ -129,7 +129,7 @@ def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunR
         handling=run.handling,
         status=status,
         limit=cause.limit if isinstance(cause, LimitError) else None,
-        output=output,
+        output=cause.answer if output is None and isinstance(cause, BadResponseError) else output,
         messages=_conversation(run, output),
         usage=budget.usage,
         errors=tuple(run.errors),

@@ -144,7 +144,8 @@ class ModelCall:
         answer = await self._answer_to([*self._messages, *correction])
         if (fault := self._fault_of(answer)) is not None:
             raise BadResponseError(
-                f"the model's answer cannot be used, also when it is told why: {wording.in_short(fault)}"
+                f"the model's answer cannot be used, even after it was told why: {wording.in_short(fault)}",
+                answer=answer.text,
             )
         return answer
 
