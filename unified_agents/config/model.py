@@ -153,7 +153,7 @@ class ModelConfig(Settings):
         parameters: The parameters of each request.
         policy: How requests that fail are retried.
         price: What it costs; None when costs are not counted.
-        fallback: Models to ask in turn when this one fails for good.
+        fallback: Models to ask in turn when this one fails permanently.
         tool_result_parts: How images and files that tools return reach the model. `user`: in a user message after the
             step's tool messages, which is where OpenAI's Chat Completions take them; for models that see. `tool`: in
             the tool message itself, for servers that take parts there; `true` means the same. `false`, the default:

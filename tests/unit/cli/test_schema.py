@@ -46,7 +46,7 @@ def test_every_shipped_suite_fits(path: Path, validators: dict[str, Any]) -> Non
     [
         {"backned": "custom"},
         {"model": "gpt-5"},
-        {"model": {"name": "m", "timout": 3}},
+        {"model": {"name": "m", "nam": 3}},
         {"limits": {"max_stepz": 3}},
         {"tools": [{"mcp": {"comand": ["x"]}}]},
         {"handling": "nativ"},
