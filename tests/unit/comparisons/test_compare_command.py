@@ -31,7 +31,7 @@ def invoke(*arguments: object) -> Result:
     [
         (("quikstart",), "no suite 'quikstart'"),
         (("quickstart", "--backends", "customs"), "unknown backend 'customs': did you mean 'custom'?"),
-        (("quickstart", "--handling", "wild"), "handlings.0"),
+        (("quickstart", "--handling", "wild"), "--handling 'wild': give unified, native or both"),
         (("quickstart", "--handling", ","), "handlings"),
         (("quickstart", "--model", "gpt-5"), "write provider:name"),
         (("quickstart", "--backends", "custom", "--tasks", "zzz"), "no task matches 'zzz'"),
