@@ -231,10 +231,18 @@ class BadRequestError(ModelError, ValueError):
 
 
 class BadResponseError(ModelError, ValueError):
-    """The answer is empty, cut, or not a Chat Completions answer."""
+    """The answer is empty, cut, not in the form that was asked for, or not a Chat Completions answer.
+
+    Attributes:
+        answer: The text that cannot be used, where there is one; `result.output` then holds it too.
+    """
 
     kind = "bad_response"
     retryable = True
+
+    def __init__(self, message: str, *, answer: str | None = None, native_type: str | None = None) -> None:
+        super().__init__(message, native_type=native_type)
+        self.answer = answer
 
 
 class RefusalError(ModelError, ValueError):

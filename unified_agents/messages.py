@@ -66,7 +66,7 @@ class Message(_ChatModel):
 
     @classmethod
     def from_chat(cls, chat: Mapping[str, Any]) -> Message:
-        """Make a message of a Chat Completions dict; keys that have no field here are dropped.
+        """Make a message of a Chat Completions dict, or of a dumped `Message`; keys without a field here are dropped.
 
         Raises:
             ConfigError: the dict is no Chat Completions message.
@@ -76,19 +76,31 @@ class Message(_ChatModel):
             return cls(
                 role=chat.get("role"),
                 content=chat.get("content"),
-                tool_calls=tuple(
-                    ToolCall(
-                        id=call.get("id") or "",
-                        name=call["function"]["name"],
-                        arguments=call["function"].get("arguments") or "{}",
-                    )
-                    for call in chat.get("tool_calls") or ()
-                ),
+                tool_calls=tuple(map(_call, chat.get("tool_calls") or ())),
                 tool_call_id=chat.get("tool_call_id"),
                 name=chat.get("name"),
             )
         except (ValidationError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(f"not a Chat Completions message: {dict(chat)!r:.200}") from error
+            reason = _reason(error)
+            raise ConfigError(
+                f"not a Chat Completions message: {reason} in {dict(chat)!r:.200}; "
+                "to store a message, write message.to_chat() or message.model_dump()"
+            ) from error
+
+
+def _call(call: ToolCall | Mapping[str, Any]) -> ToolCall:
+    """Make a call of one in Chat Completions terms, or of a dumped `ToolCall`."""
+    if isinstance(call, ToolCall):
+        return call
+    function = call["function"] if "function" in call or "name" not in call else call
+    return ToolCall(id=call.get("id") or "", name=function["name"], arguments=function.get("arguments") or "{}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _check_role(role: object) -> None:

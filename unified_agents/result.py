@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
+from typing_extensions import TypeVar
 
 from unified_agents.errors import ErrorRecord
 from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.tracing.spans import Span
 
 RunStatus = Literal["completed", "limit", "suspended", "cancelled", "failed"]
+MAX_REPR_CHARS = 60
+
+ValueT_co = TypeVar("ValueT_co", covariant=True, default=Any)
+"""The type of `RunResult.value`: that of the agent's `output_type`, or None where a run ends without a value."""
 
 
 class _ResultModel(BaseModel):
@@ -89,7 +94,7 @@ class Timing(_ResultModel):
     overhead: float
 
 
-class RunResult(_ResultModel):
+class RunResult(_ResultModel, Generic[ValueT_co]):
     """The outcome of one run.
 
     Attributes:
@@ -98,7 +103,8 @@ class RunResult(_ResultModel):
         handling: `unified` or `native`.
         status: `completed`; or `limit`, `cancelled`, `failed`. Only `completed` is a success.
         limit: The key of `Limits` that ended the run, such as `max_steps`; None where none did.
-        output: The final answer; None when there is none.
+        output: The final answer; None when there is none. Of a run that failed because its answer could not be used,
+            that answer.
         messages: The conversation as the model saw it, with the final answer and without the instructions.
         usage: Tokens of all answers.
         errors: What went wrong, in order: what the model was told, and last what ended the run. Attempts that a
@@ -134,11 +140,26 @@ class RunResult(_ResultModel):
     exchanges: tuple[Exchange, ...] = ()
     pending: tuple[ToolCallRecord, ...] = ()
     cost: float | None = None
-    value: Any = None
+    value: ValueT_co = None  # type: ignore[assignment]  # the type includes None
     limit: str | None = None
+
+    def __repr__(self) -> str:
+        tokens = "" if self.usage.total_tokens is None else f", {self.usage.total_tokens} tokens"
+        return (
+            f"<RunResult {self.status} on {self.backend}: {_shortened(self.output)}, {self.requests} requests, "
+            f"{len(self.tool_calls)} tool calls{tokens}, {self.seconds.total:.2f} s>"
+        )
+
+    __str__ = __repr__
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole result as JSON values."""
         fields = self.model_dump(mode="json", exclude={"trace", "value"})
-        value = TypeAdapter(Any).dump_python(self.value, mode="json")
+        of_any: TypeAdapter[Any] = TypeAdapter(Any)
+        value = of_any.dump_python(self.value, mode="json")
         return fields | {"trace": self.trace.to_dict(), "value": value}
+
+
+def _shortened(text: str | None) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= MAX_REPR_CHARS else f"{shown[: MAX_REPR_CHARS - 1]}…"

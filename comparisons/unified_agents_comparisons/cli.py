@@ -23,7 +23,7 @@ Backends: TypeAlias = Annotated[
 HandlingNames: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="unified, native, or both with a comma between. Default: both, where a backend has both; "
+        help="unified, native, or both. Default: both, where a backend has both; "
         "for bfcl and for the variant react unified."
     ),
 ]
@@ -38,8 +38,7 @@ Repeats: TypeAlias = Annotated[int, typer.Option(help="How often each cell is ru
 Out: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        help="The folder of the records; one that exists is gone on with, and all that it holds is reported. "
-        "Default: a new one here."
+        help="Output folder. An existing one is resumed, and the report covers all of it. Default: a new one here."
     ),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Decides the order of the cells.")]
@@ -48,11 +47,17 @@ Pythons: TypeAlias = Annotated[
     list[str] | None, typer.Option(help="BACKEND=PATH: the interpreter of that backend's worker. May be repeated.")
 ]
 Perturb: TypeAlias = Annotated[
-    bool, typer.Option("--perturb", help="Negative controls: answers made wrong. Succeeds when every cell fails.")
+    bool,
+    typer.Option(
+        "--perturb", help="Negative controls: runs with deliberately wrong answers. Succeeds when every cell fails."
+    ),
 ]
 Details: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="Which cells leave their exchanges: all, failed or none. Default: all; beyond 1,000, failed."),
+    typer.Option(
+        help="Which cells keep their request and response bodies: all, failed or none. "
+        "Default: all; beyond 1,000, failed."
+    ),
 ]
 Data: TypeAlias = Annotated[
     Path | None, typer.Option(help="bfcl: the folder of the data. Default: that of bfcl-eval, fetched by pip.")
@@ -91,8 +96,8 @@ def compare_command(
 
     Negative controls: `unified-agents compare SUITE --perturb`, or only some: `… --perturb wrong-oracle`.
 
-    Exit codes: 0 every cell under unified handling passed, or with --perturb every cell failed, as it must; 1 one did
-    not; 2 wrong usage or configuration; 130 interrupted.
+    Exit codes: 0 every cell under unified handling passed, or with --perturb every cell failed, as it must;
+    1 at least one did not; 2 wrong usage or configuration; 130 interrupted.
     """
     _check_extra(as_json=json)
     from unified_agents_comparisons.command import (  # noqa: PLC0415  # costs 0.4 s: not at every start

@@ -8,14 +8,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 
 from unified_agents.cli.stdio import COMPLETED, FAILED, Interrupted, put
 from unified_agents.cli.tables import console
-from unified_agents.config import ModelConfig, parse_config
+from unified_agents.config import Handling, ModelConfig, parse_config
 from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, backend_names
+from unified_agents.text import closest
 from unified_agents_comparisons.bfcl.suite import NAME, BfclSource
 from unified_agents_comparisons.execution.comparison import compare
 from unified_agents_comparisons.execution.plan import ComparisonPlan
@@ -67,7 +69,7 @@ def plan_comparison(
         "suite": loaded,
         "backends": names,
         "named": [name for name, text in (("backends", backends), ("handlings", handlings)) if text is not None],
-        "handlings": loaded.suite.handlings if handlings is None else _names(handlings),
+        "handlings": loaded.suite.handlings if handlings is None else _handlings(handlings),
         "model": model,
         "tasks": tasks,
         "out": out or Path(f"comparison-{loaded.suite.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"),
@@ -150,6 +152,17 @@ def _controls(perturb: bool, names: str | None, suite: LoadedSuite) -> tuple[str
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _handlings(text: str) -> tuple[str, ...]:
+    known = get_args(Handling)
+    names = known if text.strip() == "both" else _names(text)
+    for name in names:
+        if name not in known:
+            close = closest(name, known)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ConfigError(f"--handling {name!r}: give {', '.join(known)} or both{hint}")
+    return names
 
 
 def _available(interpreters: Mapping[str, str]) -> tuple[str, ...]:

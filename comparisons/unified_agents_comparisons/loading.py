@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import os
@@ -15,11 +16,14 @@ from pathlib import Path
 from unified_agents.config import parse_config, read_yaml
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script
+from unified_agents.text import closest
 from unified_agents_comparisons.bfcl.suite import NAME as BFCL, load_bfcl
-from unified_agents_comparisons.suite.model import LoadedSuite, Suite
+from unified_agents_comparisons.suite.model import LoadedSuite, Suite, SuiteError
 
 _SHIPPED = Path(str(files("unified_agents_comparisons") / "suites"))
 _FILE_NAME = "suite.yaml"
+DYNAMIC_NAMES = {"*", "__getattr__", "globals", "vars", "exec", "eval", "setattr"}
+"""What a module may bind names with that its source does not show."""
 
 
 def shipped_suites() -> tuple[str, ...]:
@@ -57,7 +61,48 @@ def _load(path: Path, source: str, folder: Path | None) -> LoadedSuite:
     for task in suite.tasks:
         if task.oracle is not None:
             parse_config(Script, task.oracle, f"{path}: task {task.id}: oracle")
-    return LoadedSuite(suite, source, folder, _digest(path, suite, folder))
+    loaded = LoadedSuite(suite, source, folder, _digest(path, suite, folder))
+    wanted = [f"{suite.tools}:{name}" for name in sorted({name for task in suite.tasks for name in task.tools})]
+    for reference in wanted if suite.scratch is None else (*wanted, suite.scratch):
+        _check_name(reference, loaded)
+    return loaded
+
+
+def _check_name(reference: str, suite: LoadedSuite) -> None:
+    """Check by its source that a module has a name, without importing it, so that a slip is told at once.
+
+    A module whose names cannot be read from its source passes: its worker imports it and says what is missing.
+
+    Raises:
+        ConfigError: the module has no such name.
+    """
+    module, _, name = reference.partition(":")
+    spec = find_module(module, suite.folder)
+    names = _names_in_source(Path(spec.origin)) if spec is not None and spec.origin is not None else None
+    if names is None or name in names:
+        return
+    close = closest(name, [one for one in names if not one.startswith("_")])
+    hint = f": did you mean {close[0]!r}?" if close else ""
+    raise SuiteError(f"suite {suite.suite.name}: its module {module!r} has no {name!r}{hint}")
+
+
+def _names_in_source(file: Path) -> set[str] | None:
+    """Return the names that a module's source binds; None where it may bind others as it runs."""
+    if file.suffix != ".py":
+        return None
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return None
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname or node.name.partition(".")[0])
+        elif isinstance(node, ast.Name):
+            names.add(node.id)
+    return None if names & DYNAMIC_NAMES else names
 
 
 def _digest(path: Path, suite: Suite, folder: Path | None) -> str:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents.errors import ConfigError, ErrorRecord
 from unified_agents.messages import JsonObject, Usage
-from unified_agents.result import RunStatus, Timing
+from unified_agents.result import RunResult, RunStatus, Timing
 from unified_agents_comparisons.bfcl.mutations import Mutation
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.schema_fidelity import SchemaRecord
@@ -221,6 +221,20 @@ def write_atomically(path: Path, text: str) -> Path:
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
     return path
+
+
+def write_details(folder: Path, keep: Keep, cell: Cell, result: RunResult | None) -> None:
+    """Write a cell's exchanges and its trace, if those of such a cell are kept.
+
+    It comes before the cell's line in the file of cells, so that no cell is without its details however the comparison
+    ends.
+    """
+    unexpected = cell.passed is (cell.perturb is not None)
+    if keep == "all" or (keep == "failed" and unexpected):
+        details = {"cell": cell.model_dump(mode="json"), "result": result.to_dict() if result else None}
+        text = orjson.dumps(details, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / cell.key.file_name, text)
 
 
 def _parse(lines: Iterable[bytes], path: Path) -> Iterable[Cell]:

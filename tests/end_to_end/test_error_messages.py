@@ -100,6 +100,10 @@ async def test_an_answer_in_the_wrong_form_is_one_line_about_it() -> None:
     with pytest.raises(BadResponseError) as caught:
         await scripted({"text": '{"n": "z"}'}, {"text": '{"n": "z"}'}, output_type=Size).run("go")
     assert str(caught.value).endswith('it does not have the form that was asked for: n: "z" given, must be an integer')
+    assert caught.value.answer == '{"n": "z"}'
+    assert caught.value.result is not None
+    assert caught.value.result.output == '{"n": "z"}'
+    assert caught.value.result.value is None
     cut = {"text": "a b c", "finish_reason": "length"}
     with pytest.raises(BadResponseError, match=r"it was cut off at the token limit$"):
         await scripted(cut, cut).run("go")
@@ -111,7 +115,9 @@ async def test_an_answer_in_the_wrong_form_is_one_line_about_it() -> None:
 async def test_a_server_without_such_a_place_names_it(server: str, backend: str) -> None:
     with pytest.raises(BadRequestError) as caught:
         await served(f"{server}?key=secret", backend).run("go")
-    assert f"asked was {server}/chat/completions, for the model 'qwen3'; does base_url lack a /v1" in str(caught.value)
+    assert f"requested URL: {server}/chat/completions, for the model 'qwen3'; does base_url lack a /v1" in str(
+        caught.value
+    )
     assert "secret" not in str(caught.value)
 
 
@@ -151,3 +157,25 @@ async def test_what_a_tool_raises_keeps_its_text(error: BaseException) -> None:
         told = result.tool_calls[0].content or ""
         assert str(error) in told
         assert type(error).__name__ in told
+
+
+@pytest.mark.parametrize("backend", ["custom", "langchain", "llamaindex"])
+@pytest.mark.parametrize(
+    ("output_type", "told"),
+    [
+        (list[int], 'the answer: {"n": 1} given, must be a list'),
+        ({"type": "array"}, 'the answer: {"n": 1} given, must be a list'),
+        (
+            {"type": "object", "properties": {"m": {}}, "additionalProperties": False},
+            "n: 1 given, no such key; there are m",
+        ),
+    ],
+)
+async def test_an_answer_in_the_wrong_form_is_called_an_answer(backend: str, output_type: Any, told: str) -> None:
+    text = {"text": '{"n": 1}'}
+    with pytest.raises(BadResponseError) as caught:
+        await scripted(text, text, output_type=output_type, backend=backend).run("go")
+    assert str(caught.value).endswith(f"it does not have the form that was asked for: {told}")
+    assert "argument" not in str(caught.value)
+    assert caught.value.result is not None
+    assert caught.value.result.output == text["text"]

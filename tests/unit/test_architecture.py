@@ -27,6 +27,7 @@ ADAPTERS = sorted((ROOT / "adapters").rglob("*.py"))
 COMPARISONS = sorted((ROOT / "comparisons" / "unified_agents_comparisons").rglob("*.py"))
 
 LAYERS = (
+    ("__main__",),
     ("cli",),
     ("testing", "fidelity"),
     ("agent",),

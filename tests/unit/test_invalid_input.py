@@ -55,7 +55,7 @@ def one_line(caught: pytest.ExceptionInfo[Any]) -> str:
     ("arguments", "remedy"),
     [
         ({"config": 3}, "config: give a YAML file's path"),
-        ({"config": {"model": "openai:x"}}, "config: give a YAML file's path, or an AgentConfig"),
+        ({"config": ["agent.yaml"]}, "config: give a YAML file's path, an AgentConfig, or a mapping"),
         ({"backend": 3}, 'backend: give a name, such as "custom", not 3'),
         ({"backend": ""}, "unknown backend ''"),
         ({"model": 3}, 'model: give "provider:name"'),
@@ -73,7 +73,7 @@ def one_line(caught: pytest.ExceptionInfo[Any]) -> str:
         ({"handling": "nativ"}, "handling: give 'unified' or 'native', not 'nativ'"),
         ({"handling": []}, "handling: give 'unified' or 'native'"),
         ({"name": 3}, "name: give text"),
-        ({"model_parameters": {"temperature": 0}}, r"model_parameters: give ModelParameters\(…\)"),
+        ({"model_parameters": 3}, r"model_parameters: give ModelParameters\(…\)"),
         (
             {"output_type": 3},
             "output_type: give a type such as a pydantic model, its module:Name, or a JSON Schema, not 3",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -68,6 +69,8 @@ def check_run_arguments(run_id: object, limits: object, on_event: object) -> Non
     refuse_unless(run_id is None or isinstance(run_id, str), "run_id", "text", run_id)
     refuse_unless(limits is None or isinstance(limits, Limits), "limits", "Limits(…)", limits)
     refuse_unless(on_event is None or callable(on_event), "on_event", "a function that takes an event", on_event)
+    is_async = inspect.iscoroutinefunction(on_event) or inspect.iscoroutinefunction(getattr(on_event, "__call__", None))  # noqa: B004  # an object may be callable
+    refuse_unless(not is_async, "on_event", "a plain function; for asynchronous code use agent.stream(…)", on_event)
 
 
 def _is_list(tools: object) -> bool:
@@ -80,7 +83,10 @@ def _one_of(*kinds: type) -> Callable[[object], bool]:
 
 
 _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
-    "config": (_one_of(str, Path, AgentConfig), "a YAML file's path, or an AgentConfig"),
+    "config": (
+        _one_of(str, Path, AgentConfig, Mapping),
+        "a YAML file's path, an AgentConfig, or a mapping of its keys",
+    ),
     "backend": (_one_of(str), 'a name, such as "custom"'),
     "model": (
         lambda model: isinstance(model, str | ModelConfig | Mapping) or callable(getattr(model, "reply", None)),
@@ -91,12 +97,12 @@ _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
     "limits": (_one_of(Limits, Mapping), "Limits(…), or a mapping of its keys"),
     "handling": (lambda handling: handling in get_args(Handling), "'unified' or 'native'"),
     "name": (_one_of(str), "text"),
-    "model_parameters": (_one_of(ModelParameters), "ModelParameters(…)"),
+    "model_parameters": (_one_of(ModelParameters, Mapping), "ModelParameters(…), or a mapping of its keys"),
     "selector": (
-        lambda selector: isinstance(selector, SelectConfig) or callable(getattr(selector, "prepare", None)),
-        "a SelectConfig(…), or a Selector such as Bm25Selector(…)",
+        lambda selector: isinstance(selector, SelectConfig | Mapping) or callable(getattr(selector, "prepare", None)),
+        "a SelectConfig(…), a mapping of its keys, or a Selector such as Bm25Selector(…)",
     ),
-    "tool_policy": (_one_of(ToolPolicy), "ToolPolicy(…)"),
+    "tool_policy": (_one_of(ToolPolicy, Mapping), "ToolPolicy(…), or a mapping of its keys"),
     "output_type": (
         lambda kind: not isinstance(kind, bytes | int | float | list | tuple | set),
         "a type such as a pydantic model, its module:Name, or a JSON Schema",

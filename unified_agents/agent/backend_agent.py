@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from unified_agents import wording
 from unified_agents.agent.arguments import check_run_arguments
@@ -17,11 +17,7 @@ from unified_agents.agent.stream import QueuedEvents, RunStream
 from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, ModelClient
 from unified_agents.catalogue.catalogue import open_catalogue
 from unified_agents.concurrency.background_loop import run_in_background
-from unified_agents.config import (
-    Handling,
-    Limits,
-    ModelConfig,
-)
+from unified_agents.config import Handling, Limits, ModelConfig
 from unified_agents.errors import BackendError, ConfigError, UnifiedAgentsError, native_name
 from unified_agents.events import Event
 from unified_agents.messages import Task, check_text, task_messages
@@ -155,7 +151,13 @@ class BackendAgent:
             await endpoint.upstream.aclose()
         await self._catalogue.aclose()
 
-    async def __aenter__(self) -> BackendAgent:
+    def __repr__(self) -> str:
+        settings = self._settings
+        model = f"{settings.model.provider}:{settings.model.name}"
+        tools = f"{len(self._catalogue.tools)} tools"
+        return f"<Agent {settings.name!r} on {self.backend}, {settings.handling}, model {model}, {tools}>"
+
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -181,15 +183,18 @@ class BackendAgent:
             raise UnifiedAgentsError("the run that this one would belong to has ended")
         bounds = _bounded(limits or settings.limits, outer.run if outer else None)
         self._check_cost(bounds)
-        trace = LiveTrace()
+        trace, run_id = LiveTrace(), run_id or uuid.uuid4().hex
         attributes: dict[str, spans.AttributeValue] = {
             spans.OPERATION: "invoke_agent",
             spans.AGENT_NAME: settings.name,
             spans.REQUEST_MODEL: settings.model.name,
             spans.PROVIDER: settings.model.provider,
+            spans.BACKEND: self.backend,
+            spans.HANDLING: settings.handling,
+            spans.RUN_ID: run_id,
         }
         return Run(
-            id=run_id or uuid.uuid4().hex,
+            id=run_id,
             backend=self.backend,
             handling=settings.handling,
             limits=bounds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from unified_agents.agent.arguments import check_agent_arguments
 from unified_agents.agent.backend_agent import BackendAgent
@@ -13,6 +13,7 @@ from unified_agents.agent.settings import AgentSettings
 from unified_agents.catalogue.catalogue import ToolLike
 from unified_agents.config import (
     AgentConfig,
+    ConfigT,
     Handling,
     Limits,
     ModelConfig,
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@overload
 def create_agent(
-    config: str | Path | AgentConfig | None = None,
+    config: str | Path | AgentConfig | Mapping[str, Any] | None = None,
     *,
     backend: str | None = None,
     model: str | ModelConfig | Mapping[str, Any] | ReplyingModel | None = None,
@@ -44,20 +46,60 @@ def create_agent(
     limits: Limits | Mapping[str, Any] | None = None,
     handling: Handling | None = None,
     name: str | None = None,
-    model_parameters: ModelParameters | None = None,
-    output_type: OutputType | str | None = None,
-    selector: Selector | SelectConfig | None = None,
-    tool_policy: ToolPolicy | None = None,
+    model_parameters: ModelParameters | Mapping[str, Any] | None = None,
+    output_type: type[T],
+    selector: Selector | SelectConfig | Mapping[str, Any] | None = None,
+    tool_policy: ToolPolicy | Mapping[str, Any] | None = None,
     tool_references: bool | None = None,
     variant: Variant | None = None,
-) -> Agent:
+) -> Agent[T | None]: ...
+
+
+@overload
+def create_agent(
+    config: str | Path | AgentConfig | Mapping[str, Any] | None = None,
+    *,
+    backend: str | None = None,
+    model: str | ModelConfig | Mapping[str, Any] | ReplyingModel | None = None,
+    instructions: str | None = None,
+    tools: Sequence[ToolLike] | None = None,
+    limits: Limits | Mapping[str, Any] | None = None,
+    handling: Handling | None = None,
+    name: str | None = None,
+    model_parameters: ModelParameters | Mapping[str, Any] | None = None,
+    output_type: OutputType | str | None = None,
+    selector: Selector | SelectConfig | Mapping[str, Any] | None = None,
+    tool_policy: ToolPolicy | Mapping[str, Any] | None = None,
+    tool_references: bool | None = None,
+    variant: Variant | None = None,
+) -> Agent[Any]: ...
+
+
+def create_agent(
+    config: str | Path | AgentConfig | Mapping[str, Any] | None = None,
+    *,
+    backend: str | None = None,
+    model: str | ModelConfig | Mapping[str, Any] | ReplyingModel | None = None,
+    instructions: str | None = None,
+    tools: Sequence[ToolLike] | None = None,
+    limits: Limits | Mapping[str, Any] | None = None,
+    handling: Handling | None = None,
+    name: str | None = None,
+    model_parameters: ModelParameters | Mapping[str, Any] | None = None,
+    output_type: OutputType | str | None = None,
+    selector: Selector | SelectConfig | Mapping[str, Any] | None = None,
+    tool_policy: ToolPolicy | Mapping[str, Any] | None = None,
+    tool_references: bool | None = None,
+    variant: Variant | None = None,
+) -> Agent[Any]:
     """Make an agent, from a config file, from arguments, or from both: an argument wins over the file.
 
     Args:
-        config: A YAML file's path, or its values.
+        config: A YAML file's path, an `AgentConfig`, or a mapping of its keys.
         backend: What runs the loop; "custom" by default.
         model: `provider:name`, a `ModelConfig` or a mapping of its keys, or a model in this process such as
-            `ScriptedModel`.
+            `ScriptedModel`. In place of a file's model, `provider:name` of the same provider changes its name alone:
+            server, key, parameters and policy stay; its price is not taken over.
         instructions: The system text.
         tools: What the model may call: tools, typed functions, `module:name`, and sources of many tools (a
             `ToolSource` or a mapping of its keys, an `McpServerConfig`, an `OpenApiConfig`), which are opened now and
@@ -81,14 +123,14 @@ def create_agent(
         UnsupportedCapabilityError: the backend cannot do what is asked.
     """
     check_agent_arguments(locals())  # the arguments, while there is nothing else
-    if isinstance(limits, Mapping):
-        limits = parse_config(Limits, limits, "limits")
-    if isinstance(model, Mapping):
-        model = parse_config(ModelConfig, model, "model")
-    file = config if isinstance(config, AgentConfig) else load_config(config) if config is not None else None
+    limits = _of_mapping(Limits, limits, "limits")
+    model = _of_mapping(ModelConfig, model, "model")
+    parameters = _of_mapping(ModelParameters, model_parameters, "model_parameters")
+    config = _of_mapping(AgentConfig, config, "config")
+    file = load_config(config) if isinstance(config, str | Path) else config
     chosen = _model(model, file)
-    if model_parameters is not None:
-        chosen = chosen.model_copy(update={"parameters": model_parameters})
+    if parameters is not None:
+        chosen = chosen.model_copy(update={"parameters": parameters})
     base = file or AgentConfig.model_construct(model=chosen)
     return BackendAgent(
         AgentSettings(
@@ -101,12 +143,16 @@ def create_agent(
             handling=_first(handling, base.handling),
             name=name or base.name or "agent",
             output_type=_output_type(_first(output_type, base.output_type)),
-            selector=_selector(_first(selector, base.select)),
-            tool_policy=_first(tool_policy, base.tool_policy),
+            selector=_selector(_first(_of_mapping(SelectConfig, selector, "selector"), base.select)),
+            tool_policy=_first(_of_mapping(ToolPolicy, tool_policy, "tool_policy"), base.tool_policy),
             tool_references=_first(tool_references, base.tool_references),
             variant=_first(variant, base.variant),
         )
     )
+
+
+def _of_mapping(kind: type[ConfigT], value: Mapping[str, Any] | T, what: str) -> ConfigT | T:
+    return parse_config(kind, value, what) if isinstance(value, Mapping) else value
 
 
 def _first(argument: T | None, of_the_file: T) -> T:
@@ -117,7 +163,8 @@ def _model(model: str | ModelConfig | ReplyingModel | None, file: AgentConfig | 
     if isinstance(model, ModelConfig):
         return model
     if isinstance(model, str):
-        return ModelConfig.parse(model)
+        named = ModelConfig.parse(model)
+        return named if file is None else file.model.renamed(named)
     if model is not None:
         return ModelConfig(provider="script", name="script")
     if file is None:

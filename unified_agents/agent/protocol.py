@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, runtime_checkable
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
 
-from unified_agents.config import (
-    Limits,
-)
+from unified_agents.config import Limits
 from unified_agents.events import AnyEvent, Event
 from unified_agents.messages import Task
-from unified_agents.result import RunResult
+from unified_agents.result import RunResult, ValueT_co
 
 
-class EventStream(Protocol):
+class EventStream(Protocol[ValueT_co]):
     """The events of one run, in their order; the last is `RunEnded`."""
 
     def __aiter__(self) -> AsyncIterator[AnyEvent]:
         """The events as they happen."""
 
     @property
-    def result(self) -> RunResult | None:
+    def result(self) -> RunResult[ValueT_co] | None:
         """The result, once the run has ended."""
 
 
 @runtime_checkable
-class Agent(Protocol):
-    """One agent, whatever framework runs it. An agent serves many runs at once."""
+class Agent(Protocol[ValueT_co]):
+    """One agent, whatever framework runs it. An agent serves many runs at once.
+
+    `async with create_agent(…) as agent:` closes it at the end of the block.
+    """
 
     @property
     def backend(self) -> str:
@@ -45,7 +47,7 @@ class Agent(Protocol):
         limits: Limits | None = None,
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
-    ) -> RunResult:
+    ) -> RunResult[ValueT_co]:
         """Run one task to its end.
 
         Args:
@@ -56,10 +58,10 @@ class Agent(Protocol):
             on_event: Called with each event as it happens, on the run's event loop; must not block.
 
         Returns:
-            The outcome. A run that meets a limit raises nothing: its `status` is "limit".
+            The outcome. A run that hits a limit does not raise: its `status` is "limit".
 
         Raises:
-            RunError: the run failed; `kind` says how, and `result` holds what there is, with its trace.
+            RunError: the run failed; `kind` says how, and `result` holds everything produced before the failure.
             ConfigError: the task has no messages or is no conversation, or an argument is of a wrong type.
             InvalidInputError: the task or the instructions hold what cannot be sent, such as half a surrogate pair.
         """
@@ -72,12 +74,12 @@ class Agent(Protocol):
         limits: Limits | None = None,
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
-    ) -> RunResult:
+    ) -> RunResult[ValueT_co]:
         """`run`, for code that is not asynchronous. Also works where an event loop is running, and blocks it."""
 
     def stream(
         self, task: Task, *, run_id: str | None = None, limits: Limits | None = None, record_exchanges: bool = False
-    ) -> AbstractAsyncContextManager[EventStream]:
+    ) -> AbstractAsyncContextManager[EventStream[ValueT_co]]:
         """Run one task and follow its events: `async with agent.stream(…) as events: async for event in events`.
 
         The model's answers are streamed. Leaving the block early cancels the run; `events.result` then says so. A run
@@ -86,3 +88,11 @@ class Agent(Protocol):
 
     async def aclose(self) -> None:
         """End the runs that are under way, and close all connections. The agent cannot be used after."""
+
+    async def __aenter__(self) -> Self:
+        """Return the agent."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Close the agent, as `aclose` does."""

@@ -15,11 +15,12 @@ from typer.core import TyperGroup
 
 from unified_agents.agent import create_agent
 from unified_agents.cli import tools
+from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.tables import console
-from unified_agents.config import Variant
+from unified_agents.config import AgentConfig, Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
-from unified_agents.errors import RunError
+from unified_agents.errors import ConfigError, RunError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.result import RunResult
 
@@ -27,7 +28,7 @@ from unified_agents.result import RunResult
 logging.getLogger("unified_agents").addHandler(logging.NullHandler())
 
 _EXIT_CODES = (
-    "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was met, 130 interrupted. "
+    "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was reached, 130 interrupted. "
     "With --json, standard output has one object: the result, or what went wrong under the key `error`."
 )
 
@@ -78,7 +79,15 @@ def run(
     task: Annotated[str, typer.Argument(help="The task, as text.")],
     *,
     backend: Annotated[str | None, typer.Option(help="Run on this backend instead of the file's.")] = None,
-    model: Annotated[str | None, typer.Option(help="Ask this model instead, as provider:name.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Ask this model instead, as provider:name. Of the file's provider, its server is kept."),
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="Ask this server instead. The key and the price of the file's are not taken.")
+    ] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="The environment variable that holds the key.")] = None,
+    handling: Annotated[Handling | None, typer.Option(help="unified or native, instead of the file's.")] = None,
     variant: Annotated[
         Variant | None,
         typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
@@ -92,7 +101,10 @@ def run(
     import_from(file.parent, Path.cwd())
     with exit_on_wrong_usage(as_json=as_json):
         try:
-            result = asyncio.run(_run(file, task, backend, model, variant))
+            config = load_config(file)
+            asked = _asked_model(config.model, model, base_url, api_key_env)
+            options = {"backend": backend, "variant": variant, "handling": handling}
+            result = asyncio.run(_run(config.model_copy(update={"model": asked}), task, options))
         except RunError as error:
             if as_json and error.result is not None:
                 put_json(error.result.to_dict())
@@ -106,12 +118,24 @@ def run(
         raise typer.Exit(LIMIT)
 
 
-async def _run(file: Path, task: str, backend: str | None, model: str | None, variant: Variant | None) -> RunResult:
-    agent = create_agent(file, backend=backend, model=model, variant=variant)
-    try:
+def _asked_model(model: ModelConfig, name: str | None, base_url: str | None, api_key_env: str | None) -> ModelConfig:
+    """Return the file's model with what the options change of it; a key never goes to another server unasked."""
+    chosen = model if name is None else model.renamed(ModelConfig.parse(name))
+    changes: dict[str, Any] = {}
+    if base_url is not None and base_url != chosen.base_url:
+        changes = {"base_url": base_url, "api_key_env": None, "price": None}
+    if api_key_env is not None:
+        changes["api_key_env"] = api_key_env
+    if not changes:
+        return chosen
+    if chosen.provider != "openai":
+        raise ConfigError(f"--base-url and --api-key-env go with a model of the provider openai, not {chosen.provider}")
+    return parse_config(ModelConfig, chosen.model_dump() | changes, f"model {chosen.provider}:{chosen.name}")
+
+
+async def _run(config: AgentConfig, task: str, options: dict[str, Any]) -> RunResult:
+    async with create_agent(config, **options) as agent:
         return await agent.run(task)
-    finally:
-        await agent.aclose()
 
 
 @app.command()
@@ -143,6 +167,7 @@ def backends(
     console().print(table)
 
 
+app.command()(schema)
 app.add_typer(tools.app)
 
 for _command in entry_points(group="unified_agents.commands"):

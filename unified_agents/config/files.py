@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,16 +11,20 @@ from typing import Any
 from unified_agents.config.agent import AgentConfig, CatalogueConfig, ToolSource, parse_config
 from unified_agents.errors import ConfigError
 
+_VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+
 
 def load_config(path: str | Path) -> AgentConfig:
     """Read an agent's YAML file. Paths in it (of a script, an OpenAPI document, an MCP server) are relative to it.
 
+    `${NAME}` in a text stands for the value of that environment variable, `$${` for `${` itself.
+
     Raises:
         ConfigError: the file is missing, is no YAML, or has a key or a value that does not fit; the message says
-            where, and names the closest known key.
+            where, and names the closest known key. Or an environment variable is not set; it is named.
     """
     path = Path(path)
-    config = parse_config(AgentConfig, read_yaml(path), str(path))
+    config = parse_config(AgentConfig, _interpolated(read_yaml(path), str(path)), str(path))
     model = config.model
     if model.provider == "script" and not Path(model.name).is_absolute():
         model = model.model_copy(update={"name": str(path.parent / model.name)})
@@ -31,7 +37,7 @@ def load_tools(path: Path) -> tuple[str | ToolSource, ...]:
     Raises:
         ConfigError: see `load_config`.
     """
-    values = read_yaml(path)
+    values = _interpolated(read_yaml(path), str(path))
     if isinstance(values, Mapping) and "model" in values:
         return _located(parse_config(AgentConfig, values, str(path)).tools, path)
     return _located(parse_config(CatalogueConfig, values, str(path)).tools, path)
@@ -39,6 +45,30 @@ def load_tools(path: Path) -> tuple[str | ToolSource, ...]:
 
 def _located(entries: tuple[str | ToolSource, ...], path: Path) -> tuple[str | ToolSource, ...]:
     return tuple(entry.located(path.parent) if isinstance(entry, ToolSource) else entry for entry in entries)
+
+
+def _interpolated(values: Any, file: str, path: tuple[object, ...] = ()) -> Any:
+    """Return YAML values with environment variables in the place of `${NAME}` in texts; keys are left alone."""
+    if "mcp" in path and path[-1] in ("env", "headers"):
+        return values  # the MCP config reads variables there itself, and takes their values for secrets
+    if isinstance(values, Mapping):
+        return {key: _interpolated(value, file, (*path, key)) for key, value in values.items()}
+    if isinstance(values, list):
+        return [_interpolated(value, file, (*path, number)) for number, value in enumerate(values)]
+    return _VARIABLE.sub(lambda found: _value(found, file, path), values) if isinstance(values, str) else values
+
+
+def _value(found: re.Match[str], file: str, path: tuple[object, ...]) -> str:
+    place = ": ".join(filter(None, [file, ".".join(map(str, path))]))
+    if found[0] == "$${":
+        return "${"
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", found[1]):
+        raise ConfigError(f"{place}: write ${{NAME}} for an environment variable, or $${{ for the text ${{")
+    if (value := os.environ.get(found[1])) is None:
+        raise ConfigError(
+            f"{place}: the environment variable {found[1]} is not set; set it, or write $${{ for the text ${{"
+        )
+    return value
 
 
 def read_yaml(path: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,7 @@ def import_named(reference: str, what: str) -> Any:
     Raises:
         ConfigError: the module or the name does not exist, or the module fails on import.
     """
+    _refuse_path(reference, f"{what} {reference!r}")
     module, colon, name = reference.partition(":")
     if not colon or not module or not name:
         raise ConfigError(f"{what} {reference!r}: write module:name, such as my_package.tools:search")
@@ -39,6 +41,7 @@ def import_module(name: str, where: str) -> ModuleType:
     Raises:
         ConfigError: it does not exist, or fails on import.
     """
+    _refuse_path(name, where)
     try:
         return importlib.import_module(name)
     except Exception as error:
@@ -55,3 +58,14 @@ def import_from(*folders: Path) -> None:
         folders: The folders, such as that of a file which names modules beside it.
     """
     sys.path[:0] = dict.fromkeys(str(folder.resolve()) for folder in folders)
+
+
+def _refuse_path(reference: str, where: str) -> None:
+    found = re.search(r"([^/\\:]*)\.py(?::(\w+))?$", reference)
+    if found is None and not re.search(r"[/\\]", reference):
+        return
+    example = f"{found[1] or 'module'}:{found[2] or 'name'}" if found else "my_package.tools:search"
+    raise ConfigError(
+        f"{where}: write module:name, such as {example}, and not a path; the folder that the file is in must be on the "
+        "Python path, as the folder of a YAML file and the current one are for our commands"
+    )

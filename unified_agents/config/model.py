@@ -155,7 +155,7 @@ class ModelConfig(Settings):
         parameters: The parameters of each request.
         policy: How requests that fail are retried.
         price: What it costs; None when costs are not counted.
-        fallback: Models to ask in turn when this one fails for good.
+        fallback: Models to ask in turn when this one fails permanently.
         tool_result_parts: How images and files that tools return reach the model. `user`: in a user message after the
             step's tool messages, which is where OpenAI's Chat Completions take them; for models that see. `tool`: in
             the tool message itself, for servers that take parts there; `true` means the same. `false`, the default:
@@ -225,6 +225,15 @@ class ModelConfig(Settings):
         if not name and provider != "oracle":
             raise ConfigError(f"model {text!r}: the name after the colon is missing")
         return cls.model_validate({"provider": provider, "name": name or "oracle"})
+
+    def renamed(self, other: ModelConfig) -> ModelConfig:
+        """Return these settings with the name of another model of the same provider; of another provider, that model.
+
+        The server, its key, parameters and policy stay. The price does not, since it is that of the model named here.
+        """
+        if other.provider != self.provider or other.provider != "openai":
+            return other
+        return self if other.name == self.name else self.model_copy(update={"name": other.name, "price": None})
 
     @property
     def url(self) -> str:

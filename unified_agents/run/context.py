@@ -113,10 +113,15 @@ class Run:
     _thread: int = field(default_factory=threading.get_ident)
 
     def __post_init__(self) -> None:
-        self.lifecycle = Lifecycle(self.id)
+        self.lifecycle = Lifecycle(self.id, self.label)
         self.budget = Budget(self.limits, self.parent.budget if self.parent is not None else None)
         self.given_ids = frozenset(call.id for message in self.messages for call in message.tool_calls)
         self.slots = asyncio.Semaphore(self.limits.max_parallel_tools)
+
+    @property
+    def label(self) -> str:
+        """The run's id and backend, for the log."""
+        return f"{self.id} on {self.backend}"
 
     def conversation(self) -> list[JsonObject]:
         """Return the messages so far in Chat Completions terms, without the instructions and calls without a result."""
@@ -141,7 +146,7 @@ class Run:
             try:
                 sink(event)
             except Exception as error:
-                logger.exception("an event listener raised", extra={"run_id": self.id})
+                logger.exception("an event listener raised (run %s)", self.label, extra={"run_id": self.id})
                 failure = BackendError(f"an event listener raised {type(error).__name__}: {error}")
                 failure.__cause__ = error
                 self.lifecycle.end(failure)
@@ -190,7 +195,7 @@ class Run:
     def abandon(self, tool: str, thread: str) -> None:
         """Record that a synchronous tool did not stop, and that its thread is given up."""
         message = f"tool {tool!r} did not stop: its thread {thread!r} was abandoned and runs on"
-        logger.warning("%s", message, extra={"run_id": self.id})
+        logger.warning("%s (run %s)", message, self.label, extra={"run_id": self.id})
         self.abandoned.append(ErrorRecord(kind="timeout", type="ToolTimeoutError", message=message))
 
     def _inside_tool(self) -> bool:

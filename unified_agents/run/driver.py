@@ -54,7 +54,7 @@ async def drive(run: Run, loop: Loop) -> RunResult:
     """
     if run.sinks:
         run.emit(RunStarted(run.id, run.trace.now(), run.backend, run.handling))
-    logger.info("run started", extra={"run_id": run.id})
+    logger.info("run started: %s", run.label, extra={"run_id": run.id})
     task = asyncio.create_task(_native(run, loop.start), name=f"unified-agents run {run.id}")
     clock = asyncio.get_running_loop().call_later(
         run.limits.timeout, run.lifecycle.end, LimitError("timeout", f"{run.limits.timeout:g} seconds")
@@ -122,7 +122,9 @@ async def _stop(run: Run, tasks: Iterable[asyncio.Task[Any]]) -> None:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=CANCEL_GRACE_SECONDS)
     for task in left:
-        logger.error("a task does not end and is given up: %s", task.get_name(), extra={"run_id": run.id})
+        logger.error(
+            "a task does not end and is given up: %s (run %s)", task.get_name(), run.label, extra={"run_id": run.id}
+        )
         message = f"task {task.get_name()!r} does not end when it is cancelled, and was abandoned"
         run.abandoned.append(ErrorRecord(kind="backend", type="BackendError", message=message))
 

@@ -30,6 +30,7 @@ class Lifecycle:
 
     Args:
         run_id: The run's id, for the log.
+        label: The run's id and backend, for people.
 
     Attributes:
         cause: Why the run ended; None while it goes on, and when it completed.
@@ -40,10 +41,11 @@ class Lifecycle:
         child_runs: The runs that tools of this run have started and that are not done. They end with it.
     """
 
-    __slots__ = ("_run_id", "cause", "child_runs", "draining", "ended", "shut", "tasks")
+    __slots__ = ("_label", "_run_id", "cause", "child_runs", "draining", "ended", "shut", "tasks")
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, label: str) -> None:
         self._run_id = run_id
+        self._label = label
         self.cause: Exception | None = None
         self.shut = False
         self.draining = False
@@ -82,13 +84,13 @@ class Lifecycle:
             return
         self.draining = True
         self.cause = cause
-        logger.info("run is draining", extra={"run_id": self._run_id})
+        logger.info("run is draining: %s", self._label, extra={"run_id": self._run_id})
         if not self.tasks:
             self.end(cause)
 
     def fail(self, error: RunError) -> None:
         """End the run with an error that it does not survive."""
-        logger.warning("run failed: %s", error.kind, extra={"run_id": self._run_id})
+        logger.warning("run failed: %s (run %s)", error.kind, self._label, extra={"run_id": self._run_id})
         self.end(error)
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:

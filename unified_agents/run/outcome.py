@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from unified_agents.errors import BackendError, ErrorRecord, LimitError, RunError, native_name
+from unified_agents.errors import BackendError, BadResponseError, ErrorRecord, LimitError, RunError, native_name
 from unified_agents.events import RunEnded
 from unified_agents.messages import Message
 from unified_agents.result import RunResult, RunStatus
@@ -41,7 +41,7 @@ def finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> 
     run.root.span.attributes.update(_usage(run))
     run.root.close(kind, str(run.lifecycle.cause or ""))
     result = _result(run, status, output, parse(output) if parse and output and status == "completed" else None)
-    logger.info("run ended: %s", status, extra={"run_id": run.id})
+    logger.info("run ended: %s (run %s)", status, run.label, extra={"run_id": run.id})
     if run.sinks:
         run.emit(RunEnded(run.id, run.trace.now(), result))
     return result
@@ -129,7 +129,7 @@ def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunR
         handling=run.handling,
         status=status,
         limit=cause.limit if isinstance(cause, LimitError) else None,
-        output=output,
+        output=cause.answer if output is None and isinstance(cause, BadResponseError) else output,
         messages=_conversation(run, output),
         usage=budget.usage,
         errors=tuple(run.errors),

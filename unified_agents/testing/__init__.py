@@ -14,7 +14,12 @@ while an adapter grows. Every test talks to a scripted model on a real socket, t
 
 import pkgutil
 
-import pytest
+try:
+    import pytest
+    import pytest_asyncio  # noqa: F401  # every test of the suite needs it
+except ModuleNotFoundError as error:
+    message = f"unified_agents.testing needs {error.name}; run: pip install pytest pytest-asyncio"
+    raise ModuleNotFoundError(message, name=error.name) from error
 
 pytest.register_assert_rewrite(*(module.name for module in pkgutil.iter_modules(__path__, f"{__name__}.")))
 

@@ -77,7 +77,13 @@ class ObservedCall(RunningCall):
         call.outcome, call.error = outcome, error.record()
         run.errors.append(call.error)
         self.span.close(error.kind, type(error).__name__)
-        logger.info("tool call failed: %s", error.kind, extra={"run_id": run.id, "call_id": call.id})
+        logger.info(
+            "tool call failed: %s (%s, run %s)",
+            error.kind,
+            call.name,
+            run.label,
+            extra={"run_id": run.id, "call_id": call.id},
+        )
         if run.sinks:
             content = outcome.content if outcome is not None else None
             run.emit_threadsafe(
@@ -90,7 +96,8 @@ class ObservedCall(RunningCall):
         """Record that another attempt follows a failed one, after so many seconds."""
         run, call = self.run, self.call
         self.span.event("retry", attempt=failures, reason=error.kind)
-        logger.info("tool call: retry after %s", error.kind, extra={"run_id": run.id, "call_id": call.id})
+        ids = {"run_id": run.id, "call_id": call.id}
+        logger.info("tool call: retry after %s (%s, run %s)", error.kind, call.name, run.label, extra=ids)
         if run.sinks:
             now = run.trace.now()
             run.emit(

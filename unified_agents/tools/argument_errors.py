@@ -72,26 +72,34 @@ def _one_line(text: str, longest: int) -> str:
     return " ".join((text if len(text) <= longest else text[: longest - 1] + wording.CUT_MARK).splitlines())
 
 
-def pydantic_problems(errors: Sequence[ErrorDetails], arguments: object, known: Iterable[str]) -> tuple[str, ...]:
+def pydantic_problems(
+    errors: Sequence[ErrorDetails], arguments: object, known: Iterable[str], *, of_answer: bool = False
+) -> tuple[str, ...]:
     """Return a line for each of pydantic's errors; those of a union's branches at one place share a line.
 
     Args:
         errors: From `ValidationError.errors()`.
         arguments: What was validated.
         known: The names of the arguments that the tool has.
+        of_answer: Whether a final answer was validated, and not arguments.
     """
-    return _limited(_lines(_pydantic_fault(error, arguments, known) for error in errors))
+    unknown = _unknown(known, of_answer)
+    return _limited(_lines((_pydantic_fault(error, arguments, unknown) for error in errors), of_answer))
 
 
-def schema_problems(errors: Iterable[SchemaError], known: Iterable[str], schema: JsonObject) -> tuple[str, ...]:
+def schema_problems(
+    errors: Iterable[SchemaError], known: Iterable[str], schema: JsonObject, *, of_answer: bool = False
+) -> tuple[str, ...]:
     """Return a line for each error of jsonschema-rs, whose messages must have been masked with `it`.
 
     Args:
         errors: From `iter_errors`.
         known: The names of the arguments that the tool has.
         schema: The schema that found the errors.
+        of_answer: Whether a final answer was validated, and not arguments.
     """
-    return _limited(line for error in errors for line in _lines(_schema_faults(error, known, schema)))
+    unknown = _unknown(known, of_answer)
+    return _limited(line for error in errors for line in _lines(_schema_faults(error, unknown, schema), of_answer))
 
 
 def _limited(lines: Iterable[str]) -> tuple[str, ...]:
@@ -99,13 +107,14 @@ def _limited(lines: Iterable[str]) -> tuple[str, ...]:
     return unique if len(unique) <= MAX_LINES else (*unique[:MAX_LINES], wording.more_problems(len(unique) - MAX_LINES))
 
 
-def _lines(faults: Iterable[Fault]) -> Iterator[str]:
+def _lines(faults: Iterable[Fault], of_answer: bool) -> Iterator[str]:
     """Make a line for each place: several faults at one place are the branches of a union."""
     rules: dict[tuple[Path, str], list[str]] = {}
     for path, given, rule in faults:
         rules.setdefault((path, given), []).append(rule)
     for (path, given), texts in rules.items():
-        yield wording.problem(place(path), given, wording.either(list(dict.fromkeys(texts))))
+        where = wording.WHOLE_ANSWER if of_answer and not path else place(path)
+        yield wording.problem(where, given, wording.either(list(dict.fromkeys(texts))))
 
 
 def place(path: Path) -> str:
@@ -121,8 +130,12 @@ def _given(value: object) -> str:
     return wording.given(shown(value))
 
 
-def _unknown(path: Path, known: Iterable[str]) -> str:
-    return wording.not_allowed() if len(path) > 1 else wording.no_such_argument(list(known))
+def _unknown(known: Iterable[str], of_answer: bool) -> str:
+    return wording.no_such_key(list(known)) if of_answer else wording.no_such_argument(list(known))
+
+
+def _not_allowed(path: Path, unknown: str) -> str:
+    return wording.not_allowed() if len(path) > 1 else unknown
 
 
 def _place(error: ErrorDetails, arguments: object) -> tuple[Path, Any]:
@@ -144,13 +157,13 @@ def _has(value: object, part: str | int) -> bool:
     return isinstance(value, dict) and part in value
 
 
-def _pydantic_fault(error: ErrorDetails, arguments: object, known: Iterable[str]) -> Fault:
+def _pydantic_fault(error: ErrorDetails, arguments: object, unknown: str) -> Fault:
     path, value = _place(error, arguments)
     kind, context = error["type"], error.get("ctx", {})
     if kind in _PYDANTIC_MISSING:
         return path, wording.missing(), wording.required()
     if kind in _PYDANTIC_EXTRA:
-        return path, _given(value), _unknown(path, known)
+        return path, _given(value), _not_allowed(path, unknown)
     if kind in _PYDANTIC_TYPES:
         return path, _given(value), wording.of_type([_PYDANTIC_TYPES[kind]])
     if kind in _PYDANTIC_RULES:
@@ -162,24 +175,24 @@ def _pydantic_fault(error: ErrorDetails, arguments: object, known: Iterable[str]
     return path, _given(value), wording.validators_words(message)
 
 
-def _schema_faults(error: SchemaError, known: Iterable[str], schema: JsonObject) -> Iterator[Fault]:
+def _schema_faults(error: SchemaError, unknown: str, schema: JsonObject) -> Iterator[Fault]:
     kind: Any = error.kind
     path, keyword, limit = tuple(error.instance_path), kind.name, kind.value
     instance: Any = error.instance
     branches = getattr(kind, "context", ())
     if branches and all(branches):  # one that is empty fits: then too many do
         for inner in (inner for branch in branches for inner in branch):
-            yield from _schema_faults(inner, known, schema)
+            yield from _schema_faults(inner, unknown, schema)
     elif keyword in {"required", "dependentRequired"}:
         yield (*path, limit), wording.missing(), wording.required()
     elif keyword in {"additionalProperties", "unevaluatedProperties"}:
         required = _at(schema, error.schema_path)
         for name in limit:
-            allowed = wording.fits(shown(required)) if required else _unknown((*path, name), known)
+            allowed = wording.fits(shown(required)) if required else _not_allowed((*path, name), unknown)
             yield (*path, name), _given(instance[name]), allowed
     elif keyword == "propertyNames":
         name = kind.error.instance
-        for _, _, rule in _schema_faults(kind.error, known, schema):
+        for _, _, rule in _schema_faults(kind.error, unknown, schema):
             yield (*path, name), wording.given_name(shown(name)), rule
     else:
         rule = _rule(keyword, limit) or _rule_of_parts(error, schema) or wording.validators_words(error.message)

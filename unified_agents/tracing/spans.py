@@ -1,6 +1,7 @@
 """The span tree of a run, in the names of OpenTelemetry's GenAI conventions.
 
-All attribute names are defined here. They follow the semantic conventions 1.39.0, GenAI, status development.
+All attribute names are defined here. They follow the semantic conventions 1.39.0, GenAI, status development. Names that
+these do not have begin with `unified_agents.`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ TOOL_DESCRIPTION = "gen_ai.tool.description"
 SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
 ERROR_TYPE = "error.type"
+
+BACKEND = "unified_agents.backend"
+HANDLING = "unified_agents.handling"
+RUN_ID = "unified_agents.run_id"
 
 
 @dataclass(slots=True)
@@ -69,6 +74,16 @@ class Span:
             "events": [{"name": name, "time": time, "attributes": dict(attrs)} for name, time, attrs in self.events],
             "children": [child.to_dict() for child in self.children],
         }
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines(0))
+
+    def _lines(self, depth: int) -> Iterator[str]:
+        duration = "not ended" if self.end is None else f"{self.end - self.start:.3f} s"
+        events = "".join(f", {name} at {time:.3f} s" for name, time, _ in self.events)
+        yield f"{'  ' * depth}{self.name}  {duration}{f', error: {self.error}' if self.error else ''}{events}"
+        for child in self.children:
+            yield from child._lines(depth + 1)
 
     def shape(self) -> str:
         """Return the tree without times and values, to compare runs: `invoke_agent(chat, execute_tool add, chat)`."""

@@ -133,7 +133,9 @@ def _not_found_hint(base_url: str, model: str) -> str:
     parts = urlsplit(base_url)
     where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/chat/completions"
     hint = "" if _VERSION.search(parts.path) else "; does base_url lack a /v1 at its end?"
-    return f"; asked was {where}, for the model {model!r}{hint}"
+    if parts.path.rstrip("/").endswith("/completions"):
+        hint = "; end base_url before /chat/completions, which is added to it"
+    return f"; requested URL: {where}, for the model {model!r}{hint}"
 
 
 def _message_and_codes(body: bytes) -> tuple[str, list[str]]:

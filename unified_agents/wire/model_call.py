@@ -155,13 +155,14 @@ class ModelCall:
         if (fault := self._fault_of(answer)) is None:
             return answer
         self.observation.span.event("repair", reason="bad_response")
-        logger.info("the model is asked to mend its answer", extra={"run_id": self._run.id})
+        logger.info("the model is asked to mend its answer (run %s)", self._run.label, extra={"run_id": self._run.id})
         self._discard_attempt(BadResponseError(fault), 0.0, "repair")
         correction = ({"role": "assistant", "content": answer.text}, {"role": "user", "content": fault})
         answer = await self._answer_to([*self._messages, *correction])
         if (fault := self._fault_of(answer)) is not None:
             raise BadResponseError(
-                f"the model's answer cannot be used, also when it is told why: {wording.in_short(fault)}"
+                f"the model's answer cannot be used, even after it was told why: {wording.in_short(fault)}",
+                answer=answer.text,
             )
         return answer
 

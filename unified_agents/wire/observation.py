@@ -142,7 +142,7 @@ class ModelCallObservation:
             reaction: `retry`, `repair` or `fallback`.
         """
         run = self._run
-        logger.info("model call: %s after %s", reaction, error.kind, extra={"run_id": run.id})
+        logger.info("model call: %s after %s (run %s)", reaction, error.kind, run.label, extra={"run_id": run.id})
         self.span.event(reaction, attempt=self.attempt, reason=error.kind)
         if run.sinks and self.step is not None:
             run.emit(AttemptDiscarded(run.id, run.trace.now(), self.step, self.attempt, error.record(), wait))

@@ -80,8 +80,8 @@ class OutputFormat:
             try:
                 return self._adapter.validate_json(text, strict=True)
             except ValidationError as error:
-                raise ValueError(*pydantic_problems(error.errors(), value, known)) from error
-        problems = schema_problems(self._validator.iter_errors(value), known, self.schema)
+                raise ValueError(*pydantic_problems(error.errors(), value, known, of_answer=True)) from error
+        problems = schema_problems(self._validator.iter_errors(value), known, self.schema, of_answer=True)
         if problems:
             raise ValueError(*problems)
         return value

@@ -11,6 +11,10 @@ _CUT = "Your answer was cut off at the token limit. Answer again, more briefly."
 _NOW = "No more tool calls are possible: "
 
 
+WHOLE_ANSWER = "the answer"
+"""The place of a problem that concerns the whole answer."""
+
+
 def is_note(content: object) -> bool:
     """Tell whether a user message is one that we add: it asks for another answer, or shows images and files."""
     if isinstance(content, list):
@@ -28,6 +32,11 @@ def answer_does_not_fit(problems: Sequence[str]) -> str:
     """Tell the model that its final answer does not fit the output type."""
     lines = "\n".join(f"- {problem}" for problem in problems)
     return shortened(f"{_FORM}\n{lines}\nAnswer again, with the JSON value alone.")
+
+
+def no_such_key(known: Sequence[str]) -> str:
+    """Say that the answer may have no key of that name, and which there are."""
+    return f"no such key; there are {', '.join(known)}" if known else "no such key; there are none"
 
 
 def not_json(reason: str) -> str:

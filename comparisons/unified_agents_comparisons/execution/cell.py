@@ -24,17 +24,22 @@ from unified_agents.errors import (
     native_name,
 )
 from unified_agents.fidelity.report import tool_fidelity
-from unified_agents.result import RunResult
-from unified_agents.scripted.model import ScriptedModel
+from unified_agents.result import Exchange, RunResult
+from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.scripted.server import ScriptServer
 from unified_agents.text import closest
 from unified_agents.tools.decorator import as_tool
 from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.execution.protocol import Job, Start
 from unified_agents_comparisons.negative_controls import scripted_model
-from unified_agents_comparisons.records import CallSummary, Cell, Perturbation
+from unified_agents_comparisons.records import CallSummary, Cell, Perturbation, write_details
 from unified_agents_comparisons.schema_fidelity import SchemaRecord
 from unified_agents_comparisons.scoring import Score, received_fault, score, was_lost
 from unified_agents_comparisons.suite.model import LoadedSuite, SchemaTool, SuiteError, Task
+
+STREAM_IGNORED = "the server ignored `stream`: it was asked for a stream, and answered whole"
+WARM_UP = Script.model_validate({"answers": [{"text": "ok"}]})
+"""What answers the warm-up of a suite without an oracle."""
 
 
 class _Outcome(NamedTuple):
@@ -62,14 +67,24 @@ class CellRunner:
     versions: dict[str, str]
 
     async def warm_up(self, handlings: Iterable[Handling]) -> None:
-        """Run the first task once under each handling, by its oracle, so that no cell pays for imports.
+        """Run a task once under each handling, without the plan's model, so that no cell pays for imports.
+
+        The first task with an oracle is run by it. Without one, a text answers, and no tool is called. Where the plan's
+        model is a server, one on loopback stands for it, so that the way there is warm too.
 
         Raises:
             ConfigError: the backend cannot be used at all.
         """
-        task = self.suite.suite.tasks[0]
-        for handling in handlings if task.oracle is not None else ():
-            await self._attempt(task, handling, self._oracle(task, None), f"warm-up.{handling}")
+        tasks = self.suite.suite.tasks
+        task = next((task for task in tasks if task.oracle is not None), tasks[0])
+        for handling in handlings:
+            model = ScriptedModel(WARM_UP) if task.oracle is None else self._oracle(task, None)
+            if self.start.model.provider != "openai":
+                await self._attempt(task, handling, model, f"warm-up.{handling}")
+                continue
+            async with ScriptServer() as server:
+                served = ModelConfig(name="warm-up", base_url=server.add(model))
+                await self._attempt(task, handling, served, f"warm-up.{handling}")
 
     async def run(self, job: Job) -> Cell:
         """Run one cell, and write its exchanges and its trace into the folder of details, if they are to be kept.
@@ -89,9 +104,7 @@ class CellRunner:
 
     async def keep_details(self, cell: Cell, result: RunResult | None) -> None:
         """Write a cell's exchanges and its trace into the folder of details, if they are to be kept."""
-        unexpected = cell.passed is (cell.perturb is not None)
-        if self.start.keep == "all" or (self.start.keep == "failed" and unexpected):
-            await asyncio.to_thread(_write_details, self.start.details / cell.key.file_name, cell, result)
+        await asyncio.to_thread(write_details, self.start.details, self.start.keep, cell, result)
 
     def tools_of(self, task: Task) -> list[Tool]:
         """Return the tools of a task, in the order in which they are offered."""
@@ -182,12 +195,23 @@ def _filled(blank: Cell, outcome: _Outcome, tools: list[Tool]) -> Cell:
         return blank.model_copy(update=changes)
     copied = ("status", "output", "requests", "retries", "usage", "request_bytes", "seconds", "time_to_first_token")
     changes |= {name: getattr(result, name) for name in copied}
+    if not outcome.score.passed and any(map(_ignores_stream, result.exchanges)):
+        changes["reasons"] = (*outcome.score.reasons, STREAM_IGNORED)
     changes |= {"tool_calls": summarise_calls(result, tools), "trace_shape": result.trace.shape()}
     # In the text protocol the tools stand in the system text: there is no schema to compare theirs with.
     if result.exchanges and blank.variant == "tool_calling":
         found = tool_fidelity(tools, result.exchanges[0].sent, blank.backend, blank.handling)
         changes["schemas"] = tuple(map(SchemaRecord.of, found))
     return blank.model_copy(update=changes)
+
+
+def _ignores_stream(exchange: Exchange) -> bool:
+    """Tell whether the server answered whole although it was asked for a stream."""
+    try:
+        asked = orjson.loads(exchange.sent).get("stream") is True
+    except (orjson.JSONDecodeError, AttributeError):
+        return False
+    return asked and exchange.status == 200 and exchange.answered.lstrip().startswith("{")
 
 
 def summarise_calls(result: RunResult, tools: Iterable[Tool]) -> tuple[CallSummary, ...]:
@@ -206,11 +230,6 @@ def summarise_calls(result: RunResult, tools: Iterable[Tool]) -> tuple[CallSumma
         )
         for call in result.tool_calls
     )
-
-
-def _write_details(path: Path, cell: Cell, result: RunResult | None) -> None:
-    details = {"cell": cell.model_dump(mode="json"), "result": result.to_dict() if result else None}
-    path.write_bytes(orjson.dumps(details, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
 
 
 def _read(folder: Path, names: tuple[str, ...]) -> dict[str, str | None]:

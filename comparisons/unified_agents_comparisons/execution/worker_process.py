@@ -23,7 +23,7 @@ from unified_agents_comparisons.execution.protocol import (
     from_worker,
     write_line,
 )
-from unified_agents_comparisons.records import Cell
+from unified_agents_comparisons.records import Cell, write_details
 
 START_SECONDS = 120.0
 GRACE_SECONDS = 10.0
@@ -104,7 +104,9 @@ class Worker:
             return await self._run(job)
         except WorkerError as error:
             await self._kill()
-            return self._failed(job, error)
+            cell = self._failed(job, error)
+            await asyncio.to_thread(write_details, self.start.details, self.start.keep, cell, None)
+            return cell
 
     async def close(self) -> None:
         """End the process; it is killed when it has not tidied up within some seconds."""

@@ -15,10 +15,11 @@ from unified_agents.config import read_yaml
 from unified_agents_comparisons import loading
 from unified_agents_comparisons.cli import compare_command
 from unified_agents_comparisons.loading import load_suite
-from unified_agents_comparisons.records import CELLS
+from unified_agents_comparisons.records import CELLS, Cell
 
 app = typer.Typer()
 app.command()(compare_command)
+
 WriteSuite = Callable[..., Path]
 CONSTANT = {"expect": {"output": "ok"}, "oracle": {"answers": [{"text": "ok"}]}}
 
@@ -32,7 +33,7 @@ def invoke(*arguments: object) -> Result:
     [
         (("quikstart",), "no suite 'quikstart'"),
         (("quickstart", "--backends", "customs"), "unknown backend 'customs': did you mean 'custom'?"),
-        (("quickstart", "--handling", "wild"), "handlings.0"),
+        (("quickstart", "--handling", "wild"), "--handling 'wild': give unified, native or both"),
         (("quickstart", "--handling", ","), "handlings"),
         (("quickstart", "--model", "gpt-5"), "write provider:name"),
         (("quickstart", "--backends", "custom", "--tasks", "zzz"), "no task matches 'zzz'"),
@@ -180,6 +181,7 @@ def test_what_fails_leaves_no_folder(write_suite: WriteSuite, tmp_path: Path, mo
     result = invoke(suite, "--backends", "custom")
     assert result.exit_code == 2
     assert "suite tiny: its module 'json' has no 'dums': did you mean 'dumps'?" in result.stderr
+    assert "starting workers" not in result.stderr
     assert not list(here.iterdir())
 
 
@@ -208,3 +210,15 @@ def test_a_second_sitting_only_reports(write_suite: WriteSuite, tmp_path: Path) 
     assert again.exit_code == 0
     assert "[1/" not in again.stderr
     assert len((tmp_path / "out" / CELLS).read_text().splitlines()) == 2
+
+
+def test_both_names_both_handlings(write_suite: WriteSuite, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert invoke(write_suite(), "--backends", "custom", "--handling", "both", "--out", str(out)).exit_code == 0
+    assert {cell.handling for cell in map(Cell.model_validate_json, (out / "cells.jsonl").open())} == {
+        "unified",
+        "native",
+    }
+    result = invoke(write_suite(), "--handling", "nativ", "--out", str(tmp_path / "other"))
+    assert result.exit_code == 2
+    assert "--handling 'nativ': give unified, native or both; did you mean 'native'?" in result.stderr

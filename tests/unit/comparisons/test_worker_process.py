@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -126,3 +127,17 @@ async def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="/no/such/python cannot be run: No such file"):
         await worker.open()
     await worker.close()
+
+
+async def test_a_cell_whose_worker_died_has_details_before_it_is_recorded(
+    tmp_path: Path, fake_worker: FakeWorker
+) -> None:
+    (tmp_path / "details").mkdir()
+    worker = make_worker(tmp_path, fake_worker("os._exit(3)")(None))
+    await worker.open()
+    cell = await worker.run(ONE)
+    await worker.close()
+    details = json.loads((tmp_path / "details" / cell.key.file_name).read_text())
+    assert details["cell"]["error"]["message"].startswith("the worker died (exit code 3)")
+    assert details["result"] is None
+    assert [path.name for path in (tmp_path / "details").iterdir()] == [cell.key.file_name]

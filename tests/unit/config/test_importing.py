@@ -1,4 +1,4 @@
-"""What is imported while an event loop goes on."""
+"""Imports by name, and while an event loop goes on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from unified_agents.concurrency.off_loop_import import import_off_loop
+from unified_agents.config.importing import import_module, import_named
+from unified_agents.errors import ConfigError
 
 SLOW = "import threading\nTHREAD = threading.get_ident()\n"
 
@@ -46,3 +48,21 @@ async def test_an_import_that_fails_says_so_and_is_tried_again(tmp_path: Path, m
     finally:
         sys.modules.pop("late_module_of_a_test", None)
     assert threading.get_ident() != late.THREAD
+
+
+@pytest.mark.parametrize(
+    ("reference", "example"),
+    [
+        ("./mytools.py:get_weather", "mytools:get_weather"),
+        (r"C:\tools\x.py:f", "x:f"),
+        ("tools/x:f", "my_package.tools:search"),
+        ("mytools.py", "mytools:name"),
+        ("mytools.py:f", "mytools:f"),
+        ("../x", "my_package.tools:search"),
+    ],
+)
+def test_a_path_in_place_of_a_module_is_told(reference: str, example: str) -> None:
+    for importer in (import_named, import_module):
+        with pytest.raises(ConfigError, match=f"write module:name, such as {example}, and not a path") as caught:
+            importer(reference, "tool")
+        assert "\n" not in str(caught.value)

@@ -51,6 +51,7 @@ async def test_both_ways_of_handling_observe_alike(handling: Any, caplog: pytest
         "fail",
         "tool_error",
     )
-    assert [record.getMessage() for record in caplog.records] == ["tool call failed: tool_error"]
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line == f"tool call failed: tool_error (fail, run {failed.run_id} on langchain)"
     assert completed.seconds > 0
     assert failed.seconds > 0

@@ -57,7 +57,10 @@ def test_a_place_that_is_not_there_is_named_without_its_query_and_password() -> 
     with_version = error_for_status(404, {}, b"", key_variable=None, asked=("http://[::1]/v1", "m"))
     assert "http://[::1]/v1/chat/completions" in str(with_version)
     assert "lack" not in str(with_version)
-    assert "asked" not in str(error_for_status(400, {}, b"", key_variable=None, asked=asked))
+    whole = error_for_status(404, {}, b"", key_variable=None, asked=("http://[::1]/v1/chat/completions/", "m"))
+    assert "end base_url before /chat/completions" in str(whole)
+    assert "lack" not in str(whole)
+    assert "requested URL" not in str(error_for_status(400, {}, b"", key_variable=None, asked=asked))
 
 
 def test_a_page_is_not_quoted() -> None:

@@ -25,7 +25,7 @@ SCHEMA = {"properties": {"name": {"type": "string"}, "people": {"type": "integer
     ("text", "line"),
     [
         ('{"name": 3}', "name: 3 given, must be a string"),
-        ('{"name": "Oslo", "mayor": 1}', "mayor: 1 given, no such argument; there are name, people"),
+        ('{"name": "Oslo", "mayor": 1}', "mayor: 1 given, no such key; there are name, people"),
         ("Oslo", "not valid JSON: "),
     ],
 )
