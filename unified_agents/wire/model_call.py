@@ -278,31 +278,12 @@ class ModelCall:
             observation.request_ended()
         # An answer that cannot be used has its price all the same.
         observation.answered(answer, endpoint.cost(answer.usage))
-        self._check(answer, broken_off)
+        _check(answer, broken_off, run, has_form=self._settings.output is not None)
         if self._settings.protocol is not None:
             self._read_text(self._settings.protocol, answer)
         if run.sinks:
             observation.completed(answer)
         return answer
-
-    def _check(self, answer: Answer, broken_off: ModelError | None) -> None:
-        """Refuse an answer that was broken off, is empty, or refuses where a form is asked for.
-
-        Raises:
-            ModelError: it is one of these.
-        """
-        if isinstance(broken_off, ContentFilterError) and answer.text:
-            answer.calls = []
-            record_step(self._run, answer)  # what came before the filter stays in the result
-        if broken_off is not None:
-            raise broken_off
-        answer.calls = without_repeats(answer.calls)
-        if answer.calls:
-            return
-        if answer.finish_reason == REFUSAL and self._settings.output is not None:
-            raise refusal_error(answer.text)
-        if not answer.text:
-            raise empty_answer_error(answer.finish_reason)
 
     def _read_text(self, protocol: TextProtocol, answer: Answer) -> None:
         if answer.finish_reason == REFUSAL:
@@ -314,6 +295,26 @@ class ModelCall:
             logger.info("%d further actions in one turn are ignored", len(ignored), extra={"run_id": self._run.id})
         if self._unreadable is None and not answer.calls and self._stream:
             self.observation.final_answer(answer.text or "")
+
+
+def _check(answer: Answer, broken_off: ModelError | None, run: Run, *, has_form: bool) -> None:
+    """Refuse an answer that was broken off, is empty, or is a refusal where a form is asked for.
+
+    Raises:
+        ModelError: it is one of these.
+    """
+    if isinstance(broken_off, ContentFilterError) and answer.text:
+        answer.calls = []
+        record_step(run, answer)  # what came before the filter stays in the result
+    if broken_off is not None:
+        raise broken_off
+    answer.calls = without_repeats(answer.calls)
+    if answer.calls:
+        return
+    if answer.finish_reason == REFUSAL and has_form:
+        raise refusal_error(answer.text)
+    if not answer.text:
+        raise empty_answer_error(answer.finish_reason)
 
 
 def refuse_request(run: Run, limit: LimitError) -> NoReturn:
