@@ -117,6 +117,7 @@ class Watch:
                 self.begun += change > 0
 
         async def wait(n: int) -> int:
+            """Wait."""
             enter(1)
             try:
                 await asyncio.sleep(0.001)
@@ -125,6 +126,7 @@ class Watch:
                 enter(-1)
 
         def work(n: int) -> int:
+            """Work."""
             enter(1)
             try:
                 time.sleep(0.001)
@@ -133,6 +135,7 @@ class Watch:
                 enter(-1)
 
         async def flaky() -> str:
+            """Try."""
             enter(1)
             try:
                 await asyncio.sleep(0)

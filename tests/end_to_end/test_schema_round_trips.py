@@ -26,6 +26,7 @@ from unified_agents import (
     tool,
 )
 from unified_agents.tools.decorator import as_tool
+from unified_agents.tools.root_union import without_root_union
 
 
 def handler(**arguments: Any) -> Any:
@@ -154,10 +155,12 @@ HARD = st.fixed_dictionaries(
 def test_a_generated_schema_comes_back_the_same(schema: dict[str, Any], description: str) -> None:
     start = Tool(name="hard", description=description, parameters=schema, handler=handler)
     end = round_trip(start)
-    assert end.parameters == start.parameters
-    assert list(end.parameters) == list(start.parameters)  # in the same order too
+    expected = without_root_union(start.parameters)  # OpenAI and Anthropic refuse a root that is a union
+    assert end.parameters == expected
+    assert list(end.parameters) == list(expected)  # in the same order too
     assert (end.name, end.description) == (start.name, start.description)
-    assert {key: end.parameters[key] for key in schema} == schema  # nothing of what the user wrote is gone
+    if schema.keys().isdisjoint({"anyOf", "allOf"}):
+        assert {key: end.parameters[key] for key in schema} == schema  # nothing of what the user wrote is gone
 
 
 def test_the_family_is_hard() -> None:

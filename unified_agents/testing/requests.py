@@ -70,7 +70,10 @@ class RequestContract(Contract):
         system, *sent = request["messages"]
         assert (system["role"], system["content"]) == ("system", "Be brief.\nAlways.")
         assert len(sent) == 42
-        assert [_plain(message) for message in sent] == [_plain(message.to_chat()) for message in history]
+        named = [
+            {**message.to_chat(), "name": "add"} if message.role == "tool" else message.to_chat() for message in history
+        ]
+        assert [_plain(message) for message in sent] == [_plain(message) for message in named]
 
     async def test_no_instructions_no_system_message(self, bench: ContractBench) -> None:
         """An agent without instructions sends no system message, not even the framework's own."""

@@ -13,6 +13,7 @@ from yarl import URL
 
 from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, native_name
 from unified_agents.http.loop_sessions import LoopSessions
+from unified_agents.run.context import current_run
 from unified_agents.wire.upstream import Response
 
 if TYPE_CHECKING:
@@ -84,8 +85,9 @@ class HttpClient:
         try:
             return await session.post(url, data=body, headers=headers, allow_redirects=False)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            if not _was_used_before.get():
-                raise
+            run = current_run.get()
+            if not _was_used_before.get() or (run is not None and run.handling == "unified"):
+                raise  # under `unified` the one policy decides on another attempt, and counts it
         # The server had closed an idle connection, which is seen only when the next request comes on it.
         token = _must_be_new.set(True)
         try:

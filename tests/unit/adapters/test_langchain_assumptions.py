@@ -230,6 +230,9 @@ class TestHistory:
             task, record_exchanges=True
         )
         wanted = [{"role": "system", "content": "hi"}, *(message.to_chat() for message in task)]
+        if handling == "unified":  # some servers want the tool's name in its message
+            names = {known.id: known.name for known in calls}
+            wanted = [{**one, "name": names[one["tool_call_id"]]} if one["role"] == "tool" else one for one in wanted]
         assert sent(result)["messages"] == wanted
 
     async def test_the_framework_would_rewrite_calls_that_it_has_parsed(self) -> None:

@@ -31,7 +31,7 @@ KINDS: dict[ModuleType, dict[str, str | None]] = {
         "AuthenticationError": "auth",
         "BadRequestError": "bad_request",
         "ConflictError": "bad_request",
-        "ContentFilterFinishReasonError": "bad_response",
+        "ContentFilterFinishReasonError": "content_filter",
         "InternalServerError": "server",
         "LengthFinishReasonError": "bad_response",
         "NotFoundError": "bad_request",

@@ -78,7 +78,7 @@ def test_a_file_that_does_not_fit(text: str, told: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ("mcp: {command: ls -l}", "tools: mcp: command: give a list, such as [npx, my-server]"),
+        ("mcp: {command: ls -l}", "tools: mcp: command is no line of a shell: give a list such as [npx, my-server]"),
         ("mcp: {url: x}", "tools: mcp: url: must be an http or https URL"),
         ("mcp: 5", "mcp: give a mapping of keys"),
         ("openapi: {}", "tools: openapi: openapi: is missing"),

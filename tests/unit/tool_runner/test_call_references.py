@@ -137,7 +137,7 @@ async def test_references_that_lead_nowhere(value: object, told: str) -> None:
 
 
 async def test_two_calls_with_one_id_are_no_target() -> None:
-    result = await ran(call("rows", id="a"), call("rows", id="a"), call("show", value=ref("a")))
+    result = await ran(call("rows", id="a"), call("boom", id="a"), call("show", value=ref("a")))
     assert 'there is no call "a"' in (result.tool_calls[2].content or "")
 
 

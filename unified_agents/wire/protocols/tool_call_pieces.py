@@ -95,16 +95,17 @@ class ToolCallAssembler:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def add(self, choice: int, piece: JsonObject) -> None:
+    def add(self, choice: object, piece: JsonObject) -> None:
         """Take in a piece.
 
         Args:
-            choice: The number of the choice that it stands in.
+            choice: The number of the choice that it stands in; what is no number counts as the first.
             piece: An item of `tool_calls` in a delta.
 
         Raises:
             BadResponseError: the calls are more, or longer, than any model writes.
         """
+        choice = choice if isinstance(choice, int) else 0
         function = piece.get("function") or {}
         id_, name = call_id(piece.get("id")), string(function.get("name") or "")
         arguments = arguments_text(function.get("arguments"))
