@@ -47,10 +47,10 @@ class BareLoop:
                 text: str | None = turn["content"]
                 return text
             for call in turn["tool_calls"]:
-                arguments = json.loads(call["function"]["arguments"])
-                function = self.functions[call["function"]["name"]]
+                name, arguments = call["function"]["name"], json.loads(call["function"]["arguments"])
+                function = self.functions[name]
                 result = await asyncio.to_thread(function, **arguments) if self.threads else function(**arguments)
-                messages.append({"role": "tool", "tool_call_id": call["id"], "content": str(result)})
+                messages.append({"role": "tool", "tool_call_id": call["id"], "content": str(result), "name": name})
 
     async def _whole(self, body: Json) -> Json:
         response = await self.client.post(f"{self.url}/chat/completions", json=body)
