@@ -32,9 +32,10 @@ class LoopMemory:
         """Add the assistant's turn, and the result of each of its calls."""
         self.is_new = False
         self.messages.append(turn)
-        self.messages.extend(
-            {"role": "tool", "tool_call_id": call_id, "content": content} for call_id, content in results
-        )
+        names = {call["id"]: call["function"]["name"] for call in turn.get("tool_calls", ())}
+        for call_id, content in results:
+            message = {"role": "tool", "tool_call_id": call_id, "content": content}
+            self.messages.append(message | {"name": names[call_id]} if call_id in names else message)
 
 
 class CustomLoop:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 import aiohttp
 from yarl import URL
@@ -143,21 +142,17 @@ class _HttpResponse:
 class _Connector(aiohttp.TCPConnector):
     """A pool of connections in which what came while a connection was idle belongs to no request."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._used: WeakSet[object] = WeakSet()
-
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
-            was_used = protocol in self._used
+            was_used = getattr(protocol, "unified_agents_used", False)
             if protocol is None or not was_used or not (protocol.should_close or _must_be_new.get()):
                 break
             connection.close()
         _was_used_before.set(was_used)
         if protocol is not None:
-            self._used.add(protocol)
+            protocol.unified_agents_used = True  # type: ignore[attr-defined]  # cheaper than a set of weak references
         return connection
 
 

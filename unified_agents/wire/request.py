@@ -90,8 +90,10 @@ class RequestWriter:
         return orjson.dumps(body)
 
 
-def with_tool_names(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def with_tool_names(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Return the conversation with the tool's name in each tool message, which some servers need."""
+    if all("name" in message for message in messages if message["role"] == "tool"):
+        return messages
     names: dict[Any, Any] = {}
     named: list[Mapping[str, Any]] = []
     for message in messages:
