@@ -26,7 +26,7 @@ child = os.fork()
 began = time.monotonic()
 result = agent.run_sync("q")
 assert result.output == "3" and result.tool_calls[0].error is None, result
-print("child" if child == 0 else "parent", flush=True)
+os.write(1, b"child\\n" if child == 0 else b"parent\\n")  # one write: the lines of two processes must not mix
 if child:
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
