@@ -275,10 +275,14 @@ def test_an_interrupt_exits_with_130(options: tuple[str, ...], tmp_path: Path, g
 
 
 def slow_module(folder: Path, name: str) -> Path:
-    """A module that is never through with its import; and the pipe that it opens then, to read from."""
+    """A module that is never through with its import; and the pipe that it opens then, to read from.
+
+    It waits in steps: a signal that arrives just before one long wait would only be looked at after it. It keeps
+    the pipe in a variable: Python drops an interrupt that is raised while a file is closed by the collector.
+    """
     pipe = folder / "pipe"
     os.mkfifo(pipe)
-    (folder / f"{name}.py").write_text(f"open({str(pipe)!r}).read()\n")
+    (folder / f"{name}.py").write_text(f"import time\npipe = open({str(pipe)!r})\nwhile True:\n    time.sleep(0.05)\n")
     return pipe
 
 
