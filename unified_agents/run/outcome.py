@@ -75,8 +75,10 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
 def _translated(run: Run, error: Exception, translate: Callable[[Exception], RunError | None]) -> RunError:
     known = _tool_failure(run, error) or (error if isinstance(error, RunError) else None) or translate(error)
     seen = run.last_model_error
-    if known is not None and seen is not None and seen.kind == known.kind and known is not seen:
-        seen.native_type = known.native_type  # the wire's words name the key's variable, and never hold the key
+    # The wire's words name the key's variable, and never hold the key. A client may have no class for what a server
+    # reports within a stream, and calls it an answer that cannot be read.
+    if known is not None and seen is not None and known is not seen and known.kind in (seen.kind, "bad_response"):
+        seen.native_type = known.native_type
         known = seen
     if known is None:
         text = str(error) or "without a message"
@@ -133,6 +135,8 @@ def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunR
         messages=_conversation(run, output),
         usage=budget.usage,
         errors=tuple(run.errors),
+        finish_reason=measured.finish_reason(),
+        model_calls=tuple(record.model_call() for record in measured.model_calls),
         tool_calls=tuple(call.record() for step in run.steps for call in step.calls),
         requests=budget.requests,
         retries=measured.retries,

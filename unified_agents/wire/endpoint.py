@@ -21,6 +21,7 @@ from unified_agents.wire.http_errors import error_for_status
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
+from unified_agents.wire.response_head import request_id_and_rate_limits
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 
 _STATUSES_OF_THIS_MODEL = frozenset({402, 404, 410})
@@ -114,7 +115,7 @@ class ModelEndpoint:
         self._circuit_breaker.record(permit.admission, error)
 
     async def post(
-        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener | None, record: ExchangeRecord | None
+        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener | None, record: ExchangeRecord
     ) -> Answer:
         """Make one attempt.
 
@@ -123,7 +124,7 @@ class ModelEndpoint:
             key: Names the conversation.
             timeout_factor: How much longer than configured everything may take.
             on_text: Told of each piece of the answer; None when it is not streamed.
-            record: Where the bodies are kept; None where they are not.
+            record: Where it is kept what came.
 
         Raises:
             ModelError: no usable answer came.
@@ -153,9 +154,18 @@ class ModelEndpoint:
         """Return a body as it may be recorded: without the key, which a server may echo."""
         return self._redactor.redact_bytes(raw)
 
+    def record_head(self, record: ExchangeRecord, response: Response) -> None:
+        """Keep what the head of an answer says: its status, the server's id of the request, and its rate limits."""
+        record.status = response.status
+        request_id, limits = request_id_and_rate_limits(response.headers)
+        if request_id is not None:
+            record.request_id = self._redactor.redact(request_id)
+        if limits:
+            record.rate_limits = {name: self._redactor.redact(value) for name, value in limits.items()}
+
     def record_answer(self, record: ExchangeRecord, raw: bytes) -> None:
         """Keep what the model answered; the framework gets the same, unless somebody records otherwise."""
-        if raw:  # else nothing came, or what came is recorded already
+        if raw and record.keeps_bodies:  # else nothing came, or what came is recorded already
             record.answered = record.returned = self.redacted(raw)
 
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
@@ -174,22 +184,20 @@ class ModelEndpoint:
         error.args = (self._redactor.redact(str(error)),)
         return error
 
-    async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord | None) -> Answer:
+    async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord) -> Answer:
         async with self.upstream.post(CHAT_PATH, body, {}, key) as response:
+            self.record_head(record, response)
             return await self._whole(response, record)
 
-    async def _whole(self, response: Response, record: ExchangeRecord | None) -> Answer:
-        if record is not None:
-            record.status = response.status
+    async def _whole(self, response: Response, record: ExchangeRecord) -> Answer:
         raw = await response.read()
-        if record is not None:
-            self.record_answer(record, raw)
+        self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
         return parse_answer(self._answer_redactor.redact_bytes(raw))
 
     async def _streamed_exchange(
-        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener, record: ExchangeRecord | None
+        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener, record: ExchangeRecord
     ) -> Answer:
         to_first = self.model.first_token_timeout * timeout_factor
         between = self.model.token_timeout * timeout_factor
@@ -198,10 +206,9 @@ class ModelEndpoint:
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
             async with silence, self.upstream.post(CHAT_PATH, body, {}, key) as response:
+                self.record_head(record, response)
                 if response.status >= 300:
                     return await self._whole(response, record)
-                if record is not None:
-                    record.status = response.status
                 async for chunk in response.chunks():
                     on_text(reader.feed(chunk), reader.first_delta)
                     # What keeps the connection alive does not shorten the patience for the first token.
@@ -219,6 +226,6 @@ class ModelEndpoint:
             seconds, where = (between, "in its answer") if began else (to_first, "before its answer began")
             raise ModelTimeoutError(f"the model went silent for {seconds:g} seconds {where}") from error
         finally:
-            if record is not None:
+            if record.keeps_bodies:
                 self.record_answer(record, reader.raw)
         return reader.answer()

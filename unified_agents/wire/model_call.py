@@ -266,9 +266,9 @@ class ModelCall:
             if not self._without_tools and (limit := run.budget.request_limit()) is not None:
                 refuse_request(run, limit)
             run.measurements.retries += observation.attempt > 1
-            observation.request_sent(self._received or body, body)
+            record = observation.request_sent(endpoint.model.name, self._received or body, body)
             on_text = observation.text_received if self._stream else None
-            answer = await endpoint.post(body, run.id, self._timeout_factor, on_text, observation.exchange)
+            answer = await endpoint.post(body, run.id, self._timeout_factor, on_text, record)
             failure = broken_off = finish_error(answer.finish_reason, answer.calls)
         except BaseException as error:
             failure = error
