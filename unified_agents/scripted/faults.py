@@ -21,7 +21,7 @@ from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, STREAM
 from unified_agents.wire.local_upstream import LocalResponse, Reply
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
 from unified_agents.wire.protocols.chat_completions_writer import stream_of
-from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
+from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream, read_body
 
 _SILENCE_SECONDS = 90.0
 """Longer than a model's timeouts are by default."""
@@ -137,7 +137,7 @@ class FaultyUpstream:
 
     async def _ask(self, request: Mapping[str, Any], body: bytes, headers: Mapping[str, str], key: str) -> _RealReply:
         async with self._upstream.post(CHAT_PATH, body, headers, key) as response:
-            raw = await response.read()
+            raw = await read_body(response)
             kind = response.headers.get("Content-Type", JSON_TYPE)
             reply = Reply(response.status, kind, _retry_headers(response.headers), (raw,))
         try:

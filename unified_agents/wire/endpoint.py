@@ -22,7 +22,7 @@ from unified_agents.wire.protocols.chat_completions import Answer, StreamReader,
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
 from unified_agents.wire.response_head import request_id_and_rate_limits
-from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
+from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream, read_body
 
 _STATUSES_OF_THIS_MODEL = frozenset({402, 404, 410})
 """Statuses below 500 after which another model may answer: no credit, no such model, and a model that is gone."""
@@ -190,7 +190,7 @@ class ModelEndpoint:
             return await self._whole(response, record)
 
     async def _whole(self, response: Response, record: ExchangeRecord) -> Answer:
-        raw = await response.read()
+        raw = await read_body(response)
         self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)

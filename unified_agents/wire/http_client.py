@@ -130,12 +130,11 @@ class HttpClient:
 
 
 class _HttpResponse:
-    __slots__ = ("chunks", "headers", "read", "status")
+    __slots__ = ("chunks", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        self.read = response.read
         self.chunks = response.content.iter_any
 
 

@@ -11,6 +11,7 @@ import pytest
 from unified_agents.errors import NetworkError
 from unified_agents.http.charsets import decode_text
 from unified_agents.wire.http_client import HttpClient, _redirect_within_server
+from unified_agents.wire.upstream import read_body
 
 Answer = Callable[[int, str], bytes | None]
 
@@ -68,7 +69,7 @@ async def serving(answer: Answer, path: str = "/v1") -> AsyncIterator[tuple[Peer
 
 async def post(client: HttpClient) -> tuple[int, bytes]:
     async with client.post("chat/completions", b"{}", {}, "") as response:
-        return response.status, await response.read()
+        return response.status, await read_body(response)
 
 
 @pytest.mark.parametrize("status", [307, 308])
