@@ -25,7 +25,7 @@ class Budget:
         cost: Cost of all answers, in the unit of the model's price; None without a price.
     """
 
-    __slots__ = ("_limits", "_outer", "cost", "requests", "steps_started", "tool_calls", "usage")
+    __slots__ = ("_is_unmeasured", "_limits", "_outer", "cost", "requests", "steps_started", "tool_calls", "usage")
 
     def __init__(self, limits: Limits, outer: Budget | None) -> None:
         self._limits = limits
@@ -35,6 +35,7 @@ class Budget:
         self.tool_calls = 0
         self.usage = Usage()
         self.cost: float | None = None
+        self._is_unmeasured = False
 
     def count(
         self, *, requests: int = 0, tool_calls: int = 0, usage: Usage | None = None, cost: float | None = None
@@ -49,6 +50,16 @@ class Budget:
             if cost is not None:
                 budget.cost = (budget.cost or 0.0) + cost
             budget = budget._outer
+
+    def unmeasured_limits(self) -> list[str]:
+        """Return the limits that cannot hold, since an answer came without usage; once, and then none."""
+        limits: list[str] = []
+        budget: Budget | None = self
+        while budget is not None and not budget._is_unmeasured:
+            budget._is_unmeasured = True
+            limits += [key for key in ("max_tokens", "max_cost") if getattr(budget._limits, key) is not None]
+            budget = budget._outer
+        return sorted(set(limits))
 
     def step_limit(self) -> LimitError | None:
         """Return the limit that forbids another step; None while there is room."""

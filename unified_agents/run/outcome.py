@@ -7,7 +7,15 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from unified_agents.errors import BackendError, BadResponseError, ErrorRecord, LimitError, RunError, native_name
+from unified_agents.errors import (
+    BackendError,
+    BadResponseError,
+    ErrorRecord,
+    LimitError,
+    ModelError,
+    RunError,
+    native_name,
+)
 from unified_agents.events import RunEnded
 from unified_agents.messages import Message
 from unified_agents.result import RunResult, RunStatus
@@ -64,7 +72,7 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
         return None
     error = task.exception()
     if error is None:
-        run.lifecycle.cause = _dropped_calls(run)
+        run.lifecycle.cause = _dropped_calls(run) or _untold_failure(run)
         return task.result()
     if not isinstance(error, Exception):
         raise error
@@ -98,6 +106,15 @@ def _tool_failure(run: Run, error: BaseException) -> RunError | None:
                 return failure
         seen = seen.__cause__ or seen.__context__
     return None
+
+
+def _untold_failure(run: Run) -> ModelError | None:
+    """Return the error of the last request, where a framework ended over it without raising.
+
+    A framework may cope with an answer that our reader cannot take: that is its own affair under `native`.
+    """
+    error = run.last_model_error
+    return None if isinstance(error, BadResponseError) else error
 
 
 def _dropped_calls(run: Run) -> BackendError | None:

@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from unified_agents.config import ModelConfig
-from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError
-from unified_agents.http.retry_after import forbids_retry
+from unified_agents.errors import (
+    AuthenticationError,
+    ModelError,
+    ModelTimeoutError,
+    NetworkError,
+    RateLimitError,
+    ServerError,
+)
+from unified_agents.http.retry_after import forbids_retry, retry_after
 from unified_agents.messages import Usage
 from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
 from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
-from unified_agents.wire.http_errors import error_for_status
+from unified_agents.wire.http_errors import error_for_status, with_key_hint
 from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
@@ -62,14 +69,13 @@ class ModelEndpoint:
 
     Attributes:
         attributes: The attributes of a `chat` span.
-        refuses_response_format: Whether the server has refused `response_format`.
+        request_writer: Writes its requests.
     """
 
     def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None) -> None:
         self.model = model
         self.upstream = upstream
         self.request_writer = RequestWriter(model)
-        self.refuses_response_format = False
         masks = {secret: MASK} if secret else {}
         self._redactor = Redactor(masks)
         self._answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
@@ -140,7 +146,7 @@ class ModelEndpoint:
                 raise
             raise ModelTimeoutError(f"the model did not answer within {total:g} seconds") from error
         except ModelError as error:
-            self._redact_error(error)
+            self.describe(error, record)
             raise
 
     def cost(self, usage: Usage) -> float | None:
@@ -178,10 +184,21 @@ class ModelEndpoint:
             parts = urlsplit(location)
             host = parts.netloc.rpartition("@")[2]
             error.args = (f"{error}; it redirects to {parts.scheme}{'://' * bool(host)}{host}{parts.path}",)
-        return self._redact_error(error)
+        return self.describe(error)
 
-    def _redact_error(self, error: ModelError) -> ModelError:
-        error.args = (self._redactor.redact(str(error)),)
+    def describe(self, error: ModelError, record: ExchangeRecord | None = None) -> ModelError:
+        """Take the key out of an error's text, and add what only the endpoint knows.
+
+        Args:
+            error: The error.
+            record: What came; its head may say how long to wait. None where the error has it already.
+        """
+        text = self._redactor.redact(str(error))
+        if isinstance(error, AuthenticationError):
+            text = with_key_hint(text, self.model.key_variable)
+        error.args = (text,)
+        if isinstance(error, RateLimitError | ServerError) and error.retry_after is None and record is not None:
+            error.retry_after = retry_after(record.rate_limits or {})
         return error
 
     async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord) -> Answer:

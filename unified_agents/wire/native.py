@@ -227,6 +227,7 @@ class _RequestWatcher:
         if not isinstance(error, ModelError):
             observation.abandoned(str(error))
             return
+        self._wire.endpoint.describe(error)
         if observation.step is not None:
             run.last_model_error = error
         observation.failed(error)

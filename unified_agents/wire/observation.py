@@ -117,7 +117,20 @@ class ModelCallObservation:
         answer.exchange = self.exchange
         if self.exchange is not None:
             self.exchange.finish_reason = answer.finish_reason
-        self._run.budget.count(usage=answer.usage, cost=cost)
+        run = self._run
+        run.budget.count(usage=answer.usage, cost=cost)
+        # Under `native` only the wall clock is bounded.
+        if answer.usage.total_tokens is None and run.handling == "unified":
+            self._warn_of(run.budget.unmeasured_limits())
+
+    def _warn_of(self, limits: list[str]) -> None:
+        """Tell that limits of tokens or cost cannot hold, where there are any."""
+        if not limits:
+            return
+        run, names = self._run, " and ".join(limits)
+        self.span.event("usage_missing", limits=names)
+        text = "the model's server reports no usage, so %s cannot hold (run %s)"
+        logger.warning(text, names, run.label, extra={"run_id": run.id})
 
     def completed(self, answer: Answer) -> None:
         """Tell listeners, where there are any, that the model has answered."""
