@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -13,9 +14,11 @@ from yarl import URL
 from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, native_name
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.run.context import current_run
+from unified_agents.wire.http_connection import LenientResponseHandler
 from unified_agents.wire.upstream import Response
 
 if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
 MAX_REDIRECTS = 5
@@ -141,6 +144,11 @@ class _HttpResponse:
 class _Connector(aiohttp.TCPConnector):
     """A pool of connections in which what came while a connection was idle belongs to no request."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        handler: type[ResponseHandler] = LenientResponseHandler
+        self._factory = partial(handler, loop=self._loop)
+
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
         while True:
             connection = await super().connect(req, traces, timeout)
@@ -151,6 +159,7 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
         _was_used_before.set(was_used)
         if protocol is not None:
+            protocol.reads_head = True  # type: ignore[attr-defined]
             protocol.unified_agents_used = True  # type: ignore[attr-defined]  # cheaper than a set of weak references
         return connection
 
