@@ -33,7 +33,7 @@ from unified_agents.wire.protocols.finish_reasons import (
     refusal_error,
 )
 from unified_agents.wire.react.protocol import TextProtocol
-from unified_agents.wire.retry import retry_model_call
+from unified_agents.wire.retries import retry_model_call
 from unified_agents.wire.steps import record_step, without_repeats
 
 logger = logging.getLogger("unified_agents.wire")
