@@ -39,7 +39,7 @@ class Attempt:
         observed: The call within a run; None for a call without a run.
     """
 
-    __slots__ = ("_clock", "_context", "_keywords", "_observed", "_started", "_text", "_tool", "_turn")
+    __slots__ = ("_clock", "_context", "_keywords", "_observed", "_runs_on", "_started", "_text", "_tool", "_turn")
 
     def __init__(
         self, tool: Tool, keywords: JsonObject, text: str, context: ToolContext, observed: ObservedCall | None = None
@@ -52,6 +52,7 @@ class Attempt:
         self._turn: Turn | None = None
         self._clock = asyncio.timeout(None)
         self._started = 0.0
+        self._runs_on = False
 
     async def result(self) -> Any:
         """Return what the handler returns, once the resource that an exclusive tool names is free.
@@ -89,7 +90,8 @@ class Attempt:
             raise _failed(tool, error) from error  # something inside the tool was cancelled, not the tool
         except TimeoutError as error:
             if self._clock.expired() and tool.timeout is not None:
-                raise ToolTimeoutError(wording.tool_timed_out(tool.name, tool.timeout)) from error
+                text = wording.tool_timed_out(tool.name, tool.timeout, runs_on=self._runs_on)
+                raise ToolTimeoutError(text) from error
             raise _failed(tool, error) from error
         except ToolFailedError:
             raise  # the handler has said itself what the model shall read
@@ -121,6 +123,7 @@ class Attempt:
     def _abandoned(self, thread: str, ended: Future[Any]) -> None:
         """Note that a thread was given up, and runs on until `ended`; it keeps the tool's resource until then."""
         observed, turn = self._observed, self._turn
+        self._runs_on = True
         if observed is not None:
             observed.run.abandon(observed.call.name, thread)
         if turn is not None:
