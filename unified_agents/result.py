@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -54,7 +55,8 @@ class ToolCallRecord(_ResultModel):
     seconds: float = 0.0
 
 
-class ModelCallRecord(_ResultModel):
+@dataclass(slots=True)  # as a model it would take several times as long to make, for each request
+class ModelCallRecord:
     """A request to a model, and what its answer said of itself.
 
     Attributes:
@@ -74,7 +76,7 @@ class ModelCallRecord(_ResultModel):
     status: int | None
     finish_reason: str | None = None
     request_id: str | None = None
-    rate_limits: dict[str, str] = {}
+    rate_limits: dict[str, str] = field(default_factory=dict)
 
 
 class Exchange(_ResultModel):

@@ -39,14 +39,14 @@ class ExchangeRecord:
 
     def model_call(self) -> ModelCallRecord:
         """Return what is told of the request in a result, without its bodies."""
-        return ModelCallRecord.model_construct(  # not validated: the first time that pydantic is asked costs 50 ms
-            step=self.step,
-            attempt=self.attempt,
-            model=self.model,
-            status=self.status,
-            finish_reason=self.finish_reason,
-            request_id=self.request_id,
-            rate_limits=self.rate_limits or {},
+        return ModelCallRecord(
+            self.step,
+            self.attempt,
+            self.model,
+            self.status,
+            self.finish_reason,
+            self.request_id,
+            self.rate_limits or {},
         )
 
 
