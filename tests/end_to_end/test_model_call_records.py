@@ -170,3 +170,15 @@ async def test_a_key_that_a_head_echoes_is_kept_nowhere(
     assert result.model_calls[0].request_id == "r-***"
     assert len(result.model_calls[0].rate_limits["retry-after"]) == 200
     assert KEY not in str(result.to_dict()) + str(events)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_wait_that_a_head_asks_for_is_kept_where_the_body_has_the_error(backend: str, stream: bool) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        error = b'{"error": {"code": 429, "message": "too many"}}'
+        return web.Response(headers={"Content-Type": "application/json", "Retry-After": "0.2"}, body=error)
+
+    _, error, events = await run(answer, backend, stream=stream)
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after == 0.2
+    assert [event.wait for event in events if isinstance(event, AttemptDiscarded)] == [0.2]

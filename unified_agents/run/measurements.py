@@ -95,7 +95,10 @@ class Measurements:
 
     def finish_reason(self) -> str | None:
         """Return why the agent's last answer ended; None where the last request got none."""
-        return next((call.finish_reason for call in reversed(self.model_calls) if call.step is not None), None)
+        for call in reversed(self.model_calls):
+            if call.step is not None:
+                return call.finish_reason
+        return None
 
     def first_token(self, seconds: float) -> None:
         """Record the time to first token; only the run's first counts."""

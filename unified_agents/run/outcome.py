@@ -153,7 +153,7 @@ def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunR
         usage=budget.usage,
         errors=tuple(run.errors),
         finish_reason=measured.finish_reason(),
-        model_calls=tuple(record.model_call() for record in measured.model_calls),
+        model_calls=tuple([record.model_call() for record in measured.model_calls]),
         tool_calls=tuple(call.record() for step in run.steps for call in step.calls),
         requests=budget.requests,
         retries=measured.retries,

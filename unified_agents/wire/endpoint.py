@@ -174,7 +174,7 @@ class ModelEndpoint:
 
     def record_answer(self, record: ExchangeRecord, raw: bytes) -> None:
         """Keep what the model answered; the framework gets the same, unless somebody records otherwise."""
-        if raw and record.keeps_bodies:  # else nothing came, or what came is recorded already
+        if raw:  # else nothing came, or what came is recorded already
             record.answered = record.returned = self.redacted(raw)
 
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
@@ -211,7 +211,8 @@ class ModelEndpoint:
 
     async def _whole(self, response: Response, record: ExchangeRecord) -> Answer:
         raw = await read_body(response)
-        self.record_answer(record, raw)
+        if record.keeps_bodies:
+            self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
         return parse_answer(self._answer_redactor.redact_bytes(raw))

@@ -120,7 +120,7 @@ class ModelCallObservation:
         run = self._run
         run.budget.count(usage=answer.usage, cost=cost)
         # Under `native` only the wall clock is bounded.
-        if answer.usage.total_tokens is None and run.handling == "unified":
+        if answer.usage.input_tokens is None and run.handling == "unified" and answer.usage.output_tokens is None:
             self._warn_of(run.budget.unmeasured_limits())
 
     def _warn_of(self, limits: list[str]) -> None:
