@@ -223,6 +223,19 @@ async def test_a_refused_key_is_told_by_its_variable_whatever_the_status(
     assert "sk-0123" not in str(raised.value)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("words", [{"error": {"message": "out of memory"}}, {"error": "out of memory"}])
+async def test_an_error_instead_of_an_answer_never_completes_a_native_run(
+    backend: str, stream: bool, words: Any
+) -> None:
+    parameters = ModelParameters(stream=True if stream else None)
+    async with served(Strict(lambda _: True, SUNNY, words=words, status=200)) as url:
+        config = ModelConfig(name="m", base_url=url, parameters=parameters)
+        async with create_agent(backend=backend, model=config, handling="native") as agent:
+            with pytest.raises(RunError, match="out of memory"):
+                await agent.run("q")
+
+
 @pytest.mark.parametrize(("limits", "told"), [(Limits(max_tokens=50), ["max_tokens"]), (Limits(), [])])
 async def test_a_limit_that_cannot_hold_is_told_once(
     backend: str, limits: Limits, told: list[str], caplog: pytest.LogCaptureFixture

@@ -114,7 +114,7 @@ def _untold_failure(run: Run) -> ModelError | None:
     A framework may cope with an answer that our reader cannot take: that is its own affair under `native`.
     """
     error = run.last_model_error
-    return None if isinstance(error, BadResponseError) else error
+    return None if isinstance(error, BadResponseError) and not error.is_reported else error
 
 
 def _dropped_calls(run: Run) -> BackendError | None:

@@ -129,9 +129,9 @@ def _kind(
 
 
 def _made(kind: type[ModelError], text: str, seconds: float | None) -> ModelError:
-    if issubclass(kind, RateLimitError | ServerError):
-        return kind(text, retry_after=seconds)
-    return kind(text)
+    error = kind(text, retry_after=seconds) if issubclass(kind, RateLimitError | ServerError) else kind(text)
+    error.is_reported = True
+    return error
 
 
 def _not_found_hint(base_url: str, model: str) -> str:
