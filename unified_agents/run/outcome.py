@@ -7,7 +7,15 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from unified_agents.errors import BackendError, BadResponseError, ErrorRecord, LimitError, RunError, native_name
+from unified_agents.errors import (
+    BackendError,
+    BadResponseError,
+    ErrorRecord,
+    LimitError,
+    RunError,
+    error_chain,
+    native_name,
+)
 from unified_agents.events import RunEnded
 from unified_agents.messages import Message
 from unified_agents.result import RunResult, RunStatus
@@ -64,6 +72,10 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
         return None
     error = task.exception()
     if error is None:
+        if run.last_model_error is not None:
+            run.lifecycle.cause = run.last_model_error
+            run.root.event(spans.ERROR_SWALLOWED, kind=run.last_model_error.kind)
+            return None  # what a framework says in place of an answer that never came is no output
         run.lifecycle.cause = _dropped_calls(run)
         return task.result()
     if not isinstance(error, Exception):
@@ -87,14 +99,10 @@ def _translated(run: Run, error: Exception, translate: Callable[[Exception], Run
 
 
 def _tool_failure(run: Run, error: BaseException) -> RunError | None:
-    seen: BaseException | None = error
-    for _ in range(20):
-        if seen is None:
-            return None
+    for link in error_chain(error):
         for raised, failure in run.raised:
-            if raised is seen:
+            if raised is link:
                 return failure
-        seen = seen.__cause__ or seen.__context__
     return None
 
 
