@@ -58,6 +58,7 @@ KINDS: dict[ModuleType, dict[str, str | None]] = {
         "ModelTimeoutError": "timeout",
         "OutputParserException": "bad_response",
         "TracerException": "backend",
+        **({"ModelRefusalError": "refusal"} if hasattr(langchain_core.exceptions, "ModelRefusalError") else {}),
     },
     langchain_openai.chat_models.base: {
         "OpenAIAPIContextOverflowError": "bad_request",
@@ -69,7 +70,7 @@ KINDS: dict[ModuleType, dict[str, str | None]] = {
         "OpenAIModelNotFoundError": "bad_request",
         "OpenAIPermissionDeniedError": "auth",
         "OpenAIRateLimitError": "rate_limit",
-        "OpenAIRefusalError": None,  # of structured output by `with_structured_output`
+        "OpenAIRefusalError": "refusal",
         "OpenAITimeoutError": "timeout",
     },
     langgraph.errors: {
