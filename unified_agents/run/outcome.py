@@ -14,6 +14,7 @@ from unified_agents.errors import (
     LimitError,
     ModelError,
     RunError,
+    error_chain,
     native_name,
 )
 from unified_agents.events import RunEnded
@@ -72,7 +73,11 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
         return None
     error = task.exception()
     if error is None:
-        run.lifecycle.cause = _dropped_calls(run) or _untold_failure(run)
+        failure = _untold_failure(run)
+        run.lifecycle.cause = failure or _dropped_calls(run)
+        if failure is not None:
+            run.root.event(spans.ERROR_SWALLOWED, kind=failure.kind)
+            return None  # what a framework says in place of an answer that never came is no output
         return task.result()
     if not isinstance(error, Exception):
         raise error
@@ -97,14 +102,10 @@ def _translated(run: Run, error: Exception, translate: Callable[[Exception], Run
 
 
 def _tool_failure(run: Run, error: BaseException) -> RunError | None:
-    seen: BaseException | None = error
-    for _ in range(20):
-        if seen is None:
-            return None
+    for link in error_chain(error):
         for raised, failure in run.raised:
-            if raised is seen:
+            if raised is link:
                 return failure
-        seen = seen.__cause__ or seen.__context__
     return None
 
 

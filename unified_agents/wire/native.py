@@ -11,6 +11,7 @@ from unified_agents.run.context import Run, current_call
 from unified_agents.wire.model_call import refuse_request
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.protocols.chat_completions import StreamReader
+from unified_agents.wire.protocols.finish_reasons import finish_error
 from unified_agents.wire.steps import record_step
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH, Response
@@ -209,7 +210,8 @@ class _RequestWatcher:
         if observation.step is None:
             return
         run, protocol = self._run, self._wire.protocol
-        run.failed_request, run.last_model_error = None, None
+        # A framework may take what a filter or a failing provider left for an answer.
+        run.failed_request, run.last_model_error = None, finish_error(answer.finish_reason, answer.calls)
         if protocol is not None:
             # For the record only: what the framework makes of the text is its own affair.
             unreadable = protocol.read(answer)
