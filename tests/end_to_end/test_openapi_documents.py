@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from openapi_documents import is_swagger, listed, needs_documents, place_of
 
+from openapi_documents import is_swagger, listed, needs_documents, place_of
 from unified_agents import OpenApiConfig
 from unified_agents.interop.openapi.source import open_openapi
 

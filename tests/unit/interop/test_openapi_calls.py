@@ -125,6 +125,22 @@ class TestParameters:
         await tool(p=value)
         assert server.last["path"] == f"/base/a/{sent}/z"
 
+    @pytest.mark.parametrize(
+        ("path", "sent"),
+        [
+            ("/a?beta=true", "beta=true&q=x"),
+            ("/a?for={p}&v=1#now", "for=a%26b&v=1&q=x"),
+            ("/a#Action=List", "q=x"),
+            ("/a#what?", "q=x"),
+        ],
+    )
+    async def test_a_query_in_the_path_is_sent_as_one_and_a_fragment_not_at_all(
+        self, make: Make, server: Server, path: str, sent: str
+    ) -> None:
+        tool = make(path=path, parameters=[parameter("q", "query")])
+        await tool(q="x", **({"p": "a&b"} if "{p}" in path else {}))
+        assert (server.last["path"], server.last["query"]) == ("/base/a", sent)
+
     @pytest.mark.parametrize("value", ["", ".", "..", []])
     async def test_a_path_is_not_led_elsewhere(self, make: Make, server: Server, value: Any) -> None:
         tool = make(path="/a/{p}", parameters=[parameter("p", "path")])
@@ -287,6 +303,16 @@ class TestBodies:
         assert server.last["headers"]["Content-Type"] == "image/gif"
         await make(method="post", requestBody=content("application/xml"))(body="<a/>")
         assert (server.last["body"], server.last["headers"]["Content-Type"]) == (b"<a/>", "application/xml")
+
+    @pytest.mark.parametrize(
+        ("value", "sent"), [("a: 1", (b"a: 1", "application/octet-stream")), ("data:text/yaml,a", (b"a", "text/yaml"))]
+    )
+    async def test_a_text_of_any_media_type_is_sent_as_it_is(
+        self, make: Make, server: Server, value: str, sent: tuple[bytes, str]
+    ) -> None:
+        tool = make(method="post", requestBody=content("*/*", {"type": "string"}))
+        await tool(body=value)
+        assert (server.last["body"], server.last["headers"]["Content-Type"]) == sent
 
     async def test_a_broken_data_url_is_refused(self, make: Make, server: Server) -> None:
         with pytest.raises(ToolFailedError, match="not valid base64"):

@@ -197,6 +197,21 @@ NO_TOOL: dict[str, tuple[Any, str, str]] = {
 
 
 class TestLeavingOut:
+    def test_an_extension_beside_the_paths_is_no_operation(self, tmp_path: Path) -> None:
+        (tmp_path / "api.json").write_text(json.dumps(document({"/a": {"get": GET}, "x-root": "/v1", "x-more": {}})))
+        source = open_openapi(OpenApiConfig(openapi=tmp_path / "api.json"))
+        assert ([tool.name for tool in source.tools], source.skipped) == (["get_a"], {})
+
+    def test_a_remark_that_is_no_text_takes_nothing_else_away(self, tmp_path: Path) -> None:
+        schema = {"properties": {"a": {"description": {"en": "x"}, "title": 3, "type": "string"}}}
+        (tool,) = load(tmp_path, document({"/a": {"post": with_body(schema)}}))
+        assert tool.parameters["properties"]["body"] == {"properties": {"a": {"type": "string"}}}
+
+    @pytest.mark.parametrize("schema", [None, {"properties": {"a": None}}, {"items": None}, {"allOf": [None]}])
+    def test_a_schema_without_content_takes_any_value(self, tmp_path: Path, schema: Any) -> None:
+        (tool,) = load(tmp_path, document({"/a": {"post": with_body(schema)}}))
+        assert tool.parameters["properties"]["body"] == json.loads(json.dumps(schema or {}).replace("null", "{}"))
+
     @pytest.mark.parametrize("case", NO_TOOL)
     def test_what_cannot_be_a_tool_is_named_and_takes_nothing_else_away(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str

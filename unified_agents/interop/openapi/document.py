@@ -60,12 +60,14 @@ class Document:
         return as_list(self.root.get("servers"))
 
     def path_items(self) -> Iterator[tuple[str, Any]]:
-        """Yield each path and its entry, in the document's order.
+        """Yield each path and its entry, in the document's order; extensions beside the paths are none.
 
         Raises:
             ConfigError: `paths` is no object.
         """
-        yield from self._object(self.root.get("paths") or {}, "paths").items()
+        for path, entry in self._object(self.root.get("paths") or {}, "paths").items():
+            if not path.startswith("x-"):
+                yield path, entry
 
     def path_item(self, path: str, entry: Any) -> JsonObject:
         """Return the item of a path, which may be a reference.

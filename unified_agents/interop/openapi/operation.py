@@ -173,13 +173,12 @@ class Operation:
 
     def _url(self, path_values: Mapping[str, str], query: Sequence[str]) -> URL:
         base = self._server()
-        pieces = PATH_PARAMETER.split(self.path)  # literal text and names of parameters in turn
-        path = "".join(
-            path_values[piece] if index % 2 else quote(piece, safe=_SAFE_IN_PATH) for index, piece in enumerate(pieces)
-        )
+        # Some documents tell operations apart by a query in the path, or by a fragment, which no request carries.
+        path_template, _, query_template = self.path.partition("#")[0].partition("?")
+        path = _filled(path_template, path_values)
         if any(part in {".", ".."} for part in path.split("/")):
             raise ToolFailedError(wording.dots_in_path())
-        parts = [part for part in (base.raw_query_string, *query) if part]
+        parts = [part for part in (base.raw_query_string, _filled(query_template, path_values), *query) if part]
         text = f"{base.origin()}{base.raw_path.rstrip('/')}{path}"
         return URL(f"{text}?{'&'.join(parts)}" if parts else text, encoded=True)
 
@@ -197,6 +196,14 @@ class Operation:
         if context.base_url is None:
             raise ConfigError(f"{context.document.where}: names no server for {self.method} {self.path}: give base_url")
         return context.base_url
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    """Return a path or query with the values of its parameters."""
+    pieces = PATH_PARAMETER.split(template)  # literal text and names of parameters in turn
+    return "".join(
+        values[piece] if index % 2 else quote(piece, safe=_SAFE_IN_PATH) for index, piece in enumerate(pieces)
+    )
 
 
 def _write_body(request: HttpRequest, body: RequestBody, value: Any) -> None:

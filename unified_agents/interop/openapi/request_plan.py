@@ -229,6 +229,8 @@ def _body(raw: JsonObject, schemas: SchemaTranslator, references: set[str]) -> t
     files: list[str] = []
     schema = schemas.translate(media.get("schema", {}), references)
     schema = {} if schema is True else {"not": {}} if schema is False else dict(schema)
+    if kind == "json" and "*" in media_type and schema.get("type") == "string":
+        kind = "binary"  # any content, and not a text of JSON
     match kind:
         case "multipart":
             files = _files(media, schemas)

@@ -40,6 +40,7 @@ _SCHEMAS_BY_NAME = frozenset({"dependentSchemas", "patternProperties", "properti
 _ALTERNATIVES = ("$ref", "allOf", "anyOf", "oneOf")
 _DROPPED = frozenset({"$anchor", "$comment", "$defs", "$id", "$schema", "example", "externalDocs", "nullable", "xml"})
 """Keywords that do not constrain a value, or that have no use outside of the document."""
+_TEXTS = frozenset({"description", "title"})
 _ANNOTATIONS = frozenset({"default", "deprecated", "description", "examples", "readOnly", "title", "writeOnly"})
 
 
@@ -68,6 +69,8 @@ class SchemaTranslator:
         Raises:
             ToolDefinitionError: it is no schema, or uses `$dynamicRef`.
         """
+        if schema is None:
+            return {}  # a key without a value, as YAML's authors leave it
         if isinstance(schema, bool):
             return schema
         if not isinstance(schema, dict):
@@ -95,9 +98,9 @@ class SchemaTranslator:
         return dict(sorted(found.items()))
 
     def resolve(self, schema: Any) -> JsonObject:
-        """Return an object, or what its `$ref` leads to; empty for the schemas True and False."""
+        """Return an object, or what its `$ref` leads to; empty for the schemas True, False and null."""
         value = self._document.follow(schema)
-        return {} if isinstance(value, bool) else self._document.resolve(value)
+        return {} if value is None or isinstance(value, bool) else self._document.resolve(value)
 
     def branches(self, schema: Any) -> list[JsonObject]:
         """Return a schema, its alternatives and parts and the items of its lists, with references followed."""
@@ -133,14 +136,15 @@ class SchemaTranslator:
         if isinstance(schema.get("allOf"), list):
             schema = self._without_read_only(schema)
         for key, value in schema.items():
-            if key in _DROPPED or key.startswith("x-"):
+            if key in _DROPPED or key.startswith("x-") or (key in _TEXTS and not isinstance(value, str)):
                 continue
             if key in _SINGLE_SCHEMA:
                 result[key] = self.translate(value, references)
             elif key in _SCHEMA_LISTS and isinstance(value, list):
                 result[key] = [self.translate(item, references) for item in value]
             elif key in _SCHEMAS_BY_NAME and isinstance(value, dict):
-                result[key] = {name: self.translate(item, references) for name, item in value.items()}
+                kept = value.items() if key != "properties" else self._writable(value)
+                result[key] = {name: self.translate(item, references) for name, item in kept}
             elif key == "discriminator":
                 if isinstance(value, dict):  # in Swagger 2.0 it is a text
                     result[key] = self._discriminator(value, references)
@@ -168,8 +172,11 @@ class SchemaTranslator:
         rest = {key: item for key, item in value.items() if key != "mapping"}
         return {**rest, "mapping": translated} if translated else rest
 
+    def _writable(self, properties: JsonObject) -> list[tuple[str, Any]]:
+        """Return the properties that may stand in a request: a read-only one belongs to answers."""
+        return [(name, schema) for name, schema in properties.items() if not self._is_read_only(schema)]
+
     def _drop_read_only_from_required(self, schema: JsonObject, result: JsonObject) -> None:
-        # A read-only property belongs to answers: `required` holds there, and not in a request.
         properties, required = schema.get("properties"), schema.get("required")
         if not isinstance(properties, dict) or not isinstance(required, list):
             return
