@@ -141,7 +141,7 @@ class TestParameters:
         await tool(q="x", **({"p": "a&b"} if "{p}" in path else {}))
         assert (server.last["path"], server.last["query"]) == ("/base/a", sent)
 
-    @pytest.mark.parametrize("value", ["", ".", "..", []])
+    @pytest.mark.parametrize("value", ["", ".", "..", [], None])
     async def test_a_path_is_not_led_elsewhere(self, make: Make, server: Server, value: Any) -> None:
         tool = make(path="/a/{p}", parameters=[parameter("p", "path")])
         with pytest.raises(ToolFailedError, match="path"):
@@ -194,6 +194,15 @@ class TestParameters:
         await make(parameters=declared)(**{"X-List": [1, "b"], "X-Object": OBJECT, "c": "a b", "d": 2})
         headers = server.last["headers"]
         assert (headers["X-List"], headers["X-Object"], headers["Cookie"]) == ("1,b", "x=1,y=z", "c=a%20b; d=2")
+
+    async def test_null_is_no_text(self, make: Make, server: Server) -> None:
+        await make(parameters=[parameter(name, place) for name, place in (("X", "header"), ("q", "query"))])(
+            X=None, q=None
+        )
+        assert ("X" in server.last["headers"], server.last["query"]) == (False, "")
+        form = content("multipart/form-data", {"properties": {"a": {}, "b": {}}})
+        await make(method="post", requestBody=form)(body={"a": None, "b": ["x", None]})
+        assert [(part[0], part[3]) for part in server.last["body"]] == [("b", b"x")]
 
     async def test_a_header_is_one_line(self, make: Make, server: Server) -> None:
         with pytest.raises(ToolFailedError, match="must be one line of printable text"):

@@ -81,6 +81,13 @@ class TestTheKeywordsOf30:
         assert accepts(tool, body=[{"nullable": None}])
         assert not accepts(tool, body=[{"nullable": 1}])
 
+    @pytest.mark.parametrize(
+        ("choices", "written"), [([1, 2.5, True], ["1", "2.5", "true"]), (["a", None, 3], ["a", None, "3"])]
+    )
+    def test_the_choices_of_a_text_are_texts(self, tmp_path: Path, choices: Any, written: Any) -> None:
+        tool = operation(tmp_path, parameters=query(type="string", enum=choices))
+        assert tool.parameters["properties"]["q"]["enum"] == written
+
     def test_a_read_only_property_belongs_to_answers_and_is_no_part_of_a_request(self, tmp_path: Path) -> None:
         schema = {
             "type": "object",

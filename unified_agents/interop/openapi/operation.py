@@ -152,7 +152,7 @@ class Operation:
                     path_values[parameter.name] = path_text(parameter, value)
                 case "query":
                     query += query_pairs(parameter, value)
-                case "header":
+                case "header" if value is not None:  # for which no text stands
                     headers[parameter.name] = header_text(parameter, value)
                 case "cookie":
                     cookies += query_pairs(parameter, value)
@@ -232,6 +232,8 @@ def _multipart(body: RequestBody, value: Any) -> aiohttp.FormData:
         kind = (body.encoding.get(name) or {}).get("contentType")
         declared = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None
         for part in item if isinstance(item, list) and not _is_json(declared) else [item]:
+            if part is None and not _is_json(declared):
+                continue  # no text stands for null
             if name in body.files and isinstance(part, str):
                 content = file_content(part)
                 content_type = content.media_type or declared or "application/octet-stream"

@@ -154,6 +154,7 @@ class SchemaTranslator:
             result.setdefault("examples", [schema["example"]])
         self._drop_read_only_from_required(schema, result)
         _convert_exclusive_bounds(result)
+        _write_choices_as_text(result)
         return _with_null(result) if True in (schema.get("nullable"), schema.get("x-nullable")) else result
 
     def _discriminator(self, value: JsonObject, references: set[str]) -> JsonObject:
@@ -245,6 +246,14 @@ def _convert_exclusive_bounds(schema: JsonObject) -> None:
             schema[exclusive] = schema.pop(bound)
         elif isinstance(schema.get(exclusive), bool):
             del schema[exclusive]
+
+
+def _write_choices_as_text(schema: JsonObject) -> None:
+    """Make texts of the numbers and booleans in the `enum` of a text, as `enum: [1, 2]`, which no text could equal."""
+    if schema.get("type") == "string" and isinstance(choices := schema.get("enum"), list):
+        schema["enum"] = [
+            orjson.dumps(choice).decode() if isinstance(choice, bool | int | float) else choice for choice in choices
+        ]
 
 
 def _with_null(schema: JsonObject) -> JsonObject:

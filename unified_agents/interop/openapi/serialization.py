@@ -34,6 +34,8 @@ def path_text(parameter: Parameter, value: Any) -> str:
     """
     if parameter.is_json:
         return _quoted(plain(value))
+    if value is None:
+        raise ToolFailedError(wording.empty_in_path(parameter.argument))
     name, explode = _quoted(parameter.name), parameter.explode
     items = list(_items(value, explode))
     match parameter.style:
