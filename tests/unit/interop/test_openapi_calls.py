@@ -195,6 +195,13 @@ class TestParameters:
         headers = server.last["headers"]
         assert (headers["X-List"], headers["X-Object"], headers["Cookie"]) == ("1,b", "x=1,y=z", "c=a%20b; d=2")
 
+    async def test_headers_of_the_connection_are_not_the_models(self, make: Make, server: Server) -> None:
+        names = ["Content-Length", "host", "Transfer-Encoding", "Connection", "X"]
+        tool = make(method="post", parameters=[parameter(name, "header", required=True) for name in names])
+        assert list(tool.parameters["properties"]) == tool.parameters["required"] == ["X"]
+        await tool(X="x")
+        assert server.last["headers"]["X"] == "x"
+
     async def test_null_is_no_text(self, make: Make, server: Server) -> None:
         await make(parameters=[parameter(name, place) for name, place in (("X", "header"), ("q", "query"))])(
             X=None, q=None

@@ -23,8 +23,23 @@ BODY = "body"
 """The argument that holds the request body."""
 
 _STYLES: Mapping[ParameterLocation, str] = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
-_RESERVED_HEADERS = frozenset({"accept", "content-type", "authorization"})
-"""A header parameter of such a name has no meaning, by the specification."""
+_RESERVED_HEADERS = frozenset(
+    {
+        *("accept", "content-type", "authorization"),  # which mean nothing, by the specification
+        *(
+            "connection",
+            "content-length",
+            "expect",
+            "host",
+            "keep-alive",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ),
+    }
+)
+"""Header parameters that no model fills: the HTTP client writes what a request needs of them."""
 
 
 @dataclass(slots=True, frozen=True)
