@@ -129,6 +129,13 @@ CAUSES = {
         ("/a", {"Content-Type": "text/xml"}, b"<a/>"),
         lambda call, _match: "xml" in call.content_type,
     ),
+    "any media type": Cause(
+        "openapi-core does not read a body whose media type the document leaves open as JSON",
+        r"^body  \$: b['\"].*is not of type '(object|array)'",
+        _body("*/*", {"type": "object"}),
+        ("/a", JSON, b"{}"),
+        lambda call, _match: call.operation.plan.body is not None and "*" in call.operation.plan.body.media_type,
+    ),
     "bytes": Cause(
         "openapi-core reads a file as bytes, which it does not take for the `type: string` by which it is declared",
         r"^body  \$\S*: b['\"].*is not of type 'string'$",
@@ -199,11 +206,17 @@ CAUSES = {
         ("/a", {"Content-Type": "application/x-www-form-urlencoded"}, b"p=x"),
         lambda call, match: match[1] in dict(call.recorded.forms()),
     ),
-    "recursion": Cause(
-        "openapi-core does not know `$recursiveRef`",
-        r"is not valid under any of the given schemas",
-        None,
-        applies=lambda call, _match: "$recursiveRef" in orjson.dumps(call.root).decode(),
+    "discriminators": Cause(
+        "openapi-core takes a discriminator's value for the name of a schema, and wants it where no schema has it",
+        r"reference '#/components/schemas/\w+' could not be resolved|does not contain discriminating property",
+        _body("application/json", {"oneOf": [{"type": "object"}], "discriminator": {"propertyName": "kind"}}),
+        ("/a", JSON, b'{"kind":"small"}'),
+    ),
+    "loose alternatives": Cause(
+        "by the letter of such a `oneOf` no object can be sent, since each fits several branches; the tool takes them",
+        r"is valid under each of",
+        _body("application/json", {"oneOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}),
+        ("/a", JSON, b'{"a":1}'),
     ),
     "empty objects": Cause(
         "openapi-core cannot read the empty text of an empty object in a header",
@@ -213,8 +226,10 @@ CAUSES = {
     ),
     "exploded objects": Cause(
         "openapi-core looks for the name of an object whose properties stand in its place",
-        r"^differs (query|cookie) \S+ form: \{.* found None$",
-        None,
+        r"^differs (query|cookie) \S+ form: \{.* found None$|^query (\S+): .*Missing required query parameter",
+        _parameter("query", {"type": "object", "properties": {"a": {"type": "string"}}}),
+        ("/a?a=x", {}, b""),
+        lambda call, match: match[2] is None or isinstance(call.sent().get(("query", match[2])), dict),
     ),
     "spaces as delimiters": Cause(
         "openapi-core splits at %20, which a reader of the query has already made a space",

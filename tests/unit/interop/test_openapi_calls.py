@@ -172,6 +172,8 @@ class TestParameters:
             ({"style": "deepObject"}, [[1, 2], 3], "p%5B0%5D%5B%5D=1&p%5B0%5D%5B%5D=2&p%5B1%5D=3"),
             ({"allowReserved": True}, "a/b?c&d", "p=a/b?c%26d"),
             ({"content": {"application/json": {"schema": {}}}}, OBJECT, "p=%7B%22x%22%3A1%2C%22y%22%3A%22z%22%7D"),
+            ({"content": {"application/json": {"schema": {}}}}, "a b", "p=%22a%20b%22"),
+            ({"content": {"text/plain": {"schema": {}}}}, "a b", "p=a%20b"),
             ({}, None, ""),
             ({}, [], ""),
             ({}, False, "p=false"),

@@ -190,6 +190,11 @@ NO_TOOL: dict[str, tuple[Any, str, str]] = {
         "post_a",
         "$dynamicRef is not supported",
     ),
+    "body of parts that cannot be written": (
+        {"/a": {"post": {"requestBody": {"content": {"multipart/related": {}}}}}},
+        "post_a",
+        "a request body of multipart/related cannot be written",
+    ),
     "path that is gone": ({"/a": {"$ref": "#/paths/~1b"}}, "a", "leads nowhere"),
     "path that is no object": ({"/a": 3}, "a", "paths./a must be an object, not int"),
     "operation that is no object": ({"/a": {"get": []}}, "get_a", "paths./a.get must be an object, not list"),
@@ -197,6 +202,12 @@ NO_TOOL: dict[str, tuple[Any, str, str]] = {
 
 
 class TestLeavingOut:
+    def test_a_path_may_have_keys_beside_its_reference(self, tmp_path: Path) -> None:
+        shared = {"pathItems": {"A": {"get": GET, "parameters": [{"name": "q", "in": "query"}]}}}
+        item = {"$ref": "#/components/pathItems/A", "post": GET}
+        tools = load(tmp_path, document({"/a": item}, components=shared))
+        assert {tool.name: list(tool.parameters["properties"]) for tool in tools} == {"get_a": ["q"], "post_a": ["q"]}
+
     def test_an_extension_beside_the_paths_is_no_operation(self, tmp_path: Path) -> None:
         (tmp_path / "api.json").write_text(json.dumps(document({"/a": {"get": GET}, "x-root": "/v1", "x-more": {}})))
         source = open_openapi(OpenApiConfig(openapi=tmp_path / "api.json"))

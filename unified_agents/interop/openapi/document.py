@@ -70,12 +70,13 @@ class Document:
                 yield path, entry
 
     def path_item(self, path: str, entry: Any) -> JsonObject:
-        """Return the item of a path, which may be a reference.
+        """Return the item of a path, which may be a reference with further keys beside it.
 
         Raises:
             ConfigError: it is no object, or its reference leads nowhere.
         """
-        return self.resolve(self._object(entry, f"paths.{path}"))
+        beside = {key: value for key, value in self._object(entry, f"paths.{path}").items() if key != "$ref"}
+        return {**self.resolve(entry), **beside}
 
     def operation(self, path: str, method: str, item: JsonObject) -> tuple[JsonObject, JsonObject]:
         """Return a path's item and one of its operations, in the form of OpenAPI 3.

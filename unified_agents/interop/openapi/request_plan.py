@@ -32,7 +32,6 @@ _RESERVED_HEADERS = frozenset(
             "expect",
             "host",
             "keep-alive",
-            "te",
             "trailer",
             "transfer-encoding",
             "upgrade",
@@ -197,8 +196,9 @@ def _argument_names(declared: Collection[tuple[str, str]], taken: set[str]) -> l
 
 def _parameter_schema(raw: JsonObject, schemas: SchemaTranslator, references: set[str]) -> tuple[JsonObject, bool]:
     content = raw.get("content")
-    is_json = isinstance(content, dict) and "schema" not in raw
-    holder = next(iter(content.values()), {}) if isinstance(content, dict) and is_json else raw
+    media_type, holder = "", raw
+    if isinstance(content, dict) and "schema" not in raw:
+        media_type, holder = next(iter(content.items()), ("", {}))
     schema = schemas.translate(holder.get("schema", {}), references)
     described = {} if isinstance(schema, bool) else dict(schema)
     if isinstance(text := raw.get("description"), str) and text:
@@ -208,6 +208,7 @@ def _parameter_schema(raw: JsonObject, schemas: SchemaTranslator, references: se
         described.setdefault("deprecated", True)
     if "example" in raw:
         described.setdefault("examples", [raw["example"]])
+    is_json = bool(media_type) and _kind(media_type) == "json"
     return ({"allOf": [schema]} | described if schema is False else described), is_json
 
 
@@ -241,6 +242,8 @@ def _body(raw: JsonObject, schemas: SchemaTranslator, references: set[str]) -> t
     media_type = min(content, key=lambda name: _RANKS[_kind(name)])
     media = content[media_type] if isinstance(content[media_type], dict) else {}
     kind = _kind(media_type)
+    if media_type.startswith("multipart/") and kind != "multipart":
+        raise ToolDefinitionError(f"a request body of {media_type} cannot be written; multipart/form-data can")
     files: list[str] = []
     schema = schemas.translate(media.get("schema", {}), references)
     schema = {} if schema is True else {"not": {}} if schema is False else dict(schema)
