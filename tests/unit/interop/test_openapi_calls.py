@@ -174,6 +174,8 @@ class TestParameters:
             ({"content": {"application/json": {"schema": {}}}}, OBJECT, "p=%7B%22x%22%3A1%2C%22y%22%3A%22z%22%7D"),
             ({"content": {"application/json": {"schema": {}}}}, "a b", "p=%22a%20b%22"),
             ({"content": {"text/plain": {"schema": {}}}}, "a b", "p=a%20b"),
+            ({"content": {"*/*": {"schema": {"type": "string"}}}}, "a b", "p=a%20b"),
+            ({"content": {"*/*": {"schema": {"type": "object"}}}}, {"x": 1}, "p=%7B%22x%22%3A1%7D"),
             ({}, None, ""),
             ({}, [], ""),
             ({}, False, "p=false"),

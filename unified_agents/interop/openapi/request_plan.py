@@ -208,7 +208,8 @@ def _parameter_schema(raw: JsonObject, schemas: SchemaTranslator, references: se
         described.setdefault("deprecated", True)
     if "example" in raw:
         described.setdefault("examples", [raw["example"]])
-    is_json = bool(media_type) and _kind(media_type) == "json"
+    is_open = "*" in media_type and described.get("type") not in {"object", "array"}
+    is_json = bool(media_type) and _kind(media_type) == "json" and not is_open
     return ({"allOf": [schema]} | described if schema is False else described), is_json
 
 
