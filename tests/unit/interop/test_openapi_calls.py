@@ -395,6 +395,12 @@ class TestSecrets:
         await tool(p=1)
         assert server.last["query"] == "p=1&key=k3y%2Fwith%2Bodd%3Dsigns"
 
+    async def test_one_key_of_two_schemes_is_sent_once(self, make: Make, server: Server) -> None:
+        schemes = {name: {"type": "apiKey", "in": "query", "name": "key"} for name in ("a", "b")}
+        auth = {name: {"env": "SHOP_LOGIN"} for name in schemes}
+        await make(schemes=schemes, security=[{"a": [], "b": []}], options={"auth": auth})()
+        assert server.last["query"].count("key=") == 1
+
     async def test_basic_takes_user_and_password(self, make: Make, server: Server) -> None:
         tool = make(options={"auth": {"basic": {"env": "SHOP_LOGIN"}}}, schemes=SCHEMES, security=[{"basic": []}])
         await tool()

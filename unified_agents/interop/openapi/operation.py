@@ -156,7 +156,7 @@ class Operation:
                     headers[parameter.name] = header_text(parameter, value)
                 case "cookie":
                     cookies += query_pairs(parameter, value)
-        for credential in self._credentials():
+        for credential in dict.fromkeys(self._credentials()):  # two schemes may put one key into one place
             match credential.location:
                 case "header":
                     headers[credential.name] = credential.value
