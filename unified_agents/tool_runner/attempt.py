@@ -39,7 +39,7 @@ class Attempt:
         observed: The call within a run; None for a call without a run.
     """
 
-    __slots__ = ("_context", "_keywords", "_observed", "_text", "_tool", "_turn")
+    __slots__ = ("_clock", "_context", "_keywords", "_observed", "_runs_on", "_started", "_text", "_tool", "_turn")
 
     def __init__(
         self, tool: Tool, keywords: JsonObject, text: str, context: ToolContext, observed: ObservedCall | None = None
@@ -50,6 +50,9 @@ class Attempt:
         self._context = context
         self._observed = observed
         self._turn: Turn | None = None
+        self._clock = asyncio.timeout(None)
+        self._started = 0.0
+        self._runs_on = False
 
     async def result(self) -> Any:
         """Return what the handler returns, once the resource that an exclusive tool names is free.
@@ -77,7 +80,8 @@ class Attempt:
         tool, observed = self._tool, self._observed
         detach = _attach(observed.span) if observed is not None else _nothing
         try:
-            async with asyncio.timeout(tool.timeout) as clock:
+            self._started = asyncio.get_running_loop().time()
+            async with self._clock:
                 return await self._value()
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -85,8 +89,9 @@ class Attempt:
                 raise
             raise _failed(tool, error) from error  # something inside the tool was cancelled, not the tool
         except TimeoutError as error:
-            if clock.expired() and tool.timeout is not None:
-                raise ToolTimeoutError(wording.tool_timed_out(tool.name, tool.timeout)) from error
+            if self._clock.expired() and tool.timeout is not None:
+                text = wording.tool_timed_out(tool.name, tool.timeout, runs_on=self._runs_on)
+                raise ToolTimeoutError(text) from error
             raise _failed(tool, error) from error
         except ToolFailedError:
             raise  # the handler has said itself what the model shall read
@@ -95,15 +100,22 @@ class Attempt:
         finally:
             detach()
 
+    def _start_clock(self) -> None:
+        """Let the tool's timeout count, from when it began. A coroutine that waits for nothing needs no timer."""
+        if self._tool.timeout is not None:
+            self._clock.reschedule(self._started + self._tool.timeout)
+
     async def _value(self) -> Any:
         tool = self._tool
         if tool.options.isolate is not None:
+            self._start_clock()
             from unified_agents.tool_runner.process import in_process  # noqa: PLC0415  # only who isolates pays for it
 
             return await in_process(tool, self._keywords if tool.is_schema_only else self._text, self._context)
         arguments = tool.arguments_for(self._keywords, self._context)
         if tool.is_async:
             return await self._monitored(tool.handler(**arguments))
+        self._start_clock()
         threads = _STANDALONE_THREADS if self._observed is None else _RUN_THREADS
         value = await threads.call(functools.partial(tool.handler, **arguments), self._abandoned)
         return await self._monitored(value) if inspect.isawaitable(value) else value
@@ -111,6 +123,7 @@ class Attempt:
     def _abandoned(self, thread: str, ended: Future[Any]) -> None:
         """Note that a thread was given up, and runs on until `ended`; it keeps the tool's resource until then."""
         observed, turn = self._observed, self._turn
+        self._runs_on = True
         if observed is not None:
             observed.run.abandon(observed.call.name, thread)
         if turn is not None:
@@ -120,8 +133,9 @@ class Attempt:
 
     def _monitored(self, work: Awaitable[Any]) -> Awaitable[Any]:
         if self._observed is None or not inspect.iscoroutine(work):
+            self._start_clock()
             return work
-        return _MonitoredCoroutine(work, self._observed.blocked)
+        return _MonitoredCoroutine(work, self._observed.blocked, self._start_clock)
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
@@ -129,13 +143,22 @@ def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
 
 
 class _MonitoredCoroutine:
-    """A coroutine to await, each of whose steps is reported when it keeps the event loop too long."""
+    """A coroutine to await, each of whose steps is reported when it keeps the event loop too long.
 
-    __slots__ = ("_blocked", "_work")
+    Args:
+        work: The coroutine.
+        blocked: Told of the seconds of such a step.
+        suspends: Called before the coroutine waits for the first time.
+    """
 
-    def __init__(self, work: Coroutine[Any, Any, Any], blocked: Callable[[float], None]) -> None:
+    __slots__ = ("_blocked", "_suspends", "_work")
+
+    def __init__(
+        self, work: Coroutine[Any, Any, Any], blocked: Callable[[float], None], suspends: Callable[[], None]
+    ) -> None:
         self._work = work
         self._blocked = blocked
+        self._suspends: Callable[[], None] | None = suspends
 
     def __await__(self) -> Generator[Any, Any, Any]:
         step: Callable[[], Any] = functools.partial(self._work.send, None)
@@ -149,6 +172,9 @@ class _MonitoredCoroutine:
                 seconds = time.monotonic() - start
                 if seconds > MAX_STEP_SECONDS:
                     self._blocked(seconds)
+            if self._suspends is not None:
+                self._suspends()
+                self._suspends = None
             try:
                 sent = yield waits_for
             except GeneratorExit:
