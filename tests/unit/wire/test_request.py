@@ -141,6 +141,12 @@ def test_tool_messages_have_the_name_of_their_tool() -> None:
     assert [message.get("name") for message in named] == [None, "a", None, "b", None]
 
 
+def test_a_bound_beyond_64_bits_is_sent_as_it_is() -> None:
+    schema = {"type": "object", "properties": {"seed": {"type": "integer", "maximum": 2**70}}}
+    offered = Offer([Tool(name="a", description="d", parameters=schema, handler=print)])
+    assert body(writer(), offered)["tools"][0]["function"]["parameters"] == schema
+
+
 def test_an_empty_description_is_left_out() -> None:
     bare = Offer([Tool(name="a", description="", parameters={"type": "object"}, handler=print)])
     assert "description" not in body(writer(), bare)["tools"][0]["function"]
