@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
 from typing import Any
@@ -15,14 +14,11 @@ from unified_agents import wording
 from unified_agents.concurrency.daemon_threads import DaemonThreads
 from unified_agents.errors import ToolFailedError, ToolTimeoutError, native_name
 from unified_agents.messages import JsonObject
+from unified_agents.tool_runner.coroutine import ToolCoroutine
 from unified_agents.tool_runner.exclusive_lock import Turn
 from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tracing.live import OpenSpan
-
-MAX_STEP_SECONDS = 0.5
-"""The time for which a coroutine may keep the event loop before a warning is logged."""
-
 
 _RUN_THREADS = DaemonThreads()
 _STANDALONE_THREADS = DaemonThreads(name="unified-agents-standalone-tool")
@@ -121,43 +117,11 @@ class Attempt:
     def _monitored(self, work: Awaitable[Any]) -> Awaitable[Any]:
         if self._observed is None or not inspect.iscoroutine(work):
             return work
-        return _MonitoredCoroutine(work, self._observed.blocked)
+        return ToolCoroutine(work, self._observed.run.lifecycle, self._observed.blocked)
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
     return ToolFailedError(wording.tool_failed(tool.name, error), native_type=native_name(error))
-
-
-class _MonitoredCoroutine:
-    """A coroutine to await, each of whose steps is reported when it keeps the event loop too long."""
-
-    __slots__ = ("_blocked", "_work")
-
-    def __init__(self, work: Coroutine[Any, Any, Any], blocked: Callable[[float], None]) -> None:
-        self._work = work
-        self._blocked = blocked
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        step: Callable[[], Any] = functools.partial(self._work.send, None)
-        while True:
-            start = time.monotonic()
-            try:
-                waits_for = step()
-            except StopIteration as end:
-                return end.value
-            finally:
-                seconds = time.monotonic() - start
-                if seconds > MAX_STEP_SECONDS:
-                    self._blocked(seconds)
-            try:
-                sent = yield waits_for
-            except GeneratorExit:
-                self._work.close()
-                raise
-            except BaseException as error:  # handed to the coroutine, as `await` does
-                step = functools.partial(self._work.throw, error)
-            else:
-                step = functools.partial(self._work.send, sent)
 
 
 def _attach(span: OpenSpan) -> Callable[[], object]:

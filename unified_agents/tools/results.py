@@ -73,7 +73,7 @@ def _part(item: object, max_chars: int | None) -> Part:
 
 def _text(value: object, max_chars: int | None) -> str:
     """Return a value as text that is cut; what has no end is read no further than that."""
-    reader = _Reader(max_chars)
+    reader = _ResultReader(max_chars)
     return _cut(reader.text(value), max_chars, has_more=reader.has_more)
 
 
@@ -95,7 +95,7 @@ def to_text(value: object) -> str:
     Raises:
         ToolFailedError: the value, or something within it, has no JSON form; the message says what, and where.
     """
-    return _Reader(None).text(value)
+    return _ResultReader(None).text(value)
 
 
 def _reason(error: BaseException) -> str:
@@ -104,7 +104,7 @@ def _reason(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 
-class _Reader:
+class _ResultReader:
     """The reading of one result, in which containers that may have no end are read as far as there is room.
 
     Args:
@@ -136,8 +136,8 @@ class _Reader:
             reason = unfit_key(value, self._again()._to_jsonable, error) or _reason(error)
             raise ToolFailedError(wording.no_json_form(reason), native_type=native_name(error)) from error
 
-    def _again(self) -> _Reader:
-        return _Reader(self._max_chars)
+    def _again(self) -> _ResultReader:
+        return _ResultReader(self._max_chars)
 
     def _dump(self, value: object) -> bytes:
         try:
