@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unified_agents import wording
 from unified_agents.concurrency.background_loop import background_loop, run_in_background
 from unified_agents.errors import ConfigError, ToolDefinitionError, ToolFailedError, UnifiedAgentsError
+from unified_agents.extras import remedy_of_extra
 from unified_agents.interop.mcp.config import McpServerConfig
 from unified_agents.interop.source import OpenSource
 from unified_agents.messages import JsonObject
@@ -26,6 +28,9 @@ logger = logging.getLogger("unified_agents.tools.mcp")
 
 T = TypeVar("T")
 _EXIT_SECONDS = 10.0
+
+_inherited: list[object] = []
+"""Sessions of a parent process. They are kept, because collecting them would disturb the parent's connections."""
 
 
 class McpConnection:
@@ -44,8 +49,13 @@ class McpConnection:
         """Tools that cannot be offered, because their schema is none: name to reason."""
         self.restarts = 0
         """How often the server was started again."""
-        self._session: McpSession | None = None
         self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin without a session: at first, and in a process that is forked, where the session is the parent's."""
+        self._process = os.getpid()
+        self._session: McpSession | None = None
         self._lock = asyncio.Lock()
         self._loop = background_loop()
 
@@ -125,6 +135,8 @@ class McpConnection:
                 await self._session.aclose()
 
     def _close_at_exit(self) -> None:
+        if self._process != os.getpid():
+            return
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=_EXIT_SECONDS)
 
     def _tool(self, listed: ListedTool, schema: JsonObject) -> Tool | None:
@@ -144,6 +156,10 @@ class McpConnection:
 
     async def _in_background(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do work on the background loop, in the caller's context."""
+        if self._process != os.getpid():
+            _inherited.append((self._session, self._loop))
+            atexit.unregister(self._close_at_exit)
+            self._begin()
         if asyncio.get_running_loop() is self._loop:
             return await work()
         if not self._loop.is_running():
@@ -188,10 +204,10 @@ def require_sdk() -> None:
     Raises:
         ConfigError: it is not installed, or is not version 2.
     """
-    remedy = "MCP needs the package mcp, version 2: pip install 'unified-agents[mcp]'"
     try:
         import mcp  # noqa: PLC0415  # only who has a server pays for it
     except ImportError as error:
-        raise ConfigError(f"{remedy} ({error})") from error
+        raise ConfigError(f"MCP needs the package mcp, version 2 ({error}): {remedy_of_extra('mcp')}") from error
     if not hasattr(mcp, "Client"):
-        raise ConfigError(f"{remedy} (an older one is installed)")
+        remedy = remedy_of_extra("mcp")
+        raise ConfigError(f"MCP needs the package mcp, version 2, and an older one is installed: {remedy}")
