@@ -137,7 +137,7 @@ async def test_a_whole_file_of_servers_as_editors_keep_it(backend: str, tmp_path
     near, far = contents(result)
     assert near == "{'text': 'a'}"
     assert "red // not a comment, }" in far
-    offered = [tool["function"]["name"] for tool in json.loads(result.exchanges[0].request)["tools"]]
+    offered = [tool["function"]["name"] for tool in json.loads(result.exchanges[0].sent)["tools"]]
     assert sorted(offered) == ["far_echo", "far_environment", "near_echo", "near_environment"]
 
 

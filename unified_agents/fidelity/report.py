@@ -11,6 +11,7 @@ from unified_agents.agent import create_agent
 from unified_agents.backend import INVALID_CALL_TOOL, BoundTool, native_construction
 from unified_agents.config import Handling
 from unified_agents.errors import UnsupportedCapabilityError
+from unified_agents.fidelity.provider_bounds import catalogue_caution, provider_cautions
 from unified_agents.fidelity.schema_diff import (
     ChangeKind,
     FidelityModel,
@@ -91,11 +92,14 @@ class FidelityReport(FidelityModel):
     Attributes:
         tools: One entry for each tool, backend and handling.
         skipped: Stacks that were not checked, as `backend handling`, and why.
+        cautions: What some providers refuse in a tool, and with it the whole request, by the tool's name. Under `*`
+            stands what concerns all tools together.
         strict: One entry for each tool in OpenAI's strict form; None where that was not asked for.
     """
 
     tools: tuple[ToolFidelity, ...]
     skipped: Mapping[str, str] = {}
+    cautions: Mapping[str, tuple[str, ...]] = {}
     strict: tuple[StrictFidelity, ...] | None = None
 
     def counts(self, backend: str, handling: Handling) -> dict[str, int]:
@@ -138,8 +142,12 @@ async def check_tools(
                 rows.extend(await _check_stack(tools, backend, handling))
             except UnsupportedCapabilityError as error:
                 skipped[f"{backend} {handling}"] = str(error)
+    too_many = catalogue_caution(tools)
     return FidelityReport(
-        tools=tuple(rows), skipped=skipped, strict=tuple(map(_strict_fidelity, tools)) if strict else None
+        tools=tuple(rows),
+        skipped=skipped,
+        cautions=provider_cautions(tools) | ({"*": (too_many,)} if too_many is not None else {}),
+        strict=tuple(map(_strict_fidelity, tools)) if strict else None,
     )
 
 

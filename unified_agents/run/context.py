@@ -59,6 +59,7 @@ class Run:
         root: The open `invoke_agent` span.
         offer: The tools that the model is offered.
         hides_tools: Whether the framework knows none of the offered tools, since they were chosen for this run.
+        dependencies: What the caller gave for the tools.
         parent: The run whose tool started this one; its limits and its end hold here too.
         tool_policy: What is done about an idempotent tool that fails for now.
         streaming: Whether its events are streamed.
@@ -89,6 +90,7 @@ class Run:
     trace: LiveTrace
     root: OpenSpan
     offer: Offer
+    dependencies: Any = None
     parent: Run | None = None
     tool_policy: ToolPolicy | None = None
     hides_tools: bool = False
