@@ -62,12 +62,14 @@ class McpConnection:
     async def open(self) -> tuple[Tool, ...]:
         """Connect, and list the server's tools. They stay usable when the server is started again.
 
+        Once the server has said that its tools have changed (`tools_changed`), this gives those that it has now.
+
         Raises:
             ConfigError: the `mcp` package is missing, a variable is not set, or the server cannot be started or
                 reached; the message says why.
         """
         require_sdk()
-        session = await self._in_background(self._live_session)
+        session = await self._in_background(self._current_session)
         self.skipped.update(session.listing.skipped)
         schemas = session.listing.schemas
         tools = (self._tool(listed, schemas.get(listed.name, listed.input_schema)) for listed in session.tools)
@@ -107,6 +109,16 @@ class McpConnection:
         except (ConfigError, SessionExpiredError) as error:
             text = wording.mcp_server_unavailable(context.tool, self.config.label, str(error))
             raise ToolFailedError(text) from error
+
+    @property
+    def tools_changed(self) -> bool:
+        """Whether the server has said, since its tools were listed, that they are others now."""
+        return self._session is not None and self._session.tools_changed
+
+    async def _current_session(self) -> McpSession:
+        session = await self._live_session()
+        await session.refresh()
+        return session
 
     async def _live_session(self) -> McpSession:
         """Return the session, started where there is none that lives."""
