@@ -180,7 +180,7 @@ def test_a_catalogue_by_file_by_name_and_by_module(package: str, tmp_path: Path)
         ("tools: [{pyton: x}]", "entry 1: pyton: unknown key; did you mean 'python'"),
         (
             "tools: ['os:getcwd', {python: a, mcp: {command: [b]}}]",
-            "entry 2: .*one of the keys python, mcp and openapi",
+            "entry 2: .*one of the keys python, mcp, mcp_file and openapi",
         ),
         ("tools: [{include: ['*']}]", "entry 1: .*one of the keys"),
         ("tools: ['no_such_module_at_all:x']", "importing no_such_module_at_all failed"),
