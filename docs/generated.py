@@ -38,8 +38,6 @@ COPIED = {
 }
 """Pages of the checkout that are pages of the site too, under another name."""
 
-CAPABILITY_TABLE = "<!-- capability table -->"
-
 
 def pages() -> dict[str, str]:
     """Return the Markdown of each generated page by its path in the site."""

@@ -167,11 +167,21 @@ class BackendAgent:
             await endpoint.upstream.aclose()
         await self._catalogue.aclose()
 
+    def close(self) -> None:
+        """`aclose`, for code that is not asynchronous; see `Agent.close`."""
+        run_in_background(self.aclose)
+
     def __repr__(self) -> str:
         settings = self._settings
         model = f"{settings.model.provider}:{settings.model.name}"
         tools = f"{len(self._catalogue.tools)} tools"
         return f"<Agent {settings.name!r} on {self.backend}, {settings.handling}, model {model}, {tools}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -99,6 +99,17 @@ class Agent(Protocol[ValueT_co]):
     async def aclose(self) -> None:
         """End the runs that are under way, and close all connections. The agent cannot be used after."""
 
+    def close(self) -> None:
+        """Do the same as `aclose` in code that is not asynchronous."""
+
+    def __enter__(self) -> Self:
+        """Return the agent."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Close the agent, as `close` does."""
+
     async def __aenter__(self) -> Self:
         """Return the agent."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from unified_agents.config import Limits
 from unified_agents.errors import LimitError
-from unified_agents.messages import Usage
+from unified_agents.messages import Usage, add_counts
 
 
 class Budget:
@@ -21,11 +21,10 @@ class Budget:
         steps_started: Model calls of the agent.
         requests: Requests to a model: steps, retries, and what tools ask of a model.
         tool_calls: Tool calls that the model asked for.
-        usage: Tokens of all answers.
         cost: Cost of all answers, in the unit of the model's price; None without a price.
     """
 
-    __slots__ = ("_limits", "_outer", "cost", "requests", "steps_started", "tool_calls", "usage")
+    __slots__ = ("_input", "_limits", "_outer", "_output", "cost", "requests", "steps_started", "tool_calls")
 
     def __init__(self, limits: Limits, outer: Budget | None) -> None:
         self._limits = limits
@@ -33,8 +32,14 @@ class Budget:
         self.steps_started = 0
         self.requests = 0
         self.tool_calls = 0
-        self.usage = Usage()
         self.cost: float | None = None
+        self._input: int | None = None
+        self._output: int | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all answers."""
+        return Usage(input_tokens=self._input, output_tokens=self._output)
 
     def count(
         self, *, requests: int = 0, tool_calls: int = 0, usage: Usage | None = None, cost: float | None = None
@@ -45,7 +50,8 @@ class Budget:
             budget.requests += requests
             budget.tool_calls += tool_calls
             if usage is not None:
-                budget.usage = budget.usage + usage
+                budget._input = add_counts(budget._input, usage.input_tokens)
+                budget._output = add_counts(budget._output, usage.output_tokens)
             if cost is not None:
                 budget.cost = (budget.cost or 0.0) + cost
             budget = budget._outer

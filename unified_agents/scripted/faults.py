@@ -19,7 +19,8 @@ from unified_agents.scripted.format import Fault
 from unified_agents.scripted.model import fault_choice, fault_reply
 from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, STREAM_TYPE, RenderedCall, RenderedChoice, cut
 from unified_agents.wire.local_upstream import LocalResponse, Reply
-from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.protocols.chat_completions_writer import stream_of
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
 

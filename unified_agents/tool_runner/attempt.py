@@ -35,7 +35,7 @@ class Attempt:
         observed: The call within a run; None for a call without a run.
     """
 
-    __slots__ = ("_context", "_keywords", "_observed", "_text", "_tool", "_turn")
+    __slots__ = ("_clock", "_context", "_keywords", "_observed", "_runs_on", "_started", "_text", "_tool", "_turn")
 
     def __init__(
         self, tool: Tool, keywords: JsonObject, text: str, context: ToolContext, observed: ObservedCall | None = None
@@ -46,6 +46,9 @@ class Attempt:
         self._context = context
         self._observed = observed
         self._turn: Turn | None = None
+        self._clock = asyncio.timeout(None)
+        self._started = 0.0
+        self._runs_on = False
 
     async def result(self) -> Any:
         """Return what the handler returns, once the resource that an exclusive tool names is free.
@@ -73,7 +76,8 @@ class Attempt:
         tool, observed = self._tool, self._observed
         detach = _attach(observed.span) if observed is not None else _nothing
         try:
-            async with asyncio.timeout(tool.timeout) as clock:
+            self._started = asyncio.get_running_loop().time()
+            async with self._clock:
                 return await self._value()
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -81,8 +85,9 @@ class Attempt:
                 raise
             raise _failed(tool, error) from error  # something inside the tool was cancelled, not the tool
         except TimeoutError as error:
-            if clock.expired() and tool.timeout is not None:
-                raise ToolTimeoutError(wording.tool_timed_out(tool.name, tool.timeout)) from error
+            if self._clock.expired() and tool.timeout is not None:
+                text = wording.tool_timed_out(tool.name, tool.timeout, runs_on=self._runs_on)
+                raise ToolTimeoutError(text) from error
             raise _failed(tool, error) from error
         except ToolFailedError:
             raise  # the handler has said itself what the model shall read
@@ -91,15 +96,22 @@ class Attempt:
         finally:
             detach()
 
+    def _start_clock(self) -> None:
+        """Let the tool's timeout count, from when it began. A coroutine that waits for nothing needs no timer."""
+        if self._tool.timeout is not None:
+            self._clock.reschedule(self._started + self._tool.timeout)
+
     async def _value(self) -> Any:
         tool = self._tool
         if tool.options.isolate is not None:
+            self._start_clock()
             from unified_agents.tool_runner.process import in_process  # noqa: PLC0415  # only who isolates pays for it
 
             return await in_process(tool, self._keywords if tool.is_schema_only else self._text, self._context)
         arguments = tool.arguments_for(self._keywords, self._context)
         if tool.is_async:
             return await self._monitored(tool.handler(**arguments))
+        self._start_clock()
         threads = _STANDALONE_THREADS if self._observed is None else _RUN_THREADS
         value = await threads.call(functools.partial(tool.handler, **arguments), self._abandoned)
         return await self._monitored(value) if inspect.isawaitable(value) else value
@@ -107,6 +119,7 @@ class Attempt:
     def _abandoned(self, thread: str, ended: Future[Any]) -> None:
         """Note that a thread was given up, and runs on until `ended`; it keeps the tool's resource until then."""
         observed, turn = self._observed, self._turn
+        self._runs_on = True
         if observed is not None:
             observed.run.abandon(observed.call.name, thread)
         if turn is not None:
@@ -116,8 +129,9 @@ class Attempt:
 
     def _monitored(self, work: Awaitable[Any]) -> Awaitable[Any]:
         if self._observed is None or not inspect.iscoroutine(work):
+            self._start_clock()
             return work
-        return ToolCoroutine(work, self._observed.run.lifecycle, self._observed.blocked)
+        return ToolCoroutine(work, self._observed.run.lifecycle, self._observed.blocked, self._start_clock)
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:

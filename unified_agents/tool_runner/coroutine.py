@@ -26,14 +26,22 @@ class ToolCoroutine:
         work: The coroutine.
         lifecycle: The run's.
         blocked: Told when a step of the coroutine has kept the event loop too long, and for how many seconds.
+        suspends: Called before the coroutine waits for the first time.
     """
 
-    __slots__ = ("_blocked", "_lifecycle", "_work")
+    __slots__ = ("_blocked", "_lifecycle", "_suspends", "_work")
 
-    def __init__(self, work: Coroutine[Any, Any, Any], lifecycle: Lifecycle, blocked: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        work: Coroutine[Any, Any, Any],
+        lifecycle: Lifecycle,
+        blocked: Callable[[float], None],
+        suspends: Callable[[], None] | None = None,
+    ) -> None:
         self._work = work
         self._lifecycle = lifecycle
         self._blocked = blocked
+        self._suspends = suspends
 
     def __await__(self) -> Generator[Any, Any, Any]:
         step: Callable[[], Any] = functools.partial(self._work.send, None)
@@ -47,6 +55,9 @@ class ToolCoroutine:
                 seconds = time.monotonic() - start
                 if seconds > MAX_STEP_SECONDS:
                     self._blocked(seconds)
+            if self._suspends is not None:
+                self._suspends()
+                self._suspends = None
             try:
                 sent = None
                 if waits_for is None or type(waits_for) is asyncio.Future:

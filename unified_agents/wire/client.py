@@ -14,7 +14,8 @@ from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Step
 from unified_agents.run.context import current_run
 from unified_agents.wire.native import relay
-from unified_agents.wire.protocols.chat_completions import Answer, StreamReader
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.chat_completions import StreamReader
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 

@@ -18,7 +18,8 @@ from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
 from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
 from unified_agents.wire.http_errors import error_for_status
-from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
@@ -95,7 +96,9 @@ class ModelEndpoint:
             ModelError: the server is known to be dead, or asked to be left alone for long.
         """
         breaker = self._circuit_breaker
-        admission = await breaker.admit(failures, patience=0.0 if has_stand_in else self.model.timeout)
+        admission = breaker.admit_at_once()
+        if admission is None:
+            admission = await breaker.admit(failures, patience=0.0 if has_stand_in else self.model.timeout)
         loop = asyncio.get_running_loop()
         limiter = self._rate_limiters.get(loop)
         if limiter is None:

@@ -16,7 +16,7 @@ from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run, current_call, current_run
 from unified_agents.wire.conversation import call_for_framework, in_call_order
 from unified_agents.wire.native import RelayedResponse, relay
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_writer import stream_of
 from unified_agents.wire.request import added_tools, extra_fields
 from unified_agents.wire.unified import Wire

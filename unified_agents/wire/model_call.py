@@ -23,7 +23,7 @@ from unified_agents.wire.conversation import with_parts, with_system_text
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.output_format import OutputFormat
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.finish_reasons import (
     REFUSAL,
     empty_answer_error,

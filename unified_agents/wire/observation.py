@@ -11,7 +11,7 @@ from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
 from unified_agents.tracing.live import OpenSpan
 from unified_agents.wire.endpoint import ModelEndpoint
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.react.protocol import FinalText
 
 logger = logging.getLogger("unified_agents.wire")

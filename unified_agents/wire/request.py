@@ -92,8 +92,13 @@ class RequestWriter:
 
 def with_tool_names(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Return the conversation with the tool's name in each tool message, which some servers need."""
-    if all("name" in message for message in messages if message["role"] == "tool"):
-        return messages
+    for message in messages:
+        if message["role"] == "tool" and "name" not in message:
+            return _with_names_of_calls(messages)
+    return messages
+
+
+def _with_names_of_calls(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     names: dict[Any, Any] = {}
     named: list[Mapping[str, Any]] = []
     for message in messages:

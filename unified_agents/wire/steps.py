@@ -9,7 +9,7 @@ from unified_agents.run.context import Run
 from unified_agents.tools.arguments import parse_object
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import Offer
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message
 
@@ -35,6 +35,8 @@ def without_repeats(calls: list[RawCall]) -> list[RawCall]:
 
     Calls under one id whose arguments differ, and calls without an id, all stay.
     """
+    if len(calls) < 2:
+        return calls
     seen: set[tuple[str, str, str]] = set()
     kept = []
     for call in calls:

@@ -37,9 +37,10 @@ def tool_raised(kind: str) -> str:
     return f"the tool raised {kind}"
 
 
-def tool_timed_out(tool: str, seconds: float) -> str:
-    """Tell the model that a tool did not end in time."""
-    return f"Error in tool {tool!r}: it did not finish within {in_seconds(seconds)} and was stopped."
+def tool_timed_out(tool: str, seconds: float, *, runs_on: bool = False) -> str:
+    """Tell the model that a tool did not end in time, and whether it runs on: then its effects may still come."""
+    end = ", cannot be stopped, and may still take effect" if runs_on else " and was stopped"
+    return f"Error in tool {tool!r}: it did not finish within {in_seconds(seconds)}{end}."
 
 
 def turn_not_given(tool: str, resource: str, seconds: float) -> str:
@@ -57,9 +58,9 @@ def tool_gave_up(tool: str, error: BaseException, attempts: int) -> str:
     )
 
 
-def tool_timed_out_again(tool: str, seconds: float, attempts: int) -> str:
-    """Tell the model that a tool did not end in time at any attempt."""
-    return f"{tool_timed_out(tool, seconds)} It was tried {attempts} times."
+def tool_timed_out_again(last: str, attempts: int) -> str:
+    """Tell the model that a tool did not end in time at any attempt, after what it is told of the last."""
+    return f"{last} It was tried {attempts} times."
 
 
 def tool_process_failed(tool: str, kind: str, text: str) -> str:

@@ -19,7 +19,8 @@ from unified_agents.errors import (
 )
 from unified_agents.wire.http_errors import error_for_status, reported_error
 from unified_agents.wire.protocols import chat_completions, chat_completions_fields
-from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.protocols.finish_reasons import finish_error
 from unified_agents.wire.steps import without_repeats

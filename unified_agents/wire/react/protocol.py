@@ -15,7 +15,7 @@ from unified_agents import wording
 from unified_agents.run.calls import Step
 from unified_agents.tools.offer import Offer
 from unified_agents.wire.conversation import call_for_framework, with_system_text
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.react.parser import ReactParseError, Reading, begins_answer, may_become_mark, read_turn
 
