@@ -14,7 +14,7 @@ from __future__ import annotations
 import fnmatch
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias, TypeVar
@@ -159,7 +159,7 @@ def _read(entry: ToolLike, catalogue: Catalogue) -> tuple[str, Iterable[Tool]]:
         return entry.mcp_file, _from_servers_file(entry, Path(entry.mcp_file).expanduser(), catalogue)
     if isinstance(entry, ToolSource):
         origin, tools = _from_source(entry, catalogue)
-        return origin, _filtered(entry, tools, origin)
+        return origin, [_offered(tool, entry, entry.prefix) for tool in _filtered(entry, tools, origin)]
     if isinstance(entry, Settings):
         return _open(entry, catalogue)
     if not isinstance(entry, Tool) and isinstance(entry, Openable):
@@ -189,14 +189,14 @@ def _from_servers_file(entry: ToolSource, path: Path, catalogue: Catalogue) -> S
         found.extend(tools)
     owners: dict[str, str] = {}
     kept: list[Tool] = []
-    for tool in _filtered(entry.model_copy(update={"prefix": ""}), found, str(path)):
+    for tool in _filtered(entry, found, str(path)):
         server = servers[id(tool)]
-        name = entry.prefix.replace("{server}", server) + tool.name
+        kept.append(_offered(tool, entry, entry.prefix.replace("{server}", server)))
+        name = kept[-1].name
         if (other := owners.setdefault(name, server)) != server:
             raise ConfigError(
                 f"{path}: the servers {other!r} and {server!r} both have a tool {name!r}: write prefix: '{{server}}_'"
             )
-        kept.append(tool.renamed(name))
     return kept
 
 
@@ -242,7 +242,14 @@ def _filtered(source: ToolSource, known: Sequence[Tool], origin: str) -> Iterato
             continue
         if any(fnmatch.fnmatchcase(tool.name, pattern) for pattern in source.exclude):
             continue
-        yield tool.renamed(source.prefix + tool.name) if source.prefix else tool
+        yield tool
+
+
+def _offered(tool: Tool, source: ToolSource, prefix: str) -> Tool:
+    """Return a tool under the name and with the coercion that its source gives it."""
+    if source.coercion is not None:
+        tool = tool.with_options(replace(tool.options, coercion=source.coercion))
+    return tool.renamed(prefix + tool.name) if prefix else tool
 
 
 def _closest(pattern: str, tools: Sequence[Tool]) -> str:

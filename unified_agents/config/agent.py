@@ -68,6 +68,7 @@ class ToolSource(Settings):
         include: Patterns with `*`, `?` and `[…]` for the tools' own names; empty includes all.
         exclude: Patterns of those to leave out.
         prefix: Put in front of each name; with `mcp_file`, `{server}` in it stands for the server's name.
+        coercion: `lenient` takes "5" for an integer in every tool of the source; None leaves each tool its own.
     """
 
     python: str | None = None
@@ -77,6 +78,7 @@ class ToolSource(Settings):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     prefix: str = ""
+    coercion: Literal["strict", "lenient"] | None = None
 
     @field_validator("include", "exclude", mode="before")
     @classmethod
