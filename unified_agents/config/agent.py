@@ -49,7 +49,7 @@ class ToolPolicy(RetryWaits):
         wait_initial: Seconds before the second attempt; doubles with each further one.
         wait_max: The longest such wait, in seconds.
         jitter: Seconds up to which a random wait is added.
-        retry_after_max: A longer `retry_after` than this many seconds is not waited for: the model is told.
+        retry_after_max: Give up if `retry_after` is longer than this many seconds: the model is told.
     """
 
     attempts: int = Field(default=3, ge=1)

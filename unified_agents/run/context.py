@@ -202,6 +202,12 @@ class Run:
         logger.warning("%s (run %s)", message, self.label, extra={"run_id": self.id})
         self.abandoned.append(ErrorRecord(kind="timeout", type="ToolTimeoutError", message=message))
 
+    def abandon_coroutine(self, tool: str) -> None:
+        """Record that an asynchronous tool did not end when its timeout cancelled it."""
+        message = f"tool {tool!r} does not end when it is cancelled, and was abandoned"
+        logger.warning("%s (run %s)", message, self.label, extra={"run_id": self.id})
+        self.abandoned.append(ErrorRecord(kind="timeout", type="ToolTimeoutError", message=message))
+
     def _inside_tool(self) -> bool:
         # A tool that waited here for the end would keep the end waiting for the tool.
         running = current_call.get()

@@ -131,7 +131,14 @@ class Attempt:
         if self._observed is None or not inspect.iscoroutine(work):
             self._start_clock()
             return work
-        return ToolCoroutine(work, self._observed.run.lifecycle, self._observed.blocked, self._start_clock)
+        observed = self._observed
+        return ToolCoroutine(work, observed.run.lifecycle, observed.blocked, self._start_clock, self._left)
+
+    def _left(self, runs_on: bool) -> None:
+        """Note that a coroutine was left, and whether what it waited for runs on."""
+        self._runs_on = runs_on
+        if self._observed is not None:
+            self._observed.run.abandon_coroutine(self._observed.call.name)
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
