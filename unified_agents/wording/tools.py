@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from unified_agents.text import closest
 from unified_agents.wording.common import in_seconds, shortened
 
+_MAX_LISTED = 1_000
+"""More names are not put together, as the message is cut to fewer characters."""
+
 
 def unknown_tool(name: str, offered: Sequence[str], *, searches: bool = True) -> str:
     """Tell the model that there is no such tool, and which are close to it.
@@ -19,7 +22,9 @@ def unknown_tool(name: str, offered: Sequence[str], *, searches: bool = True) ->
     if not offered:
         return shortened(f"Error: there is no tool {name!r}; no tools are available. Answer without one.")
     close = closest(name, offered, most=3, cutoff=0.5) if searches else []
-    hint = f"The closest names: {', '.join(close)}." if close else f"Available tools: {', '.join(offered)}."
+    hint = (
+        f"The closest names: {', '.join(close)}." if close else f"Available tools: {', '.join(offered[:_MAX_LISTED])}."
+    )
     return shortened(f"Error: there is no tool {name!r}. {hint}")
 
 
