@@ -137,7 +137,7 @@ def _print(report: FidelityReport) -> None:
         out.print(f"{stack}: not checked: {reason}", markup=False)
     for name, cautions in report.cautions.items():
         for caution in cautions:
-            out.print(f"{'' if name == '*' else name + ': '}may be refused: {caution}", markup=False)
+            out.print(caution if name == "*" else f"{name}: {caution}", markup=False)
     for row in report.tools:
         place = f"{row.tool} on {row.backend}, {row.handling}"
         if row.name != row.tool:

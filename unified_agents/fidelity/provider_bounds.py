@@ -1,4 +1,4 @@
-"""What some providers refuse in a tool, and with it the whole request."""
+"""What to know of a tool before a model gets it: what some providers refuse, and with it the whole request."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _UNICODE_CLASS = re.compile(r"\\[pP]\{")
 
 
 def provider_cautions(tools: Sequence[Tool]) -> dict[str, tuple[str, ...]]:
-    """Return what some providers refuse in each tool, by its name; a tool that all take is not there.
+    """Return what to know of each tool, by its name: what some providers refuse, or that it has no description.
 
-    Nothing of it is mended on the wire, because what is cut or left out would be missing for every other provider.
+    Nothing of it is mended on the wire: what is cut or left out would be missing for every other provider.
     """
     found = {tool.name: tuple(_cautions(tool)) for tool in tools}
     return {name: cautions for name, cautions in found.items() if cautions}
@@ -26,16 +26,18 @@ def catalogue_caution(tools: Sequence[Tool]) -> str | None:
     """Say that there are more tools than some providers take in one request; None where there are not."""
     if len(tools) <= MAX_TOOLS:
         return None
-    return f"{len(tools):,} tools: OpenAI takes {MAX_TOOLS} in a request; offer fewer with `select`, or `exclude` some"
+    return f"may be refused: {len(tools):,} tools; OpenAI takes {MAX_TOOLS}: use `select`, or `exclude` some"
 
 
 def _cautions(tool: Tool) -> Iterator[str]:
     length = len(tool.description)
+    if not tool.description.strip():
+        yield "it has no description: the model is told its name and its arguments alone"
     if length > MAX_DESCRIPTION_CHARS:
-        yield f"its description has {length:,} characters; OpenAI takes {MAX_DESCRIPTION_CHARS:,}"
+        yield f"may be refused: its description has {length:,} characters; OpenAI takes {MAX_DESCRIPTION_CHARS:,}"
     for place, pattern in _patterns(tool.parameters, "/parameters"):
         if _UNICODE_CLASS.search(pattern):
-            yield f"the pattern at {place} has \\p{{…}}, which several providers' engines do not know"
+            yield f"may be refused: the pattern at {place} has \\p{{…}}, which several providers' engines do not know"
 
 
 def _patterns(schema: Any, place: str) -> Iterator[tuple[str, str]]:

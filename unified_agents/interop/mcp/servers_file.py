@@ -43,7 +43,7 @@ def _read(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     try:
         return json.loads(_COMMENT_OR_TEXT.sub(lambda match: match.group(1) or " ", text))
     except (ValueError, RecursionError) as error:
