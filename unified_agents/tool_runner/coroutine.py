@@ -54,46 +54,36 @@ class ToolCoroutine:
         self._runs_on = False
 
     def __await__(self) -> Generator[Any, Any, Any]:
+        step: Callable[[], Any] = functools.partial(self._work.send, None)
         try:
-            return (yield from self._steps())
+            while True:
+                start = time.monotonic()
+                try:
+                    waits_for = step()
+                except StopIteration as end:
+                    return end.value
+                finally:
+                    seconds = time.monotonic() - start
+                    if seconds > MAX_STEP_SECONDS:
+                        self._blocked(seconds)
+                if self._suspends is not None:
+                    self._suspends()
+                    self._suspends = None
+                try:
+                    sent = None
+                    if waits_for is None or type(waits_for) is asyncio.Future:
+                        sent = yield waits_for
+                    else:
+                        yield from self._apart(waits_for)
+                except BaseException as error:  # handed to the coroutine, as `await` does
+                    if self._is_end(error):
+                        raise
+                    step = functools.partial(self._work.throw, error)
+                else:
+                    step = functools.partial(self._work.send, sent)
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-
-    def _steps(self) -> Generator[Any, Any, Any]:
-        step: Callable[[], Any] = functools.partial(self._work.send, None)
-        while True:
-            start = time.monotonic()
-            try:
-                waits_for = step()
-            except StopIteration as end:
-                return end.value
-            finally:
-                seconds = time.monotonic() - start
-                if seconds > MAX_STEP_SECONDS:
-                    self._blocked(seconds)
-            if self._suspends is not None:
-                self._suspends()
-                self._suspends = None
-            try:
-                sent = None
-                if waits_for is None or type(waits_for) is asyncio.Future:
-                    sent = yield waits_for
-                else:
-                    yield from self._apart(waits_for)
-            except GeneratorExit:
-                self._work.close()
-                raise
-            except asyncio.CancelledError as error:
-                if self._is_overdue or self._lifecycle.gives_up:
-                    self._leave()
-                    raise
-                self._start_grace()
-                step = functools.partial(self._work.throw, error)
-            except BaseException as error:  # handed to the coroutine, as `await` does
-                step = functools.partial(self._work.throw, error)
-            else:
-                step = functools.partial(self._work.send, sent)
 
     def _apart(self, inner: asyncio.Future[Any]) -> Generator[Any, Any, None]:
         """Wait for a task, or for several, and cancel it with this one, as `await` does, but in a way that can be left.
@@ -117,6 +107,19 @@ class ToolCoroutine:
                 inner.cancel()
             finally:
                 inner.remove_done_callback(wake)
+
+    def _is_end(self, error: BaseException) -> bool:
+        """Tell whether nothing more is awaited after this error, and then end the coroutine."""
+        if isinstance(error, GeneratorExit):
+            self._work.close()
+            return True
+        if not isinstance(error, asyncio.CancelledError):
+            return False
+        if self._is_overdue or self._lifecycle.gives_up:
+            self._leave()
+            return True
+        self._start_grace()
+        return False
 
     def _start_grace(self) -> None:
         """See that the coroutine is left where it has not ended some time after this cancel."""
