@@ -100,7 +100,11 @@ class Agent(Protocol[ValueT_co]):
         """End the runs that are under way, and close all connections. The agent cannot be used after."""
 
     def close(self) -> None:
-        """Do the same as `aclose` in code that is not asynchronous."""
+        """Do the same as `aclose` in code that is not asynchronous.
+
+        Raises:
+            UnsupportedCapabilityError: an event loop runs in this thread, which would wait for itself.
+        """
 
     def __enter__(self) -> Self:
         """Return the agent."""

@@ -59,13 +59,14 @@ class LoopSessions:
     async def aclose(self) -> None:
         """Close the sessions of all running loops, and forget those of closed loops."""
         here = asyncio.get_running_loop()
-        for loop, (session, keeper) in list(self._sessions.items()):
-            if loop is here:
-                await keeper.aclose()
-            elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(keeper.aclose(), loop))
-            if session.closed or loop.is_closed():
-                self._sessions.pop(loop, None)
+        for loop in list(self._sessions):
+            held = self._sessions.pop(loop, None)  # first: it may be closed twice at once
+            if held is not None and loop is here:
+                await held[1].aclose()
+            elif held is not None and loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(held[1].aclose(), loop))
+            elif held is not None and not loop.is_closed():
+                self._sessions[loop] = held  # it closes them when it ends
 
 
 def _close_sessions(sessions: _Sessions) -> None:

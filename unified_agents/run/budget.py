@@ -79,7 +79,7 @@ class Budget:
 
     def step_limit(self) -> LimitError | None:
         """Return the limit that forbids another step; None while there is room."""
-        return self._first_met(Budget._requests_met) or self._first_met(Budget._steps_met)
+        return self._first_met(Budget._requests_met) or self._steps_met()
 
     def request_limit(self) -> LimitError | None:
         """Return the limit that forbids another request to a model; None while there is room."""

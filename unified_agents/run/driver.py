@@ -71,7 +71,7 @@ async def drive(run: Run, loop: Loop) -> RunResult:
         clock.cancel()
     cancelled = await _settle(run, task) or cancelled
     output = outcome(run, task, loop.translate)
-    if run.lifecycle.draining and run.limits.on_limit == "answer" and cancelled is None:
+    if run.lifecycle.draining and run.limits.on_limit == "answer" and not run.lifecycle.is_cancelled:
         try:
             output = await _last_answer(run, loop)
         except asyncio.CancelledError as error:
@@ -142,9 +142,15 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
 
 async def _last_answer(run: Run, loop: Loop) -> str | None:
     left = max(run.limits.timeout - run.trace.now(), 0.001)
+    answering = run.lifecycle.last_answer = asyncio.create_task(loop.last_answer())
     try:
         async with asyncio.timeout(left):
-            return await loop.last_answer()
+            return await answering
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        run.errors.append(ErrorRecord(kind="cancelled", type="CancelledError", message="the last answer was cancelled"))
     except ModelError as error:
         run.errors.append(error.record())
     except TimeoutError:

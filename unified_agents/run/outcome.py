@@ -35,6 +35,8 @@ def finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> 
         output: The final answer.
         parse: Makes a value of the final answer; None for free text.
     """
+    if output and run.handling == "native":  # what the framework got has gone past the wire as it came
+        output = run.answer_redactor.redact(output)
     status = _status(run)
     for name in list(run.native_threads.values()):  # at once: threads that end take themselves out
         run.abandon("of the framework", name)
@@ -98,6 +100,7 @@ def _translated(run: Run, error: Exception, translate: Callable[[Exception], Run
         known = BackendError(f"the framework failed: {type(error).__name__}: {text}", native_type=native_name(error))
     if known is not error:
         known.__cause__ = error
+    known.args = (run.redactor.redact(str(known)),)  # a framework tells what a server said, which may echo the key
     return known
 
 

@@ -16,6 +16,7 @@ from unified_agents.errors import ErrorRecord, ToolFailedError, native_name
 from unified_agents.run.calls import Call, ToolOutcome
 from unified_agents.run.context import Run, current_run
 from unified_agents.tool_runner.coroutine import ToolCoroutine
+from unified_agents.tool_runner.input_output import recorded
 from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.results import to_text
@@ -129,7 +130,7 @@ class _NativeCall(ObservedCall):
 
     def __init__(self, run: Run, tool: Tool, arguments: Mapping[str, Any]) -> None:
         super().__init__(run, _match(run, tool, arguments))
-        self.call.received = dict(arguments)
+        self.call.received = recorded(arguments)
 
     def __enter__(self) -> Self:
         self.run.budget.count(tool_calls=1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import weakref
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from unified_agents.config import ModelConfig
 from unified_agents.errors import (
@@ -34,6 +35,9 @@ from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream, read_bod
 
 _STATUSES_OF_THIS_MODEL = frozenset({402, 404, 410})
 """Statuses below 500 after which another model may answer: no credit, no such model, and a model that is gone."""
+
+_SECRET_NAME = re.compile("key|token|secret|password|sig", re.IGNORECASE)
+"""Names of a URL's query under which a secret stands."""
 
 _EVENT = re.compile(rb"data:[ \t]*[^\s]")
 """An event that holds something; comments and empty events only keep a connection alive."""
@@ -71,15 +75,17 @@ class ModelEndpoint:
     Attributes:
         attributes: The attributes of a `chat` span.
         request_writer: Writes its requests.
+        redactor: Takes the secrets out of errors and records.
+        answer_redactor: Takes them out of what the model answers, where short ones may be words.
     """
 
     def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None) -> None:
         self.model = model
         self.upstream = upstream
         self.request_writer = RequestWriter(model)
-        masks = {secret: MASK} if secret else {}
-        self._redactor = Redactor(masks)
-        self._answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
+        masks = dict.fromkeys(_secrets(model, secret), MASK)
+        self.redactor = Redactor(masks)
+        self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
         self._circuit_breaker = CircuitBreaker(model.policy)
         self._rate_limiters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AdaptiveRateLimiter] = (
             weakref.WeakKeyDictionary()
@@ -161,16 +167,16 @@ class ModelEndpoint:
 
     def redacted(self, raw: bytes) -> bytes:
         """Return a body as it may be recorded: without the key, which a server may echo."""
-        return self._redactor.redact_bytes(raw)
+        return self.redactor.redact_bytes(raw)
 
     def record_head(self, record: ExchangeRecord, response: Response) -> None:
         """Keep what the head of an answer says: its status, the server's id of the request, and its rate limits."""
         record.status = response.status
         request_id, limits = request_id_and_rate_limits(response.headers)
         if request_id is not None:
-            record.request_id = self._redactor.redact(request_id)
+            record.request_id = self.redactor.redact(request_id)
         if limits:
-            record.rate_limits = {name: self._redactor.redact(value) for name, value in limits.items()}
+            record.rate_limits = {name: self.redactor.redact(value) for name, value in limits.items()}
 
     def record_answer(self, record: ExchangeRecord, raw: bytes) -> None:
         """Keep what the model answered; the framework gets the same, unless somebody records otherwise."""
@@ -196,7 +202,7 @@ class ModelEndpoint:
             error: The error.
             record: What came; its head may say how long to wait. None where the error has it already.
         """
-        text = self._redactor.redact(str(error))
+        text = self.redactor.redact(str(error))
         if isinstance(error, AuthenticationError):
             text = with_key_hint(text, self.model.key_variable)
         error.args = (text,)
@@ -215,14 +221,14 @@ class ModelEndpoint:
             self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
-        return parse_answer(self._answer_redactor.redact_bytes(raw))
+        return parse_answer(self.answer_redactor.redact_bytes(raw))
 
     async def _streamed_exchange(
         self, body: bytes, key: str, timeout_factor: float, on_text: TextListener, record: ExchangeRecord
     ) -> Answer:
         to_first = self.model.first_token_timeout * timeout_factor
         between = self.model.token_timeout * timeout_factor
-        reader = StreamReader(self._answer_redactor.stream())
+        reader = StreamReader(self.answer_redactor.stream())
         began = False
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
@@ -250,3 +256,16 @@ class ModelEndpoint:
             if record.keeps_bodies:
                 self.record_answer(record, reader.raw)
         return reader.answer()
+
+
+def _secrets(model: ModelConfig, api_key: str | None) -> Iterator[str]:
+    """Yield the key, and what stands for one in the server's URL."""
+    if api_key:
+        yield api_key
+    parts = urlsplit(model.base_url or "")
+    if parts.password:
+        user, password = unquote(parts.username or ""), unquote(parts.password)
+        yield from (password, b64encode(f"{user}:{password}".encode()).decode())
+    for name, value in parse_qsl(parts.query):
+        if _SECRET_NAME.search(name):
+            yield value

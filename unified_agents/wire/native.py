@@ -166,7 +166,7 @@ class _RequestWatcher:
         self._wire = wire
         self._run = run
         self._body = body
-        self._reader = StreamReader()
+        self._reader = StreamReader(wire.endpoint.answer_redactor.stream())  # for the record
         self.observation = ModelCallObservation(
             run, wire.endpoint, parent, step, attempt, in_text=wire.protocol is not None
         )

@@ -283,7 +283,7 @@ class StreamReader:
         try:
             chunk = decode_json(data)
         except ValueError as error:
-            raise BadResponseError(f"a streamed event is not JSON: {excerpt(data)}") from error
+            raise BadResponseError(f"a streamed event is not JSON: {self._excerpt(data)}") from error
         self._is_lenient = True
         return self._event(chunk, data)
 
@@ -293,10 +293,17 @@ class StreamReader:
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             if isinstance(chunk, list) and chunk and isinstance(chunk[0], dict) and chunk[0].get("error"):
                 self._fail(chunk[0]["error"])  # some servers give their errors in a list
-            raise BadResponseError(f"a streamed event is not a Chat Completions chunk: {excerpt(data)}") from error
+            text = f"a streamed event is not a Chat Completions chunk: {self._excerpt(data)}"
+            raise BadResponseError(text) from error
+
+    def _excerpt(self, data: bytes) -> str:
+        text = data.decode("utf-8", "replace")
+        return excerpt((text if self.redactor is None else self.redactor.redact(text)).encode())
 
     def _fail(self, error: Any) -> NoReturn:
         # Kept: who only watches reads on, and nothing of a half answer may count.
+        if self.redactor is not None:  # before its text is cut, perhaps within a secret
+            error = orjson.loads(self.redactor.redact(orjson.dumps(error).decode()))
         self._error = self._error or reported_error(error)
         raise self._error
 
