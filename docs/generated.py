@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 GROUPS = {
     "agents": ("Agents and runs", ("agent", "messages", "result", "tracing")),
     "configuration": ("Configuration", ("config",)),
-    "tools": ("Tools", ("tools",)),
+    "tools": ("Tools", ("tools", "tool_runner")),
     "catalogues": ("Catalogues and selection", ("catalogue",)),
     "formats": ("Other formats", ("interop",)),
     "fidelity": ("Schema fidelity", ("fidelity",)),

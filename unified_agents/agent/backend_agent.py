@@ -102,9 +102,11 @@ class BackendAgent:
         limits: Limits | None = None,
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
+        dependencies: object = None,
     ) -> RunResult:
         """Run one task to its end; see `Agent.run`."""
         run = self._new_run(task, run_id, limits, record_exchanges, on_event)
+        run.dependencies = dependencies
         if on_event is not None:
             run.sinks.append(on_event)
         return await self._drive(run)
@@ -117,20 +119,34 @@ class BackendAgent:
         limits: Limits | None = None,
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
+        dependencies: object = None,
     ) -> RunResult:
         """`run`, for code that is not asynchronous; see `Agent.run_sync`."""
         return run_in_background(
-            lambda: self.run(task, run_id=run_id, limits=limits, record_exchanges=record_exchanges, on_event=on_event)
+            lambda: self.run(
+                task,
+                run_id=run_id,
+                limits=limits,
+                record_exchanges=record_exchanges,
+                on_event=on_event,
+                dependencies=dependencies,
+            )
         )
 
     def stream(
-        self, task: Task, *, run_id: str | None = None, limits: Limits | None = None, record_exchanges: bool = False
+        self,
+        task: Task,
+        *,
+        run_id: str | None = None,
+        limits: Limits | None = None,
+        record_exchanges: bool = False,
+        dependencies: object = None,
     ) -> AbstractAsyncContextManager[EventStream]:
         """Run one task and follow its events; see `Agent.stream`."""
 
         def start(events: QueuedEvents) -> tuple[Run, asyncio.Task[RunResult]]:
             run = self._new_run(task, run_id, limits, record_exchanges)
-            run.streaming = True
+            run.streaming, run.dependencies = True, dependencies
             run.sinks.append(events.put)
             return run, asyncio.create_task(self._drive(run), name=f"unified-agents stream {run.id}")
 

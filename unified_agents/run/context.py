@@ -59,6 +59,7 @@ class Run:
         root: The open `invoke_agent` span.
         offer: The tools that the model is offered.
         hides_tools: Whether the framework knows none of the offered tools, since they were chosen for this run.
+        dependencies: What the caller gave for the tools.
         parent: The run whose tool started this one; its limits and its end hold here too.
         tool_policy: What is done about an idempotent tool that fails for now.
         streaming: Whether its events are streamed.
@@ -70,9 +71,11 @@ class Run:
         given_ids: The ids of the calls in the conversation that it was given.
         errors: What went wrong so far.
         abandoned: What does not end, and was given up.
+        given_up: The tasks among that.
         failed_request: Under `native`: the body of the last request when it failed. The same body again is a retry.
         failed_attempts: Under `native`: how often that request failed.
-        last_model_error: Under `native`: the last error of a model call, in the wire's words.
+        last_model_error: Under `native`: why the last model call gave no whole answer, in the wire's words; a run that
+            ends over it has failed, whatever its framework makes of it.
         native_threads: Under `native`: the threads that tools run in, by call id.
         raised: Under `native`: what tools raised, with our error for it.
         matching: Held while a call of a `native` tool is matched to one that the model asked for.
@@ -88,6 +91,7 @@ class Run:
     trace: LiveTrace
     root: OpenSpan
     offer: Offer
+    dependencies: Any = None
     parent: Run | None = None
     tool_policy: ToolPolicy | None = None
     hides_tools: bool = False
@@ -103,6 +107,7 @@ class Run:
     calls: dict[str, Call] = field(default_factory=dict)
     errors: list[ErrorRecord] = field(default_factory=list)
     abandoned: list[ErrorRecord] = field(default_factory=list)
+    given_up: set[asyncio.Task[Any]] = field(default_factory=set)
     failed_request: bytes | None = None
     failed_attempts: int = 0
     last_model_error: ModelError | None = None
@@ -195,6 +200,12 @@ class Run:
     def abandon(self, tool: str, thread: str) -> None:
         """Record that a synchronous tool did not stop, and that its thread is given up."""
         message = f"tool {tool!r} did not stop: its thread {thread!r} was abandoned and runs on"
+        logger.warning("%s (run %s)", message, self.label, extra={"run_id": self.id})
+        self.abandoned.append(ErrorRecord(kind="timeout", type="ToolTimeoutError", message=message))
+
+    def abandon_coroutine(self, tool: str) -> None:
+        """Record that an asynchronous tool did not end when its timeout cancelled it."""
+        message = f"tool {tool!r} does not end when it is cancelled, and was abandoned"
         logger.warning("%s (run %s)", message, self.label, extra={"run_id": self.id})
         self.abandoned.append(ErrorRecord(kind="timeout", type="ToolTimeoutError", message=message))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from unified_agents.concurrency.abandoned_tasks import give_up
 from unified_agents.errors import ErrorRecord, LimitError, ModelError, RunError
 from unified_agents.events import RunStarted
 from unified_agents.result import RunResult
@@ -114,19 +115,29 @@ async def _clean(run: Run, task: asyncio.Task[str | None]) -> None:
 
 
 async def _stop(run: Run, tasks: Iterable[asyncio.Task[Any]]) -> None:
-    left = {task for task in tasks if not task.done()}
+    """Cancel tasks until they end; those that do not are given up. What waits for those may wait for ever."""
+    left = {task for task in tasks if not task.done()} - run.given_up
     for _ in range(3):
-        if not left:
-            return
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=CANCEL_GRACE_SECONDS)
+        left = await _cancel(left)
+    if not left:
+        return
+    run.lifecycle.gives_up = True
+    names = {call.task: f"tool {call.name!r}" for call in run.calls.values()}
     for task in left:
-        logger.error(
-            "a task does not end and is given up: %s (run %s)", task.get_name(), run.label, extra={"run_id": run.id}
-        )
-        message = f"task {task.get_name()!r} does not end when it is cancelled, and was abandoned"
+        name = names.get(task) or f"task {task.get_name()!r}"
+        message = f"{name} does not end when it is cancelled, and was abandoned"
+        logger.error("%s (run %s)", message, run.label, extra={"run_id": run.id})
         run.abandoned.append(ErrorRecord(kind="backend", type="BackendError", message=message))
+    if left := await _cancel(left):
+        run.given_up |= left
+        give_up(left)
+
+
+async def _cancel(tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    """Cancel tasks, wait for them for a while, and return those that have not ended."""
+    for task in tasks:
+        task.cancel()
+    return (await asyncio.wait(tasks, timeout=CANCEL_GRACE_SECONDS))[1] if tasks else tasks
 
 
 async def _last_answer(run: Run, loop: Loop) -> str | None:

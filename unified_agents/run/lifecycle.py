@@ -35,19 +35,21 @@ class Lifecycle:
     Attributes:
         cause: Why the run ended; None while it goes on, and when it completed.
         shut: Whether the run has ended.
+        gives_up: Whether what ignores its cancel is left now.
         draining: Whether a limit ended the run, and what ran then may finish.
         ended: Done once the run is shut.
         tasks: The tasks that the seams have started and that are not done.
         child_runs: The runs that tools of this run have started and that are not done. They end with it.
     """
 
-    __slots__ = ("_label", "_run_id", "cause", "child_runs", "draining", "ended", "shut", "tasks")
+    __slots__ = ("_label", "_run_id", "cause", "child_runs", "draining", "ended", "gives_up", "shut", "tasks")
 
     def __init__(self, run_id: str, label: str) -> None:
         self._run_id = run_id
         self._label = label
         self.cause: Exception | None = None
         self.shut = False
+        self.gives_up = False
         self.draining = False
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.tasks: set[asyncio.Task[Any]] = set()

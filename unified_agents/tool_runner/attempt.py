@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
 from typing import Any
@@ -15,14 +14,11 @@ from unified_agents import wording
 from unified_agents.concurrency.daemon_threads import DaemonThreads
 from unified_agents.errors import ToolFailedError, ToolTimeoutError, native_name
 from unified_agents.messages import JsonObject
+from unified_agents.tool_runner.coroutine import ToolCoroutine
 from unified_agents.tool_runner.exclusive_lock import Turn
 from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tracing.live import OpenSpan
-
-MAX_STEP_SECONDS = 0.5
-"""The time for which a coroutine may keep the event loop before a warning is logged."""
-
 
 _RUN_THREADS = DaemonThreads()
 _STANDALONE_THREADS = DaemonThreads(name="unified-agents-standalone-tool")
@@ -135,55 +131,18 @@ class Attempt:
         if self._observed is None or not inspect.iscoroutine(work):
             self._start_clock()
             return work
-        return _MonitoredCoroutine(work, self._observed.blocked, self._start_clock)
+        observed = self._observed
+        return ToolCoroutine(work, observed.run.lifecycle, observed.blocked, self._start_clock, self._left)
+
+    def _left(self, runs_on: bool) -> None:
+        """Note that a coroutine was left, and whether what it waited for runs on."""
+        self._runs_on = runs_on
+        if self._observed is not None:
+            self._observed.run.abandon_coroutine(self._observed.call.name)
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
     return ToolFailedError(wording.tool_failed(tool.name, error), native_type=native_name(error))
-
-
-class _MonitoredCoroutine:
-    """A coroutine to await, each of whose steps is reported when it keeps the event loop too long.
-
-    Args:
-        work: The coroutine.
-        blocked: Told of the seconds of such a step.
-        suspends: Called before the coroutine waits for the first time.
-    """
-
-    __slots__ = ("_blocked", "_suspends", "_work")
-
-    def __init__(
-        self, work: Coroutine[Any, Any, Any], blocked: Callable[[float], None], suspends: Callable[[], None]
-    ) -> None:
-        self._work = work
-        self._blocked = blocked
-        self._suspends: Callable[[], None] | None = suspends
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        step: Callable[[], Any] = functools.partial(self._work.send, None)
-        while True:
-            start = time.monotonic()
-            try:
-                waits_for = step()
-            except StopIteration as end:
-                return end.value
-            finally:
-                seconds = time.monotonic() - start
-                if seconds > MAX_STEP_SECONDS:
-                    self._blocked(seconds)
-            if self._suspends is not None:
-                self._suspends()
-                self._suspends = None
-            try:
-                sent = yield waits_for
-            except GeneratorExit:
-                self._work.close()
-                raise
-            except BaseException as error:  # handed to the coroutine, as `await` does
-                step = functools.partial(self._work.throw, error)
-            else:
-                step = functools.partial(self._work.send, sent)
 
 
 def _attach(span: OpenSpan) -> Callable[[], object]:

@@ -140,7 +140,7 @@ class ObservedCall(RunningCall):
                     ToolCallProgress(run.id, now, call.step, call.index, call.id, call.name, progress, total, message)
                 )
 
-        return ToolContext(run_id=run.id, call_id=call.id, step=call.step, tool=tool.name, on_progress=report)
+        return ToolContext(run.id, call.id, call.step, tool.name, on_progress=report, dependencies=run.dependencies)
 
     def _stop(self) -> float:
         """Note how long the tool ran, without its pauses, and return the time on the run's clock."""

@@ -7,16 +7,24 @@ from collections.abc import Sequence
 from unified_agents.text import closest
 from unified_agents.wording.common import in_seconds, shortened
 
-_MAX_SEARCHED_CHARS = 100
-_MAX_SEARCHED_TOOLS = 1_000
+_MAX_LISTED = 1_000
+"""More names are not put together, as the message is cut to fewer characters."""
 
 
-def unknown_tool(name: str, offered: Sequence[str]) -> str:
-    """Tell the model that there is no such tool, and which are close to it."""
+def unknown_tool(name: str, offered: Sequence[str], *, searches: bool = True) -> str:
+    """Tell the model that there is no such tool, and which are close to it.
+
+    Args:
+        name: What the model wrote.
+        offered: The names of the tools that there are.
+        searches: Whether the closest names are sought.
+    """
     if not offered:
         return shortened(f"Error: there is no tool {name!r}; no tools are available. Answer without one.")
-    close = closest(name[:_MAX_SEARCHED_CHARS], offered[:_MAX_SEARCHED_TOOLS], most=3, cutoff=0.5)
-    hint = f"The closest names: {', '.join(close)}." if close else f"Available tools: {', '.join(offered)}."
+    close = closest(name, offered, most=3, cutoff=0.5) if searches else []
+    hint = (
+        f"The closest names: {', '.join(close)}." if close else f"Available tools: {', '.join(offered[:_MAX_LISTED])}."
+    )
     return shortened(f"Error: there is no tool {name!r}. {hint}")
 
 

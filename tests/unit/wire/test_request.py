@@ -38,7 +38,10 @@ def test_nothing_is_sent_that_was_not_asked_for() -> None:
 
 def test_max_tokens_has_the_name_that_the_host_wants() -> None:
     assert body(writer(max_tokens=5))["max_tokens"] == 5
-    assert body(writer(base_url=None, max_tokens=5))["max_completion_tokens"] == 5
+    for host in (None, "https://x.openai.azure.com/openai/v1", "https://eu.api.openai.com/v1"):
+        assert body(writer(base_url=host, max_tokens=5))["max_completion_tokens"] == 5
+    for host in ("https://notopenai.com/v1", "https://openai.com.example/v1"):
+        assert body(writer(base_url=host, max_tokens=5))["max_tokens"] == 5
 
 
 def test_a_forced_choice_holds_for_the_first_request_only() -> None:
