@@ -70,6 +70,7 @@ class Run:
         given_ids: The ids of the calls in the conversation that it was given.
         errors: What went wrong so far.
         abandoned: What does not end, and was given up.
+        given_up: The tasks among it.
         failed_request: Under `native`: the body of the last request when it failed. The same body again is a retry.
         failed_attempts: Under `native`: how often that request failed.
         last_model_error: Under `native`: why the last model call gave no whole answer, in the wire's words; a run that
@@ -104,6 +105,7 @@ class Run:
     calls: dict[str, Call] = field(default_factory=dict)
     errors: list[ErrorRecord] = field(default_factory=list)
     abandoned: list[ErrorRecord] = field(default_factory=list)
+    given_up: set[asyncio.Task[Any]] = field(default_factory=set)
     failed_request: bytes | None = None
     failed_attempts: int = 0
     last_model_error: ModelError | None = None

@@ -17,8 +17,8 @@ from unified_agents.run.outcome import finish, outcome
 
 logger = logging.getLogger("unified_agents.run")
 
-CANCEL_GRACE_SECONDS = 5.0
-"""How long a cancelled task may take to end, before it is cancelled once more."""
+CANCEL_SECONDS = (5.0, 1.0)
+"""How long a task may take to end after its first cancel and after its second; then it is given up."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -114,19 +114,24 @@ async def _clean(run: Run, task: asyncio.Task[str | None]) -> None:
 
 
 async def _stop(run: Run, tasks: Iterable[asyncio.Task[Any]]) -> None:
-    left = {task for task in tasks if not task.done()}
-    for _ in range(3):
+    left = {task for task in tasks if not task.done() and task not in run.given_up}
+    for number, seconds in enumerate(CANCEL_SECONDS):
         if not left:
             return
         for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=CANCEL_GRACE_SECONDS)
+            if number or not task.cancelling():  # else it may be cleaning up
+                task.cancel()
+        _, left = await asyncio.wait(left, timeout=seconds)
     for task in left:
-        logger.error(
-            "a task does not end and is given up: %s (run %s)", task.get_name(), run.label, extra={"run_id": run.id}
-        )
-        message = f"task {task.get_name()!r} does not end when it is cancelled, and was abandoned"
-        run.abandoned.append(ErrorRecord(kind="backend", type="BackendError", message=message))
+        _give_up(run, task)
+
+
+def _give_up(run: Run, task: asyncio.Task[Any]) -> None:
+    name = task.get_name()
+    logger.error("a task does not end and is given up: %s (run %s)", name, run.label, extra={"run_id": run.id})
+    message = f"task {name!r} does not end when it is cancelled, and was abandoned"
+    run.abandoned.append(ErrorRecord(kind="backend", type="BackendError", message=message))
+    run.given_up.add(task)
 
 
 async def _last_answer(run: Run, loop: Loop) -> str | None:

@@ -20,6 +20,8 @@ from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tracing.live import OpenSpan
 
+MAX_CLEANUP_SECONDS = 4.0
+"""The time that a coroutine has for its cleanup when its run ends, before another cancel gives it up."""
 MAX_STEP_SECONDS = 0.5
 """The time for which a coroutine may keep the event loop before a warning is logged."""
 
@@ -121,7 +123,7 @@ class Attempt:
     def _monitored(self, work: Awaitable[Any]) -> Awaitable[Any]:
         if self._observed is None or not inspect.iscoroutine(work):
             return work
-        return _MonitoredCoroutine(work, self._observed.blocked)
+        return _MonitoredCoroutine(work, self._observed)
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
@@ -129,15 +131,20 @@ def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
 
 
 class _MonitoredCoroutine:
-    """A coroutine to await, each of whose steps is reported when it keeps the event loop too long."""
+    """A coroutine to await, each of whose steps is reported when it keeps the event loop too long.
 
-    __slots__ = ("_blocked", "_work")
+    One that goes on in spite of a cancel, when its run has ended and cancels it again, is left where it stands: else
+    the run, and the program's end, would wait for it.
+    """
 
-    def __init__(self, work: Coroutine[Any, Any, Any], blocked: Callable[[float], None]) -> None:
+    __slots__ = ("_observed", "_work")
+
+    def __init__(self, work: Coroutine[Any, Any, Any], observed: ObservedCall) -> None:
         self._work = work
-        self._blocked = blocked
+        self._observed = observed
 
     def __await__(self) -> Generator[Any, Any, Any]:
+        cancelled_at: float | None = None
         step: Callable[[], Any] = functools.partial(self._work.send, None)
         while True:
             start = time.monotonic()
@@ -148,13 +155,19 @@ class _MonitoredCoroutine:
             finally:
                 seconds = time.monotonic() - start
                 if seconds > MAX_STEP_SECONDS:
-                    self._blocked(seconds)
+                    self._observed.blocked(seconds)
             try:
                 sent = yield waits_for
             except GeneratorExit:
                 self._work.close()
                 raise
             except BaseException as error:  # handed to the coroutine, as `await` does
+                if isinstance(error, asyncio.CancelledError):
+                    now = time.monotonic()
+                    cancelled_at = cancelled_at or now
+                    if self._observed.run.lifecycle.shut and now - cancelled_at > MAX_CLEANUP_SECONDS:
+                        self._observed.abandoned()
+                        raise
                 step = functools.partial(self._work.throw, error)
             else:
                 step = functools.partial(self._work.send, sent)

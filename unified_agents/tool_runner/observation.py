@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from unified_agents.errors import ToolCallError
+from unified_agents.errors import ErrorRecord, ToolCallError
 from unified_agents.events import (
     ToolCallCompleted,
     ToolCallFailed,
@@ -116,6 +116,12 @@ class ObservedCall(RunningCall):
             seconds,
             extra={"run_id": self.run.id},
         )
+
+    def abandoned(self) -> None:
+        """Record that an asynchronous tool ignores its cancel, and is given up."""
+        message = f"tool {self.call.name!r} does not end when it is cancelled, and was abandoned"
+        logger.warning("%s (run %s)", message, self.run.label, extra={"run_id": self.run.id})
+        self.run.abandoned.append(ErrorRecord(kind="timeout", type="ToolTimeoutError", message=message))
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
