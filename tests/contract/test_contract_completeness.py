@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from types import FunctionType
+from typing import Any
+
+import pytest
 
 import unified_agents.testing
-from unified_agents.testing import BackendContract, ReactContract
+from unified_agents.errors import BackendBrokenError
+from unified_agents.testing import BackendContract, ReactContract, contract
 from unified_agents.testing.contract import Contract
 
 WHOLE = (*BackendContract.__mro__, ReactContract)
@@ -39,3 +44,25 @@ def test_every_test_says_what_to_implement() -> None:
 
 def _subclasses(cls: type[Contract]) -> list[type[Contract]]:
     return [found for child in cls.__subclasses__() for found in (child, *_subclasses(child))]
+
+
+async def test_a_task_that_is_just_ending_is_not_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract, "TASKS_END_SECONDS", 5.0)
+    before = asyncio.all_tasks()
+    ending = asyncio.create_task(asyncio.sleep(0.05))
+    await contract._no_new_tasks(before)
+    assert ending.done()
+    monkeypatch.setattr(contract, "TASKS_END_SECONDS", 0.02)
+    staying = asyncio.create_task(asyncio.sleep(60))
+    with pytest.raises(AssertionError, match="left tasks behind"):
+        await contract._no_new_tasks(before)
+    staying.cancel()
+
+
+def test_a_backend_that_breaks_on_import_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> Any:
+        raise BackendBrokenError(f"backend {name!r} is installed and fails on import")
+
+    monkeypatch.setattr(contract, "load_backend", broken)
+    with pytest.raises(pytest.Collector.CollectError, match="the contract: backend 'custom' is installed and fails"):
+        type("TestBroken", (BackendContract,), {"backend": "custom"})
