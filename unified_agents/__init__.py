@@ -131,6 +131,7 @@ if TYPE_CHECKING:
     )
     from unified_agents.result import (
         Exchange as Exchange,
+        ModelCallRecord as ModelCallRecord,
         RunResult as RunResult,
         Timing as Timing,
         ToolCallRecord as ToolCallRecord,

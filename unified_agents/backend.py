@@ -18,6 +18,7 @@ from typing import Any, NoReturn, Protocol, runtime_checkable
 from pydantic import ValidationError
 
 from unified_agents import wording
+from unified_agents.concurrency.off_loop_import import import_off_loop
 from unified_agents.config import Handling, Variant
 from unified_agents.errors import RunError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject, Message
@@ -44,6 +45,7 @@ __all__ = [
     "Variant",
     "call_tool",
     "call_tool_sync",
+    "import_off_loop",
     "native_construction",
     "python_call",
     "react_instructions",

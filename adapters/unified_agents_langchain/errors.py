@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langchain_core import exceptions as core
 from langchain_openai import StreamChunkTimeoutError
+from langchain_openai.chat_models.base import OpenAIRefusalError
 from langgraph import errors as graph
 
 from unified_agents.backend import traceback_functions, translate_error
@@ -15,12 +16,14 @@ from unified_agents.errors import (
     ModelTimeoutError,
     NetworkError,
     RateLimitError,
+    RefusalError,
     RunError,
     ServerError,
 )
 
 FRAMEWORK_ERRORS: dict[type[BaseException], type[RunError]] = {
     StreamChunkTimeoutError: ModelTimeoutError,
+    OpenAIRefusalError: RefusalError,
     core.LangChainException: BackendError,
     core.ContextOverflowError: BadRequestError,
     core.ModelAPIError: ServerError,
@@ -40,6 +43,8 @@ FRAMEWORK_ERRORS: dict[type[BaseException], type[RunError]] = {
     graph.NodeTimeoutError: BackendError,
     graph.TaskNotFound: BackendError,
 }
+if hasattr(core, "ModelRefusalError"):  # of langchain-core 1.7.5 and later
+    FRAMEWORK_ERRORS[core.ModelRefusalError] = RefusalError
 
 _READERS = ("openai.", "langchain_openai.", "langchain_core.language_models.")
 _REQUEST_WRITER = "._get_request_payload"

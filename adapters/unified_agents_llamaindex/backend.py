@@ -12,7 +12,15 @@ from llama_index.core.memory import BaseMemory
 from pydantic import Field, ValidationError
 from workflows.handler import WorkflowHandler
 
-from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent, Variant, unsupported_natively
+from unified_agents.backend import (
+    AgentSpec,
+    BoundTool,
+    Capability,
+    NativeAgent,
+    Variant,
+    import_off_loop,
+    unsupported_natively,
+)
 from unified_agents.errors import RunError
 from unified_agents.messages import Message
 from unified_agents_llamaindex.errors import translate
@@ -22,6 +30,16 @@ from unified_agents_llamaindex.tools import CallIdWorkflow, LlamaIndexTool, nati
 
 _NO_STEP_LIMIT = 1_000_000
 _CANCEL_SECONDS = 2.0
+_IMPORTED_BY_A_FIRST_RUN = (
+    "openai.resources",
+    "tiktoken.load",
+    "tiktoken_ext.openai_public",
+    "workflows.plugins.basic",
+    "workflows.representation.validate",
+    "workflows.runtime.runtime_decorators",
+    "workflows.runtime.verbose",
+)
+"""What LlamaIndex and its model client put off to a first run: some 500 modules, half a second."""
 
 
 class LlamaIndexBackend:
@@ -111,6 +129,7 @@ class UnifiedLlamaIndexAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the agent's workflow, without limits of its own."""
+        await _import_what_is_late()
         history = [unified_message(message) for message in messages]
         return await _run(self._agent(stream), history, memory=RunMemory(), max_iterations=_NO_STEP_LIMIT)
 
@@ -162,11 +181,17 @@ class NativeLlamaIndexAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # it streams by default
         """Run the agent's workflow."""
+        await _import_what_is_late()
         return await _run(self._agent, [native_message(message) for message in messages])
 
     def translate(self, error: Exception) -> RunError | None:
         """Return the error of ours that a foreign one stands for."""
         return translate(error)
+
+
+async def _import_what_is_late() -> None:
+    for module in _IMPORTED_BY_A_FIRST_RUN:
+        await import_off_loop(module)
 
 
 async def _run(agent: BaseWorkflowAgent, messages: list[ChatMessage], **options: Any) -> str | None:

@@ -113,3 +113,21 @@ def test_dropped_calls_are_red(installed: Path, tmp_path: Path) -> None:
     assert code == 1, output
     assert outcomes["FAILED"] == {"test_identical_calls_both_run", "test_provider_ids_that_are_no_ids"}
     assert outcomes["PASSED"] == {"test_one_tool_call"}
+
+
+def test_a_text_that_does_not_come_back_is_red(installed: Path, tmp_path: Path) -> None:
+    code, outcomes, output = _contract(installed, tmp_path, "tiny_voiceless", "-k", "refusal or broke_off or in_other")
+    assert code == 1, output
+    assert outcomes["FAILED"] == {
+        "test_the_words_of_a_refusal",
+        "test_an_answer_that_the_provider_broke_off",
+        "test_a_text_in_other_words",
+        "test_a_call_in_other_words",
+    }
+
+
+def test_errors_that_are_not_translated_are_red(installed: Path, tmp_path: Path) -> None:
+    code, outcomes, output = _contract(installed, tmp_path, "tiny_blunt", "-k", "errors_by_kind or refused_key")
+    assert code == 1, output
+    assert outcomes["FAILED"] == {"test_native_errors_by_kind", "test_native_refused_key"}
+    assert "test_a_refused_key" in outcomes["PASSED"]

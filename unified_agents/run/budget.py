@@ -24,7 +24,17 @@ class Budget:
         cost: Cost of all answers, in the unit of the model's price; None without a price.
     """
 
-    __slots__ = ("_input", "_limits", "_outer", "_output", "cost", "requests", "steps_started", "tool_calls")
+    __slots__ = (
+        "_input",
+        "_is_unmeasured",
+        "_limits",
+        "_outer",
+        "_output",
+        "cost",
+        "requests",
+        "steps_started",
+        "tool_calls",
+    )
 
     def __init__(self, limits: Limits, outer: Budget | None) -> None:
         self._limits = limits
@@ -33,6 +43,7 @@ class Budget:
         self.requests = 0
         self.tool_calls = 0
         self.cost: float | None = None
+        self._is_unmeasured = False
         self._input: int | None = None
         self._output: int | None = None
 
@@ -55,6 +66,16 @@ class Budget:
             if cost is not None:
                 budget.cost = (budget.cost or 0.0) + cost
             budget = budget._outer
+
+    def unmeasured_limits(self) -> list[str]:
+        """Return the limits that cannot hold, since an answer came without usage; once, and then none."""
+        limits: list[str] = []
+        budget: Budget | None = self
+        while budget is not None and not budget._is_unmeasured:
+            budget._is_unmeasured = True
+            limits += [key for key in ("max_tokens", "max_cost") if getattr(budget._limits, key) is not None]
+            budget = budget._outer
+        return sorted(set(limits))
 
     def step_limit(self) -> LimitError | None:
         """Return the limit that forbids another step; None while there is room."""

@@ -74,7 +74,8 @@ class Run:
         given_up: The tasks among that.
         failed_request: Under `native`: the body of the last request when it failed. The same body again is a retry.
         failed_attempts: Under `native`: how often that request failed.
-        last_model_error: Under `native`: the last error of a model call, in the wire's words.
+        last_model_error: Under `native`: why the last model call gave no whole answer, in the wire's words; a run that
+            ends over it has failed, whatever its framework makes of it.
         native_threads: Under `native`: the threads that tools run in, by call id.
         raised: Under `native`: what tools raised, with our error for it.
         matching: Held while a call of a `native` tool is matched to one that the model asked for.

@@ -7,7 +7,16 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from unified_agents.errors import BackendError, BadResponseError, ErrorRecord, LimitError, RunError, native_name
+from unified_agents.errors import (
+    BackendError,
+    BadResponseError,
+    ErrorRecord,
+    LimitError,
+    ModelError,
+    RunError,
+    error_chain,
+    native_name,
+)
 from unified_agents.events import RunEnded
 from unified_agents.messages import Message
 from unified_agents.result import RunResult, RunStatus
@@ -64,7 +73,11 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
         return None
     error = task.exception()
     if error is None:
-        run.lifecycle.cause = _dropped_calls(run)
+        failure = _untold_failure(run)
+        run.lifecycle.cause = failure or _dropped_calls(run)
+        if failure is not None:
+            run.root.event(spans.ERROR_SWALLOWED, kind=failure.kind)
+            return None  # what a framework says in place of an answer that never came is no output
         return task.result()
     if not isinstance(error, Exception):
         raise error
@@ -75,8 +88,10 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
 def _translated(run: Run, error: Exception, translate: Callable[[Exception], RunError | None]) -> RunError:
     known = _tool_failure(run, error) or (error if isinstance(error, RunError) else None) or translate(error)
     seen = run.last_model_error
-    if known is not None and seen is not None and seen.kind == known.kind and known is not seen:
-        seen.native_type = known.native_type  # the wire's words name the key's variable, and never hold the key
+    # The wire's words name the key's variable, and never hold the key. A client may have no class for what a server
+    # reports within a stream, and calls it an answer that cannot be read.
+    if known is not None and seen is not None and known is not seen and known.kind in (seen.kind, "bad_response"):
+        seen.native_type = known.native_type
         known = seen
     if known is None:
         text = str(error) or "without a message"
@@ -87,15 +102,20 @@ def _translated(run: Run, error: Exception, translate: Callable[[Exception], Run
 
 
 def _tool_failure(run: Run, error: BaseException) -> RunError | None:
-    seen: BaseException | None = error
-    for _ in range(20):
-        if seen is None:
-            return None
+    for link in error_chain(error):
         for raised, failure in run.raised:
-            if raised is seen:
+            if raised is link:
                 return failure
-        seen = seen.__cause__ or seen.__context__
     return None
+
+
+def _untold_failure(run: Run) -> ModelError | None:
+    """Return the error of the last request, where a framework ended over it without raising.
+
+    A framework may cope with an answer that our reader cannot take: that is its own affair under `native`.
+    """
+    error = run.last_model_error
+    return None if isinstance(error, BadResponseError) and not error.is_reported else error
 
 
 def _dropped_calls(run: Run) -> BackendError | None:
@@ -133,6 +153,8 @@ def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunR
         messages=_conversation(run, output),
         usage=budget.usage,
         errors=tuple(run.errors),
+        finish_reason=measured.finish_reason(),
+        model_calls=tuple([record.model_call() for record in measured.model_calls]),
         tool_calls=tuple(call.record() for step in run.steps for call in step.calls),
         requests=budget.requests,
         retries=measured.retries,

@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
 pytest.register_assert_rewrite(*(module.name for module in pkgutil.iter_modules(__path__, f"{__name__}.")))
 
 from unified_agents.testing.agent_lifetime import LifetimeContract  # noqa: E402
+from unified_agents.testing.answer_kinds import AnswerKindContract, NativeErrorContract  # noqa: E402
 from unified_agents.testing.answers import AnswerContract, ToolCallContract  # noqa: E402  # after the registration
 from unified_agents.testing.arguments import ArgumentContract, RefusalContract  # noqa: E402
 from unified_agents.testing.events import EventContract  # noqa: E402
@@ -40,6 +41,7 @@ from unified_agents.testing.tool_runner import RunnerContract  # noqa: E402
 
 __all__ = [
     "AnswerContract",
+    "AnswerKindContract",
     "ArgumentContract",
     "BackendContract",
     "ChildRunContract",
@@ -51,6 +53,7 @@ __all__ = [
     "LimitContract",
     "ModelEndingContract",
     "NativeAnswerContract",
+    "NativeErrorContract",
     "NativeToolContract",
     "OfferContract",
     "OwnNameContract",
@@ -68,6 +71,7 @@ __all__ = [
 
 class BackendContract(
     AnswerContract,
+    AnswerKindContract,
     ToolCallContract,
     RequestContract,
     OfferContract,
@@ -83,6 +87,7 @@ class BackendContract(
     EventContract,
     LifetimeContract,
     NativeAnswerContract,
+    NativeErrorContract,
     NativeToolContract,
     VariantContract,
     PitfallContract,

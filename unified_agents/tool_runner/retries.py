@@ -16,7 +16,7 @@ from unified_agents.tools.definition import Tool
 _DEFAULT_POLICY = ToolPolicy()
 
 
-async def retry_call(
+async def retry_tool_call(
     observed: ObservedCall, tool: Tool, first: ToolCallError, attempt: Callable[[int], Awaitable[Any]]
 ) -> Any:
     """Carry on with a call whose first attempt failed; see `retry`.

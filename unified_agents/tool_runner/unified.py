@@ -15,7 +15,7 @@ from unified_agents.tool_runner.attempt import Attempt
 from unified_agents.tool_runner.call_references import link_references, resolve_references
 from unified_agents.tool_runner.input_output import accept_arguments, read_result
 from unified_agents.tool_runner.observation import ObservedCall
-from unified_agents.tool_runner.retries import retry_call
+from unified_agents.tool_runner.retries import retry_tool_call
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.results import to_text
 
@@ -138,7 +138,7 @@ async def _value(observed: ObservedCall, tool: Tool, text: str) -> Any:
     try:
         return await _attempt(observed, tool, observed.call.received or {}, text, context)
     except ToolCallError as first:
-        return await retry_call(observed, tool, first, partial(_next_attempt, observed, tool, text, context))
+        return await retry_tool_call(observed, tool, first, partial(_next_attempt, observed, tool, text, context))
 
 
 async def _next_attempt(observed: ObservedCall, tool: Tool, text: str, context: ToolContext, _number: int) -> Any:

@@ -9,6 +9,7 @@ import orjson
 
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
+from unified_agents.tools.json_values import to_json
 from unified_agents.tools.provider_names import provider_names
 from unified_agents.tools.root_union import without_root_union
 
@@ -70,4 +71,6 @@ def _encoded(name: str, tool: Tool) -> bytes:
     try:
         return orjson.dumps(declared)
     except TypeError as error:
+        if "64-bit" in str(error):
+            return to_json(declared)
         raise ConfigError(f"tool {tool.name!a} cannot be sent as JSON: {error}") from error

@@ -34,6 +34,9 @@ BACKEND = "unified_agents.backend"
 HANDLING = "unified_agents.handling"
 RUN_ID = "unified_agents.run_id"
 
+ERROR_SWALLOWED = "error_swallowed"
+"""An event of a native run that failed, and whose framework ended it as if it had not."""
+
 
 @dataclass(slots=True)
 class Span:

@@ -10,19 +10,27 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from unified_agents.config import ModelConfig
-from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError
-from unified_agents.http.retry_after import forbids_retry
+from unified_agents.errors import (
+    AuthenticationError,
+    ModelError,
+    ModelTimeoutError,
+    NetworkError,
+    RateLimitError,
+    ServerError,
+)
+from unified_agents.http.retry_after import forbids_retry, retry_after
 from unified_agents.messages import Usage
 from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
 from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
-from unified_agents.wire.http_errors import error_for_status
+from unified_agents.wire.http_errors import error_for_status, with_key_hint
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
-from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
+from unified_agents.wire.response_head import request_id_and_rate_limits
+from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream, read_body
 
 _STATUSES_OF_THIS_MODEL = frozenset({402, 404, 410})
 """Statuses below 500 after which another model may answer: no credit, no such model, and a model that is gone."""
@@ -62,14 +70,13 @@ class ModelEndpoint:
 
     Attributes:
         attributes: The attributes of a `chat` span.
-        refuses_response_format: Whether the server has refused `response_format`.
+        request_writer: Writes its requests.
     """
 
     def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None) -> None:
         self.model = model
         self.upstream = upstream
         self.request_writer = RequestWriter(model)
-        self.refuses_response_format = False
         masks = {secret: MASK} if secret else {}
         self._redactor = Redactor(masks)
         self._answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
@@ -117,7 +124,7 @@ class ModelEndpoint:
         self._circuit_breaker.record(permit.admission, error)
 
     async def post(
-        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener | None, record: ExchangeRecord | None
+        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener | None, record: ExchangeRecord
     ) -> Answer:
         """Make one attempt.
 
@@ -126,7 +133,7 @@ class ModelEndpoint:
             key: Names the conversation.
             timeout_factor: How much longer than configured everything may take.
             on_text: Told of each piece of the answer; None when it is not streamed.
-            record: Where the bodies are kept; None where they are not.
+            record: Where it is kept what came.
 
         Raises:
             ModelError: no usable answer came.
@@ -142,7 +149,7 @@ class ModelEndpoint:
                 raise
             raise ModelTimeoutError(f"the model did not answer within {total:g} seconds") from error
         except ModelError as error:
-            self._redact_error(error)
+            self.describe(error, record)
             raise
 
     def cost(self, usage: Usage) -> float | None:
@@ -155,6 +162,15 @@ class ModelEndpoint:
     def redacted(self, raw: bytes) -> bytes:
         """Return a body as it may be recorded: without the key, which a server may echo."""
         return self._redactor.redact_bytes(raw)
+
+    def record_head(self, record: ExchangeRecord, response: Response) -> None:
+        """Keep what the head of an answer says: its status, the server's id of the request, and its rate limits."""
+        record.status = response.status
+        request_id, limits = request_id_and_rate_limits(response.headers)
+        if request_id is not None:
+            record.request_id = self._redactor.redact(request_id)
+        if limits:
+            record.rate_limits = {name: self._redactor.redact(value) for name, value in limits.items()}
 
     def record_answer(self, record: ExchangeRecord, raw: bytes) -> None:
         """Keep what the model answered; the framework gets the same, unless somebody records otherwise."""
@@ -171,28 +187,38 @@ class ModelEndpoint:
             parts = urlsplit(location)
             host = parts.netloc.rpartition("@")[2]
             error.args = (f"{error}; it redirects to {parts.scheme}{'://' * bool(host)}{host}{parts.path}",)
-        return self._redact_error(error)
+        return self.describe(error)
 
-    def _redact_error(self, error: ModelError) -> ModelError:
-        error.args = (self._redactor.redact(str(error)),)
+    def describe(self, error: ModelError, record: ExchangeRecord | None = None) -> ModelError:
+        """Take the key out of an error's text, and add what only the endpoint knows.
+
+        Args:
+            error: The error.
+            record: What came; its head may say how long to wait. None where the error has it already.
+        """
+        text = self._redactor.redact(str(error))
+        if isinstance(error, AuthenticationError):
+            text = with_key_hint(text, self.model.key_variable)
+        error.args = (text,)
+        if isinstance(error, RateLimitError | ServerError) and error.retry_after is None and record is not None:
+            error.retry_after = retry_after(record.rate_limits or {})
         return error
 
-    async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord | None) -> Answer:
+    async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord) -> Answer:
         async with self.upstream.post(CHAT_PATH, body, {}, key) as response:
+            self.record_head(record, response)
             return await self._whole(response, record)
 
-    async def _whole(self, response: Response, record: ExchangeRecord | None) -> Answer:
-        if record is not None:
-            record.status = response.status
-        raw = await response.read()
-        if record is not None:
+    async def _whole(self, response: Response, record: ExchangeRecord) -> Answer:
+        raw = await read_body(response)
+        if record.keeps_bodies:
             self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
         return parse_answer(self._answer_redactor.redact_bytes(raw))
 
     async def _streamed_exchange(
-        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener, record: ExchangeRecord | None
+        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener, record: ExchangeRecord
     ) -> Answer:
         to_first = self.model.first_token_timeout * timeout_factor
         between = self.model.token_timeout * timeout_factor
@@ -201,10 +227,9 @@ class ModelEndpoint:
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
             async with silence, self.upstream.post(CHAT_PATH, body, {}, key) as response:
+                self.record_head(record, response)
                 if response.status >= 300:
                     return await self._whole(response, record)
-                if record is not None:
-                    record.status = response.status
                 async for chunk in response.chunks():
                     on_text(reader.feed(chunk), reader.first_delta)
                     # What keeps the connection alive does not shorten the patience for the first token.
@@ -222,6 +247,6 @@ class ModelEndpoint:
             seconds, where = (between, "in its answer") if began else (to_first, "before its answer began")
             raise ModelTimeoutError(f"the model went silent for {seconds:g} seconds {where}") from error
         finally:
-            if record is not None:
+            if record.keeps_bodies:
                 self.record_answer(record, reader.raw)
         return reader.answer()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ from yarl import URL
 from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, native_name
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.run.context import current_run
+from unified_agents.wire.http_connection import LenientResponseHandler
 from unified_agents.wire.upstream import Response
 
 if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
 MAX_REDIRECTS = 5
@@ -163,17 +166,21 @@ class _Exchange:
 
 
 class _HttpResponse:
-    __slots__ = ("chunks", "headers", "read", "status")
+    __slots__ = ("chunks", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        self.read = response.read
         self.chunks = response.content.iter_any
 
 
 class _Connector(aiohttp.TCPConnector):
     """A pool of connections in which what came while a connection was idle belongs to no request."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        handler: type[ResponseHandler] = LenientResponseHandler
+        self._factory = partial(handler, loop=self._loop)
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
         while True:
@@ -186,6 +193,7 @@ class _Connector(aiohttp.TCPConnector):
         if _was_used_before.get() is not was_used:
             _was_used_before.set(was_used)
         if protocol is not None:
+            protocol.reads_head = True  # type: ignore[attr-defined]
             protocol.unified_agents_used = True  # type: ignore[attr-defined]  # cheaper than a set of weak references
         return connection
 

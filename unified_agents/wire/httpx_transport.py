@@ -93,7 +93,7 @@ class WireTransport(httpx.AsyncBaseTransport):
             content_type = "application/json"
             as_it_came = text is None and not answer.calls and _is_plain(answer)
             content = answer.raw if as_it_came else orjson.dumps(_for_framework(answer, step, run, text))
-        if answer.exchange is not None:
+        if answer.exchange is not None and answer.exchange.keeps_bodies:
             answer.exchange.returned = self._wire.endpoint.redacted(content)
         return httpx.Response(200, headers={"Content-Type": content_type}, content=content)
 

@@ -11,6 +11,7 @@ from unified_agents.run.context import Run, current_call
 from unified_agents.wire.model_call import refuse_request
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.protocols.chat_completions import StreamReader
+from unified_agents.wire.protocols.finish_reasons import finish_error
 from unified_agents.wire.steps import record_step
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH, Response
@@ -112,6 +113,8 @@ async def _forward(
         watcher.begin()
     try:
         async with wire.endpoint.upstream.post(*request) as response:
+            if watcher is not None:
+                watcher.began(response)
             relayed.head.set_result((response.status, _without_connection_headers(response.headers)))
             async for chunk in response.chunks():
                 if watcher is not None:
@@ -171,7 +174,12 @@ class _RequestWatcher:
 
     def begin(self) -> None:
         """Record that the request goes out."""
-        self.observation.request_sent(self._body, self._body)
+        self.observation.request_sent(self._wire.model.name, self._body, self._body)
+
+    def began(self, response: Response) -> None:
+        """Record the head of the answer."""
+        if self.observation.exchange is not None:
+            self._wire.endpoint.record_head(self.observation.exchange, response)
 
     def received(self, chunk: bytes, response: Response) -> None:
         """Read a piece of the answer."""
@@ -189,8 +197,6 @@ class _RequestWatcher:
             return
         self.has_ended = True
         endpoint, observation = self._wire.endpoint, self.observation
-        if observation.exchange is not None:
-            observation.exchange.status = response.status
         try:
             if response.status >= 300:
                 raise endpoint.failure(response.status, response.headers, self._reader.raw)
@@ -204,7 +210,8 @@ class _RequestWatcher:
         if observation.step is None:
             return
         run, protocol = self._run, self._wire.protocol
-        run.failed_request, run.last_model_error = None, None
+        # A framework may take what a filter or a failing provider left for an answer.
+        run.failed_request, run.last_model_error = None, finish_error(answer.finish_reason, answer.calls)
         if protocol is not None:
             # For the record only: what the framework makes of the text is its own affair.
             unreadable = protocol.read(answer)
@@ -222,11 +229,13 @@ class _RequestWatcher:
         if not isinstance(error, ModelError):
             observation.abandoned(str(error))
             return
+        self._wire.endpoint.describe(error)
         if observation.step is not None:
             run.last_model_error = error
         observation.failed(error)
 
     def _request_ended(self) -> None:
         self.observation.request_ended()
-        if self.observation.exchange is not None:
-            self._wire.endpoint.record_answer(self.observation.exchange, self._reader.raw)
+        record = self.observation.exchange
+        if record is not None and record.keeps_bodies:
+            self._wire.endpoint.record_answer(record, self._reader.raw)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from unified_agents.scripted.server import ScriptServer
+from unified_agents.tracing.spans import ERROR_SWALLOWED
 from unified_agents_comparisons.execution.cell import CellRunner, summarise_calls
 from unified_agents_comparisons.execution.protocol import Job
 from unified_agents_comparisons.faults.harness import FaultHarness, Observation, fault_messages
@@ -62,7 +63,9 @@ def _judged(task: Task, observed: Observation, calls: tuple[CallSummary, ...]) -
     status = result.status if result is not None else "cancelled" if cancelled else "failed"
     output = result.output if result is not None else None
     fault = output_fault(output, task.expect.output)
-    found = verdict(status, output, error, hung=observed.hung, right=fault is None, calls=calls)
+    swallowed = result is not None and any(name == ERROR_SWALLOWED for name, *_ in result.trace.events)
+    raised = None if swallowed else error  # what the wire alone tells of, the framework failed at without a word
+    found = verdict(status, output, raised, hung=observed.hung, right=fault is None, calls=calls)
     passed = found in GOOD_VERDICTS
     return {
         "status": status,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from unified_agents.backend import AgentSpec, Capability, NativeAgent
+from unified_agents.errors import RunError
+from unified_agents.messages import Message
 from unified_agents_tiny.backend import TinyAgent, TinyBackend
 
 _WITHOUT_PARALLEL = frozenset({Capability.TOOLS, Capability.STREAMING})
@@ -71,3 +73,34 @@ class CarelessBackend(TinyBackend):
 
     def build(self, spec: AgentSpec) -> NativeAgent:
         return _CarelessAgent(spec)
+
+
+class _VoicelessAgent(TinyAgent):
+    async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
+        await super().run(messages, stream=stream)
+        return None
+
+
+class VoicelessBackend(TinyBackend):
+    """Answers nothing, whatever the model says."""
+
+    name = "tiny_voiceless"
+
+    def build(self, spec: AgentSpec) -> NativeAgent:
+        self.refuse_native(spec)
+        return _VoicelessAgent(spec)
+
+
+class _BluntAgent(TinyAgent):
+    def translate(self, error: Exception) -> RunError | None:
+        return None
+
+
+class BluntBackend(TinyBackend):
+    """Runs natively, and translates no error of its client."""
+
+    name = "tiny_blunt"
+    capabilities = frozenset(Capability)
+
+    def build(self, spec: AgentSpec) -> NativeAgent:
+        return _BluntAgent(spec)

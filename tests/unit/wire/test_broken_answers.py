@@ -167,7 +167,13 @@ def test_what_python_writes_is_read() -> None:
     assert read(*halves).text == "\U0001f600"
     assert parse_answer(whole({"content": "yes"}, logprob=float("-inf"))).text == "yes"
     assert parse_answer(whole({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "yes"}]})).text == "yes"  # fmt: skip  # noqa: E501
+
+
+def test_the_one_call_of_an_older_server_is_read() -> None:
     assert parse_answer(whole({"function_call": {"name": "f", "arguments": "{}"}})).calls == [RawCall("", "f", "{}")]
+    pieces = [event(function_call={"name": "f", "arguments": ""}), event(function_call={"arguments": '{"a"'})]
+    answer = read(*pieces, event(function_call={"arguments": ": 1}"}), event("function_call"))
+    assert answer.calls == [RawCall("", "f", '{"a": 1}')]
 
 
 def test_words_and_kinds_of_errors() -> None:

@@ -21,7 +21,7 @@ class Answer:
         body: The answer as a Chat Completions object; for a streamed answer it is put together from the deltas.
         raw: The bytes as they came; written anew where only a lenient reader takes them.
         time_to_first_token: Seconds from the request to the first delta; None when it was not streamed.
-        exchange: The record of the exchange that it came in; None when bodies are not kept.
+        exchange: The record of the exchange that it came in; None before it is recorded.
     """
 
     text: str | None

@@ -54,8 +54,6 @@ def parse_answer(raw: bytes) -> Answer:
 
 
 def _parse_body(raw: bytes) -> Answer:
-    if len(raw) > MAX_ANSWER_BYTES:
-        raise BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -175,10 +173,11 @@ class StreamReader:
         Raises:
             ModelError: an event is not a Chat Completions chunk, or reports an error.
         """
-        self._raw.append(chunk)
         self._size += len(chunk)
-        if self._size > MAX_ANSWER_BYTES:
-            raise BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+        if self._size > MAX_ANSWER_BYTES:  # kept: who only watches reads on, and must keep no more of it
+            self._error = BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+            raise self._error
+        self._raw.append(chunk)
         lines = chunk.split(b"\n")
         if self._rest and len(lines) > 1:
             self._rest.append(lines[0])
