@@ -29,6 +29,7 @@ from unified_agents import (
     SelectConfig,
     ToolPolicy,
     UnifiedAgentsError,
+    UnsupportedCapabilityError,
     create_agent,
     tool,
 )
@@ -338,6 +339,15 @@ def test_an_agent_is_closed_in_code_that_is_not_asynchronous() -> None:
     with pytest.raises(UnifiedAgentsError, match="closed"):
         agent.run_sync("q")
     agent.close()
+
+
+async def test_an_agent_is_not_closed_by_code_that_its_loop_waits_for() -> None:
+    agent = create_agent(model=model())
+    with pytest.raises(UnsupportedCapabilityError, match=r"await agent\.aclose\(\) there"):
+        agent.close()
+    with pytest.raises(UnsupportedCapabilityError, match="use `async with` there"), agent:
+        pass
+    await asyncio.gather(agent.aclose(), agent.aclose())
 
 
 async def test_a_stream_to_its_end_is_no_cancel() -> None:

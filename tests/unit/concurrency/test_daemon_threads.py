@@ -137,3 +137,18 @@ async def test_a_cancelled_caller_of_a_call_that_has_not_begun_gives_nothing_up(
     hung.result(timeout=5)
     await pool.call(int)
     assert left == []
+
+
+def test_a_call_for_which_no_thread_can_be_started_never_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, ran = DaemonThreads(), []
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            pool.submit(ran.append, "refused")
+    assert pool.submit(lambda: "second").result(timeout=5) == "second"
+    assert pool.submit(lambda: "third").result(timeout=5) == "third"
+    assert ran == []

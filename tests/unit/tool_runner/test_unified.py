@@ -11,12 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, field_validator
 
 from support import scripted_model
 from unified_agents import (
     Agent,
+    Event,
     Limits,
     RateLimited,
+    RunEnded,
     RunResult,
     ScriptedModel,
     Tool,
@@ -445,3 +448,54 @@ async def test_an_async_tool_that_ignores_its_timeout_is_left(monkeypatch: pytes
         f"tool {name!r} does not end when it is cancelled, and was abandoned"
         for name in ("stubborn", "stubborn_within")
     ]
+
+
+async def test_a_record_has_the_arguments_as_they_were_given() -> None:
+    @tool
+    async def take(items: list[int]) -> int:
+        """Take all."""
+        items.clear()
+        return len(items)
+
+    result = await agent_for(take, {"name": "take", "arguments": {"items": [1, 2]}}).run("Do it.")
+    assert result.tool_calls[0].received == {"items": [1, 2]}
+
+
+async def test_a_renamed_tool_is_told_of_by_its_new_name() -> None:
+    class Odd(BaseModel):
+        x: int
+
+        @field_validator("x")
+        @classmethod
+        def check(cls, value: int) -> int:
+            raise KeyError("boom")
+
+    @tool
+    async def take(odd: Odd) -> str:
+        """Take it."""
+        return "taken"
+
+    renamed = take.renamed("shop_take")
+    result = await agent_for(renamed, {"name": "shop_take", "arguments": {"odd": {"x": 1}}}).run("Do it.")
+    assert "'shop_take'" in (result.tool_calls[0].content or "")
+    assert "'take'" not in (result.tool_calls[0].content or "")
+
+
+async def test_nothing_is_told_after_the_end() -> None:
+    release, ended = threading.Event(), threading.Event()
+
+    @tool
+    def hang() -> str:
+        """Hang."""
+        release.wait(20)
+        ended.set()
+        return "late"
+
+    events: list[Event] = []
+    agent = agent_for(hang, handling="native", limits=Limits(timeout=0.3))
+    await agent.run("Do it.", on_event=events.append)
+    release.set()
+    await asyncio.to_thread(ended.wait, 20)
+    await asyncio.sleep(0.05)  # what the thread tells comes by way of the loop
+    assert isinstance(events[-1], RunEnded)
+    assert [event for event in events if isinstance(event, RunEnded)] == events[-1:]

@@ -107,3 +107,36 @@ async def test_after_a_wait_that_is_too_long_one_request_finds_out() -> None:
     clock.now = 120.0
     (await limiter.acquire()).release(None)
     await limiter.acquire()
+
+
+async def test_a_newcomer_does_not_overtake_one_that_was_just_woken() -> None:
+    limiter = AdaptiveRateLimiter(clock=Clock())
+    (await limiter.acquire()).release(RateLimitError("slow down"))
+    first = await limiter.acquire()
+    order: list[str] = []
+
+    async def ask(name: str) -> None:
+        permit = await limiter.acquire()
+        order.append(name)
+        await asyncio.sleep(0)
+        permit.release(RateLimitError("slow down"))
+
+    waiting = [asyncio.create_task(ask(name)) for name in ("b", "c")]
+    await asyncio.sleep(0)
+    first.release(RateLimitError("slow down"))
+    await ask("newcomer")
+    await asyncio.gather(*waiting)
+    assert order == ["b", "c", "newcomer"]
+
+
+async def test_a_place_in_the_line_is_given_back_by_who_is_cancelled() -> None:
+    limiter = AdaptiveRateLimiter(clock=Clock())
+    (await limiter.acquire()).release(RateLimitError("slow down"))
+    first = await limiter.acquire()
+    woken, next_one = asyncio.create_task(limiter.acquire()), asyncio.create_task(limiter.acquire())
+    await asyncio.sleep(0)
+    first.release(None)
+    woken.cancel()  # it has its place already, and does not know
+    with pytest.raises(asyncio.CancelledError):
+        await woken
+    await asyncio.wait_for(next_one, 5)
