@@ -175,7 +175,6 @@ class ModelError(RunError):
     Attributes:
         final: Whether trying again now cannot help, whatever the kind, such as while the circuit to the server is open.
         may_fall_back: Whether another model may help, whatever the kind, such as when this one's credit is used up.
-        is_reported: Whether the server itself reported it, and our reading of its answer has no part in it.
         finish_reason: Why the answer ended that cannot be used, as the provider says; None where there was none.
         request_id: The server's id of the request, which its support asks for; None where it gave none.
         rate_limits: The headers about rate limits that came with the answer, by their names in lower case.
@@ -183,7 +182,6 @@ class ModelError(RunError):
 
     final: bool = False
     may_fall_back: bool = False
-    is_reported: bool = False
     finish_reason: str | None = None
     request_id: str | None = None
     rate_limits: Mapping[str, str] = MappingProxyType({})

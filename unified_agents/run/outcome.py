@@ -12,7 +12,6 @@ from unified_agents.errors import (
     BadResponseError,
     ErrorRecord,
     LimitError,
-    ModelError,
     RunError,
     error_chain,
     native_name,
@@ -75,7 +74,7 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
         return None
     error = task.exception()
     if error is None:
-        failure = _untold_failure(run)
+        failure = run.last_model_error
         run.lifecycle.cause = failure or _dropped_calls(run)
         if failure is not None:
             run.root.event(spans.ERROR_SWALLOWED, kind=failure.kind)
@@ -110,15 +109,6 @@ def _tool_failure(run: Run, error: BaseException) -> RunError | None:
             if raised is link:
                 return failure
     return None
-
-
-def _untold_failure(run: Run) -> ModelError | None:
-    """Return the error of the last request, where a framework ended over it without raising.
-
-    A framework may cope with an answer that our reader cannot take: that is its own affair under `native`.
-    """
-    error = run.last_model_error
-    return None if isinstance(error, BadResponseError) and not error.is_reported else error
 
 
 def _dropped_calls(run: Run) -> BackendError | None:

@@ -129,9 +129,7 @@ def _kind(
 
 
 def _made(kind: type[ModelError], text: str, seconds: float | None) -> ModelError:
-    error = kind(text, retry_after=seconds) if issubclass(kind, RateLimitError | ServerError) else kind(text)
-    error.is_reported = True
-    return error
+    return kind(text, retry_after=seconds) if issubclass(kind, RateLimitError | ServerError) else kind(text)
 
 
 def _not_found_hint(base_url: str, model: str) -> str:

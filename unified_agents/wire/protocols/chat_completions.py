@@ -265,18 +265,9 @@ class StreamReader:
             return self._data(line[5:].strip()) if line.startswith(b"data:") else self._other_line(line)
         if line.startswith(b"event:"):
             self._names_error = line[6:].strip() == b"error"
-        elif line.startswith(b"{") and self._head is not None:
-            self._bare_line(line)
-        return None
-
-    def _bare_line(self, line: bytes) -> None:
-        # A local server that breaks off says why in a line that is no event.
-        try:
-            body = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            return
-        if error := body.get("error"):
+        elif line.startswith(b"{") and self._head is not None and (error := _error_in(line)):
             self._fail(error)
+        return None
 
     def _end_event(self) -> str | None:
         data, self._event_lines = b"\n".join(self._event_lines), []
@@ -390,3 +381,11 @@ class StreamReader:
         if text and "\ud800" <= text[-1] <= "\udbff":
             text, self._half_character = text[:-1], text[-1]
         return encodable(text)
+
+
+def _error_in(line: bytes) -> Any:
+    """Return the error in a line that is no event: a local server that breaks off says there why. None without one."""
+    try:
+        return orjson.loads(line).get("error")
+    except orjson.JSONDecodeError:
+        return None
