@@ -200,3 +200,38 @@ async def test_a_secret_in_an_argument_is_in_no_span(spans: InMemorySpanExporter
     assert len(exported) == 4
     assert PLAIN not in " ".join(exported)
     assert PLAIN not in json.dumps(result.trace.to_dict())
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("kind", ["answer", "refusal", "error under 200"])
+async def test_no_key_that_a_server_echoes_stays_in_a_native_run(
+    backend: str, kind: str, streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "sk-m0del-s3cret-value"
+    monkeypatch.setenv("MODEL_KEY", key)
+
+    async def echo(request: web.Request) -> web.Response:
+        said = f"{PLAIN}, and your key is {request.headers['Authorization']}"
+        error = {"error": {"message": said, "code": "invalid_api_key"}}
+        if kind != "answer":
+            return web.json_response(error, status=400 if kind == "refusal" else 200)
+        message = {"role": "assistant", "content": said}
+        if not streamed:
+            return web.json_response({"choices": [{"message": message, "finish_reason": "stop"}]})
+        chunk = json.dumps({"choices": [{"index": 0, "delta": message, "finish_reason": "stop"}]})
+        text = f"data: {chunk}\n\ndata: [DONE]\n\n"
+        return web.Response(text=text, content_type="text/event-stream")
+
+    told: list[str] = []
+    async with http_server(echo) as url:
+        model = {"name": "m", "base_url": f"{url}/v1", "api_key_env": "MODEL_KEY", "parameters": {"stream": streamed}}
+        async with create_agent(backend=backend, handling="native", model=model) as agent:
+            try:
+                result = await agent.run("Go.", record_exchanges=True, on_event=lambda event: told.append(repr(event)))
+                told.append(json.dumps(result.to_dict()))
+            except RunError as error:
+                told.append(str(error))
+                told.append(json.dumps(error.result.to_dict()) if error.result is not None else "")
+    seen = "".join(told)
+    assert PLAIN in seen
+    assert key not in seen
