@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 GROUPS = {
     "agents": ("Agents and runs", ("agent", "messages", "result", "tracing")),
     "configuration": ("Configuration", ("config",)),
-    "tools": ("Tools", ("tools",)),
+    "tools": ("Tools", ("tools", "tool_runner")),
     "catalogues": ("Catalogues and selection", ("catalogue",)),
     "formats": ("Other formats", ("interop",)),
     "fidelity": ("Schema fidelity", ("fidelity",)),
@@ -37,8 +37,6 @@ COPIED = {
     "comparisons/unified_agents_comparisons/suites/README.md": "suites.md",
 }
 """Pages of the checkout that are pages of the site too, under another name."""
-
-CAPABILITY_TABLE = "<!-- capability table -->"
 
 
 def pages() -> dict[str, str]:

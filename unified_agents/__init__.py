@@ -131,11 +131,13 @@ if TYPE_CHECKING:
     )
     from unified_agents.result import (
         Exchange as Exchange,
+        ModelCallRecord as ModelCallRecord,
         RunResult as RunResult,
         Timing as Timing,
         ToolCallRecord as ToolCallRecord,
     )
     from unified_agents.scripted.model import Script as Script, ScriptedModel as ScriptedModel
+    from unified_agents.tool_runner.standalone import try_tool as try_tool, try_tool_sync as try_tool_sync
     from unified_agents.tools.decorator import tool as tool
     from unified_agents.tools.definition import Tool as Tool, ToolContext as ToolContext
     from unified_agents.tools.parts import FilePart as FilePart, ImagePart as ImagePart, TextPart as TextPart

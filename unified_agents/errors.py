@@ -33,7 +33,8 @@ What a framework or a client raises is translated once, in the adapter or on the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -74,6 +75,9 @@ class ErrorRecord(BaseModel):
         message: One line for people. Never holds a secret.
         native_type: The framework's or client's own class, as `module.Class`; None when we raised it ourselves.
         retryable: Whether trying again could help.
+        finish_reason: Of a model: why the answer ended that cannot be used; None where there was none.
+        request_id: Of a model: the server's id of the request; None where it gave none.
+        rate_limits: Of a model: the headers about rate limits that came with the answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -83,6 +87,9 @@ class ErrorRecord(BaseModel):
     message: str
     native_type: str | None = None
     retryable: bool = False
+    finish_reason: str | None = None
+    request_id: str | None = None
+    rate_limits: dict[str, str] = {}
 
 
 class UnifiedAgentsError(Exception):
@@ -168,10 +175,23 @@ class ModelError(RunError):
     Attributes:
         final: Whether trying again now cannot help, whatever the kind, such as while the circuit to the server is open.
         may_fall_back: Whether another model may help, whatever the kind, such as when this one's credit is used up.
+        is_reported: Whether the server itself reported it, and our reading of its answer has no part in it.
+        finish_reason: Why the answer ended that cannot be used, as the provider says; None where there was none.
+        request_id: The server's id of the request, which its support asks for; None where it gave none.
+        rate_limits: The headers about rate limits that came with the answer, by their names in lower case.
     """
 
     final: bool = False
     may_fall_back: bool = False
+    is_reported: bool = False
+    finish_reason: str | None = None
+    request_id: str | None = None
+    rate_limits: Mapping[str, str] = MappingProxyType({})
+
+    def record(self) -> ErrorRecord:
+        """Return this error as a record that can be serialised."""
+        answer = {"finish_reason": self.finish_reason, "request_id": self.request_id}
+        return super().record().model_copy(update=answer | {"rate_limits": dict(self.rate_limits)})
 
 
 class ModelTimeoutError(ModelError, TimeoutError):

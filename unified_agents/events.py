@@ -6,7 +6,7 @@ reports.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return this event as JSON values, with its `type`."""
-        return {"type": self.type} | {field.name: _json_value(getattr(self, field.name)) for field in fields(self)}
+        return {"type": self.type} | {item.name: _json_value(getattr(self, item.name)) for item in fields(self)}
 
 
 @dataclass(slots=True)
@@ -126,6 +126,8 @@ class ModelCallCompleted(ModelCallEvent):
         tool_calls: How many tool calls the answer asks for.
         seconds: How long the call took.
         time_to_first_token: Seconds until the first token; None when the answer was not streamed.
+        request_id: The server's id of the request; None where it gave none.
+        rate_limits: The headers about rate limits that came with the answer, by their names in lower case.
     """
 
     type: ClassVar[str] = "model_call_completed"
@@ -134,6 +136,8 @@ class ModelCallCompleted(ModelCallEvent):
     tool_calls: int
     seconds: float
     time_to_first_token: float | None
+    request_id: str | None = None
+    rate_limits: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from unified_agents.errors import ConfigError, InvalidInputError
 from unified_agents.text import closest
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
+_ROLES = get_args(Role)
 JsonObject: TypeAlias = dict[str, Any]
 
 
@@ -73,13 +74,10 @@ class Message(_ChatModel):
         """
         _check_role(chat.get("role"))
         try:
-            return cls(
-                role=chat.get("role"),
-                content=chat.get("content"),
-                tool_calls=tuple(map(_call, chat.get("tool_calls") or ())),
-                tool_call_id=chat.get("tool_call_id"),
-                name=chat.get("name"),
-            )
+            fields = {key: chat[key] for key in _MESSAGE_FIELDS if key in chat}
+            if calls := chat.get("tool_calls"):
+                fields["tool_calls"] = tuple(map(_call, calls))
+            return cls.model_validate(fields)
         except (ValidationError, KeyError, TypeError, AttributeError) as error:
             reason = _reason(error)
             raise ConfigError(
@@ -88,12 +86,15 @@ class Message(_ChatModel):
             ) from error
 
 
-def _call(call: ToolCall | Mapping[str, Any]) -> ToolCall:
-    """Make a call of one in Chat Completions terms, or of a dumped `ToolCall`."""
+_MESSAGE_FIELDS = ("role", "content", "tool_call_id", "name")
+
+
+def _call(call: ToolCall | Mapping[str, Any]) -> ToolCall | JsonObject:
+    """Return the fields of a call in Chat Completions terms, or of a dumped `ToolCall`."""
     if isinstance(call, ToolCall):
         return call
     function = call["function"] if "function" in call or "name" not in call else call
-    return ToolCall(id=call.get("id") or "", name=function["name"], arguments=function.get("arguments") or "{}")
+    return {"id": call.get("id") or "", "name": function["name"], "arguments": function.get("arguments") or "{}"}
 
 
 def _reason(error: Exception) -> str:
@@ -104,12 +105,11 @@ def _reason(error: Exception) -> str:
 
 
 def _check_role(role: object) -> None:
-    known = get_args(Role)
-    if role not in known:
-        close = closest(role, known) if isinstance(role, str) else []
+    if role not in _ROLES:
+        close = closest(role, _ROLES) if isinstance(role, str) else []
         if role is None:
-            raise ConfigError(f"not a Chat Completions message: it has no role; there are {', '.join(known)}")
-        hint = f": did you mean {close[0]!r}?" if close else f"; the roles are {', '.join(known)}"
+            raise ConfigError(f"not a Chat Completions message: it has no role; there are {', '.join(_ROLES)}")
+        hint = f": did you mean {close[0]!r}?" if close else f"; the roles are {', '.join(_ROLES)}"
         raise ConfigError(f"not a Chat Completions message: the role {role!r:.80} is not known{hint}")
 
 
@@ -129,12 +129,13 @@ class Usage(_ChatModel):
     def __add__(self, other: Usage) -> Usage:
         """Add two counts; one that was not reported does not erase one that was."""
         return Usage(
-            input_tokens=_add(self.input_tokens, other.input_tokens),
-            output_tokens=_add(self.output_tokens, other.output_tokens),
+            input_tokens=add_counts(self.input_tokens, other.input_tokens),
+            output_tokens=add_counts(self.output_tokens, other.output_tokens),
         )
 
 
-def _add(left: int | None, right: int | None) -> int | None:
+def add_counts(left: int | None, right: int | None) -> int | None:
+    """Add two counts, of which one or both may not have been reported."""
     if left is None:
         return right
     return left if right is None else left + right

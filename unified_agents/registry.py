@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING
 
 from unified_agents.errors import BackendBrokenError, BackendNotInstalledError, ConfigError, UnknownBackendError
+from unified_agents.extras import install_command, package_name, requirements_of_extra
 from unified_agents.text import closest
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class BackendInfo:
 
     @property
     def remedy(self) -> str:
-        """The command that installs what the backend needs: by name, as the library itself may come from a checkout."""
-        return f"pip install {' '.join(map(repr, self.requirements))}"
+        """The command that installs what the backend needs."""
+        return install_command(self.requirements)
 
 
 def backend_names() -> tuple[str, ...]:
@@ -65,8 +65,8 @@ def backend_info(name: str) -> BackendInfo:
         return BackendInfo(name, "unknown", "unknown", {}, ())
     found: dict[str, str] = {}
     missing = []
-    requirements = _requirements_of_extra(distribution, name)
-    for package in map(_package_name, requirements):
+    requirements = requirements_of_extra(distribution, name)  # the extra that has the backend's name
+    for package in map(package_name, requirements):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -119,15 +119,3 @@ def _find_entry_point(name: str, path: tuple[str, ...]) -> EntryPoint:
         owners = ", ".join(sorted(entry.dist.name if entry.dist else "?" for entry in entries))
         raise ConfigError(f"backend {name!r} is registered more than once, by {owners}: uninstall one of them")
     return next(iter(entries))
-
-
-def _requirements_of_extra(distribution: Distribution, extra: str) -> list[str]:
-    # The extra that has the backend's name holds what the backend needs.
-    marker = re.compile(rf"""extra\s*==\s*["']{re.escape(extra)}["']""")
-    parts = (requirement.partition(";") for requirement in distribution.requires or ())
-    return [spec.strip() for spec, _, condition in parts if marker.search(condition) and _package_name(spec)]
-
-
-def _package_name(requirement: str) -> str:
-    match = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement.strip())
-    return match.group() if match else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -52,6 +53,30 @@ class ToolCallRecord(_ResultModel):
     content: str | None = None
     error: ErrorRecord | None = None
     seconds: float = 0.0
+
+
+@dataclass(slots=True)  # as a model it would take several times as long to make, for each request
+class ModelCallRecord:
+    """A request to a model, and what its answer said of itself.
+
+    Attributes:
+        step: The step it belongs to; None for a model call that a tool made.
+        attempt: From 1; a retry has the same step.
+        model: The model that was asked, by the name in its config.
+        status: The HTTP status of the answer; None when there was no answer.
+        finish_reason: Why the answer ended, as the provider says, or `refusal`; None where it does not say.
+        request_id: The server's id of the request, which its support asks for; None where it gave none.
+        rate_limits: The headers about rate limits, by their names in lower case, such as
+            `x-ratelimit-remaining-requests` and `retry-after`.
+    """
+
+    step: int | None
+    attempt: int
+    model: str
+    status: int | None
+    finish_reason: str | None = None
+    request_id: str | None = None
+    rate_limits: dict[str, str] = field(default_factory=dict)
 
 
 class Exchange(_ResultModel):
@@ -109,7 +134,10 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
         usage: Tokens of all answers.
         errors: What went wrong, in order: what the model was told, and last what ended the run. Attempts that a
             retry made good are not here; they are in the trace.
+        finish_reason: Why the agent's last answer ended, as the provider says; `refusal` where the output is that of a
+            refusal; None where the last request got no answer.
         tool_calls: Every call that the model asked for, in order.
+        model_calls: Every request to a model, in order, retries too.
         requests: Requests that reached the model's server, retries too.
         retries: How many of these were retries.
         request_bytes: The size of each request's body, in order.
@@ -142,6 +170,8 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
     cost: float | None = None
     value: ValueT_co = None  # type: ignore[assignment]  # the type includes None
     limit: str | None = None
+    finish_reason: str | None = None
+    model_calls: tuple[ModelCallRecord, ...] = ()
 
     def __repr__(self) -> str:
         tokens = "" if self.usage.total_tokens is None else f", {self.usage.total_tokens} tokens"

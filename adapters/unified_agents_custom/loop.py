@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from unified_agents.backend import AgentSpec, run_step, to_text
@@ -28,14 +28,13 @@ class LoopMemory:
         if instructions is not None:
             self.messages.insert(0, {"role": "system", "content": instructions})
 
-    def remember(self, turn: JsonObject, results: Sequence[tuple[str, str]]) -> None:
-        """Add the assistant's turn, and the result of each of its calls."""
+    def remember(self, turn: JsonObject, results: Iterable[str]) -> None:
+        """Add the assistant's turn, and the result of each of its calls, in their order."""
         self.is_new = False
         self.messages.append(turn)
-        names = {call["id"]: call["function"]["name"] for call in turn.get("tool_calls", ())}
-        for call_id, content in results:
-            message = {"role": "tool", "tool_call_id": call_id, "content": content}
-            self.messages.append(message | {"name": names[call_id]} if call_id in names else message)
+        for call, content in zip(turn["tool_calls"], results, strict=True):
+            name = call["function"]["name"]
+            self.messages.append({"role": "tool", "tool_call_id": call["id"], "content": content, "name": name})
 
 
 class CustomLoop:
@@ -64,10 +63,7 @@ class UnifiedLoop(CustomLoop):
             answer, step = await self._spec.model.ask(memory.messages)
             if not step.calls:
                 return answer.text
-            outcomes = await run_step(step)
-            memory.remember(
-                step.message, [(call.id, outcome.content) for call, outcome in zip(step.calls, outcomes, strict=True)]
-            )
+            memory.remember(step.message, [outcome.content for outcome in await run_step(step)])
 
 
 class NativeLoop(CustomLoop):
@@ -87,8 +83,7 @@ class NativeLoop(CustomLoop):
             calls = turn.get("tool_calls") or []
             if not calls:
                 return turn.get("content")
-            results = await asyncio.gather(*(self._execute(call) for call in calls))
-            memory.remember(turn, [(call["id"], result) for call, result in zip(calls, results, strict=True)])
+            memory.remember(turn, await asyncio.gather(*(self._execute(call) for call in calls)))
 
     async def _ask(self, memory: LoopMemory, stream: bool) -> JsonObject:
         parameters = self._spec.model.parameters.model_dump(exclude_none=True, exclude={"stream"})

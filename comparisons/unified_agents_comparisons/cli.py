@@ -11,6 +11,7 @@ import typer
 from unified_agents.cli.stdio import USAGE, report, stop
 from unified_agents.config import Variant
 from unified_agents.errors import ConfigError
+from unified_agents.extras import remedy_of_extra
 
 Suite: TypeAlias = Annotated[str, typer.Argument(help="quickstart, faults, bfcl, or the path of a suite's file.")]
 Controls: TypeAlias = Annotated[
@@ -132,6 +133,6 @@ def compare_command(
 
 def _check_extra(*, as_json: bool) -> None:
     if not all(find_spec(name) for name in ("jinja2", "rich")):
-        message = "comparisons need more; run: pip install 'unified-agents[comparisons]'"
+        message = f"comparisons need more: {remedy_of_extra('comparisons')}"
         report("usage", ModuleNotFoundError.__name__, message, as_json=as_json)
         raise typer.Exit(USAGE)

@@ -24,6 +24,7 @@ from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.negative_controls import applicable_controls
 from unified_agents_comparisons.progress import show_progress
+from unified_agents_comparisons.records import Perturbation
 from unified_agents_comparisons.report.markdown import REPORT, write_report
 from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
 from unified_agents_comparisons.report.terminal import show
@@ -146,7 +147,8 @@ def _controls(perturb: bool, names: str | None, suite: LoadedSuite) -> tuple[str
     if not perturb:
         return ()
     if names:
-        return _names(names)
+        known = [name for kind in get_args(Perturbation) for name in get_args(kind)]
+        return _known_names(names, "--perturb", known, known)
     return tuple(dict.fromkeys(control for task in suite.suite.tasks for control in applicable_controls(task)))
 
 
@@ -156,12 +158,16 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _handlings(text: str) -> tuple[str, ...]:
     known = get_args(Handling)
-    names = known if text.strip() == "both" else _names(text)
+    return known if text.strip() == "both" else _known_names(text, "--handling", known, (*known, "both"))
+
+
+def _known_names(text: str, option: str, known: Sequence[str], choices: Sequence[str]) -> tuple[str, ...]:
+    names = _names(text)
     for name in names:
         if name not in known:
             close = closest(name, known)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(f"--handling {name!r}: give {', '.join(known)} or both{hint}")
+            raise ConfigError(f"{option} {name!r}: give {', '.join(choices[:-1])} or {choices[-1]}{hint}")
     return names
 
 

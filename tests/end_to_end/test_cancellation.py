@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from support import BACKENDS, run_code
+from support import BACKENDS
 from unified_agents import (
     Agent,
     Limits,
@@ -321,67 +321,3 @@ def test_the_check_can_fail(server: ScriptServer, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(TURN[0]["arguments"], "n", 1)
     with asyncio.Runner(loop_factory=CountingLoop) as runner, pytest.raises(AssertionError, match="tasks are left"):
         runner.run(one("custom", server, False, -1))
-
-
-STUBBORN = """
-import asyncio, sys
-import unified_agents.run.driver
-import unified_agents.tool_runner.attempt
-from unified_agents import Limits, Script, ScriptedModel, create_agent, tool
-
-unified_agents.run.driver.CANCEL_SECONDS = (0.3, 0.3)
-unified_agents.tool_runner.attempt.MAX_CLEANUP_SECONDS = 0.1
-
-
-@tool
-async def stubborn() -> str:
-    '''Ignore every cancel.'''
-    while True:
-        try:
-            await asyncio.sleep(3600)
-        except asyncio.CancelledError:
-            pass
-
-
-script = Script.model_validate({"answers": [{"tool_calls": [{"name": "stubborn"}]}, {"text": "Done."}]})
-backend, way = sys.argv[1:]
-agent = create_agent(backend=backend, model=ScriptedModel(script), tools=[stubborn], limits=Limits(timeout=5))
-result = agent.run_sync("Go.") if way == "sync" else asyncio.run(agent.run("Go."))
-print(result.status, len(result.tool_calls), *(error.message for error in result.errors), sep="; ")
-"""
-
-
-@pytest.mark.parametrize("way", ["sync", "async"])
-def test_a_tool_that_ignores_its_cancel_holds_up_neither_the_run_nor_the_program(backend: str, way: str) -> None:
-    done = run_code(STUBBORN, backend, way, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(
-        "limit; 1; tool 'stubborn' does not end when it is cancelled, and was abandoned; the run met its limit timeout"
-    )
-    assert "Traceback" not in done.stderr
-
-
-async def test_a_tool_that_cleans_up_when_it_is_cancelled_is_let(backend: str, server: ScriptServer) -> None:
-    cleaned = []
-    started = asyncio.Event()
-
-    @tool
-    async def careful() -> str:
-        """Clean up."""
-        started.set()
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            await asyncio.sleep(0.2)
-            cleaned.append(True)
-        return "done"
-
-    script = Script.model_validate({"answers": [{"tool_calls": [{"name": "careful"}]}, {"text": "Done."}]})
-    model = ModelConfig(name="m", base_url=server.add(script))
-    async with create_agent(backend=backend, model=model, tools=[careful]) as agent:
-        running = asyncio.create_task(agent.run("Go."))
-        await started.wait()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-    assert cleaned == [True]

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -55,6 +56,26 @@ def test_one_option_swaps_the_framework(backend: str) -> None:
 def test_run_prints_the_answer() -> None:
     done = call("run", "examples/agent.yaml", QUESTION)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, ANSWER, "")
+
+
+@pytest.mark.parametrize("backend", INSTALLED)
+def test_stream_prints_the_text_of_every_answer(backend: str, tmp_path: Path) -> None:
+    answers = """
+        answers:
+          - text: Let me look.
+            tool_calls: [{name: population, arguments: {city: Oslo}}]
+          - text: It is 717000.
+    """
+    (tmp_path / "answers.yaml").write_text(textwrap.dedent(answers))
+    (tmp_path / "agent.yaml").write_text("model: script:answers.yaml\ntools: [examples.tools:population]\n")
+    done = call("run", str(tmp_path / "agent.yaml"), "Oslo?", "--stream", "--backend", backend)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Let me look.\nIt is 717000.\n", "")
+
+
+def test_stream_and_json_do_not_go_together() -> None:
+    done = call("run", "examples/agent.yaml", QUESTION, "--stream", "--json")
+    assert done.returncode == 2
+    assert "give one of them" in json.loads(done.stdout)["error"]["message"]
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:

@@ -24,6 +24,7 @@ from unified_agents import (
 )
 from unified_agents.config import Handling, ModelParameters, ShareFault
 from unified_agents.errors import ModelError
+from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.scripted.faults import FAULTS, RECOVERABLE, FaultyUpstream
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.wire.endpoint import ModelEndpoint
@@ -233,7 +234,9 @@ async def test_each_fault_is_what_it_says(fault: ShareFault, kind: str, streamed
     body = b'{"model":"m","messages":[{"role":"user","content":"q"}],"stream":%s}' % str(streamed).lower().encode()
     listener = (lambda _texts, _begun: None) if streamed else None
     with pytest.raises(ModelError) as caught:
-        await ModelEndpoint(model, upstream, None).post(body, "k", 1.0, listener, None)
+        await ModelEndpoint(model, upstream, None).post(
+            body, "k", 1.0, listener, ExchangeRecord(0, 1, "m", keeps_bodies=False)
+        )
     assert caught.value.kind == kind
     assert upstream.injected == {fault: 1}
     await upstream.aclose()
@@ -248,7 +251,9 @@ async def test_ids_are_no_ids(fault: ShareFault, ids: set[str], streamed: bool, 
     said = [{"role": "user", "content": "q"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
     body = json.dumps({"model": "m", "messages": said, "stream": streamed}).encode()
     listener = (lambda _texts, _begun: None) if streamed else None
-    answer = await ModelEndpoint(model, upstream, None).post(body, "k", 1.0, listener, None)
+    answer = await ModelEndpoint(model, upstream, None).post(
+        body, "k", 1.0, listener, ExchangeRecord(0, 1, "m", keeps_bodies=False)
+    )
     assert ({call.id for call in answer.calls}, len(answer.calls)) == (ids, 2)
     assert answer.finish_reason == "tool_calls"
     await upstream.aclose()

@@ -107,6 +107,41 @@ async def test_an_mcp_server_named_in_a_config_file(backend: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+async def test_a_whole_file_of_servers_as_editors_keep_it(backend: str, tmp_path: Path) -> None:
+    command = json.dumps([sys.executable, str(MCP_STAND_IN)])
+    program, arguments = json.dumps(sys.executable), json.dumps([str(MCP_STAND_IN)])
+    (tmp_path / "mcp.json").write_text(
+        f"""{{
+          // as VS Code writes it
+          "inputs": [],
+          "servers": {{
+            "near": {{"type": "stdio", "command": {program}, "args": {arguments}, "alwaysAllow": ["echo"],}},
+            "far": {{"command": {command}, "env": {{"STAND_IN_PLAIN": "red // not a comment, }}"}}}}, /* and
+            another */
+            "off": {{"command": "no-such-program", "disabled": true}},
+          }},
+        }}"""
+    )
+    text = f"""
+        backend: {backend}
+        model: script:unused.yaml
+        tools:
+          - mcp_file: mcp.json
+            prefix: "{{server}}_"
+            include: [echo, environment]
+    """
+    (tmp_path / "agent.yaml").write_text(textwrap.dedent(text))
+    model = model_asking_for([("near_echo", {"text": "a"}), ("far_environment", {})])
+    async with create_agent(tmp_path / "agent.yaml", model=model) as agent:
+        result = await agent.run("Go.", record_exchanges=True)
+    near, far = contents(result)
+    assert near == "{'text': 'a'}"
+    assert "red // not a comment, }" in far
+    offered = [tool["function"]["name"] for tool in json.loads(result.exchanges[0].sent)["tools"]]
+    assert sorted(offered) == ["far_echo", "far_environment", "near_echo", "near_environment"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 async def test_under_native_the_framework_calls_the_server_too(backend: str) -> None:
     with open_catalogue([McpServerConfig(command=(sys.executable, str(MCP_STAND_IN)))]) as catalogue:
         tools = [tool for tool in catalogue.tools if tool.name == "pid"]

@@ -43,7 +43,7 @@ LAYERS = (
     ("config", "concurrency", "http", "messages"),
     ("errors",),
     ("wording",),
-    ("text", "tracing", "redaction", "retry"),
+    ("text", "extras", "tracing", "redaction", "retry"),
 )
 """The rooms of the library. A room imports only what stands in a row below its own."""
 

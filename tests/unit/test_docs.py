@@ -167,7 +167,9 @@ def test_the_reference_has_every_public_name_once() -> None:
 
 
 def test_the_capability_table_has_what_each_backend_declares() -> None:
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in site().capability_table().splitlines()]
+    made = site().capability_table()
+    assert made in (ROOT / "docs" / "backends.md").read_text("utf-8"), f"docs/backends.md needs this table:\n{made}"
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in made.splitlines()]
     table = {row[0]: dict(zip(rows[0], row, strict=True)) for row in rows[2:]}
     assert table["`tools`"]["`custom`"] == "yes"
     assert table["`variant: react`"]["`langchain`"] == "no"

@@ -332,6 +332,14 @@ async def test_a_stream_is_entered_once() -> None:
     await agent.aclose()
 
 
+def test_an_agent_is_closed_in_code_that_is_not_asynchronous() -> None:
+    with create_agent(model=model()) as agent:
+        assert agent.run_sync("q").status == "completed"
+    with pytest.raises(UnifiedAgentsError, match="closed"):
+        agent.run_sync("q")
+    agent.close()
+
+
 async def test_a_stream_to_its_end_is_no_cancel() -> None:
     async with create_agent(model=model()).stream("x") as events:
         async for _ in events:

@@ -67,7 +67,6 @@ PEOPLES = {
 }
 """Errors that no model is told."""
 OTHERS = {
-    "MCP needs the package mcp, version 2: pip install 'unified-agents[mcp]'": "part of a ConfigError",
     "must be base64 text; for bytes write from_bytes(…)": "for whoever makes a part in Python",
     "Session terminated": "what the SDK says, to be recognised",
     "import sys; sys.path[:] = {path!r}; from unified_agents.tool_runner.process_worker import main; main()": "code",

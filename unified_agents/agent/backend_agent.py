@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
 from unified_agents import wording
@@ -18,7 +18,7 @@ from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, Mode
 from unified_agents.catalogue.catalogue import open_catalogue
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, Limits, ModelConfig
-from unified_agents.errors import BackendError, ConfigError, UnifiedAgentsError, native_name
+from unified_agents.errors import BackendError, ConfigError, UnifiedAgentsError, UnsupportedCapabilityError, native_name
 from unified_agents.events import Event
 from unified_agents.messages import Task, check_text, task_messages
 from unified_agents.registry import load_backend
@@ -70,6 +70,10 @@ class BackendAgent:
         self._offer = Offer(tools)
         self._choice = _choice(selector, tools, settings.model) if selector is not None else None
         self._endpoints = model_servers(settings)
+        self._redactor, self._answer_redactor = self._endpoints[0].redactor, self._endpoints[0].answer_redactor
+        for other in self._endpoints[1:]:
+            self._redactor = self._redactor.with_secrets_of(other.redactor)
+            self._answer_redactor = self._answer_redactor.with_secrets_of(other.answer_redactor)
         self._check_cost(settings.limits)
         self._wire = Wire(
             self._endpoints,
@@ -102,9 +106,11 @@ class BackendAgent:
         limits: Limits | None = None,
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
+        dependencies: object = None,
     ) -> RunResult:
         """Run one task to its end; see `Agent.run`."""
         run = self._new_run(task, run_id, limits, record_exchanges, on_event)
+        run.dependencies = dependencies
         if on_event is not None:
             run.sinks.append(on_event)
         return await self._drive(run)
@@ -117,20 +123,34 @@ class BackendAgent:
         limits: Limits | None = None,
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
+        dependencies: object = None,
     ) -> RunResult:
         """`run`, for code that is not asynchronous; see `Agent.run_sync`."""
         return run_in_background(
-            lambda: self.run(task, run_id=run_id, limits=limits, record_exchanges=record_exchanges, on_event=on_event)
+            lambda: self.run(
+                task,
+                run_id=run_id,
+                limits=limits,
+                record_exchanges=record_exchanges,
+                on_event=on_event,
+                dependencies=dependencies,
+            )
         )
 
     def stream(
-        self, task: Task, *, run_id: str | None = None, limits: Limits | None = None, record_exchanges: bool = False
+        self,
+        task: Task,
+        *,
+        run_id: str | None = None,
+        limits: Limits | None = None,
+        record_exchanges: bool = False,
+        dependencies: object = None,
     ) -> AbstractAsyncContextManager[EventStream]:
         """Run one task and follow its events; see `Agent.stream`."""
 
         def start(events: QueuedEvents) -> tuple[Run, asyncio.Task[RunResult]]:
             run = self._new_run(task, run_id, limits, record_exchanges)
-            run.streaming = True
+            run.streaming, run.dependencies = True, dependencies
             run.sinks.append(events.put)
             return run, asyncio.create_task(self._drive(run), name=f"unified-agents stream {run.id}")
 
@@ -141,21 +161,33 @@ class BackendAgent:
         self._closed = True
         for run in list(self._runs):
             run.lifecycle.ended.get_loop().call_soon_threadsafe(run.lifecycle.end, Cancelled("the agent was closed"))
-        here = [
-            done for run, done in self._runs.items() if run.lifecycle.ended.get_loop() is asyncio.get_running_loop()
-        ]
-        if here:
-            await asyncio.wait(here)
-        await self._model.aclose()
-        for endpoint in self._endpoints:
-            await endpoint.upstream.aclose()
-        await self._catalogue.aclose()
+        loop = asyncio.get_running_loop()
+        here = [done for run, done in list(self._runs.items()) if run.lifecycle.ended.get_loop() is loop]
+        async with AsyncExitStack() as parts:  # each is closed, whatever happens to another
+            parts.push_async_callback(self._catalogue.aclose)
+            for endpoint in self._endpoints:
+                parts.push_async_callback(endpoint.upstream.aclose)
+            parts.push_async_callback(self._model.aclose)
+            if here:
+                await asyncio.wait(here)
+
+    def close(self) -> None:
+        """`aclose`, for code that is not asynchronous; see `Agent.close`."""
+        _refuse_in_event_loop("close()", "await agent.aclose()")
+        run_in_background(self.aclose)
 
     def __repr__(self) -> str:
         settings = self._settings
         model = f"{settings.model.provider}:{settings.model.name}"
         tools = f"{len(self._catalogue.tools)} tools"
         return f"<Agent {settings.name!r} on {self.backend}, {settings.handling}, model {model}, {tools}>"
+
+    def __enter__(self) -> Self:
+        _refuse_in_event_loop("`with`", "use `async with`")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -206,6 +238,8 @@ class BackendAgent:
             tool_policy=settings.tool_policy,
             hides_tools=self._choice is not None,
             measurements=Measurements(exchanges=[] if record_exchanges else None),
+            redactor=self._redactor,
+            answer_redactor=self._answer_redactor,
         )
 
     async def _drive(self, run: Run) -> RunResult:
@@ -250,6 +284,19 @@ class BackendAgent:
         system = [] if instructions is None else [{"role": "system", "content": instructions}]
         note = {"role": "user", "content": wording.answer_now(str(run.lifecycle.cause))}
         return (await self._wire.last_answer(run, [*system, *run.conversation(), note])).text
+
+
+def _refuse_in_event_loop(what: str, instead: str) -> None:
+    """Refuse to close where an event loop runs in this thread: its connections are closed on it, and it would stand.
+
+    Raises:
+        UnsupportedCapabilityError: one runs.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise UnsupportedCapabilityError(f"{what} would wait for the event loop that it holds up: {instead} there")
 
 
 async def _chosen(choice: Choice, run: Run) -> Sequence[Tool]:

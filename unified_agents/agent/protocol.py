@@ -47,6 +47,7 @@ class Agent(Protocol[ValueT_co]):
         limits: Limits | None = None,
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
+        dependencies: object = None,
     ) -> RunResult[ValueT_co]:
         """Run one task to its end.
 
@@ -56,6 +57,8 @@ class Agent(Protocol[ValueT_co]):
             limits: Bounds of this run; None takes the agent's own.
             record_exchanges: Whether `result.exchanges` keeps the bodies of all requests and answers.
             on_event: Called with each event as it happens, on the run's event loop; must not block.
+            dependencies: What tools get as `ToolContext.dependencies`, such as a user or a connection. The model never
+                sees it.
 
         Returns:
             The outcome. A run that hits a limit does not raise: its `status` is "limit".
@@ -74,11 +77,18 @@ class Agent(Protocol[ValueT_co]):
         limits: Limits | None = None,
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
+        dependencies: object = None,
     ) -> RunResult[ValueT_co]:
         """`run`, for code that is not asynchronous. Also works where an event loop is running, and blocks it."""
 
     def stream(
-        self, task: Task, *, run_id: str | None = None, limits: Limits | None = None, record_exchanges: bool = False
+        self,
+        task: Task,
+        *,
+        run_id: str | None = None,
+        limits: Limits | None = None,
+        record_exchanges: bool = False,
+        dependencies: object = None,
     ) -> AbstractAsyncContextManager[EventStream[ValueT_co]]:
         """Run one task and follow its events: `async with agent.stream(…) as events: async for event in events`.
 
@@ -88,6 +98,21 @@ class Agent(Protocol[ValueT_co]):
 
     async def aclose(self) -> None:
         """End the runs that are under way, and close all connections. The agent cannot be used after."""
+
+    def close(self) -> None:
+        """Do the same as `aclose` in code that is not asynchronous.
+
+        Raises:
+            UnsupportedCapabilityError: an event loop runs in this thread, which would wait for itself.
+        """
+
+    def __enter__(self) -> Self:
+        """Return the agent."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Close the agent, as `close` does."""
 
     async def __aenter__(self) -> Self:
         """Return the agent."""

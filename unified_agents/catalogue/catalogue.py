@@ -14,7 +14,7 @@ from __future__ import annotations
 import fnmatch
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias, TypeVar
@@ -24,6 +24,7 @@ from unified_agents.config import Settings, ToolSource, load_tools, parse_config
 from unified_agents.config.importing import import_module, import_named
 from unified_agents.errors import ConfigError
 from unified_agents.interop.mcp.config import McpServerConfig
+from unified_agents.interop.mcp.servers_file import read_servers
 from unified_agents.interop.openapi.config import OpenApiConfig
 from unified_agents.interop.source import Openable, OpenSource
 from unified_agents.text import closest
@@ -154,9 +155,11 @@ def _read(entry: ToolLike, catalogue: Catalogue) -> tuple[str, Iterable[Tool]]:
     """Return where an entry's tools come from, for messages, and the tools."""
     if isinstance(entry, str):
         return entry, _from_name(entry)
+    if isinstance(entry, ToolSource) and entry.mcp_file is not None:
+        return entry.mcp_file, _from_servers_file(entry, Path(entry.mcp_file).expanduser(), catalogue)
     if isinstance(entry, ToolSource):
         origin, tools = _from_source(entry, catalogue)
-        return origin, _filtered(entry, tools, origin)
+        return origin, [_offered(tool, entry, entry.prefix) for tool in _filtered(entry, tools, origin)]
     if isinstance(entry, Settings):
         return _open(entry, catalogue)
     if not isinstance(entry, Tool) and isinstance(entry, Openable):
@@ -174,6 +177,27 @@ def _from_source(entry: ToolSource, catalogue: Catalogue) -> tuple[str, Sequence
         return _open(_settings(OpenApiConfig, entry.openapi, "tools: openapi"), catalogue)
     name = entry.python or ""
     return name, _from_name(name) if ":" in name else _from_module(import_module(name, "tools"))
+
+
+def _from_servers_file(entry: ToolSource, path: Path, catalogue: Catalogue) -> Sequence[Tool]:
+    """Return the tools of all servers of a file, filtered, under prefixes that may name their server."""
+    servers: dict[int, str] = {}
+    found: list[Tool] = []
+    for server, config in read_servers(path).items():
+        _, tools = _open(config if config.name is not None else config.model_copy(update={"name": server}), catalogue)
+        servers |= {id(tool): server for tool in tools}
+        found.extend(tools)
+    owners: dict[str, str] = {}
+    kept: list[Tool] = []
+    for tool in _filtered(entry, found, str(path)):
+        server = servers[id(tool)]
+        kept.append(_offered(tool, entry, entry.prefix.replace("{server}", server)))
+        name = kept[-1].name
+        if (other := owners.setdefault(name, server)) != server:
+            raise ConfigError(
+                f"{path}: the servers {other!r} and {server!r} both have a tool {name!r}: write prefix: '{{server}}_'"
+            )
+    return kept
 
 
 def _settings(kind: type[SettingsT], value: Mapping[str, Any] | Settings, where: str) -> SettingsT:
@@ -218,7 +242,14 @@ def _filtered(source: ToolSource, known: Sequence[Tool], origin: str) -> Iterato
             continue
         if any(fnmatch.fnmatchcase(tool.name, pattern) for pattern in source.exclude):
             continue
-        yield tool.renamed(source.prefix + tool.name) if source.prefix else tool
+        yield tool
+
+
+def _offered(tool: Tool, source: ToolSource, prefix: str) -> Tool:
+    """Return a tool under the name and with the coercion that its source gives it."""
+    if source.coercion is not None:
+        tool = tool.with_options(replace(tool.options, coercion=source.coercion))
+    return tool.renamed(prefix + tool.name) if prefix else tool
 
 
 def _closest(pattern: str, tools: Sequence[Tool]) -> str:

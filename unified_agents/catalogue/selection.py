@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from unified_agents.config import SelectConfig
 from unified_agents.config.importing import import_named
 from unified_agents.errors import ConfigError
+from unified_agents.extras import remedy_of_extra
 from unified_agents.messages import Message
 from unified_agents.tools.definition import Tool
 
@@ -66,10 +67,7 @@ class Bm25Selector:
             import bm25s  # type: ignore[import-untyped]  # noqa: F401, PLC0415  # an extra
             import Stemmer  # type: ignore[import-not-found]  # noqa: F401, PLC0415
         except ImportError as error:
-            raise ConfigError(
-                "choosing tools by bm25 needs packages that are not installed; "
-                "run: pip install 'unified-agents[selection]'"
-            ) from error
+            raise ConfigError(f"choosing tools by bm25 needs more: {remedy_of_extra('selection')}") from error
 
     async def prepare(self, tools: Sequence[Tool]) -> ToolIndex:
         """Count the words of a catalogue, in a thread."""

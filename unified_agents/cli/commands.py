@@ -17,10 +17,11 @@ from unified_agents.agent import create_agent
 from unified_agents.cli import tools
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
+from unified_agents.cli.streamed_text import StreamedText
 from unified_agents.cli.tables import console
 from unified_agents.config import AgentConfig, Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
-from unified_agents.errors import ConfigError, RunError
+from unified_agents.errors import BackendError, ConfigError, RunError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.result import RunResult
 
@@ -92,6 +93,7 @@ def run(
         Variant | None,
         typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
     ] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Print the text as it arrives.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Run one task with the agent of a YAML file, and print its answer.
@@ -99,18 +101,25 @@ def run(
     Tools named in the file as module:name are looked up beside it, in the current folder and on the Python path.
     """
     import_from(file.parent, Path.cwd())
+    text = StreamedText() if stream else None
     with exit_on_wrong_usage(as_json=as_json):
+        if text is not None and as_json:
+            raise ConfigError("--stream prints text as it arrives, and --json one object at the end: give one of them")
         try:
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
             options = {"backend": backend, "variant": variant, "handling": handling}
-            result = asyncio.run(_run(config.model_copy(update={"model": asked}), task, options))
+            result = asyncio.run(_run(config.model_copy(update={"model": asked}), task, options, text))
         except RunError as error:
+            if text is not None:
+                text.end(None)
             if as_json and error.result is not None:
                 put_json(error.result.to_dict())
             stop(error, FAILED, as_json=as_json and error.result is None)
     if as_json:
         put_json(result.to_dict())
+    elif text is not None:
+        text.end(result.output)
     elif result.output is not None:
         put(result.output + "\n")
     if result.status == "limit":
@@ -133,9 +142,16 @@ def _asked_model(model: ModelConfig, name: str | None, base_url: str | None, api
     return parse_config(ModelConfig, chosen.model_dump() | changes, f"model {chosen.provider}:{chosen.name}")
 
 
-async def _run(config: AgentConfig, task: str, options: dict[str, Any]) -> RunResult:
+async def _run(config: AgentConfig, task: str, options: dict[str, Any], text: StreamedText | None) -> RunResult:
     async with create_agent(config, **options) as agent:
-        return await agent.run(task)
+        if text is None:
+            return await agent.run(task)
+        async with agent.stream(task) as events:
+            async for event in events:
+                text.show(event)
+        if events.result is None:
+            raise BackendError("the run ended without a result")
+        return events.result
 
 
 @app.command()

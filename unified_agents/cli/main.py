@@ -27,7 +27,9 @@ def _load_commands(*, as_json: bool) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich", "click"):
             raise
-        message = "the command line is not installed; run: pip install 'unified-agents[cli]'"
+        from unified_agents.extras import remedy_of_extra  # noqa: PLC0415  # read only where something is missing
+
+        message = f"the command line is not installed: {remedy_of_extra('cli')}"
         report("usage", type(error).__name__, message, as_json=as_json)
         sys.exit(USAGE)
     return app

@@ -58,7 +58,7 @@ def file_schema(file: str) -> dict[str, Any]:
 def _describe_sources(definitions: dict[str, Any]) -> None:
     """Put in place of the open mappings of a tool source the keys that they may have."""
     properties = definitions["ToolSource"]["properties"]
-    properties["include"] = properties["exclude"] = PATTERNS
+    properties["include"], properties["exclude"] = dict(PATTERNS), dict(PATTERNS)
     for kind, key in ((McpServerConfig, "mcp"), (OpenApiConfig, "openapi")):
         made = kind.model_json_schema()
         definitions |= made.pop("$defs", {})

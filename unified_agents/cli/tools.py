@@ -59,7 +59,8 @@ def check(
 ) -> None:
     """Compare each tool's schema, keyword by keyword, with the request that each backend really sends.
 
-    What a source has that cannot be a tool is named with the reason, and does not count against the threshold.
+    What a source has that cannot be a tool is named with the reason, and so is what some providers refuse. Neither
+    counts against the threshold.
 
     Exit codes: 0 within the threshold, 1 beyond it, 2 wrong usage or configuration.
     """
@@ -134,6 +135,9 @@ def _print(report: FidelityReport) -> None:
     out.print(summary)
     for stack, reason in report.skipped.items():
         out.print(f"{stack}: not checked: {reason}", markup=False)
+    for name, cautions in report.cautions.items():
+        for caution in cautions:
+            out.print(caution if name == "*" else f"{name}: {caution}", markup=False)
     for row in report.tools:
         place = f"{row.tool} on {row.backend}, {row.handling}"
         if row.name != row.tool:

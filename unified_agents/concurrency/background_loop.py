@@ -7,7 +7,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError
+from concurrent.futures import Future, wait
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -33,21 +33,35 @@ def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         raise UnsupportedCapabilityError(
             "run_sync inside an asynchronous tool would wait for itself: await agent.run(…) there"
         )
-    future = asyncio.run_coroutine_threadsafe(work(), loop)
+    ended: Future[T] = Future()
+    tasks: list[asyncio.Task[T]] = []
+
+    def start() -> None:
+        tasks.append(loop.create_task(work()))
+        tasks[0].add_done_callback(lambda task: _hand_on(task, ended))
+
+    def cancel() -> None:
+        tasks[0].cancel()
+
+    loop.call_soon_threadsafe(start)
     try:
         with nullcontext() if current.pool is None else current.pool.lent():
-            return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        _wait_for(future.exception)
+            return ended.result()
+    except BaseException:  # a signal's, where the work has not ended
+        if not ended.done():
+            loop.call_soon_threadsafe(cancel)
+            wait([ended])
         raise
 
 
-def _wait_for(ended: Callable[[], object]) -> None:
-    try:
-        ended()
-    except CancelledError:
-        return
+def _hand_on(task: asyncio.Task[T], ended: Future[T]) -> None:
+    if task.cancelled():
+        ended.cancel()
+        ended.set_running_or_notify_cancel()
+    elif (error := task.exception()) is not None:
+        ended.set_exception(error)
+    else:
+        ended.set_result(task.result())
 
 
 def background_loop() -> asyncio.AbstractEventLoop:

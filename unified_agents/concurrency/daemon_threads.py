@@ -69,12 +69,20 @@ class DaemonThreads(Executor):
         self._backlog = 0  # jobs that no thread is meant for yet
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run a function in one of the threads."""
+        """Run a function in one of the threads.
+
+        Raises:
+            RuntimeError: no thread can be started; then the function never runs.
+        """
         future = _Call()
         self._jobs.put((future, lambda: fn(*args, **kwargs)))
         with self._lock:
             self._backlog += 1
-            self._assign()
+            try:
+                self._assign()
+            except RuntimeError:
+                future.cancel()  # whoever takes it from the queue passes over it
+                raise
         return future
 
     async def call(self, function: Callable[[], T], on_abandoned: OnAbandoned | None = None) -> T:
@@ -137,8 +145,8 @@ class DaemonThreads(Executor):
         if self._idle:
             self._idle -= 1
         elif self._threads < self._max_threads:
-            self._threads += 1
             threading.Thread(target=self._work, name=f"{self._name}-{next(self._numbers)}", daemon=True).start()
+            self._threads += 1
         else:
             return
         self._backlog -= 1

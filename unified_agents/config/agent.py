@@ -49,7 +49,7 @@ class ToolPolicy(RetryWaits):
         wait_initial: Seconds before the second attempt; doubles with each further one.
         wait_max: The longest such wait, in seconds.
         jitter: Seconds up to which a random wait is added.
-        retry_after_max: A longer `retry_after` than this many seconds is not waited for: the model is told.
+        retry_after_max: Give up if `retry_after` is longer than this many seconds: the model is told.
     """
 
     attempts: int = Field(default=3, ge=1)
@@ -62,24 +62,33 @@ class ToolSource(Settings):
     Attributes:
         python: A module, which offers the tools that it defines, or `module:name` of a tool or a list of them.
         mcp: An MCP server: an `McpServerConfig`, or its keys.
+        mcp_file: A file of MCP servers, such as Claude Desktop's or VS Code's `mcp.json`: all that it enables.
         openapi: An OpenAPI document: an `OpenApiConfig`, or its keys, where the file is `openapi`, or `file`; or the
             file alone.
         include: Patterns with `*`, `?` and `[…]` for the tools' own names; empty includes all.
         exclude: Patterns of those to leave out.
-        prefix: Put in front of each name.
+        prefix: Put in front of each name; with `mcp_file`, `{server}` in it stands for the server's name.
+        coercion: `lenient` takes "5" for an integer in every tool of the source; None leaves each tool its own.
     """
 
     python: str | None = None
     mcp: dict[str, Any] | Settings | None = None
+    mcp_file: str | None = None
     openapi: dict[str, Any] | Settings | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     prefix: str = ""
+    coercion: Literal["strict", "lenient"] | None = None
 
     @field_validator("include", "exclude", mode="before")
     @classmethod
     def _one_pattern(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("mcp_file", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
 
     @field_validator("openapi", mode="before")
     @classmethod
@@ -90,13 +99,15 @@ class ToolSource(Settings):
 
     @model_validator(mode="after")
     def _is_one_source(self) -> ToolSource:
-        if sum(value is not None for value in (self.python, self.mcp, self.openapi)) != 1:
-            raise ValueError("must have one of the keys python, mcp and openapi")
+        if sum(value is not None for value in (self.python, self.mcp, self.mcp_file, self.openapi)) != 1:
+            raise ValueError("must have one of the keys python, mcp, mcp_file and openapi")
         return self
 
     def located(self, folder: Path) -> ToolSource:
         """Return this source with relative paths taken from a folder: that of the file which it is written in."""
         changed: dict[str, Any] = {}
+        if self.mcp_file is not None:
+            changed["mcp_file"] = str(folder / Path(self.mcp_file).expanduser())
         for key, place in (("openapi", "openapi"), ("mcp", "cwd")):
             values = getattr(self, key)
             if isinstance(values, Mapping) and isinstance(values.get(place), str):

@@ -9,8 +9,10 @@ from typing import Literal, TypeAlias
 
 from unified_agents.agent import create_agent
 from unified_agents.backend import INVALID_CALL_TOOL, BoundTool, native_construction
+from unified_agents.catalogue.catalogue import ToolLike, open_catalogue
 from unified_agents.config import Handling
 from unified_agents.errors import UnsupportedCapabilityError
+from unified_agents.fidelity.provider_bounds import catalogue_caution, provider_cautions
 from unified_agents.fidelity.schema_diff import (
     ChangeKind,
     FidelityModel,
@@ -91,11 +93,14 @@ class FidelityReport(FidelityModel):
     Attributes:
         tools: One entry for each tool, backend and handling.
         skipped: Stacks that were not checked, as `backend handling`, and why.
+        cautions: What some providers refuse in a tool, and with it the whole request, or that it has no description, by
+            the tool's name. Under `*` stands what concerns all tools together.
         strict: One entry for each tool in OpenAI's strict form; None where that was not asked for.
     """
 
     tools: tuple[ToolFidelity, ...]
     skipped: Mapping[str, str] = {}
+    cautions: Mapping[str, tuple[str, ...]] = {}
     strict: tuple[StrictFidelity, ...] | None = None
 
     def counts(self, backend: str, handling: Handling) -> dict[str, int]:
@@ -111,7 +116,7 @@ class FidelityReport(FidelityModel):
 
 
 async def check_tools(
-    tools: Sequence[Tool],
+    tools: Iterable[ToolLike],
     *,
     backends: Iterable[str] | None = None,
     handlings: Sequence[Handling] = ("unified", "native"),
@@ -120,7 +125,7 @@ async def check_tools(
     """Send tools to a scripted model on each stack, and compare what arrives with their canonical schemas.
 
     Args:
-        tools: The tools.
+        tools: The tools, or whatever else `create_agent` takes as `tools`.
         backends: Which backends; None takes those that are installed.
         handlings: Which ways of handling.
         strict: Whether to tell, too, what OpenAI's strict form cannot carry of each tool. No agent of ours sends that
@@ -129,6 +134,13 @@ async def check_tools(
     Raises:
         ConfigError: a backend is unknown or not installed, or two tools have one name.
     """
+    with open_catalogue(tools) as catalogue:
+        return await _check(catalogue.tools, backends, handlings, strict)
+
+
+async def _check(
+    tools: Sequence[Tool], backends: Iterable[str] | None, handlings: Sequence[Handling], strict: bool
+) -> FidelityReport:
     chosen = [name for name in backend_names() if backend_info(name).installed] if backends is None else backends
     rows: list[ToolFidelity] = []
     skipped: dict[str, str] = {}
@@ -138,8 +150,12 @@ async def check_tools(
                 rows.extend(await _check_stack(tools, backend, handling))
             except UnsupportedCapabilityError as error:
                 skipped[f"{backend} {handling}"] = str(error)
+    too_many = catalogue_caution(tools)
     return FidelityReport(
-        tools=tuple(rows), skipped=skipped, strict=tuple(map(_strict_fidelity, tools)) if strict else None
+        tools=tuple(rows),
+        skipped=skipped,
+        cautions=provider_cautions(tools) | ({"*": (too_many,)} if too_many is not None else {}),
+        strict=tuple(map(_strict_fidelity, tools)) if strict else None,
     )
 
 

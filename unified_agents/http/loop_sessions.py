@@ -6,11 +6,21 @@ import asyncio
 import os
 import weakref
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from typing import TypeAlias
 
 import aiohttp
 
 _inherited: list[object] = []
 """Sessions of a parent process. They are kept, because collecting them would close the parent's connections."""
+
+
+_Sessions: TypeAlias = weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]
+]
+
+_closing: set[asyncio.Task[None]] = set()
+"""Tasks that close the sessions of holders which nobody closed; an event loop itself does not keep its tasks."""
 
 
 class LoopSessions:
@@ -22,17 +32,22 @@ class LoopSessions:
 
     def __init__(self, make: Callable[[], aiohttp.ClientSession]) -> None:
         self._make = make
-        self._sessions: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]
-        ] = weakref.WeakKeyDictionary()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin without a session: at first, and in a process that is forked."""
+        self._sessions: _Sessions = weakref.WeakKeyDictionary()
         self._process = os.getpid()
+        self._finalizer = weakref.finalize(self, _close_sessions, self._sessions)
+        self._finalizer.atexit = False  # the event loops close them then
 
     async def get(self) -> aiohttp.ClientSession:
         """Return the running loop's session. It is closed with the loop, or by `aclose`."""
         loop = asyncio.get_running_loop()
         if self._process != os.getpid():  # forked: the connections are the parent's, which goes on using them
             _inherited.append(self._sessions)
-            self._sessions, self._process = weakref.WeakKeyDictionary(), os.getpid()
+            self._finalizer.detach()
+            self._begin()
         held = self._sessions.get(loop)
         if held is None or held[0].closed:
             session = self._make()
@@ -44,13 +59,32 @@ class LoopSessions:
     async def aclose(self) -> None:
         """Close the sessions of all running loops, and forget those of closed loops."""
         here = asyncio.get_running_loop()
-        for loop, (session, keeper) in list(self._sessions.items()):
-            if loop is here:
-                await keeper.aclose()
-            elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(keeper.aclose(), loop))
-            if session.closed or loop.is_closed():
-                self._sessions.pop(loop, None)
+        for loop in list(self._sessions):
+            held = self._sessions.pop(loop, None)  # first: it may be closed twice at once
+            if held is not None and loop is here:
+                await held[1].aclose()
+            elif held is not None and loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(held[1].aclose(), loop))
+            elif held is not None and not loop.is_closed():
+                self._sessions[loop] = held  # it closes them when it ends
+
+
+def _close_sessions(sessions: _Sessions) -> None:
+    """Close the sessions of a holder that is gone, each on its loop."""
+    for loop, (_, keeper) in list(sessions.items()):
+        if loop.is_running():
+            with suppress(RuntimeError):  # it has been closed meanwhile
+                loop.call_soon_threadsafe(_close_in_task, loop, keeper)
+
+
+def _close_in_task(loop: asyncio.AbstractEventLoop, keeper: AsyncGenerator[None]) -> None:
+    task = loop.create_task(_aclose(keeper))
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
+async def _aclose(keeper: AsyncGenerator[None]) -> None:
+    await keeper.aclose()
 
 
 async def _closed_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from unified_agents.errors import BackendNotInstalledError, ToolDefinitionError
+from unified_agents.extras import remedy_of_extra
 from unified_agents.interop.openai_strict import strict_schema
 from unified_agents.messages import JsonObject
 from unified_agents.tools.decorator import as_tool
@@ -161,7 +162,5 @@ def _adapter(package: str) -> Any:
     try:
         return importlib.import_module(f"{package}.convert")
     except ImportError as error:
-        extra = package.rpartition("_")[2]
-        raise BackendNotInstalledError(
-            f"{package} cannot be imported ({error}); run: pip install 'unified-agents[{extra}]'"
-        ) from error
+        remedy = remedy_of_extra(package.rpartition("_")[2])
+        raise BackendNotInstalledError(f"{package} cannot be imported ({error}): {remedy}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, quote_plus
@@ -33,6 +34,13 @@ class Redactor:
         self._texts = sorted(forms.items(), key=lambda item: len(item[0]), reverse=True)
         self._bytes = [(form.encode(), mask.encode()) for form, mask in self._texts]
 
+    def with_secrets_of(self, other: Redactor) -> Redactor:
+        """Return a redactor of the secrets of both."""
+        both = copy.copy(self)
+        both._texts = sorted({*self._texts, *other._texts}, key=lambda item: len(item[0]), reverse=True)
+        both._bytes = [(form.encode(), mask.encode()) for form, mask in both._texts]
+        return both
+
     def redact(self, text: str) -> str:
         """Return a text without the secrets."""
         for form, mask in self._texts:
@@ -56,6 +64,9 @@ class Redactor:
                 if text.endswith(form[:length]):
                     return length
         return 0
+
+
+NO_SECRETS = Redactor({})
 
 
 class StreamRedactor:

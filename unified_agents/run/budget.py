@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from unified_agents.config import Limits
 from unified_agents.errors import LimitError
-from unified_agents.messages import Usage
+from unified_agents.messages import Usage, add_counts
 
 
 class Budget:
@@ -21,11 +21,20 @@ class Budget:
         steps_started: Model calls of the agent.
         requests: Requests to a model: steps, retries, and what tools ask of a model.
         tool_calls: Tool calls that the model asked for.
-        usage: Tokens of all answers.
         cost: Cost of all answers, in the unit of the model's price; None without a price.
     """
 
-    __slots__ = ("_limits", "_outer", "cost", "requests", "steps_started", "tool_calls", "usage")
+    __slots__ = (
+        "_input",
+        "_is_unmeasured",
+        "_limits",
+        "_outer",
+        "_output",
+        "cost",
+        "requests",
+        "steps_started",
+        "tool_calls",
+    )
 
     def __init__(self, limits: Limits, outer: Budget | None) -> None:
         self._limits = limits
@@ -33,8 +42,15 @@ class Budget:
         self.steps_started = 0
         self.requests = 0
         self.tool_calls = 0
-        self.usage = Usage()
         self.cost: float | None = None
+        self._is_unmeasured = False
+        self._input: int | None = None
+        self._output: int | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all answers."""
+        return Usage(input_tokens=self._input, output_tokens=self._output)
 
     def count(
         self, *, requests: int = 0, tool_calls: int = 0, usage: Usage | None = None, cost: float | None = None
@@ -45,14 +61,25 @@ class Budget:
             budget.requests += requests
             budget.tool_calls += tool_calls
             if usage is not None:
-                budget.usage = budget.usage + usage
+                budget._input = add_counts(budget._input, usage.input_tokens)
+                budget._output = add_counts(budget._output, usage.output_tokens)
             if cost is not None:
                 budget.cost = (budget.cost or 0.0) + cost
             budget = budget._outer
 
+    def unmeasured_limits(self) -> list[str]:
+        """Return the limits that cannot hold, since an answer came without usage; once, and then none."""
+        limits: list[str] = []
+        budget: Budget | None = self
+        while budget is not None and not budget._is_unmeasured:
+            budget._is_unmeasured = True
+            limits += [key for key in ("max_tokens", "max_cost") if getattr(budget._limits, key) is not None]
+            budget = budget._outer
+        return sorted(set(limits))
+
     def step_limit(self) -> LimitError | None:
         """Return the limit that forbids another step; None while there is room."""
-        return self._first_met(Budget._requests_met) or self._first_met(Budget._steps_met)
+        return self._first_met(Budget._requests_met) or self._steps_met()
 
     def request_limit(self) -> LimitError | None:
         """Return the limit that forbids another request to a model; None while there is room."""

@@ -7,14 +7,16 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from unified_agents.config import Limits, ToolPolicy
 from unified_agents.errors import BackendError, ErrorRecord, LimitError, ModelError, ToolFailedError
-from unified_agents.events import Event, ModelCallStarted
+from unified_agents.events import Event, ModelCallStarted, RunEnded
 from unified_agents.messages import JsonObject, Message
+from unified_agents.redaction.redactor import NO_SECRETS, Redactor
 from unified_agents.run.budget import Budget
 from unified_agents.run.calls import Call, Step
 from unified_agents.run.lifecycle import Lifecycle
@@ -59,6 +61,9 @@ class Run:
         root: The open `invoke_agent` span.
         offer: The tools that the model is offered.
         hides_tools: Whether the framework knows none of the offered tools, since they were chosen for this run.
+        dependencies: What the caller gave for the tools.
+        redactor: Takes the secrets of the run's models out of what a framework says of errors.
+        answer_redactor: Takes them out of the output, where short ones may be words.
         parent: The run whose tool started this one; its limits and its end hold here too.
         tool_policy: What is done about an idempotent tool that fails for now.
         streaming: Whether its events are streamed.
@@ -70,7 +75,7 @@ class Run:
         given_ids: The ids of the calls in the conversation that it was given.
         errors: What went wrong so far.
         abandoned: What does not end, and was given up.
-        given_up: The tasks among it.
+        given_up: The tasks among that.
         failed_request: Under `native`: the body of the last request when it failed. The same body again is a retry.
         failed_attempts: Under `native`: how often that request failed.
         last_model_error: Under `native`: why the last model call gave no whole answer, in the wire's words; a run that
@@ -90,6 +95,9 @@ class Run:
     trace: LiveTrace
     root: OpenSpan
     offer: Offer
+    dependencies: Any = None
+    redactor: Redactor = NO_SECRETS
+    answer_redactor: Redactor = NO_SECRETS
     parent: Run | None = None
     tool_policy: ToolPolicy | None = None
     hides_tools: bool = False
@@ -113,6 +121,7 @@ class Run:
     raised: list[tuple[Exception, ToolFailedError]] = field(default_factory=list)
     matching: threading.Lock = field(default_factory=threading.Lock)
     sinks: list[Callable[[Event], None]] = field(default_factory=list)
+    _has_told_end: bool = False
     _thread: int = field(default_factory=threading.get_ident)
 
     def __post_init__(self) -> None:
@@ -144,7 +153,13 @@ class Run:
                 yield {"role": "tool", "tool_call_id": call_id, "content": content}
 
     def emit(self, event: Event) -> None:
-        """Tell every listener. Build events only when `sinks` is not empty. A listener that raises ends the run."""
+        """Tell every listener. Build events only when `sinks` is not empty. A listener that raises ends the run.
+
+        Nothing comes after `RunEnded`: a thread that was given up may end later.
+        """
+        if self._has_told_end:
+            return
+        self._has_told_end = isinstance(event, RunEnded)
         for sink in self.sinks:
             try:
                 sink(event)
@@ -159,7 +174,8 @@ class Run:
         if threading.get_ident() == self._thread:
             self.emit(event)
         else:
-            self.lifecycle.ended.get_loop().call_soon_threadsafe(self.emit, event)
+            with suppress(RuntimeError):  # the run's loop has been closed
+                self.lifecycle.ended.get_loop().call_soon_threadsafe(self.emit, event)
 
     async def admit(self, limit_met: Callable[[], LimitError | None]) -> None:
         """Enter a seam. Returns without giving way to other tasks, or never.
@@ -198,6 +214,12 @@ class Run:
     def abandon(self, tool: str, thread: str) -> None:
         """Record that a synchronous tool did not stop, and that its thread is given up."""
         message = f"tool {tool!r} did not stop: its thread {thread!r} was abandoned and runs on"
+        logger.warning("%s (run %s)", message, self.label, extra={"run_id": self.id})
+        self.abandoned.append(ErrorRecord(kind="timeout", type="ToolTimeoutError", message=message))
+
+    def abandon_coroutine(self, tool: str) -> None:
+        """Record that an asynchronous tool did not end when its timeout cancelled it."""
+        message = f"tool {tool!r} does not end when it is cancelled, and was abandoned"
         logger.warning("%s (run %s)", message, self.label, extra={"run_id": self.id})
         self.abandoned.append(ErrorRecord(kind="timeout", type="ToolTimeoutError", message=message))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from unified_agents.concurrency.abandoned_tasks import give_up
 from unified_agents.errors import ErrorRecord, LimitError, ModelError, RunError
 from unified_agents.events import RunStarted
 from unified_agents.result import RunResult
@@ -17,8 +18,8 @@ from unified_agents.run.outcome import finish, outcome
 
 logger = logging.getLogger("unified_agents.run")
 
-CANCEL_SECONDS = (5.0, 1.0)
-"""How long a task may take to end after its first cancel and after its second; then it is given up."""
+CANCEL_GRACE_SECONDS = 5.0
+"""How long a cancelled task may take to end, before it is cancelled once more."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,7 +71,7 @@ async def drive(run: Run, loop: Loop) -> RunResult:
         clock.cancel()
     cancelled = await _settle(run, task) or cancelled
     output = outcome(run, task, loop.translate)
-    if run.lifecycle.draining and run.limits.on_limit == "answer" and cancelled is None:
+    if run.lifecycle.draining and run.limits.on_limit == "answer" and not run.lifecycle.is_cancelled:
         try:
             output = await _last_answer(run, loop)
         except asyncio.CancelledError as error:
@@ -114,31 +115,42 @@ async def _clean(run: Run, task: asyncio.Task[str | None]) -> None:
 
 
 async def _stop(run: Run, tasks: Iterable[asyncio.Task[Any]]) -> None:
-    left = {task for task in tasks if not task.done() and task not in run.given_up}
-    for number, seconds in enumerate(CANCEL_SECONDS):
-        if not left:
-            return
-        for task in left:
-            if number or not task.cancelling():  # else it may be cleaning up
-                task.cancel()
-        _, left = await asyncio.wait(left, timeout=seconds)
+    """Cancel tasks until they end; those that do not are given up. What waits for those may wait for ever."""
+    left = {task for task in tasks if not task.done()} - run.given_up
+    for _ in range(3):
+        left = await _cancel(left)
+    if not left:
+        return
+    run.lifecycle.gives_up = True
+    names = {call.task: f"tool {call.name!r}" for call in run.calls.values()}
     for task in left:
-        _give_up(run, task)
+        name = names.get(task) or f"task {task.get_name()!r}"
+        message = f"{name} does not end when it is cancelled, and was abandoned"
+        logger.error("%s (run %s)", message, run.label, extra={"run_id": run.id})
+        run.abandoned.append(ErrorRecord(kind="backend", type="BackendError", message=message))
+    if left := await _cancel(left):
+        run.given_up |= left
+        give_up(left)
 
 
-def _give_up(run: Run, task: asyncio.Task[Any]) -> None:
-    name = task.get_name()
-    logger.error("a task does not end and is given up: %s (run %s)", name, run.label, extra={"run_id": run.id})
-    message = f"task {name!r} does not end when it is cancelled, and was abandoned"
-    run.abandoned.append(ErrorRecord(kind="backend", type="BackendError", message=message))
-    run.given_up.add(task)
+async def _cancel(tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    """Cancel tasks, wait for them for a while, and return those that have not ended."""
+    for task in tasks:
+        task.cancel()
+    return (await asyncio.wait(tasks, timeout=CANCEL_GRACE_SECONDS))[1] if tasks else tasks
 
 
 async def _last_answer(run: Run, loop: Loop) -> str | None:
     left = max(run.limits.timeout - run.trace.now(), 0.001)
+    answering = run.lifecycle.last_answer = asyncio.create_task(loop.last_answer())
     try:
         async with asyncio.timeout(left):
-            return await loop.last_answer()
+            return await answering
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        run.errors.append(ErrorRecord(kind="cancelled", type="CancelledError", message="the last answer was cancelled"))
     except ModelError as error:
         run.errors.append(error.record())
     except TimeoutError:

@@ -35,20 +35,38 @@ class Lifecycle:
     Attributes:
         cause: Why the run ended; None while it goes on, and when it completed.
         shut: Whether the run has ended.
+        gives_up: Whether what ignores its cancel is left now.
         draining: Whether a limit ended the run, and what ran then may finish.
+        is_cancelled: Whether somebody cancelled it, though a limit may have ended it before.
+        last_answer: The model call after a limit, which a cancel ends too.
         ended: Done once the run is shut.
         tasks: The tasks that the seams have started and that are not done.
         child_runs: The runs that tools of this run have started and that are not done. They end with it.
     """
 
-    __slots__ = ("_label", "_run_id", "cause", "child_runs", "draining", "ended", "shut", "tasks")
+    __slots__ = (
+        "_label",
+        "_run_id",
+        "cause",
+        "child_runs",
+        "draining",
+        "ended",
+        "gives_up",
+        "is_cancelled",
+        "last_answer",
+        "shut",
+        "tasks",
+    )
 
     def __init__(self, run_id: str, label: str) -> None:
         self._run_id = run_id
         self._label = label
         self.cause: Exception | None = None
         self.shut = False
+        self.gives_up = False
         self.draining = False
+        self.is_cancelled = False
+        self.last_answer: asyncio.Task[str | None] | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.child_runs: set[Lifecycle] = set()
@@ -62,16 +80,20 @@ class Lifecycle:
 
     def end(self, cause: Exception | None) -> None:
         """Shut the run at once and cancel what the seams have started. Only the first cause counts."""
+        if isinstance(cause, Cancelled):
+            self.is_cancelled = True
+            if self.last_answer is not None:
+                self.last_answer.cancel()
         if self.shut:
             return
         self.shut = True
         self.cause = self.cause or cause
         for task in self.tasks:
             task.cancel()
-        for child in self.child_runs:
-            child.end_threadsafe(Cancelled("the outer run has ended"))
         if not self.ended.done():
             self.ended.set_result(None)
+        for child in tuple(self.child_runs):  # their own loops, in other threads, add and remove them
+            child.end_threadsafe(Cancelled("the outer run has ended"))
 
     def end_threadsafe(self, cause: Exception) -> None:
         """Shut the run from whatever thread this is."""

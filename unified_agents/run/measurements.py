@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from unified_agents.result import Exchange, Timing
+from unified_agents.result import Exchange, ModelCallRecord, Timing
 
 Interval = tuple[float, float]
 """Begin and end, in seconds on the run's clock."""
@@ -13,13 +13,22 @@ Interval = tuple[float, float]
 
 @dataclass(slots=True, eq=False, repr=False)
 class ExchangeRecord:
-    """An exchange while it is under way; see `Exchange` for the fields."""
+    """A request to a model and its answer while it is under way; see `Exchange` and `ModelCallRecord` for the fields.
+
+    Attributes:
+        keeps_bodies: Whether its bodies are kept; where they are not, they stay empty.
+    """
 
     step: int | None
     attempt: int
-    received: bytes
-    sent: bytes
+    model: str
+    keeps_bodies: bool
+    received: bytes = b""
+    sent: bytes = b""
     status: int | None = None
+    finish_reason: str | None = None
+    request_id: str | None = None
+    rate_limits: dict[str, str] | None = None
     answered: bytes = b""
     returned: bytes = b""
 
@@ -27,6 +36,18 @@ class ExchangeRecord:
         """Return the exchange as it stands in a result."""
         texts = {name: _text(getattr(self, name)) for name in ("received", "sent", "answered", "returned")}
         return Exchange(step=self.step, attempt=self.attempt, status=self.status, **texts)
+
+    def model_call(self) -> ModelCallRecord:
+        """Return what is told of the request in a result, without its bodies."""
+        return ModelCallRecord(
+            self.step,
+            self.attempt,
+            self.model,
+            self.status,
+            self.finish_reason,
+            self.request_id,
+            self.rate_limits or {},
+        )
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -41,7 +62,8 @@ class Measurements:
         tool_time: When tools ran.
         waiting_time: When something was put off: for a retry, for the rate limit, for another call.
         waits_since: When the current wait for a retry began; None when there is none.
-        exchanges: The recorded exchanges; None when bodies are not kept.
+        exchanges: The exchanges whose bodies are kept; None when bodies are not kept.
+        model_calls: All requests to a model, in order.
     """
 
     retries: int = 0
@@ -52,19 +74,31 @@ class Measurements:
     waiting_time: list[Interval] = field(default_factory=list)
     waits_since: float | None = None
     exchanges: list[ExchangeRecord] | None = None
+    model_calls: list[ExchangeRecord] = field(default_factory=list)
 
     def waited(self, since: float, now: float) -> None:
         """Record a wait that ends now: from where `waits_since` says, else from the moment given."""
         self.waiting_time.append((since if self.waits_since is None else self.waits_since, now))
         self.waits_since = None
 
-    def record_exchange(self, step: int | None, attempt: int, received: bytes, sent: bytes) -> ExchangeRecord | None:
-        """Begin the record of an exchange; None when bodies are not kept."""
+    def record_exchange(
+        self, step: int | None, attempt: int, model: str, received: bytes, sent: bytes
+    ) -> ExchangeRecord:
+        """Begin the record of an exchange."""
         if self.exchanges is None:
-            return None
-        record = ExchangeRecord(step, attempt, received, sent)
-        self.exchanges.append(record)
+            record = ExchangeRecord(step, attempt, model, keeps_bodies=False)
+        else:
+            record = ExchangeRecord(step, attempt, model, keeps_bodies=True, received=received, sent=sent)
+            self.exchanges.append(record)
+        self.model_calls.append(record)
         return record
+
+    def finish_reason(self) -> str | None:
+        """Return why the agent's last answer ended; None where the last request got none."""
+        for call in reversed(self.model_calls):
+            if call.step is not None:
+                return call.finish_reason
+        return None
 
     def first_token(self, seconds: float) -> None:
         """Record the time to first token; only the run's first counts."""

@@ -12,6 +12,7 @@ from unified_agents.errors import (
     BadResponseError,
     ErrorRecord,
     LimitError,
+    ModelError,
     RunError,
     error_chain,
     native_name,
@@ -34,6 +35,8 @@ def finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> 
         output: The final answer.
         parse: Makes a value of the final answer; None for free text.
     """
+    if output and run.handling == "native":  # what the framework got has gone past the wire as it came
+        output = run.answer_redactor.redact(output)
     status = _status(run)
     for name in list(run.native_threads.values()):  # at once: threads that end take themselves out
         run.abandon("of the framework", name)
@@ -72,11 +75,11 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
         return None
     error = task.exception()
     if error is None:
-        if run.last_model_error is not None:
-            run.lifecycle.cause = run.last_model_error
-            run.root.event(spans.ERROR_SWALLOWED, kind=run.last_model_error.kind)
+        failure = _untold_failure(run, task.result())
+        run.lifecycle.cause = failure or _dropped_calls(run)
+        if failure is not None:
+            run.root.event(spans.ERROR_SWALLOWED, kind=failure.kind)
             return None  # what a framework says in place of an answer that never came is no output
-        run.lifecycle.cause = _dropped_calls(run)
         return task.result()
     if not isinstance(error, Exception):
         raise error
@@ -87,14 +90,17 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
 def _translated(run: Run, error: Exception, translate: Callable[[Exception], RunError | None]) -> RunError:
     known = _tool_failure(run, error) or (error if isinstance(error, RunError) else None) or translate(error)
     seen = run.last_model_error
-    if known is not None and seen is not None and seen.kind == known.kind and known is not seen:
-        seen.native_type = known.native_type  # the wire's words name the key's variable, and never hold the key
+    # The wire's words name the key's variable, and never hold the key. A client may have no class for what a server
+    # reports within a stream, and calls it an answer that cannot be read.
+    if known is not None and seen is not None and known is not seen and known.kind in (seen.kind, "bad_response"):
+        seen.native_type = known.native_type
         known = seen
     if known is None:
         text = str(error) or "without a message"
         known = BackendError(f"the framework failed: {type(error).__name__}: {text}", native_type=native_name(error))
     if known is not error:
         known.__cause__ = error
+    known.args = (run.redactor.redact(str(known)),)  # a framework tells what a server said, which may echo the key
     return known
 
 
@@ -104,6 +110,16 @@ def _tool_failure(run: Run, error: BaseException) -> RunError | None:
             if raised is link:
                 return failure
     return None
+
+
+def _untold_failure(run: Run, output: str | None) -> ModelError | None:
+    """Return the error of the last request, where a framework ended over it without raising.
+
+    A framework may cope with an answer that our reader cannot take: where it made a text of it, that is its own affair.
+    """
+    error = run.last_model_error
+    copes = isinstance(error, BadResponseError) and not error.is_reported and bool(output)
+    return None if copes else error
 
 
 def _dropped_calls(run: Run) -> BackendError | None:
@@ -141,6 +157,8 @@ def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunR
         messages=_conversation(run, output),
         usage=budget.usage,
         errors=tuple(run.errors),
+        finish_reason=measured.finish_reason(),
+        model_calls=tuple([record.model_call() for record in measured.model_calls]),
         tool_calls=tuple(call.record() for step in run.steps for call in step.calls),
         requests=budget.requests,
         retries=measured.retries,

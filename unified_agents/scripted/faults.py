@@ -19,9 +19,11 @@ from unified_agents.scripted.format import Fault
 from unified_agents.scripted.model import fault_choice, fault_reply
 from unified_agents.scripted.rendering.chat_completions import JSON_TYPE, STREAM_TYPE, RenderedCall, RenderedChoice, cut
 from unified_agents.wire.local_upstream import LocalResponse, Reply
-from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.protocols.chat_completions_writer import stream_of
-from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
+from unified_agents.wire.response_head import request_id_and_rate_limits
+from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream, read_body
 
 _SILENCE_SECONDS = 90.0
 """Longer than a model's timeouts are by default."""
@@ -137,9 +139,9 @@ class FaultyUpstream:
 
     async def _ask(self, request: Mapping[str, Any], body: bytes, headers: Mapping[str, str], key: str) -> _RealReply:
         async with self._upstream.post(CHAT_PATH, body, headers, key) as response:
-            raw = await response.read()
+            raw = await read_body(response)
             kind = response.headers.get("Content-Type", JSON_TYPE)
-            reply = Reply(response.status, kind, _retry_headers(response.headers), (raw,))
+            reply = Reply(response.status, kind, _telling_headers(response.headers), (raw,))
         try:
             answer = _read(raw, streamed=_is_streamed(request)) if reply.status < 300 else None
         except ModelError:
@@ -174,9 +176,10 @@ def _is_streamed(request: Mapping[str, Any]) -> bool:
     return request.get("stream") is True
 
 
-def _retry_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return those of an answer's headers that say when to come again."""
-    return {name: headers[name] for name in ("Retry-After", "retry-after-ms") if name in headers}
+def _telling_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return those of an answer's headers that name the request, or say when to come again."""
+    request_id, limits = request_id_and_rate_limits(headers)
+    return limits | ({} if request_id is None else {"x-request-id": request_id})
 
 
 def _read(raw: bytes, *, streamed: bool) -> Answer:

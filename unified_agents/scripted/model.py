@@ -137,7 +137,9 @@ class ScriptedModel:
             return self._complete_reply(request, self._render(EMPTY_CHOICE, stream), None, fault)
         compiled = self._answer_at(turn.step)
         if compiled is None:
-            reason = f"it has {len(self._answers)}, counted from 0: add an answer, or set repeat_last"
+            last = len(self._answers) - 1
+            used = "answer 0 is" if last == 0 else f"answers 0 to {last} are"
+            reason = f"{used} used up: add an answer, or set repeat_last"
             return error_reply(400, f"the script has no answer {turn.step}: {reason}", code=SCRIPT_ERROR)
         try:
             rendered = self._render_answer(compiled, turn, request, fault)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
 from typing import Any
@@ -15,16 +14,11 @@ from unified_agents import wording
 from unified_agents.concurrency.daemon_threads import DaemonThreads
 from unified_agents.errors import ToolFailedError, ToolTimeoutError, native_name
 from unified_agents.messages import JsonObject
+from unified_agents.tool_runner.coroutine import ToolCoroutine
 from unified_agents.tool_runner.exclusive_lock import Turn
 from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tracing.live import OpenSpan
-
-MAX_CLEANUP_SECONDS = 4.0
-"""The time that a coroutine has for its cleanup when its run ends, before another cancel gives it up."""
-MAX_STEP_SECONDS = 0.5
-"""The time for which a coroutine may keep the event loop before a warning is logged."""
-
 
 _RUN_THREADS = DaemonThreads()
 _STANDALONE_THREADS = DaemonThreads(name="unified-agents-standalone-tool")
@@ -41,7 +35,7 @@ class Attempt:
         observed: The call within a run; None for a call without a run.
     """
 
-    __slots__ = ("_context", "_keywords", "_observed", "_text", "_tool", "_turn")
+    __slots__ = ("_clock", "_context", "_keywords", "_observed", "_runs_on", "_started", "_text", "_tool", "_turn")
 
     def __init__(
         self, tool: Tool, keywords: JsonObject, text: str, context: ToolContext, observed: ObservedCall | None = None
@@ -52,6 +46,9 @@ class Attempt:
         self._context = context
         self._observed = observed
         self._turn: Turn | None = None
+        self._clock = asyncio.timeout(None)
+        self._started = 0.0
+        self._runs_on = False
 
     async def result(self) -> Any:
         """Return what the handler returns, once the resource that an exclusive tool names is free.
@@ -79,7 +76,8 @@ class Attempt:
         tool, observed = self._tool, self._observed
         detach = _attach(observed.span) if observed is not None else _nothing
         try:
-            async with asyncio.timeout(tool.timeout) as clock:
+            self._started = asyncio.get_running_loop().time()
+            async with self._clock:
                 return await self._value()
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -87,8 +85,9 @@ class Attempt:
                 raise
             raise _failed(tool, error) from error  # something inside the tool was cancelled, not the tool
         except TimeoutError as error:
-            if clock.expired() and tool.timeout is not None:
-                raise ToolTimeoutError(wording.tool_timed_out(tool.name, tool.timeout)) from error
+            if self._clock.expired() and tool.timeout is not None:
+                text = wording.tool_timed_out(tool.name, tool.timeout, runs_on=self._runs_on)
+                raise ToolTimeoutError(text) from error
             raise _failed(tool, error) from error
         except ToolFailedError:
             raise  # the handler has said itself what the model shall read
@@ -97,15 +96,22 @@ class Attempt:
         finally:
             detach()
 
+    def _start_clock(self) -> None:
+        """Let the tool's timeout count, from when it began. A coroutine that waits for nothing needs no timer."""
+        if self._tool.timeout is not None:
+            self._clock.reschedule(self._started + self._tool.timeout)
+
     async def _value(self) -> Any:
         tool = self._tool
         if tool.options.isolate is not None:
+            self._start_clock()
             from unified_agents.tool_runner.process import in_process  # noqa: PLC0415  # only who isolates pays for it
 
             return await in_process(tool, self._keywords if tool.is_schema_only else self._text, self._context)
         arguments = tool.arguments_for(self._keywords, self._context)
         if tool.is_async:
             return await self._monitored(tool.handler(**arguments))
+        self._start_clock()
         threads = _STANDALONE_THREADS if self._observed is None else _RUN_THREADS
         value = await threads.call(functools.partial(tool.handler, **arguments), self._abandoned)
         return await self._monitored(value) if inspect.isawaitable(value) else value
@@ -113,6 +119,7 @@ class Attempt:
     def _abandoned(self, thread: str, ended: Future[Any]) -> None:
         """Note that a thread was given up, and runs on until `ended`; it keeps the tool's resource until then."""
         observed, turn = self._observed, self._turn
+        self._runs_on = True
         if observed is not None:
             observed.run.abandon(observed.call.name, thread)
         if turn is not None:
@@ -122,55 +129,20 @@ class Attempt:
 
     def _monitored(self, work: Awaitable[Any]) -> Awaitable[Any]:
         if self._observed is None or not inspect.iscoroutine(work):
+            self._start_clock()
             return work
-        return _MonitoredCoroutine(work, self._observed)
+        observed = self._observed
+        return ToolCoroutine(work, observed.run.lifecycle, observed.blocked, self._start_clock, self._left)
+
+    def _left(self, runs_on: bool) -> None:
+        """Note that a coroutine was left, and whether what it waited for runs on."""
+        self._runs_on = runs_on
+        if self._observed is not None:
+            self._observed.run.abandon_coroutine(self._observed.call.name)
 
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
     return ToolFailedError(wording.tool_failed(tool.name, error), native_type=native_name(error))
-
-
-class _MonitoredCoroutine:
-    """A coroutine to await, each of whose steps is reported when it keeps the event loop too long.
-
-    One that goes on in spite of a cancel, when its run has ended and cancels it again, is left where it stands: else
-    the run, and the program's end, would wait for it.
-    """
-
-    __slots__ = ("_observed", "_work")
-
-    def __init__(self, work: Coroutine[Any, Any, Any], observed: ObservedCall) -> None:
-        self._work = work
-        self._observed = observed
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        cancelled_at: float | None = None
-        step: Callable[[], Any] = functools.partial(self._work.send, None)
-        while True:
-            start = time.monotonic()
-            try:
-                waits_for = step()
-            except StopIteration as end:
-                return end.value
-            finally:
-                seconds = time.monotonic() - start
-                if seconds > MAX_STEP_SECONDS:
-                    self._observed.blocked(seconds)
-            try:
-                sent = yield waits_for
-            except GeneratorExit:
-                self._work.close()
-                raise
-            except BaseException as error:  # handed to the coroutine, as `await` does
-                if isinstance(error, asyncio.CancelledError):
-                    now = time.monotonic()
-                    cancelled_at = cancelled_at or now
-                    if self._observed.run.lifecycle.shut and now - cancelled_at > MAX_CLEANUP_SECONDS:
-                        self._observed.abandoned()
-                        raise
-                step = functools.partial(self._work.throw, error)
-            else:
-                step = functools.partial(self._work.send, sent)
 
 
 def _attach(span: OpenSpan) -> Callable[[], object]:

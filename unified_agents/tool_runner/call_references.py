@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from unified_agents.tools.argument_errors import Path, place, shown
 from unified_agents.tools.arguments import parse_object
 
 CALL = "$call"
+MAX_LINKED = 100
+"""Only so many calls of an answer, its first, can be referred to. So circles among them are found in bounded time."""
 _POINTER = re.compile(r"(/([^~]|~[01])*)?")
 
 
@@ -31,20 +34,33 @@ def link_references(step: Step, given_ids: Sequence[str]) -> None:
         step: An answer's calls.
         given_ids: The id of each call as the provider gave it; "" where it gave none.
     """
+    indices = _indices(given_ids)
     for call in step.calls:
         if call.problem is None:
-            _link_call(step, call, given_ids)
-    edges = {call.index: sorted({reference.call.index for reference in call.references}) for call in step.calls}
-    for call in step.calls:
+            _link_call(step, call, indices)
+    linked = step.calls[:MAX_LINKED]
+    edges = {call.index: sorted({reference.call.index for reference in call.references}) for call in linked}
+    for call in linked:
         if call.references and (circle := _circle(edges, call.index)) is not None:
             call.problem = InvalidInputError(wording.calls_in_a_circle(call.name, circle))
             call.references = ()
 
 
-def _link_call(step: Step, call: Call, given_ids: Sequence[str]) -> None:
+def _indices(given_ids: Sequence[str]) -> dict[int | str, int]:
+    """Return the index of the call that each number and each id stands for; an id that comes twice stands for none."""
+    counts = Counter(given_ids)
+    indices: dict[int | str, int] = {}
+    for index, given in enumerate(given_ids[:MAX_LINKED]):
+        indices[index] = index
+        if given and counts[given] == 1:
+            indices[given] = index
+    return indices
+
+
+def _link_call(step: Step, call: Call, indices: Mapping[int | str, int]) -> None:
     references, problems = [], []
     for path, found in _find(parse_object(call.arguments, call.name)):
-        target = _target(found, given_ids)
+        target = _target(found, indices, len(step.calls))
         if isinstance(target, str):
             problems.append(f"{place(path)}: {target}")
         else:
@@ -70,18 +86,14 @@ def _find(arguments: JsonObject) -> Iterator[tuple[Path, Mapping[str, Any]]]:
             remaining.extend(((*path, number), item) for number, item in reversed(list(enumerate(value))))
 
 
-def _target(found: Mapping[str, Any], given_ids: Sequence[str]) -> int | str:
+def _target(found: Mapping[str, Any], indices: Mapping[int | str, int], calls: int) -> int | str:
     """Return the index of the call that is meant, or what is wrong with the reference."""
     target, pointer = found[CALL], found.get("path")
     if not found.keys() <= {CALL, "path"} or isinstance(target, bool) or not isinstance(target, int | str):
         return wording.malformed_reference()
     if pointer is not None and not (isinstance(pointer, str) and _POINTER.fullmatch(pointer)):
         return wording.malformed_pointer(shown(pointer))
-    if isinstance(target, int) and 0 <= target < len(given_ids):
-        return target
-    if isinstance(target, str) and target and given_ids.count(target) == 1:
-        return given_ids.index(target)
-    return wording.no_such_call(shown(target), len(given_ids))
+    return indices[target] if target in indices else wording.no_such_call(shown(target), min(calls, MAX_LINKED))
 
 
 def _circle(edges: Mapping[int, Sequence[int]], start: int) -> list[int] | None:

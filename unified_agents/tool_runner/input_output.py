@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unified_agents import wording
 from unified_agents.errors import InvalidInputError, ToolFailedError
+from unified_agents.messages import JsonObject
+from unified_agents.tools.arguments import broken_validator
 from unified_agents.tools.coercion import AcceptedArguments
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.parts import Part
 from unified_agents.tools.results import to_content
+
+_IMMUTABLE = frozenset({str, int, float, bool, type(None)})
 
 
 def accept_arguments(tool: Tool, text: str) -> AcceptedArguments:
@@ -18,11 +23,28 @@ def accept_arguments(tool: Tool, text: str) -> AcceptedArguments:
 
     Raises:
         InvalidInputError: they do not fit.
+        ToolFailedError: a validator of the tool's own types raised what no validator should.
     """
     try:
         return tool.accept(text)
     except InvalidInputError as error:
         raise invalid_arguments(tool.name, error.problems) from error
+    except ToolFailedError as error:
+        if not isinstance(error.__cause__, Exception):
+            raise
+        raise broken_validator(tool.name, error.__cause__) from error.__cause__  # it may have been renamed
+
+
+def recorded(arguments: Mapping[str, Any]) -> JsonObject:
+    """Return arguments as they stand in a record, whatever the handler does with those that it is given."""
+    return {name: value if type(value) in _IMMUTABLE else _copied(value) for name, value in arguments.items()}
+
+
+def _copied(value: object) -> object:
+    try:
+        return copy.deepcopy(value)
+    except Exception:
+        return value  # an object of the tool's own types that cannot be copied
 
 
 def invalid_arguments(tool: str, problems: Sequence[str]) -> InvalidInputError:

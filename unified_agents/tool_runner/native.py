@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import threading
@@ -14,6 +15,8 @@ import orjson
 from unified_agents.errors import ErrorRecord, ToolFailedError, native_name
 from unified_agents.run.calls import Call, ToolOutcome
 from unified_agents.run.context import Run, current_run
+from unified_agents.tool_runner.coroutine import ToolCoroutine
+from unified_agents.tool_runner.input_output import recorded
 from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.results import to_text
@@ -81,12 +84,16 @@ def _observed_async(tool: Tool, parameters: _Parameters) -> Callable[..., Any]:
         if run is None:
             return await parameters.call(tool, args, kwargs, replace(_NO_CONTEXT, tool=tool.name))
 
-        async def work() -> Any:
+        async def carry_out() -> Any:
             with _NativeCall(run, tool, parameters.named(args, kwargs)) as observed:
-                return observed.returned(await parameters.call(tool, args, kwargs, observed.context(tool)))
+                observed.call.task = asyncio.current_task()  # by which it is named where it does not end
+                work = parameters.call(tool, args, kwargs, observed.context(tool))
+                if asyncio.iscoroutine(work):
+                    work = ToolCoroutine(work, run.lifecycle, _not_reported)
+                return observed.returned(await work)
 
         await run.admit(_no_limit)
-        return await run.lifecycle.spawn(work())
+        return await run.lifecycle.spawn(carry_out())
 
     return call
 
@@ -106,6 +113,10 @@ def _no_limit() -> None:
     return None
 
 
+def _not_reported(_seconds: float) -> None:
+    return None
+
+
 class _NativeCall(ObservedCall):
     """A call that the framework makes by itself, matched to one that the model asked for.
 
@@ -119,7 +130,7 @@ class _NativeCall(ObservedCall):
 
     def __init__(self, run: Run, tool: Tool, arguments: Mapping[str, Any]) -> None:
         super().__init__(run, _match(run, tool, arguments))
-        self.call.received = dict(arguments)
+        self.call.received = recorded(arguments)
 
     def __enter__(self) -> Self:
         self.run.budget.count(tool_calls=1)

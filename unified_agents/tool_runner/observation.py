@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from unified_agents.errors import ErrorRecord, ToolCallError
+from unified_agents.errors import ToolCallError
 from unified_agents.events import (
     ToolCallCompleted,
     ToolCallFailed,
@@ -117,12 +117,6 @@ class ObservedCall(RunningCall):
             extra={"run_id": self.run.id},
         )
 
-    def abandoned(self) -> None:
-        """Record that an asynchronous tool ignores its cancel, and is given up."""
-        message = f"tool {self.call.name!r} does not end when it is cancelled, and was abandoned"
-        logger.warning("%s (run %s)", message, self.run.label, extra={"run_id": self.run.id})
-        self.run.abandoned.append(ErrorRecord(kind="timeout", type="ToolTimeoutError", message=message))
-
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Count the time that is spent within as waiting, and not as the tool's."""
@@ -146,7 +140,7 @@ class ObservedCall(RunningCall):
                     ToolCallProgress(run.id, now, call.step, call.index, call.id, call.name, progress, total, message)
                 )
 
-        return ToolContext(run_id=run.id, call_id=call.id, step=call.step, tool=tool.name, on_progress=report)
+        return ToolContext(run.id, call.id, call.step, tool.name, on_progress=report, dependencies=run.dependencies)
 
     def _stop(self) -> float:
         """Note how long the tool ran, without its pauses, and return the time on the run's clock."""

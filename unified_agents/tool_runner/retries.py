@@ -16,7 +16,7 @@ from unified_agents.tools.definition import Tool
 _DEFAULT_POLICY = ToolPolicy()
 
 
-async def retry_call(
+async def retry_tool_call(
     observed: ObservedCall, tool: Tool, first: ToolCallError, attempt: Callable[[int], Awaitable[Any]]
 ) -> Any:
     """Carry on with a call whose first attempt failed; see `retry`.
@@ -60,7 +60,7 @@ def _given_up(tool: Tool, error: ToolCallError, failures: int) -> ToolCallError:
     """Return the error that the model is told after the last of several attempts."""
     cause = error.__cause__
     if isinstance(error, ToolTimeoutError):
-        return ToolTimeoutError(wording.tool_timed_out_again(tool.name, tool.timeout or 0.0, failures))
+        return ToolTimeoutError(wording.tool_timed_out_again(str(error), failures))
     if cause is None:
         return error
     return ToolFailedError(wording.tool_gave_up(tool.name, cause, failures), native_type=native_name(cause))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from unified_agents import wording
 from unified_agents.concurrency.background_loop import run_in_background
+from unified_agents.errors import ToolCallError
+from unified_agents.run.calls import ToolOutcome
 from unified_agents.tool_runner.attempt import Attempt
 from unified_agents.tool_runner.input_output import accept_arguments, invalid_arguments, read_result
+from unified_agents.tools.decorator import as_tool
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.parts import Part
 
@@ -41,6 +44,48 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tupl
 def call_tool_sync(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, tuple[Part, ...]]:
     """Do the same as `call_tool` in code that is not asynchronous; where an event loop is running, this blocks it."""
     return run_in_background(lambda: call_tool(tool, arguments))
+
+
+async def try_tool(
+    tool: Callable[..., Any],
+    arguments: str | Mapping[str, Any] = "{}",
+    *,
+    dependencies: object = None,
+    on_progress: Callable[[float, float | None, str], None] | None = None,
+) -> ToolOutcome:
+    """Call a tool as a model would, without a model, to try or to test it.
+
+    The arguments are validated, the tool runs under its options, once, and the outcome holds what the model would read,
+    also where the call fails. Calling the tool itself, as in `tool(2, 3)`, goes past all of that.
+
+    Args:
+        tool: A tool, or whatever else `create_agent` takes as one, such as a typed function.
+        arguments: JSON text as a model writes it, or JSON values.
+        dependencies: What the tool gets as `ToolContext.dependencies`.
+        on_progress: Called with what the tool reports by `ToolContext.report_progress`.
+
+    Raises:
+        ToolDefinitionError: it cannot be a tool.
+    """
+    made = as_tool(tool)
+    context = ToolContext("", uuid.uuid4().hex, 0, made.name, on_progress, dependencies)
+    try:
+        text = arguments if isinstance(arguments, str) else _text(made, arguments)
+        content, parts = await carry_out(made, text, context)
+    except ToolCallError as error:
+        return ToolOutcome(str(error), is_error=True)
+    return ToolOutcome(content, parts=parts)
+
+
+def try_tool_sync(
+    tool: Callable[..., Any],
+    arguments: str | Mapping[str, Any] = "{}",
+    *,
+    dependencies: object = None,
+    on_progress: Callable[[float, float | None, str], None] | None = None,
+) -> ToolOutcome:
+    """Do the same as `try_tool` in code that is not asynchronous; where an event loop is running, this blocks it."""
+    return run_in_background(lambda: try_tool(tool, arguments, dependencies=dependencies, on_progress=on_progress))
 
 
 async def carry_out(tool: Tool, arguments: str, context: ToolContext) -> tuple[str, tuple[Part, ...]]:

@@ -13,9 +13,9 @@ from unified_agents.run.calls import Call, Step, ToolOutcome
 from unified_agents.run.context import Run, current_run
 from unified_agents.tool_runner.attempt import Attempt
 from unified_agents.tool_runner.call_references import link_references, resolve_references
-from unified_agents.tool_runner.input_output import accept_arguments, read_result
+from unified_agents.tool_runner.input_output import accept_arguments, read_result, recorded
 from unified_agents.tool_runner.observation import ObservedCall
-from unified_agents.tool_runner.retries import retry_call
+from unified_agents.tool_runner.retries import retry_tool_call
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.results import to_text
 
@@ -122,23 +122,23 @@ async def _outcome(observed: ObservedCall) -> ToolOutcome:
         with observed.waiting():
             text = await resolve_references(call)
     accepted = accept_arguments(tool, text)
-    call.received, call.coerced = accepted.arguments, tuple(map(str, accepted.coerced))
+    call.received, call.coerced = recorded(accepted.arguments), tuple(map(str, accepted.coerced))
     if accepted.coerced:
         observed.span.event("coerced", paths=tuple(coerced.place for coerced in accepted.coerced))
-    value = await _value(observed, tool, text)
+    value = await _value(observed, tool, accepted.arguments, text)
     content, parts = read_result(tool, value)
     if call.is_referred_to:
         call.whole = to_text(value)
     return ToolOutcome(content, parts=parts)
 
 
-async def _value(observed: ObservedCall, tool: Tool, text: str) -> Any:
+async def _value(observed: ObservedCall, tool: Tool, keywords: JsonObject, text: str) -> Any:
     """Return what the tool returns, after as many attempts as it may have."""
     context = observed.context(tool)
     try:
-        return await _attempt(observed, tool, observed.call.received or {}, text, context)
+        return await _attempt(observed, tool, keywords, text, context)
     except ToolCallError as first:
-        return await retry_call(observed, tool, first, partial(_next_attempt, observed, tool, text, context))
+        return await retry_tool_call(observed, tool, first, partial(_next_attempt, observed, tool, text, context))
 
 
 async def _next_attempt(observed: ObservedCall, tool: Tool, text: str, context: ToolContext, _number: int) -> Any:

@@ -9,6 +9,7 @@ import orjson
 
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
+from unified_agents.tools.json_values import to_json
 from unified_agents.tools.provider_names import provider_names
 from unified_agents.tools.root_union import without_root_union
 
@@ -33,6 +34,7 @@ class Offer:
             names = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
         self.tools = {names[tool.name]: tool for tool in tools}
         self.wire_names = names
+        self._by_own_name: dict[str, Tool] | None = None
         self._encoded: orjson.Fragment | None = None
 
     def cut(self, tools: Sequence[Tool]) -> Offer:
@@ -41,7 +43,9 @@ class Offer:
 
     def by_own_name(self, name: str) -> Tool | None:
         """Return the tool of this name, whatever name it has on the wire; None where there is none."""
-        return next((tool for tool in self.tools.values() if tool.name == name), None)
+        if self._by_own_name is None:
+            self._by_own_name = {tool.name: tool for tool in self.tools.values()}
+        return self._by_own_name.get(name)
 
     def payload(self) -> orjson.Fragment | None:
         """Return the `tools` of a request, encoded once; None when there are none.
@@ -67,4 +71,6 @@ def _encoded(name: str, tool: Tool) -> bytes:
     try:
         return orjson.dumps(declared)
     except TypeError as error:
+        if "64-bit" in str(error):
+            return to_json(declared)
         raise ConfigError(f"tool {tool.name!a} cannot be sent as JSON: {error}") from error

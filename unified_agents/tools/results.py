@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import itertools
 import math
 from collections import UserString
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, ValuesView
@@ -24,11 +23,10 @@ from unified_agents.tools.parts import FilePart, ImagePart, Part, TextPart
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _NULL = b"null"
-_END = object()
 _INT64 = range(-(2**63), 2**64)
 MAX_DEPTH = 200
 MAX_ITEMS = 1_000_000
-"""How many items of a container of another class than Python's own are read; one may have no end."""
+"""How many items of containers of other classes than Python's own are read in a whole result; one may have no end."""
 _PARTS = (TextPart, ImagePart, FilePart)
 
 MAX_PART_BYTES = 20_000_000
@@ -52,7 +50,7 @@ def to_content(value: object, max_chars: int | None) -> tuple[str, tuple[Part, .
     """
     items = _items(value)
     if items is None:
-        return _cut(to_text(value), max_chars), ()
+        return _text(value, max_chars), ()
     parts = tuple(_part(item, max_chars) for item in items)
     text = "\n".join(part.as_text() for part in parts)
     return _cut(text, max_chars), () if all(isinstance(part, TextPart) for part in parts) else parts
@@ -69,13 +67,20 @@ def _items(value: object) -> Sequence[object] | None:
 def _part(item: object, max_chars: int | None) -> Part:
     if isinstance(item, ImagePart | FilePart) and item.size <= MAX_PART_BYTES:
         return item
-    return TextPart.model_construct(text=_cut(item.as_text() if isinstance(item, _PARTS) else to_text(item), max_chars))
+    text = _cut(item.as_text(), max_chars) if isinstance(item, _PARTS) else _text(item, max_chars)
+    return TextPart.model_construct(text=text)
 
 
-def _cut(text: str, max_chars: int | None) -> str:
-    if max_chars is None or len(text) <= max_chars:
+def _text(value: object, max_chars: int | None) -> str:
+    """Return a value as text that is cut; what has no end is read no further than that."""
+    reader = _ResultReader(max_chars)
+    return _cut(reader.text(value), max_chars, has_more=reader.has_more)
+
+
+def _cut(text: str, max_chars: int | None, *, has_more: bool = False) -> str:
+    if max_chars is None or (len(text) <= max_chars and not has_more):
         return text
-    return text[:max_chars] + wording.cut_result(len(text), max_chars)
+    return text[:max_chars] + wording.cut_result(len(text), max_chars, has_more=has_more)
 
 
 def to_text(value: object) -> str:
@@ -90,27 +95,7 @@ def to_text(value: object) -> str:
     Raises:
         ToolFailedError: the value, or something within it, has no JSON form; the message says what, and where.
     """
-    if isinstance(value, str | UserString):
-        return encodable(str.__str__(value) if isinstance(value, str) else str(value))
-    if (parts := _items(value)) is not None:
-        return to_content(parts, None)[0]
-    try:
-        text = _dump(value)
-        if _NULL in text and (found := not_finite(value, _to_jsonable)) is not None:  # so does orjson write NaN
-            raise ValueError(found)
-        return text.decode()
-    except (TypeError, ValueError, RecursionError, PydanticSerializationError) as error:
-        reason = unfit_key(value, _to_jsonable, error) or _reason(error)
-        raise ToolFailedError(wording.no_json_form(reason), native_type=native_name(error)) from error
-
-
-def _dump(value: object) -> bytes:
-    try:
-        return orjson.dumps(value, default=_to_jsonable, option=_OPTIONS)
-    except TypeError as error:
-        if "64-bit" not in _reason(error) and "surrogates" not in _reason(error):
-            raise
-    return orjson.dumps(_encodable(value, 0), default=_to_jsonable, option=_OPTIONS)
+    return _ResultReader(None).text(value)
 
 
 def _reason(error: BaseException) -> str:
@@ -119,61 +104,119 @@ def _reason(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 
-def _to_jsonable(value: object) -> Any:
-    """Convert a value one step towards the types that orjson knows."""
-    if inspect.iscoroutine(value):
-        value.close()  # nobody will await it, and Python would complain later, somewhere else
-        raise TypeError(wording.is_not_json(type(value).__name__))
-    if isinstance(value, bytes | bytearray | memoryview | Iterator):
-        raise TypeError(wording.is_not_json(type(value).__name__))
-    if isinstance(value, _PARTS):
-        return value.as_text()
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, UserString):
-        return str(value)
-    if isinstance(value, Decimal) and not value.is_finite():
-        raise ValueError(wording.not_finite(math.nan if value.is_nan() else float(value), ""))
-    if isinstance(value, Set):
-        return sorted(_bounded(value), key=_dump)
-    if isinstance(value, Mapping):
-        return {key: value[key] for key in _bounded(value)}
-    if isinstance(value, Sequence | ValuesView):
-        return list(_bounded(value))
-    if isinstance(value, Decimal | PurePath):
-        return str(value)
-    return to_jsonable_python(value, inf_nan_mode="constants")
+class _ResultReader:
+    """The reading of one result, in which containers that may have no end are read as far as there is room.
 
+    Args:
+        max_chars: Characters of text that are wanted; None wants all, and then what is too large is refused.
 
-def _bounded(items: Iterable[Any]) -> Iterator[Any]:
-    """Yield the items of a container that may have no end.
-
-    Raises:
-        ValueError: there are too many.
+    Attributes:
+        has_more: Whether something was left unread.
     """
-    found = iter(items)
-    yield from itertools.islice(found, MAX_ITEMS)
-    if next(found, _END) is not _END:
-        raise ValueError(wording.too_many_items(MAX_ITEMS))
+
+    __slots__ = ("_max_chars", "_room", "has_more")
+
+    def __init__(self, max_chars: int | None) -> None:
+        self._max_chars = max_chars
+        self._room = MAX_ITEMS if max_chars is None else max_chars
+        self.has_more = False
+
+    def text(self, value: object) -> str:
+        """Return a value as text; see `to_text`."""
+        if isinstance(value, str | UserString):
+            return encodable(str.__str__(value) if isinstance(value, str) else str(value))
+        if (parts := _items(value)) is not None:
+            return to_content(parts, None)[0]
+        try:
+            text = self._dump(value)
+            if _NULL in text and (found := not_finite(value, self._again()._to_jsonable)) is not None:
+                raise ValueError(found)  # orjson writes NaN as null
+            return text.decode()
+        except (TypeError, ValueError, RecursionError, PydanticSerializationError) as error:
+            reason = unfit_key(value, self._again()._to_jsonable, error) or _reason(error)
+            raise ToolFailedError(wording.no_json_form(reason), native_type=native_name(error)) from error
+
+    def _again(self) -> _ResultReader:
+        return _ResultReader(self._max_chars)
+
+    def _dump(self, value: object) -> bytes:
+        try:
+            return orjson.dumps(value, default=self._to_jsonable, option=_OPTIONS)
+        except TypeError as error:
+            if "64-bit" not in _reason(error) and "surrogates" not in _reason(error):
+                raise
+        again = self._again()
+        text = orjson.dumps(again._encodable(value, 0), default=again._to_jsonable, option=_OPTIONS)
+        self.has_more |= again.has_more
+        return text
+
+    def _to_jsonable(self, value: object) -> Any:
+        """Convert a value one step towards the types that orjson knows."""
+        if inspect.iscoroutine(value):
+            value.close()  # nobody will await it, and Python would complain later, somewhere else
+            raise TypeError(wording.is_not_json(type(value).__name__))
+        if isinstance(value, bytes | bytearray | memoryview | Iterator):
+            raise TypeError(wording.is_not_json(type(value).__name__))
+        if isinstance(value, _PARTS):
+            return value.as_text()
+        if isinstance(value, BaseModel):
+            return value.model_dump(mode="json")
+        if isinstance(value, UserString):
+            return str(value)
+        if isinstance(value, Decimal) and not value.is_finite():
+            raise ValueError(wording.not_finite(math.nan if value.is_nan() else float(value), ""))
+        if isinstance(value, Set):
+            return sorted(self._bounded(value), key=self._dump)
+        if isinstance(value, Mapping):
+            return dict(self._bounded((key, value[key]) for key in value))
+        if isinstance(value, Sequence | ValuesView):
+            return list(self._bounded(value))
+        if isinstance(value, Decimal | PurePath):
+            return str(value)
+        return to_jsonable_python(value, inf_nan_mode="constants")
+
+    def _bounded(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield the items of a container that may have no end, while there is room for them.
+
+        Raises:
+            ValueError: there are too many, and all are wanted.
+        """
+        for item in items:
+            if self._room <= 0:
+                if self._max_chars is None:
+                    raise ValueError(wording.too_many_items(MAX_ITEMS))
+                self.has_more = True
+                return
+            self._room -= 1 if self._max_chars is None else _least_chars(item)
+            yield item
+
+    def _encodable(self, value: object, depth: int) -> Any:
+        """Return a copy in which integers beyond 64 bits are JSON text already, and each string can be encoded."""
+        if depth > MAX_DEPTH:
+            raise ValueError(wording.too_deep())
+        if isinstance(value, str):
+            return encodable(str.__str__(value))
+        if isinstance(value, int):
+            return value if value in _INT64 else orjson.Fragment(str(int(value)))
+        if isinstance(value, Mapping):
+            pairs = value.items() if isinstance(value, dict) else self._bounded((key, value[key]) for key in value)
+            return {_encodable_key(key): self._encodable(item, depth + 1) for key, item in pairs}
+        if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+            items = value if isinstance(value, list | tuple) else self._bounded(value)
+            return [self._encodable(item, depth + 1) for item in items]
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            names = [item.name for item in dataclasses.fields(value)]
+            return {name: self._encodable(getattr(value, name), depth + 1) for name in names}
+        if isinstance(value, BaseModel | Set):
+            return self._encodable(self._to_jsonable(value), depth + 1)
+        return value
 
 
-def _encodable(value: object, depth: int) -> Any:
-    """Return a copy in which integers beyond 64 bits are JSON text already, and each string can be encoded."""
-    if depth > MAX_DEPTH:
-        raise ValueError(wording.too_deep())
-    if isinstance(value, str):
-        return encodable(str.__str__(value))
-    if isinstance(value, int):
-        return value if value in _INT64 else orjson.Fragment(str(int(value)))
-    if isinstance(value, Mapping):
-        return {_encodable_key(key): _encodable(value[key], depth + 1) for key in _bounded(value)}
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [_encodable(item, depth + 1) for item in _bounded(value)]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _encodable(getattr(value, item.name), depth + 1) for item in dataclasses.fields(value)}
-    if isinstance(value, BaseModel | Set):
-        return _encodable(_to_jsonable(value), depth + 1)
-    return value
+def _least_chars(item: object) -> int:
+    """Return how many characters of JSON an item has at the least; of a mapping, a pair is an item."""
+    if isinstance(item, tuple):
+        return sum(map(_least_chars, item))
+    return len(item) + 2 if isinstance(item, str) else 2
 
 
 def _encodable_key(key: object) -> Any:

@@ -34,6 +34,8 @@ class ToolContext:
         step: The model call that asked for it, from 0.
         tool: The tool's own name.
         on_progress: Called with each report of progress; None when nobody listens.
+        dependencies: What the caller gave to this run for its tools, such as a user or a connection. The model never
+            sees it, and it is in no record. A tool in a process of its own gets None.
     """
 
     run_id: str
@@ -41,6 +43,7 @@ class ToolContext:
     step: int
     tool: str
     on_progress: Callable[[float, float | None, str], None] | None = field(default=None, repr=False, compare=False)
+    dependencies: Any = field(default=None, repr=False, compare=False)
 
     def report_progress(self, progress: float, total: float | None = None, message: str = "") -> None:
         """Report how far the call has come, from any thread: a `ToolCallProgress` event, or MCP's notification.

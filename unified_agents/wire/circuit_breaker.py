@@ -87,6 +87,13 @@ class CircuitBreaker:
         self._last: ModelError | None = None
         self._held: list[_Held] = []
 
+    def admit_at_once(self) -> Admission | None:
+        """Let a request through while the circuit is closed; None while it is open."""
+        if self._last is not None and self._failures >= self._policy.breaker_failures:
+            return None
+        self._admitted += 1
+        return Admission(self._admitted, waited=False)
+
     async def admit(self, failures: int = 0, *, patience: float) -> Admission:
         """Let a request through, or hold it back until a trial has found out whether the server is back.
 
@@ -123,7 +130,8 @@ class CircuitBreaker:
             self._trial = None
         if error is None or isinstance(error, _ANSWERS):
             self._failures, self._last = 0, None
-            self._wake_held(None)
+            if self._held:
+                self._wake_held(None)
         elif isinstance(error, ServerError | NetworkError):
             self._last = error
             if admission.number > self._admitted_at_last_failure:  # else it was under way then

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
@@ -14,7 +15,8 @@ from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Step
 from unified_agents.run.context import current_run
 from unified_agents.wire.native import relay
-from unified_agents.wire.protocols.chat_completions import Answer, StreamReader
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.chat_completions import StreamReader
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 
@@ -42,7 +44,7 @@ class ModelClient:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.name = wire.model.name if wire.model.provider == "openai" else wire.model.provider
-        self.base_url = wire.model.url.partition("?")[0]  # a client would put its path behind a query
+        self.base_url = _shown_to_frameworks(wire.model.url)
         self.api_key = PLACEHOLDER_KEY
         self.timeout = wire.model.timeout
         self.parameters: ModelParameters = wire.model.parameters
@@ -115,3 +117,9 @@ class ModelClient:
             await self._async_client.aclose()
         if self._refusing is not None:
             self._refusing.close()
+
+
+def _shown_to_frameworks(url: str) -> str:
+    """Return a URL without its query, behind which a client would put its path, and without user and password."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

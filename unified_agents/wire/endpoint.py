@@ -5,26 +5,39 @@ from __future__ import annotations
 import asyncio
 import re
 import weakref
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from unified_agents.config import ModelConfig
-from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError
-from unified_agents.http.retry_after import forbids_retry
+from unified_agents.errors import (
+    AuthenticationError,
+    ModelError,
+    ModelTimeoutError,
+    NetworkError,
+    RateLimitError,
+    ServerError,
+)
+from unified_agents.http.retry_after import forbids_retry, retry_after
 from unified_agents.messages import Usage
 from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
 from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
-from unified_agents.wire.http_errors import error_for_status
-from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
+from unified_agents.wire.http_errors import error_for_status, with_key_hint
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
-from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream
+from unified_agents.wire.response_head import request_id_and_rate_limits
+from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream, read_body
 
 _STATUSES_OF_THIS_MODEL = frozenset({402, 404, 410})
 """Statuses below 500 after which another model may answer: no credit, no such model, and a model that is gone."""
+
+_SECRET_NAME = re.compile("key|token|secret|password|sig", re.IGNORECASE)
+"""Names of a URL's query under which a secret stands."""
 
 _EVENT = re.compile(rb"data:[ \t]*[^\s]")
 """An event that holds something; comments and empty events only keep a connection alive."""
@@ -61,17 +74,18 @@ class ModelEndpoint:
 
     Attributes:
         attributes: The attributes of a `chat` span.
-        refuses_response_format: Whether the server has refused `response_format`.
+        request_writer: Writes its requests.
+        redactor: Takes the secrets out of errors and records.
+        answer_redactor: Takes them out of what the model answers, where short ones may be words.
     """
 
     def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None) -> None:
         self.model = model
         self.upstream = upstream
         self.request_writer = RequestWriter(model)
-        self.refuses_response_format = False
-        masks = {secret: MASK} if secret else {}
-        self._redactor = Redactor(masks)
-        self._answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
+        masks = dict.fromkeys(_secrets(model, secret), MASK)
+        self.redactor = Redactor(masks)
+        self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
         self._circuit_breaker = CircuitBreaker(model.policy)
         self._rate_limiters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AdaptiveRateLimiter] = (
             weakref.WeakKeyDictionary()
@@ -95,7 +109,9 @@ class ModelEndpoint:
             ModelError: the server is known to be dead, or asked to be left alone for long.
         """
         breaker = self._circuit_breaker
-        admission = await breaker.admit(failures, patience=0.0 if has_stand_in else self.model.timeout)
+        admission = breaker.admit_at_once()
+        if admission is None:
+            admission = await breaker.admit(failures, patience=0.0 if has_stand_in else self.model.timeout)
         loop = asyncio.get_running_loop()
         limiter = self._rate_limiters.get(loop)
         if limiter is None:
@@ -114,7 +130,7 @@ class ModelEndpoint:
         self._circuit_breaker.record(permit.admission, error)
 
     async def post(
-        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener | None, record: ExchangeRecord | None
+        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener | None, record: ExchangeRecord
     ) -> Answer:
         """Make one attempt.
 
@@ -123,7 +139,7 @@ class ModelEndpoint:
             key: Names the conversation.
             timeout_factor: How much longer than configured everything may take.
             on_text: Told of each piece of the answer; None when it is not streamed.
-            record: Where the bodies are kept; None where they are not.
+            record: Where it is kept what came.
 
         Raises:
             ModelError: no usable answer came.
@@ -139,7 +155,7 @@ class ModelEndpoint:
                 raise
             raise ModelTimeoutError(f"the model did not answer within {total:g} seconds") from error
         except ModelError as error:
-            self._redact_error(error)
+            self.describe(error, record)
             raise
 
     def cost(self, usage: Usage) -> float | None:
@@ -151,7 +167,16 @@ class ModelEndpoint:
 
     def redacted(self, raw: bytes) -> bytes:
         """Return a body as it may be recorded: without the key, which a server may echo."""
-        return self._redactor.redact_bytes(raw)
+        return self.redactor.redact_bytes(raw)
+
+    def record_head(self, record: ExchangeRecord, response: Response) -> None:
+        """Keep what the head of an answer says: its status, the server's id of the request, and its rate limits."""
+        record.status = response.status
+        request_id, limits = request_id_and_rate_limits(response.headers)
+        if request_id is not None:
+            record.request_id = self.redactor.redact(request_id)
+        if limits:
+            record.rate_limits = {name: self.redactor.redact(value) for name, value in limits.items()}
 
     def record_answer(self, record: ExchangeRecord, raw: bytes) -> None:
         """Keep what the model answered; the framework gets the same, unless somebody records otherwise."""
@@ -168,40 +193,49 @@ class ModelEndpoint:
             parts = urlsplit(location)
             host = parts.netloc.rpartition("@")[2]
             error.args = (f"{error}; it redirects to {parts.scheme}{'://' * bool(host)}{host}{parts.path}",)
-        return self._redact_error(error)
+        return self.describe(error)
 
-    def _redact_error(self, error: ModelError) -> ModelError:
-        error.args = (self._redactor.redact(str(error)),)
+    def describe(self, error: ModelError, record: ExchangeRecord | None = None) -> ModelError:
+        """Take the key out of an error's text, and add what only the endpoint knows.
+
+        Args:
+            error: The error.
+            record: What came; its head may say how long to wait. None where the error has it already.
+        """
+        text = self.redactor.redact(str(error))
+        if isinstance(error, AuthenticationError):
+            text = with_key_hint(text, self.model.key_variable)
+        error.args = (text,)
+        if isinstance(error, RateLimitError | ServerError) and error.retry_after is None and record is not None:
+            error.retry_after = retry_after(record.rate_limits or {})
         return error
 
-    async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord | None) -> Answer:
+    async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord) -> Answer:
         async with self.upstream.post(CHAT_PATH, body, {}, key) as response:
+            self.record_head(record, response)
             return await self._whole(response, record)
 
-    async def _whole(self, response: Response, record: ExchangeRecord | None) -> Answer:
-        if record is not None:
-            record.status = response.status
-        raw = await response.read()
-        if record is not None:
+    async def _whole(self, response: Response, record: ExchangeRecord) -> Answer:
+        raw = await read_body(response)
+        if record.keeps_bodies:
             self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
-        return parse_answer(self._answer_redactor.redact_bytes(raw))
+        return parse_answer(self.answer_redactor.redact_bytes(raw))
 
     async def _streamed_exchange(
-        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener, record: ExchangeRecord | None
+        self, body: bytes, key: str, timeout_factor: float, on_text: TextListener, record: ExchangeRecord
     ) -> Answer:
         to_first = self.model.first_token_timeout * timeout_factor
         between = self.model.token_timeout * timeout_factor
-        reader = StreamReader(self._answer_redactor.stream())
+        reader = StreamReader(self.answer_redactor.stream())
         began = False
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
             async with silence, self.upstream.post(CHAT_PATH, body, {}, key) as response:
+                self.record_head(record, response)
                 if response.status >= 300:
                     return await self._whole(response, record)
-                if record is not None:
-                    record.status = response.status
                 async for chunk in response.chunks():
                     on_text(reader.feed(chunk), reader.first_delta)
                     # What keeps the connection alive does not shorten the patience for the first token.
@@ -219,6 +253,19 @@ class ModelEndpoint:
             seconds, where = (between, "in its answer") if began else (to_first, "before its answer began")
             raise ModelTimeoutError(f"the model went silent for {seconds:g} seconds {where}") from error
         finally:
-            if record is not None:
+            if record.keeps_bodies:
                 self.record_answer(record, reader.raw)
         return reader.answer()
+
+
+def _secrets(model: ModelConfig, api_key: str | None) -> Iterator[str]:
+    """Yield the key, and what stands for one in the server's URL."""
+    if api_key:
+        yield api_key
+    parts = urlsplit(model.base_url or "")
+    if parts.password:
+        user, password = unquote(parts.username or ""), unquote(parts.password)
+        yield from (password, b64encode(f"{user}:{password}".encode()).decode())
+    for name, value in parse_qsl(parts.query):
+        if _SECRET_NAME.search(name):
+            yield value

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
+from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -13,12 +15,15 @@ from yarl import URL
 from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, native_name
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.run.context import current_run
+from unified_agents.wire.http_connection import LenientResponseHandler
 from unified_agents.wire.upstream import Response
 
 if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
 MAX_REDIRECTS = 5
+_REDIRECTS = (307, 308)
 MAX_HEADER_BYTES = 65_536
 """The longest header, as long as other HTTP clients take."""
 KEEPALIVE_SECONDS = 4.5
@@ -44,41 +49,25 @@ class HttpClient:
         self._urls: dict[str, URL] = {}
         self._sessions = LoopSessions(self._session)
 
-    @asynccontextmanager
-    async def post(
+    def post(
         self, path: str, body: bytes, headers: Mapping[str, str], key: str
-    ) -> AsyncIterator[Response]:  # `key` is for models in this process: a server keeps its own count
+    ) -> AbstractAsyncContextManager[Response]:  # `key` is for models in this process: a server keeps its own count
         """Send a request; see `Upstream.post`."""
+        return _Exchange(self, path, body, headers)
+
+    async def respond(self, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Send a request, and return the response, whose head has come."""
         session = await self._sessions.get()
-        try:
-            async with await self._send(session, self._url(path), body, headers) as response:
-                yield _HttpResponse(response)
-        except ModelError:
-            raise  # whoever reads the answer may raise one, such as an injected fault
-        except aiohttp.ServerTimeoutError as error:
-            text = f"{self._base.host} did not answer in time"
-            raise ModelTimeoutError(text, native_type=native_name(error)) from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise self._network_error(error) from error
+        response = await self._send(session, self._urls.get(path) or self._url(path), body, headers)
+        if response.status in _REDIRECTS:
+            response = await self._follow(session, response, body, headers)
+        return response
 
     async def aclose(self) -> None:
         """Close the sessions of all loops."""
         await self._sessions.aclose()
 
     async def _send(
-        self, session: aiohttp.ClientSession, url: URL, body: bytes, headers: Mapping[str, str]
-    ) -> aiohttp.ClientResponse:
-        """Send a request, and again where a redirect within the server says so."""
-        for _ in range(MAX_REDIRECTS):
-            response = await self._send_once(session, url, body, headers)
-            target = _redirect_within_server(response)
-            if target is None:
-                return response
-            response.release()
-            url = target
-        return await self._send_once(session, url, body, headers)
-
-    async def _send_once(
         self, session: aiohttp.ClientSession, url: URL, body: bytes, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
         try:
@@ -94,11 +83,21 @@ class HttpClient:
         finally:
             _must_be_new.reset(token)
 
+    async def _follow(
+        self, session: aiohttp.ClientSession, response: aiohttp.ClientResponse, body: bytes, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """Send a request again where redirects within the server say so."""
+        for _ in range(MAX_REDIRECTS):
+            target = _redirect_within_server(response)
+            if target is None:
+                break
+            response.release()
+            response = await self._send(session, target, body, headers)
+        return response
+
     def _url(self, path: str) -> URL:
-        url = self._urls.get(path)
-        if url is None:
-            url = self._base.with_path(f"{self._base.raw_path.rstrip('/')}/{path}", encoded=True, keep_query=True)
-            self._urls[path] = url
+        url = self._base.with_path(f"{self._base.raw_path.rstrip('/')}/{path}", encoded=True, keep_query=True)
+        self._urls[path] = url
         return url
 
     def _session(self) -> aiohttp.ClientSession:
@@ -111,6 +110,15 @@ class HttpClient:
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+
+    def translated(self, error: BaseException) -> ModelError | None:
+        """Return what an error of the HTTP client means; None for any other."""
+        if isinstance(error, aiohttp.ServerTimeoutError):
+            return ModelTimeoutError(f"{self._base.host} did not answer in time", native_type=native_name(error))
+        # Whoever reads the answer may raise an error of ours, such as an injected fault.
+        if isinstance(error, aiohttp.ClientError | ConnectionError) and not isinstance(error, ModelError):
+            return self._network_error(error)
+        return None
 
     def _network_error(self, error: Exception) -> NetworkError:
         where = f"{self._base.scheme}://{self._base.host}:{self._base.port}"
@@ -129,29 +137,63 @@ class HttpClient:
         return failure
 
 
+class _Exchange:
+    """A request and its response, as a context. A class, since a generator for each request takes longer."""
+
+    __slots__ = ("_client", "_request", "_response")
+
+    def __init__(self, client: HttpClient, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+        self._client = client
+        self._request = path, body, headers
+        self._response: aiohttp.ClientResponse | None = None
+
+    async def __aenter__(self) -> Response:
+        try:
+            self._response = await self._client.respond(*self._request)
+        except Exception as error:
+            if (known := self._client.translated(error)) is not None:
+                raise known from error
+            raise
+        return _HttpResponse(self._response)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._response is not None  # noqa: S101  # entered
+        await self._response.__aexit__(kind, error, traceback)
+        if error is not None and (known := self._client.translated(error)) is not None:
+            raise known from error
+
+
 class _HttpResponse:
-    __slots__ = ("chunks", "headers", "read", "status")
+    __slots__ = ("chunks", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        self.read = response.read
         self.chunks = response.content.iter_any
 
 
 class _Connector(aiohttp.TCPConnector):
     """A pool of connections in which what came while a connection was idle belongs to no request."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        handler: type[ResponseHandler] = LenientResponseHandler
+        self._factory = partial(handler, loop=self._loop)
+
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
         while True:
-            connection = await super().connect(req, traces, timeout)
+            connection = await aiohttp.TCPConnector.connect(self, req, traces, timeout)
             protocol = connection.protocol
             was_used = getattr(protocol, "unified_agents_used", False)
             if protocol is None or not was_used or not (protocol.should_close or _must_be_new.get()):
                 break
             connection.close()
-        _was_used_before.set(was_used)
+        if _was_used_before.get() is not was_used:
+            _was_used_before.set(was_used)
         if protocol is not None:
+            protocol.reads_head = True  # type: ignore[attr-defined]
             protocol.unified_agents_used = True  # type: ignore[attr-defined]  # cheaper than a set of weak references
         return connection
 
@@ -159,7 +201,7 @@ class _Connector(aiohttp.TCPConnector):
 def _redirect_within_server(response: aiohttp.ClientResponse) -> URL | None:
     """Return where a 307 or 308 points to, if that is at the same server or its https; the key goes nowhere else."""
     location = response.headers.get("Location")
-    if response.status not in (307, 308) or not location:
+    if response.status not in _REDIRECTS or not location:
         return None
     try:
         target = response.url.join(URL(location))

@@ -22,6 +22,7 @@ from unified_agents.errors import (
 from unified_agents.http.retry_after import retry_after
 
 MAX_MESSAGE_CHARACTERS = 500
+MAX_PLACE_CHARACTERS = 100
 MAX_DEPTH = 6
 PASSING_STATUSES = frozenset({408, 409, 425, 498})
 """Statuses below 500 that pass by themselves: timeout, conflict, too early, and no capacity."""
@@ -78,14 +79,18 @@ def error_for_status(
     text = f"the model's server answered {status}" + (f": {message}" if message else "")
     kind = _kind(status, codes, message)
     if kind is AuthenticationError:
-        text += "; " + (
-            f"check the key in {key_variable}"
-            if key_variable
-            else "set `api_key_env` to the variable that holds the key"
-        )
+        text = with_key_hint(text, key_variable)
     if kind is BadRequestError and status == HTTPStatus.NOT_FOUND and asked is not None:
         text += _not_found_hint(*asked)
     return _made(kind, text, retry_after(headers, body))
+
+
+def with_key_hint(text: str, key_variable: str | None) -> str:
+    """Return the text of an error about the key, with the variable to look at; once, whoever adds it."""
+    named = (
+        f"check the key in {key_variable}" if key_variable else "set `api_key_env` to the variable that holds the key"
+    )
+    return text if named in text else f"{text}; {named}"
 
 
 def reported_error(error: Any) -> ModelError:
@@ -124,9 +129,9 @@ def _kind(
 
 
 def _made(kind: type[ModelError], text: str, seconds: float | None) -> ModelError:
-    if issubclass(kind, RateLimitError | ServerError):
-        return kind(text, retry_after=seconds)
-    return kind(text)
+    error = kind(text, retry_after=seconds) if issubclass(kind, RateLimitError | ServerError) else kind(text)
+    error.is_reported = True
+    return error
 
 
 def _not_found_hint(base_url: str, model: str) -> str:
@@ -158,8 +163,18 @@ def _message(value: Any, depth: int = 0) -> str:
         return "; ".join(filter(None, (_message(item, depth + 1) for item in value[:5])))
     if isinstance(value, dict):
         texts = (_message(value[name], depth + 1) for name in _MESSAGE_FIELDS if name in value)
-        return next(filter(None, texts), "")
+        words = next(filter(None, texts), "")
+        place = _place(value)
+        return f"{place}: {words}" if place and words and place not in words else words
     return str(value).strip()
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    """Return the field of the request that an error is about; empty where it does not say."""
+    place = error.get("loc") or error.get("param")
+    if isinstance(place, list) and all(isinstance(part, str | int) for part in place):
+        place = ".".join(str(part) for part in place if part != "body")
+    return place if isinstance(place, str) and len(place) <= MAX_PLACE_CHARACTERS else ""
 
 
 def _codes(value: Any, depth: int = 0) -> list[str]:

@@ -16,7 +16,7 @@ from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run, current_call, current_run
 from unified_agents.wire.conversation import call_for_framework, in_call_order
 from unified_agents.wire.native import RelayedResponse, relay
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_writer import stream_of
 from unified_agents.wire.request import added_tools, extra_fields
 from unified_agents.wire.unified import Wire
@@ -93,7 +93,7 @@ class WireTransport(httpx.AsyncBaseTransport):
             content_type = "application/json"
             as_it_came = text is None and not answer.calls and _is_plain(answer)
             content = answer.raw if as_it_came else orjson.dumps(_for_framework(answer, step, run, text))
-        if answer.exchange is not None:
+        if answer.exchange is not None and answer.exchange.keeps_bodies:
             answer.exchange.returned = self._wire.endpoint.redacted(content)
         return httpx.Response(200, headers={"Content-Type": content_type}, content=content)
 

@@ -92,10 +92,6 @@ class LocalResponse:
         self.status = reply.status
         self.headers: Mapping[str, str] = {"Content-Type": reply.content_type} | reply.headers
 
-    async def read(self) -> bytes:
-        """Return the whole body."""
-        return b"".join([chunk async for chunk in self.chunks()])
-
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body, piece by piece."""
         for place, chunk in enumerate(self._reply.chunks):

@@ -20,10 +20,11 @@ from unified_agents.errors import (
 from unified_agents.messages import JsonObject
 from unified_agents.run.context import Run
 from unified_agents.wire.conversation import with_parts, with_system_text
+from unified_agents.wire.dialect import RESPONSE_FORMAT, STREAM_OPTIONS, Dialect
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.output_format import OutputFormat
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.finish_reasons import (
     REFUSAL,
     empty_answer_error,
@@ -32,7 +33,7 @@ from unified_agents.wire.protocols.finish_reasons import (
     refusal_error,
 )
 from unified_agents.wire.react.protocol import TextProtocol
-from unified_agents.wire.retry import retry_model_call
+from unified_agents.wire.retries import retry_model_call
 from unified_agents.wire.steps import record_step, without_repeats
 
 logger = logging.getLogger("unified_agents.wire")
@@ -183,32 +184,40 @@ class ModelCall:
         return None
 
     async def _answer_to(self, messages: Sequence[Mapping[str, Any]]) -> Answer:
-        endpoint = self._endpoint
-        knew_of_format = endpoint.refuses_response_format
+        writer = self._endpoint.request_writer
+        dialect = writer.dialect
         self._timeout_factor = 1.0
         body = self._request_body(messages)
         try:
             return await self._with_retries(body)
         except BadRequestError as error:
-            if not self._asks_for_less():
+            if not self._asks_for_less(dialect, error):
                 raise
             self._discard_attempt(error, 0.0, "retry")
         try:
             return await self._answer_to(messages)
         except BadRequestError:
-            endpoint.refuses_response_format = knew_of_format  # it was refused for another reason
+            writer.dialect = dialect  # it was refused for another reason
             raise
 
-    def _asks_for_less(self) -> bool:
-        """Leave out one thing that some servers refuse; False where there is nothing to leave out."""
-        if self._settings.protocol is not None:
-            return False
-        if self._without_tools and not self._omits_tools:
+    def _asks_for_less(self, dialect: Dialect, error: BadRequestError) -> bool:
+        """Leave out one thing that some servers refuse; False where nothing speaks for that.
+
+        Args:
+            dialect: That of the refused request. Other runs may have learnt more since.
+            error: The refusal.
+        """
+        is_text = self._settings.protocol is not None
+        if self._without_tools and not self._omits_tools and not is_text:
             self._omits_tools = True  # a conversation with calls needs tools at some servers, and others refuse them
             return True
-        if self._settings.output is None or self._endpoint.refuses_response_format:
+        has_format = self._settings.output is not None and not is_text
+        sent = {dialect.max_tokens} if self._endpoint.model.parameters.max_tokens is not None else set()
+        sent |= ({RESPONSE_FORMAT} if has_format else set()) | ({STREAM_OPTIONS} if self._stream else set())
+        less = dialect.without_refused(str(error), sent)
+        if less is None:
             return False
-        self._endpoint.refuses_response_format = True  # from now on the form is asked for in words
+        self._endpoint.request_writer.dialect = less
         return True
 
     async def _with_retries(self, body: bytes) -> Answer:
@@ -233,7 +242,7 @@ class ModelCall:
         if protocol is not None:
             offer = None if self._without_tools else run.offer
             messages = protocol.messages(messages, offer, notes=[output.as_text] if output else [])
-        elif output is not None and endpoint.refuses_response_format:
+        elif output is not None and not endpoint.request_writer.dialect.response_format:
             messages = with_system_text(messages, output.as_text)
         elif output is not None:
             extra = (extra or {}) | {"response_format": output.response_format}
@@ -266,9 +275,9 @@ class ModelCall:
             if not self._without_tools and (limit := run.budget.request_limit()) is not None:
                 refuse_request(run, limit)
             run.measurements.retries += observation.attempt > 1
-            observation.request_sent(self._received or body, body)
+            record = observation.request_sent(endpoint.model.name, self._received or body, body)
             on_text = observation.text_received if self._stream else None
-            answer = await endpoint.post(body, run.id, self._timeout_factor, on_text, observation.exchange)
+            answer = await endpoint.post(body, run.id, self._timeout_factor, on_text, record)
             failure = broken_off = finish_error(answer.finish_reason, answer.calls)
         except BaseException as error:
             failure = error

@@ -113,6 +113,8 @@ async def _forward(
         watcher.begin()
     try:
         async with wire.endpoint.upstream.post(*request) as response:
+            if watcher is not None:
+                watcher.began(response)
             relayed.head.set_result((response.status, _without_connection_headers(response.headers)))
             async for chunk in response.chunks():
                 if watcher is not None:
@@ -164,7 +166,7 @@ class _RequestWatcher:
         self._wire = wire
         self._run = run
         self._body = body
-        self._reader = StreamReader()
+        self._reader = StreamReader(wire.endpoint.answer_redactor.stream())  # for the record
         self.observation = ModelCallObservation(
             run, wire.endpoint, parent, step, attempt, in_text=wire.protocol is not None
         )
@@ -172,7 +174,12 @@ class _RequestWatcher:
 
     def begin(self) -> None:
         """Record that the request goes out."""
-        self.observation.request_sent(self._body, self._body)
+        self.observation.request_sent(self._wire.model.name, self._body, self._body)
+
+    def began(self, response: Response) -> None:
+        """Record the head of the answer."""
+        if self.observation.exchange is not None:
+            self._wire.endpoint.record_head(self.observation.exchange, response)
 
     def received(self, chunk: bytes, response: Response) -> None:
         """Read a piece of the answer."""
@@ -190,8 +197,6 @@ class _RequestWatcher:
             return
         self.has_ended = True
         endpoint, observation = self._wire.endpoint, self.observation
-        if observation.exchange is not None:
-            observation.exchange.status = response.status
         try:
             if response.status >= 300:
                 raise endpoint.failure(response.status, response.headers, self._reader.raw)
@@ -224,11 +229,13 @@ class _RequestWatcher:
         if not isinstance(error, ModelError):
             observation.abandoned(str(error))
             return
+        self._wire.endpoint.describe(error)
         if observation.step is not None:
             run.last_model_error = error
         observation.failed(error)
 
     def _request_ended(self) -> None:
         self.observation.request_ended()
-        if self.observation.exchange is not None:
-            self._wire.endpoint.record_answer(self.observation.exchange, self._reader.raw)
+        record = self.observation.exchange
+        if record is not None and record.keeps_bodies:
+            self._wire.endpoint.record_answer(record, self._reader.raw)

@@ -11,7 +11,7 @@ from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
 from unified_agents.tracing.live import OpenSpan
 from unified_agents.wire.endpoint import ModelEndpoint
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.react.protocol import FinalText
 
 logger = logging.getLogger("unified_agents.wire")
@@ -29,7 +29,7 @@ class ModelCallObservation:
         in_text: Whether the model writes in the text protocol, of which only the final answer is streamed.
 
     Attributes:
-        exchange: The record of the attempt's bodies; None when bodies are not kept.
+        exchange: The record of the attempt's request; None before it is sent.
         time_to_first_token: Seconds from the attempt's request to its first token; None before it comes.
     """
 
@@ -61,6 +61,7 @@ class ModelCallObservation:
     def begin_attempt(self) -> None:
         """Count an attempt, whose time of waiting begins."""
         self.attempt += 1
+        self.exchange = None
         self._started = self._run.trace.now()
 
     def waited(self) -> None:
@@ -68,17 +69,20 @@ class ModelCallObservation:
         since, self._started = self._started, self._run.trace.now()
         self._run.measurements.waited(since, self._started)
 
-    def request_sent(self, received: bytes, sent: bytes) -> None:
-        """Record that the attempt's request goes out.
+    def request_sent(self, model: str, received: bytes, sent: bytes) -> ExchangeRecord:
+        """Record that the attempt's request goes out, and return its record.
 
         Args:
+            model: The model that is asked.
             received: The body that the framework sent.
             sent: The body that goes to the model.
         """
         self._started = self._run.begin_request(self.step, self.attempt, sent)
-        self.exchange = self._run.measurements.record_exchange(self.step, self.attempt, received, sent)
+        measurements = self._run.measurements
+        self.exchange = measurements.record_exchange(self.step, self.attempt, model, received, sent)
         self.time_to_first_token = None
         self._final_text = FinalText() if self._in_text else None  # an attempt begins its text anew
+        return self.exchange
 
     def text_received(self, texts: list[str], has_token: bool) -> None:
         """Record a piece of a streamed answer, and tell listeners of its texts.
@@ -111,14 +115,29 @@ class ModelCallObservation:
         """Count an answer's usage and cost, and put what was measured of its exchange on it."""
         answer.time_to_first_token = self.time_to_first_token
         answer.exchange = self.exchange
-        self._run.budget.count(usage=answer.usage, cost=cost)
+        if self.exchange is not None:
+            self.exchange.finish_reason = answer.finish_reason
+        run = self._run
+        run.budget.count(usage=answer.usage, cost=cost)
+        # Under `native` only the wall clock is bounded.
+        if answer.usage.input_tokens is None and run.handling == "unified" and answer.usage.output_tokens is None:
+            self._warn_of(run.budget.unmeasured_limits())
+
+    def _warn_of(self, limits: list[str]) -> None:
+        """Tell that limits of tokens or cost cannot hold, where there are any."""
+        if not limits:
+            return
+        run, names = self._run, " and ".join(limits)
+        self.span.event("usage_missing", limits=names)
+        text = "the model's server reports no usage, so %s cannot hold (run %s)"
+        logger.warning(text, names, run.label, extra={"run_id": run.id})
 
     def completed(self, answer: Answer) -> None:
         """Tell listeners, where there are any, that the model has answered."""
         run = self._run
         if not run.sinks or self.step is None:
             return
-        now = run.trace.now()
+        now, head = run.trace.now(), self.exchange
         run.emit(
             ModelCallCompleted(
                 run.id,
@@ -130,6 +149,8 @@ class ModelCallObservation:
                 len(answer.calls),
                 now - self._started,
                 answer.time_to_first_token,
+                None if head is None else head.request_id,
+                (None if head is None else head.rate_limits) or {},
             )
         )
 
@@ -142,6 +163,7 @@ class ModelCallObservation:
             reaction: `retry`, `repair` or `fallback`.
         """
         run = self._run
+        self._describe(error)
         logger.info("model call: %s after %s (run %s)", reaction, error.kind, run.label, extra={"run_id": run.id})
         self.span.event(reaction, attempt=self.attempt, reason=error.kind)
         if run.sinks and self.step is not None:
@@ -151,6 +173,7 @@ class ModelCallObservation:
     def failed(self, error: ModelError) -> None:
         """Close the span of a call that failed for good, and tell listeners."""
         run = self._run
+        self._describe(error)
         self.span.close(error.kind, str(error))
         if run.sinks and self.step is not None:
             run.emit(ModelCallFailed(run.id, run.trace.now(), self.step, self.attempt, error.record()))
@@ -174,6 +197,13 @@ class ModelCallObservation:
         if answer.finish_reason is not None:
             attributes[spans.FINISH_REASONS] = (answer.finish_reason,)
         self.span.close()
+
+    def _describe(self, error: ModelError) -> None:
+        """Put what the answer said of itself on the error that it led to."""
+        record = self.exchange
+        if record is not None and error.request_id is None:
+            error.finish_reason = record.finish_reason
+            error.request_id, error.rate_limits = record.request_id, record.rate_limits or {}
 
     def _emit_text(self, text: str) -> None:
         run = self._run

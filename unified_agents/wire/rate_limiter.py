@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from unified_agents.errors import RateLimitError
@@ -68,20 +67,27 @@ class AdaptiveRateLimiter:
             RateLimitError: the server asked for a wait that is too long.
         """
         waited = self._held_until > 0 and await self._until_allowed()
-        while self._under_way + 1 > self.window:
+        if self._waiting or self._under_way + 1 > self.window:
             waited = True
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-                await self._until_allowed()
-            except (asyncio.CancelledError, RateLimitError):
-                with suppress(ValueError):
-                    self._waiting.remove(turn)
-                self._wake()  # the turn may have been this one's already
-                raise
-        self._under_way += 1
+            await self._turn()
+        else:
+            self._under_way += 1
         return Permit(self, self._clock(), waited)
+
+    async def _turn(self) -> None:
+        """Wait in the line for a place, which is this request's own from the moment that it is woken."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+            await self._until_allowed()
+        except (asyncio.CancelledError, RateLimitError):
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif not turn.cancelled():
+                self._under_way -= 1
+            self._wake()
+            raise
 
     async def _until_allowed(self) -> bool:
         waited = False
@@ -116,12 +122,11 @@ class AdaptiveRateLimiter:
             self._cut_at = now
 
     def _wake(self) -> None:
-        free = self.window - self._under_way
-        while self._waiting and free >= 1:
+        while self._waiting and self._under_way + 1 <= self.window:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
-                free -= 1
+                self._under_way += 1
 
 
 def _refusal(asked: float, left: float) -> RateLimitError:

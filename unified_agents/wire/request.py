@@ -11,6 +11,7 @@ import orjson
 from unified_agents.config import ModelConfig
 from unified_agents.messages import JsonObject
 from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer, function_tool
+from unified_agents.wire.dialect import dialect_of
 
 _WIRE_FIELDS = frozenset(
     {
@@ -34,12 +35,16 @@ class RequestWriter:
 
     Args:
         model: The model.
+
+    Attributes:
+        dialect: The optional fields that the model's server takes, as far as it is known.
     """
 
     def __init__(self, model: ModelConfig) -> None:
         parameters = model.parameters
-        max_tokens = "max_completion_tokens" if model.base_url is None else "max_tokens"
-        fields = {"temperature": parameters.temperature, max_tokens: parameters.max_tokens, "seed": parameters.seed}
+        fields = {"temperature": parameters.temperature, "seed": parameters.seed}
+        self.dialect = dialect_of(model)
+        self._max_tokens = parameters.max_tokens
         self._model = model.name
         self._sampling: JsonObject = {name: value for name, value in fields.items() if value is not None}
         self._tool_choice = parameters.tool_choice
@@ -71,6 +76,8 @@ class RequestWriter:
         """
         body: JsonObject = {"model": self._model, "messages": with_tool_names(messages)}
         body |= self._sampling
+        if self._max_tokens is not None:
+            body[self.dialect.max_tokens] = self._max_tokens
         if extra:
             body |= extra
         tools: Any = offer.payload()  # encoded once for all requests
@@ -86,14 +93,20 @@ class RequestWriter:
                 body["parallel_tool_calls"] = self._parallel
         if stream:
             body["stream"] = True
-            body["stream_options"] = {"include_usage": True}
+            if self.dialect.stream_options:
+                body["stream_options"] = {"include_usage": True}
         return orjson.dumps(body)
 
 
 def with_tool_names(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Return the conversation with the tool's name in each tool message, which some servers need."""
-    if all("name" in message for message in messages if message["role"] == "tool"):
-        return messages
+    for message in messages:
+        if message["role"] == "tool" and "name" not in message:
+            return _with_names_of_calls(messages)
+    return messages
+
+
+def _with_names_of_calls(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     names: dict[Any, Any] = {}
     named: list[Mapping[str, Any]] = []
     for message in messages:

@@ -9,16 +9,20 @@ from unified_agents.run.context import Run
 from unified_agents.tools.arguments import parse_object
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import Offer
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message
+
+MAX_SEARCHES = 8
+"""For how many unknown names of one answer the closest tool is sought; a model may write a thousand."""
 
 
 def record_step(run: Run, answer: Answer) -> Step:
     """Record an answer as the run's next step, with each call under an id that is unique within the run."""
     step = Step(len(run.steps), assistant_message(answer.text, answer.calls))
+    unknown: dict[str, str] = {}
     for index, raw in enumerate(answer.calls):
-        call = _call(run, step.index, index, raw)
+        call = _call(run, step.index, index, raw, unknown)
         run.calls[call.id] = call
         step.calls.append(call)
         step.message["tool_calls"][index]["id"] = call.id
@@ -31,6 +35,8 @@ def without_repeats(calls: list[RawCall]) -> list[RawCall]:
 
     Calls under one id whose arguments differ, and calls without an id, all stay.
     """
+    if len(calls) < 2:
+        return calls
     seen: set[tuple[str, str, str]] = set()
     kept = []
     for call in calls:
@@ -41,7 +47,7 @@ def without_repeats(calls: list[RawCall]) -> list[RawCall]:
     return kept
 
 
-def _call(run: Run, step: int, index: int, raw: RawCall) -> Call:
+def _call(run: Run, step: int, index: int, raw: RawCall, unknown: dict[str, str]) -> Call:
     call_id, tried = raw.id, 0
     # Some servers give no ids, or those of earlier calls again.
     while not call_id or call_id in run.calls or call_id in run.given_ids:
@@ -52,14 +58,25 @@ def _call(run: Run, step: int, index: int, raw: RawCall) -> Call:
     if tool is None and run.handling == "unified" and (tool := offer.by_own_name(raw.name)) is not None:
         wire_name = offer.wire_names[tool.name]
     name = tool.name if tool is not None else raw.name
-    problem = _problem(raw, tool, name, offer) if run.handling == "unified" else None
+    problem = _problem(raw, tool, name, offer, unknown) if run.handling == "unified" else None
     return Call(step, index, call_id, name, wire_name, raw.arguments, tool, problem)
 
 
-def _problem(raw: RawCall, tool: Tool | None, name: str, offer: Offer) -> ToolCallError | None:
-    """Return why a call cannot run, as far as the wire can tell; None where nothing speaks against it."""
+def _problem(raw: RawCall, tool: Tool | None, name: str, offer: Offer, unknown: dict[str, str]) -> ToolCallError | None:
+    """Return why a call cannot run, as far as the wire can tell; None where nothing speaks against it.
+
+    Args:
+        raw: The call.
+        tool: What it calls; None for an unknown name.
+        name: The tool's own name.
+        offer: The tools that there are.
+        unknown: What the model is told of the unknown names of this answer so far.
+    """
     if tool is None:
-        return ToolNotFoundError(wording.unknown_tool(raw.name, list(offer.tools)))
+        if raw.name not in unknown:
+            searches = len(unknown) < MAX_SEARCHES
+            unknown[raw.name] = wording.unknown_tool(raw.name, list(offer.tools), searches=searches)
+        return ToolNotFoundError(unknown[raw.name])
     try:
         parse_object(raw.arguments, name)
     except InvalidInputError as error:

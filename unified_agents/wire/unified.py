@@ -14,7 +14,7 @@ from unified_agents.tool_runner.unified import start_calls
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.model_call import ModelCall, ModelCallSettings
 from unified_agents.wire.output_format import OutputFormat
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.react.protocol import TextProtocol
 from unified_agents.wire.steps import record_step
 

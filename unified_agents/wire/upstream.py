@@ -6,7 +6,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from unified_agents.errors import BadResponseError
+from unified_agents.wire.protocols.chat_completions_fields import MAX_ANSWER_BYTES
+
 CHAT_PATH = "chat/completions"
+MAX_ERROR_BYTES = 1024 * 1024
+"""How much of an error's body is read; what comes after is left."""
 
 
 class Response(Protocol):
@@ -20,11 +25,27 @@ class Response(Protocol):
     def headers(self) -> Mapping[str, str]:
         """The headers, looked up without regard to case."""
 
-    async def read(self) -> bytes:
-        """Return the whole body."""
-
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body, piece by piece as it comes."""
+
+
+async def read_body(response: Response) -> bytes:
+    """Return the whole body of an answer, of which no more than its bound is taken.
+
+    Raises:
+        BadResponseError: it is longer than any model's answer.
+        ModelError: the connection broke.
+    """
+    pieces, size = [], 0
+    is_error = response.status >= 300
+    async for piece in response.chunks():
+        pieces.append(piece)
+        size += len(piece)
+        if is_error and size > MAX_ERROR_BYTES:
+            break  # the status says what happened, and the beginning why
+        if size > MAX_ANSWER_BYTES:
+            raise BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+    return b"".join(pieces)
 
 
 class Upstream(Protocol):

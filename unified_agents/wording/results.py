@@ -38,9 +38,16 @@ def too_deep() -> str:
     return "it is nested too deeply, or holds itself"
 
 
-def cut_result(length: int, kept: int) -> str:
-    """Add to the part of a result that was kept that the rest was left out."""
-    return f"\n[cut: the result has {counted(length, 'character')}, and these were the first {kept:,}]"
+def cut_result(length: int, kept: int, *, has_more: bool = False) -> str:
+    """Add to the part of a result that was kept that the rest was left out.
+
+    Args:
+        length: How long the result is, or what was read of it.
+        kept: How much of it was kept.
+        has_more: Whether it has more than what was read.
+    """
+    count = f"more than {counted(kept, 'character')}" if has_more else counted(length, "character")
+    return f"\n[cut: the result has {count}, and these were the first {kept:,}]"
 
 
 def attached_result(tool: str, call_id: str) -> str:

@@ -7,16 +7,24 @@ from collections.abc import Sequence
 from unified_agents.text import closest
 from unified_agents.wording.common import in_seconds, shortened
 
-_MAX_SEARCHED_CHARS = 100
-_MAX_SEARCHED_TOOLS = 1_000
+_MAX_LISTED = 1_000
+"""More names are not put together, as the message is cut to fewer characters."""
 
 
-def unknown_tool(name: str, offered: Sequence[str]) -> str:
-    """Tell the model that there is no such tool, and which are close to it."""
+def unknown_tool(name: str, offered: Sequence[str], *, searches: bool = True) -> str:
+    """Tell the model that there is no such tool, and which are close to it.
+
+    Args:
+        name: What the model wrote.
+        offered: The names of the tools that there are.
+        searches: Whether the closest names are sought.
+    """
     if not offered:
         return shortened(f"Error: there is no tool {name!r}; no tools are available. Answer without one.")
-    close = closest(name[:_MAX_SEARCHED_CHARS], offered[:_MAX_SEARCHED_TOOLS], most=3, cutoff=0.5)
-    hint = f"The closest names: {', '.join(close)}." if close else f"Available tools: {', '.join(offered)}."
+    close = closest(name, offered, most=3, cutoff=0.5) if searches else []
+    hint = (
+        f"The closest names: {', '.join(close)}." if close else f"Available tools: {', '.join(offered[:_MAX_LISTED])}."
+    )
     return shortened(f"Error: there is no tool {name!r}. {hint}")
 
 
@@ -34,9 +42,10 @@ def tool_raised(kind: str) -> str:
     return f"the tool raised {kind}"
 
 
-def tool_timed_out(tool: str, seconds: float) -> str:
-    """Tell the model that a tool did not end in time."""
-    return f"Error in tool {tool!r}: it did not finish within {in_seconds(seconds)} and was stopped."
+def tool_timed_out(tool: str, seconds: float, *, runs_on: bool = False) -> str:
+    """Tell the model that a tool did not end in time, and whether it runs on: then its effects may still come."""
+    end = ", cannot be stopped, and may still take effect" if runs_on else " and was stopped"
+    return f"Error in tool {tool!r}: it did not finish within {in_seconds(seconds)}{end}."
 
 
 def turn_not_given(tool: str, resource: str, seconds: float) -> str:
@@ -54,9 +63,9 @@ def tool_gave_up(tool: str, error: BaseException, attempts: int) -> str:
     )
 
 
-def tool_timed_out_again(tool: str, seconds: float, attempts: int) -> str:
-    """Tell the model that a tool did not end in time at any attempt."""
-    return f"{tool_timed_out(tool, seconds)} It was tried {attempts} times."
+def tool_timed_out_again(last: str, attempts: int) -> str:
+    """Tell the model that a tool did not end in time at any attempt, after what it is told of the last."""
+    return f"{last} It was tried {attempts} times."
 
 
 def tool_process_failed(tool: str, kind: str, text: str) -> str:

@@ -66,7 +66,7 @@ def phrase(cell: Cell) -> str:
         return EXPECTED
     if cell.error is not None and cell.seconds is None:
         return f"run failed: {cell.error.message}"
-    facts = [*_calls(cell), *_ending(cell)]
+    facts = [*_calls(cell), *_failures_before(cell), *_ending(cell)]
     if cell.status == "completed" and not (cell.output or "").strip():
         facts.append("the answer was empty")
     what = "; ".join(facts or cell.reasons[:1])
@@ -114,6 +114,13 @@ def _calls(cell: Cell) -> list[str]:
         elif change := _change(call):
             facts.append(f"the tool {call.name} ran {change}")
     return facts
+
+
+def _failures_before(cell: Cell) -> list[str]:
+    """Return the failed calls before a request that was refused: a script refuses it for want of their results."""
+    if cell.error is None or cell.error.kind != "bad_request":
+        return []
+    return [call.error.message for call in cell.tool_calls if not call.ok and call.error is not None]
 
 
 def _change(call: CallSummary) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,17 +54,18 @@ def open_folder(plan: ComparisonPlan) -> Iterator[None]:
     """Prepare the comparison's folder; one that was not there before and gets no cell is removed at the end.
 
     Raises:
-        ConfigError: the folder holds something else, or another comparison, or cannot be made.
+        ConfigError: the folder holds something else, or another comparison, or one that is at work, or cannot be made.
     """
     is_new = not plan.out.exists()
     _make(plan.out)
-    _check_identity(plan, _Identity.of(plan, {}), but="versions")
-    try:
-        yield
-    finally:
-        cells = plan.out / CELLS
-        if is_new and (not cells.exists() or cells.stat().st_size == 0):
-            shutil.rmtree(plan.out)
+    with _locked(plan.out):
+        _check_identity(plan, _Identity.of(plan, {}), but="versions")
+        try:
+            yield
+        finally:
+            cells = plan.out / CELLS
+            if is_new and (not cells.exists() or cells.stat().st_size == 0):
+                shutil.rmtree(plan.out)
 
 
 def claim_folder(plan: ComparisonPlan, versions: Mapping[str, dict[str, str]]) -> None:
@@ -75,6 +78,27 @@ def claim_folder(plan: ComparisonPlan, versions: Mapping[str, dict[str, str]]) -
     _check_identity(plan, identity)
     if not (plan.out / PLAN).exists():
         write_atomically(plan.out / PLAN, identity.model_dump_json(indent=2) + "\n")
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Keep other comparisons out of the folder; a lock ends with its process, however that ends."""
+    if sys.platform == "win32":  # it has no such lock on a folder
+        yield
+        return
+    import fcntl  # noqa: PLC0415  # not on every platform
+
+    handle = os.open(out / LOGS, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"{out}: another comparison is at work here; wait for its end, or give another --out"
+            ) from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def _make(out: Path) -> None:

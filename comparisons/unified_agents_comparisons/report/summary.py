@@ -186,5 +186,5 @@ def _surprise(cell: Cell) -> Surprise:
         handling=cell.handling,
         repeat=cell.repeat,
         what=what,
-        reasons=cell.reasons,
+        reasons=tuple(reason for reason in cell.reasons if reason != what),
     )

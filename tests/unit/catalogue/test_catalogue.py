@@ -180,7 +180,7 @@ def test_a_catalogue_by_file_by_name_and_by_module(package: str, tmp_path: Path)
         ("tools: [{pyton: x}]", "entry 1: pyton: unknown key; did you mean 'python'"),
         (
             "tools: ['os:getcwd', {python: a, mcp: {command: [b]}}]",
-            "entry 2: .*one of the keys python, mcp and openapi",
+            "entry 2: .*one of the keys python, mcp, mcp_file and openapi",
         ),
         ("tools: [{include: ['*']}]", "entry 1: .*one of the keys"),
         ("tools: ['no_such_module_at_all:x']", "importing no_such_module_at_all failed"),
@@ -239,3 +239,22 @@ def test_two_mcp_servers_with_the_same_tools_need_a_prefix() -> None:
         plain = {name for name in names(catalogue) if not name.startswith("south_")}
         assert plain
         assert set(names(catalogue)) == plain | {f"south_{name}" for name in plain}
+
+
+@pytest.mark.parametrize(("coercion", "ok"), [(None, False), ("strict", False), ("lenient", True)])
+async def test_the_coercion_of_a_source_holds_for_all_of_its_tools(
+    backend: str, coercion: Any, ok: bool, package: str
+) -> None:
+    @tool
+    def double(number: int) -> int:
+        """Double."""
+        return 2 * number
+
+    sys.modules[package].double = double  # type: ignore[attr-defined]
+    source = ToolSource(python=package, include=["double"], prefix="x_", coercion=coercion)
+    model = scripted_model({"tool_calls": [{"name": "x_double", "arguments": {"number": "4"}}]}, {"text": "."})
+    async with create_agent(backend=backend, model=model, tools=[source]) as agent:
+        [call] = (await agent.run("Go.")).tool_calls
+    assert call.ok is ok
+    assert ("8" if ok else 'number: "4" given, must be an integer') in (call.content or "")
+    assert double.options.coercion == "strict"

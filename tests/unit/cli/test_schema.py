@@ -70,5 +70,8 @@ def test_short_forms_fit(right: dict[str, Any], validators: dict[str, Any]) -> N
 
 def test_keys_are_described() -> None:
     schema = file_schema("agent")
+    source = schema["$defs"]["ToolSource"]["properties"]
+    assert "leave out" in source["exclude"]["description"]
+    assert "leave out" not in source["include"]["description"]
     assert schema["properties"]["handling"]["description"].startswith("`unified`")
     assert "seconds" in schema["$defs"]["Limits"]["properties"]["timeout"]["description"].lower()

@@ -40,7 +40,7 @@ def invoke(*arguments: object) -> Result:
         (("quickstart", "--backends", "custom", "--python", "custom"), "write BACKEND=PATH"),
         (("quickstart", "--backends", "custom", "--python", "other=python3"), "--python other"),
         (("quickstart", "--backends", "custom", "--python", "custom=/no/python"), "/no/python cannot be run"),
-        (("quickstart", "--backends", "custom", "--perturb", "everything"), "perturb"),
+        (("quickstart", "--backends", "custom", "--perturb", "wrong_oracle"), "did you mean 'wrong-oracle'?"),
         (("quickstart", "--backends", "custom", "--model", "script:no-such.yaml"), "no-such.yaml"),
         (("quickstart", "--repeats", "0"), "repeats"),
     ],

@@ -15,6 +15,7 @@ import pytest
 from unified_agents.config import ModelConfig
 from unified_agents.errors import ConfigError
 from unified_agents_comparisons.execution.comparison import Comparison, compare
+from unified_agents_comparisons.execution.folder import open_folder
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import CELLS, Cell
@@ -220,6 +221,15 @@ async def test_another_comparison_does_not_go_on_in_the_folder(
     await run(plan(tasks="one"), fake_worker())
     with pytest.raises(ConfigError, match=message):
         await run(plan(**changes), fake_worker())
+
+
+async def test_two_comparisons_never_write_to_one_folder_at_once(
+    plan: Callable[..., ComparisonPlan], fake_worker: FakeWorker
+) -> None:
+    with open_folder(plan()), pytest.raises(ConfigError, match="another comparison is at work here"):
+        await run(plan(), fake_worker())
+    _, told = await run(plan(), fake_worker())
+    assert told
 
 
 async def test_other_versions_or_another_suite_do_not_go_on(

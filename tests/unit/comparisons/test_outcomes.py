@@ -50,6 +50,15 @@ def test_a_failed_run_names_kind_and_class(make_cell: MakeCell, failure: ErrorRe
     assert phrase(make_cell(passed=False, status="failed", error=twice)) == f"run failed: tool_error: {twice.message}"
 
 
+def test_a_tool_that_failed_comes_before_the_refusal_that_followed(make_cell: MakeCell, failure: ErrorRecord) -> None:
+    failed = CallSummary(name="place", arguments="{}", ok=False, reached=True, error=failure)
+    refused = ErrorRecord(
+        kind="bad_request", type="BadRequestError", message="the result of call 0 has no value at /id"
+    )
+    what = phrase(make_cell(passed=False, status="failed", tool_calls=(failed,), error=refused))
+    assert what == f"{failure.message}; run failed: bad_request: BadRequestError: {refused.message}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "received", "expected"),
     [

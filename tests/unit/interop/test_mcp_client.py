@@ -267,5 +267,5 @@ def test_a_line_that_is_no_message_is_told_once_and_without_secrets(
 
 def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mcp", None)
-    with pytest.raises(ConfigError, match=r"pip install 'unified-agents\[mcp\]'"):
+    with pytest.raises(ConfigError, match=r"run: pip install .*'mcp[<>]"):
         open_server(config())

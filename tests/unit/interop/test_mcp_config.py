@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import MCP_STAND_IN
+from unified_agents import ToolSource, open_catalogue
 from unified_agents.errors import ConfigError
 from unified_agents.http.public_hosts import checked_url, is_private, refuse_private
 from unified_agents.interop.mcp import McpServerConfig
+from unified_agents.interop.mcp.servers_file import read_servers
 
 
 @pytest.mark.parametrize(
@@ -150,3 +156,51 @@ def test_the_keys_of_other_programs_are_taken(monkeypatch: pytest.MonkeyPatch) -
 def test_what_cannot_be_taken_of_them_says_why(values: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         McpServerConfig.model_validate(values)
+
+
+def test_a_file_of_servers(tmp_path: Path) -> None:
+    servers = {
+        "one": {"command": "npx", "args": ["-y", "one"], "env": {"ONE_KEY": "${env:ONE_KEY}", "A": "b"}, "cwd": "sub"},
+        "two": {"type": "http", "url": "https://example.com/mcp", "headers": {"Authorization": "Bearer ${TWO}"}},
+        "off": {"command": "x", "isActive": False},
+    }
+    for content in ({"mcpServers": servers}, {"servers": servers, "inputs": []}, {"mcp": {"servers": servers}}):
+        path = tmp_path / "mcp.json"
+        path.write_text(json.dumps(content))
+        found = read_servers(path)
+        assert list(found) == ["one", "two"]
+        assert (found["one"].command, found["one"].cwd) == (("npx", "-y", "one"), str(tmp_path / "sub"))
+        assert (found["one"].env, found["one"].set_env) == (("ONE_KEY",), {"A": "b"})
+        assert found["two"].headers_env == {"Authorization": "Bearer TWO"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "not valid JSON"),
+        ('{"a": "//" /* open }', "not valid JSON"),
+        ('{"tools": []}', "below the key mcpServers, or servers"),
+        ('{"servers": {"a": 1}}', "server 'a': must be a mapping"),
+        ('{"servers": {"a": {}}}', "server 'a': give either command"),
+        ('{"servers": {"a": {"command": "x", "args": ["${workspaceFolder}"]}}}', "args: .* filled in by an editor"),
+        ('{"servers": {"a": {"command": "x", "env": {"K": "${input:key}"}}}}', "asks the user of an editor"),
+        ('{"servers": {"a": {"command": "x", "envFile": ".env"}}}', "envFile"),
+        ('{"servers": {"a": {"url": "https://example.com/sse", "type": "sse"}}}', "SSE transport"),
+    ],
+)
+def test_a_file_of_servers_that_does_not_fit_is_refused(text: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=reason):
+        read_servers(path)
+
+
+def test_two_servers_of_a_file_with_one_tool_need_prefixes(tmp_path: Path) -> None:
+    pytest.importorskip("mcp")
+    server = {"command": sys.executable, "args": [str(MCP_STAND_IN)]}
+    path = tmp_path / "mcp.json"
+    path.write_text(json.dumps({"mcpServers": {"a": server, "b": server}}))
+    with pytest.raises(ConfigError, match=r"'a' and 'b' both have a tool 'echo': write prefix: '\{server\}_'"):
+        open_catalogue([ToolSource(mcp_file=path)])
+    with open_catalogue([ToolSource(mcp_file=path, prefix="{server}.", include=["e*"])]) as catalogue:
+        assert [tool.name for tool in catalogue.tools] == ["a.echo", "a.environment", "b.echo", "b.environment"]

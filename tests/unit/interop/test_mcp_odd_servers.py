@@ -305,3 +305,44 @@ async def test_an_error_output_without_line_breaks_is_read_in_pieces() -> None:
     await output.close()
     assert output.tail().endswith("the end")
     assert max(map(len, output._lines)) <= 8_192
+
+
+GROWS = """
+import json, sys
+names = ["grow"]
+def put(**message):
+    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+for line in sys.stdin:
+    message = json.loads(line)
+    method, answer = message["method"], {"error": {"code": -32601, "message": "Method not found"}}
+    if method == "initialize":
+        answer = {"result": json.loads(sys.argv[1])}
+    elif method == "tools/list":
+        answer = {"result": {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]}}
+    elif method == "tools/call":
+        names.append("new")
+        for _ in range(2):
+            put(method="notifications/tools/list_changed")
+        answer = {"result": {"content": [{"type": "text", "text": "grown"}]}}
+    if "id" in message:
+        put(id=message["id"], **answer)
+"""
+
+
+async def test_tools_that_have_changed_are_logged_and_taken_when_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    initialized = INITIALIZED | {"capabilities": {"tools": {"listChanged": True}}}
+    command = (sys.executable, "-c", GROWS, json.dumps(initialized))
+    connection = McpConnection(McpServerConfig(command=command, name="growing"))
+    try:
+        [grow] = await connection.open()
+        assert not connection.tools_changed
+        assert await call(grow) == "grown"
+        assert connection.tools_changed
+        assert [record.getMessage()[:47] for record in caplog.records if record.levelname == "WARNING"] == [
+            "MCP server growing: its tools have changed: an "
+        ]
+        assert [tool.name for tool in await connection.open()] == ["grow", "new"]
+        assert not connection.tools_changed
+        assert await call(grow) == "grown"  # one that was listed before still works
+    finally:
+        await connection.aclose()

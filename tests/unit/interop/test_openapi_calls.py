@@ -125,7 +125,23 @@ class TestParameters:
         await tool(p=value)
         assert server.last["path"] == f"/base/a/{sent}/z"
 
-    @pytest.mark.parametrize("value", ["", ".", "..", []])
+    @pytest.mark.parametrize(
+        ("path", "sent"),
+        [
+            ("/a?beta=true", "beta=true&q=x"),
+            ("/a?for={p}&v=1#now", "for=a%26b&v=1&q=x"),
+            ("/a#Action=List", "q=x"),
+            ("/a#what?", "q=x"),
+        ],
+    )
+    async def test_a_query_in_the_path_is_sent_as_one_and_a_fragment_not_at_all(
+        self, make: Make, server: Server, path: str, sent: str
+    ) -> None:
+        tool = make(path=path, parameters=[parameter("q", "query")])
+        await tool(q="x", **({"p": "a&b"} if "{p}" in path else {}))
+        assert (server.last["path"], server.last["query"]) == ("/base/a", sent)
+
+    @pytest.mark.parametrize("value", ["", ".", "..", [], None])
     async def test_a_path_is_not_led_elsewhere(self, make: Make, server: Server, value: Any) -> None:
         tool = make(path="/a/{p}", parameters=[parameter("p", "path")])
         with pytest.raises(ToolFailedError, match="path"):
@@ -156,6 +172,10 @@ class TestParameters:
             ({"style": "deepObject"}, [[1, 2], 3], "p%5B0%5D%5B%5D=1&p%5B0%5D%5B%5D=2&p%5B1%5D=3"),
             ({"allowReserved": True}, "a/b?c&d", "p=a/b?c%26d"),
             ({"content": {"application/json": {"schema": {}}}}, OBJECT, "p=%7B%22x%22%3A1%2C%22y%22%3A%22z%22%7D"),
+            ({"content": {"application/json": {"schema": {}}}}, "a b", "p=%22a%20b%22"),
+            ({"content": {"text/plain": {"schema": {}}}}, "a b", "p=a%20b"),
+            ({"content": {"*/*": {"schema": {"type": "string"}}}}, "a b", "p=a%20b"),
+            ({"content": {"*/*": {"schema": {"type": "object"}}}}, {"x": 1}, "p=%7B%22x%22%3A1%7D"),
             ({}, None, ""),
             ({}, [], ""),
             ({}, False, "p=false"),
@@ -178,6 +198,22 @@ class TestParameters:
         await make(parameters=declared)(**{"X-List": [1, "b"], "X-Object": OBJECT, "c": "a b", "d": 2})
         headers = server.last["headers"]
         assert (headers["X-List"], headers["X-Object"], headers["Cookie"]) == ("1,b", "x=1,y=z", "c=a%20b; d=2")
+
+    async def test_headers_of_the_connection_are_not_the_models(self, make: Make, server: Server) -> None:
+        names = ["Content-Length", "host", "Transfer-Encoding", "Connection", "X"]
+        tool = make(method="post", parameters=[parameter(name, "header", required=True) for name in names])
+        assert list(tool.parameters["properties"]) == tool.parameters["required"] == ["X"]
+        await tool(X="x")
+        assert server.last["headers"]["X"] == "x"
+
+    async def test_null_is_no_text(self, make: Make, server: Server) -> None:
+        await make(parameters=[parameter(name, place) for name, place in (("X", "header"), ("q", "query"))])(
+            X=None, q=None
+        )
+        assert ("X" in server.last["headers"], server.last["query"]) == (False, "")
+        form = content("multipart/form-data", {"properties": {"a": {}, "b": {}}})
+        await make(method="post", requestBody=form)(body={"a": None, "b": ["x", None]})
+        assert [(part[0], part[3]) for part in server.last["body"]] == [("b", b"x")]
 
     async def test_a_header_is_one_line(self, make: Make, server: Server) -> None:
         with pytest.raises(ToolFailedError, match="must be one line of printable text"):
@@ -288,6 +324,16 @@ class TestBodies:
         await make(method="post", requestBody=content("application/xml"))(body="<a/>")
         assert (server.last["body"], server.last["headers"]["Content-Type"]) == (b"<a/>", "application/xml")
 
+    @pytest.mark.parametrize(
+        ("value", "sent"), [("a: 1", (b"a: 1", "application/octet-stream")), ("data:text/yaml,a", (b"a", "text/yaml"))]
+    )
+    async def test_a_text_of_any_media_type_is_sent_as_it_is(
+        self, make: Make, server: Server, value: str, sent: tuple[bytes, str]
+    ) -> None:
+        tool = make(method="post", requestBody=content("*/*", {"type": "string"}))
+        await tool(body=value)
+        assert (server.last["body"], server.last["headers"]["Content-Type"]) == sent
+
     async def test_a_broken_data_url_is_refused(self, make: Make, server: Server) -> None:
         with pytest.raises(ToolFailedError, match="not valid base64"):
             await make(method="post", requestBody=content("application/octet-stream"))(body="data:x/y;base64,%%%")
@@ -348,6 +394,12 @@ class TestSecrets:
         )
         await tool(p=1)
         assert server.last["query"] == "p=1&key=k3y%2Fwith%2Bodd%3Dsigns"
+
+    async def test_one_key_of_two_schemes_is_sent_once(self, make: Make, server: Server) -> None:
+        schemes = {name: {"type": "apiKey", "in": "query", "name": "key"} for name in ("a", "b")}
+        auth = {name: {"env": "SHOP_LOGIN"} for name in schemes}
+        await make(schemes=schemes, security=[{"a": [], "b": []}], options={"auth": auth})()
+        assert server.last["query"].count("key=") == 1
 
     async def test_basic_takes_user_and_password(self, make: Make, server: Server) -> None:
         tool = make(options={"auth": {"basic": {"env": "SHOP_LOGIN"}}}, schemes=SCHEMES, security=[{"basic": []}])

@@ -190,6 +190,11 @@ NO_TOOL: dict[str, tuple[Any, str, str]] = {
         "post_a",
         "$dynamicRef is not supported",
     ),
+    "body of parts that cannot be written": (
+        {"/a": {"post": {"requestBody": {"content": {"multipart/related": {}}}}}},
+        "post_a",
+        "a request body of multipart/related cannot be written",
+    ),
     "path that is gone": ({"/a": {"$ref": "#/paths/~1b"}}, "a", "leads nowhere"),
     "path that is no object": ({"/a": 3}, "a", "paths./a must be an object, not int"),
     "operation that is no object": ({"/a": {"get": []}}, "get_a", "paths./a.get must be an object, not list"),
@@ -197,6 +202,27 @@ NO_TOOL: dict[str, tuple[Any, str, str]] = {
 
 
 class TestLeavingOut:
+    def test_a_path_may_have_keys_beside_its_reference(self, tmp_path: Path) -> None:
+        shared = {"pathItems": {"A": {"get": GET, "parameters": [{"name": "q", "in": "query"}]}}}
+        item = {"$ref": "#/components/pathItems/A", "post": GET}
+        tools = load(tmp_path, document({"/a": item}, components=shared))
+        assert {tool.name: list(tool.parameters["properties"]) for tool in tools} == {"get_a": ["q"], "post_a": ["q"]}
+
+    def test_an_extension_beside_the_paths_is_no_operation(self, tmp_path: Path) -> None:
+        (tmp_path / "api.json").write_text(json.dumps(document({"/a": {"get": GET}, "x-root": "/v1", "x-more": {}})))
+        source = open_openapi(OpenApiConfig(openapi=tmp_path / "api.json"))
+        assert ([tool.name for tool in source.tools], source.skipped) == (["get_a"], {})
+
+    def test_a_remark_that_is_no_text_takes_nothing_else_away(self, tmp_path: Path) -> None:
+        schema = {"properties": {"a": {"description": {"en": "x"}, "title": 3, "type": "string"}}}
+        (tool,) = load(tmp_path, document({"/a": {"post": with_body(schema)}}))
+        assert tool.parameters["properties"]["body"] == {"properties": {"a": {"type": "string"}}}
+
+    @pytest.mark.parametrize("schema", [None, {"properties": {"a": None}}, {"items": None}, {"allOf": [None]}])
+    def test_a_schema_without_content_takes_any_value(self, tmp_path: Path, schema: Any) -> None:
+        (tool,) = load(tmp_path, document({"/a": {"post": with_body(schema)}}))
+        assert tool.parameters["properties"]["body"] == json.loads(json.dumps(schema or {}).replace("null", "{}"))
+
     @pytest.mark.parametrize("case", NO_TOOL)
     def test_what_cannot_be_a_tool_is_named_and_takes_nothing_else_away(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str

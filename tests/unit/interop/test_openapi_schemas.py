@@ -81,7 +81,14 @@ class TestTheKeywordsOf30:
         assert accepts(tool, body=[{"nullable": None}])
         assert not accepts(tool, body=[{"nullable": 1}])
 
-    def test_a_read_only_property_is_shown_and_not_required(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("choices", "written"), [([1, 2.5, True], ["1", "2.5", "true"]), (["a", None, 3], ["a", None, "3"])]
+    )
+    def test_the_choices_of_a_text_are_texts(self, tmp_path: Path, choices: Any, written: Any) -> None:
+        tool = operation(tmp_path, parameters=query(type="string", enum=choices))
+        assert tool.parameters["properties"]["q"]["enum"] == written
+
+    def test_a_read_only_property_belongs_to_answers_and_is_no_part_of_a_request(self, tmp_path: Path) -> None:
         schema = {
             "type": "object",
             "required": ["id", "name", "at"],
@@ -94,7 +101,7 @@ class TestTheKeywordsOf30:
         at = {"type": "string", "readOnly": True}
         tool = operation(tmp_path, schemas={"At": at}, requestBody=body(schema))
         assert tool.parameters["properties"]["body"]["required"] == ["name"]
-        assert tool.parameters["properties"]["body"]["properties"]["id"] == {"type": "integer", "readOnly": True}
+        assert tool.parameters["properties"]["body"]["properties"] == {"name": {"type": "string"}}
 
     @pytest.mark.parametrize(
         "whole",
@@ -116,6 +123,32 @@ class TestTheKeywordsOf30:
         tool = operation(tmp_path, schemas={"Tag": tag}, requestBody=body(whole))
         assert accepts(tool, body={"name": "x"})
         assert not accepts(tool, body={"id": "x"})
+
+    @pytest.mark.parametrize("by_reference", [False, True])
+    def test_a_property_that_another_part_makes_read_only_is_no_part_of_a_request(
+        self, tmp_path: Path, by_reference: bool
+    ) -> None:
+        disk = {"required": ["size", "name"], "properties": {"size": {"type": "integer"}, "name": {"type": "string"}}}
+        first = {"allOf": [{"$ref": "#/components/schemas/Disk"}]} if by_reference else disk
+        whole = {"allOf": [first, {"properties": {"size": {"readOnly": True}}}]}
+        tool = operation(tmp_path, schemas={"Disk": disk}, requestBody=body(whole))
+        assert "size" not in json.dumps(tool.parameters)
+        assert accepts(tool, body={"name": "x"})
+        assert not accepts(tool, body={})
+
+    def test_alternatives_that_every_object_fits_need_not_exclude_each_other(self, tmp_path: Path) -> None:
+        one, other = ({"type": "object", "properties": {name: {"type": "string"}}} for name in "ab")
+        tool = operation(
+            tmp_path, schemas={"B": other}, requestBody=body({"oneOf": [one, {"$ref": "#/components/schemas/B"}]})
+        )
+        assert accepts(tool, body={"a": "x"})
+        assert not accepts(tool, body={"a": 1, "b": 2})
+
+    @pytest.mark.parametrize("more", [{"required": ["a"]}, {"additionalProperties": False}])
+    def test_other_alternatives_exclude_each_other(self, tmp_path: Path, more: Any) -> None:
+        one = {"type": "object", "properties": {"a": {"type": "string"}}, **more}
+        tool = operation(tmp_path, requestBody=body({"oneOf": [one, {"type": "object", "properties": {"b": {}}}]}))
+        assert not accepts(tool, body={"a": "x"})
 
     def test_what_stands_beside_a_reference_is_a_remark_only(self, tmp_path: Path) -> None:
         parameters = query(**{"$ref": "#/components/schemas/N", "description": "d", "maximum": 3})

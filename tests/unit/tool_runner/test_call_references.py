@@ -247,3 +247,13 @@ def test_it_is_a_key_of_the_config(tmp_path: Any) -> None:
     config = load_config(tmp_path / "agent.yaml")
     assert config.tool_references
     assert config.tool_policy.attempts == 5
+
+
+async def test_only_the_first_hundred_calls_can_be_referred_to() -> None:
+    calls = [call("show", value=number) for number in range(120)]
+    model = scripted_model(
+        {"tool_calls": [*calls, call("show", value=ref(99)), call("show", value=ref(100))]}, {"text": "."}
+    )
+    result = await create_agent(model=model, tools=[show], tool_references=True).run("Go.")
+    assert result.tool_calls[-2].content == "[[99, null], null]"
+    assert "there is no call 100 in this turn: its calls are 0 to 99" in (result.tool_calls[-1].content or "")

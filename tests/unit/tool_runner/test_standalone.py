@@ -14,7 +14,16 @@ from typing import Any
 
 import pytest
 
-from unified_agents import Script, ScriptedModel, create_agent
+from unified_agents import (
+    ImagePart,
+    Script,
+    ScriptedModel,
+    ToolContext,
+    ToolDefinitionError,
+    create_agent,
+    try_tool,
+    try_tool_sync,
+)
 from unified_agents.errors import ToolFailedError, ToolTimeoutError
 from unified_agents.tool_runner.standalone import call_tool, call_tool_sync
 from unified_agents.tools.decorator import tool
@@ -191,3 +200,39 @@ async def test_a_thread_that_is_given_up_keeps_its_turn() -> None:
             with contextlib.suppress(ToolFailedError):
                 assert (await call_tool(hold, {"stays": False}))[0] == "held"
                 return
+
+
+@tool
+async def greet(name: str, times: int, context: ToolContext) -> str:
+    """Greet."""
+    context.report_progress(1, 1, "done")
+    return f"{context.dependencies}: {name * times}"
+
+
+async def test_a_tool_is_tried_as_a_model_would_call_it() -> None:
+    reports: list[tuple[float, float | None, str]] = []
+    outcome = await try_tool(
+        greet, '{"name": "a", "times": 2}', dependencies="me", on_progress=lambda *report: reports.append(report)
+    )
+    assert (outcome.content, outcome.is_error, outcome.parts) == ("me: aa", False, ())
+    assert reports == [(1, 1, "done")]
+    outcome = await try_tool(greet, {"name": "a", "times": "2"})
+    assert outcome.is_error
+    assert 'times: "2" given, must be an integer' in outcome.content
+    for text in ("", "[1]", "{", '{"name": 1}'):
+        assert (await try_tool(greet, text)).is_error
+    assert (await try_tool(greet, {"name": object()})).is_error
+
+
+def test_a_failing_tool_and_a_plain_function_are_tried_too() -> None:
+    def half(number: int) -> float:
+        """Halve."""
+        return 1 / number
+
+    assert try_tool_sync(half, {"number": 2}).content == "0.5"
+    failed = try_tool_sync(half, {"number": 0})
+    assert (failed.content, failed.is_error) == ("Error in tool 'half': ZeroDivisionError: division by zero", True)
+    with pytest.raises(ToolDefinitionError):
+        try_tool_sync(3)  # type: ignore[arg-type]
+    image = ImagePart.from_bytes(b"x")
+    assert try_tool_sync(tool(lambda: image, name="draw")).parts == (image,)

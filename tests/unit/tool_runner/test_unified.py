@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -380,3 +381,67 @@ def test_options_that_are_wrong(options: dict[str, Any], reason: str) -> None:
         Tool(name="x", parameters={"type": "object"}, handler=print, **options)
     with pytest.raises(ToolDefinitionError, match=reason):
         tool(name="x", **options)(add_up)
+
+
+async def ignore_cancels() -> None:
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            continue
+
+
+@tool(timeout=0.05)
+async def stubborn() -> str:
+    """Ignore the timeout."""
+    await ignore_cancels()
+    return ""
+
+
+@tool(timeout=0.05)
+async def stubborn_within() -> str:
+    """Wait for a task that ignores the timeout."""
+    await asyncio.create_task(ignore_cancels())
+    return ""
+
+
+@tool(timeout=0.05)
+async def slow_to_end() -> str:
+    """Clean up for a while."""
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        await asyncio.sleep(0.05)
+    return ""
+
+
+@tool(timeout=5)
+async def with_a_timeout_of_its_own() -> str:
+    """Go on after a timeout within."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(3600)
+    await asyncio.sleep(0.3)
+    return "went on"
+
+
+async def test_an_async_tool_that_ignores_its_timeout_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unified_agents.tool_runner.coroutine.CANCEL_GRACE_SECONDS", 0.1)
+    tools = [stubborn, stubborn_within, slow_to_end, with_a_timeout_of_its_own]
+    agent = agent_for(tools, *({"name": made.name, "arguments": {}} for made in tools))
+    start = time.monotonic()
+    result = await agent.run("Do it.")
+    assert time.monotonic() - start < 3
+    assert result.status == "completed"
+    assert [record.content for record in result.tool_calls] == [
+        "Error in tool 'stubborn': it did not finish within 0.05 seconds and was stopped.",
+        "Error in tool 'stubborn_within': it did not finish within 0.05 seconds, cannot be stopped, and may still take"
+        " effect.",
+        "Error in tool 'slow_to_end': it did not finish within 0.05 seconds and was stopped.",
+        "went on",
+    ]
+    left = [error.message for error in result.errors if "abandoned" in error.message]
+    assert left == [
+        f"tool {name!r} does not end when it is cancelled, and was abandoned"
+        for name in ("stubborn", "stubborn_within")
+    ]

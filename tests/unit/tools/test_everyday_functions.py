@@ -15,6 +15,7 @@ from typing_extensions import Doc
 from unified_agents import tool
 from unified_agents.errors import InvalidInputError, ToolDefinitionError, ToolFailedError
 from unified_agents.interop.formats import from_anthropic
+from unified_agents.tools.parts import TextPart
 from unified_agents.tools.results import to_content, to_text
 
 
@@ -120,7 +121,31 @@ class EndlessSet(AbstractSet[int]):
         return 1
 
 
-@pytest.mark.parametrize("kind", [EndlessMapping, EndlessSequence, EndlessSet])
+class Nested(Sequence[Any]):
+    """Endless lists of endless lists, to the depth that JSON takes."""
+
+    def __init__(self, depth: int = 0) -> None:
+        self.depth = depth
+
+    def __getitem__(self, index: Any) -> Any:
+        return "x" if self.depth > 50 else Nested(self.depth + 1)
+
+    def __len__(self) -> int:
+        return 1
+
+
+class LongTexts(EndlessSequence):
+    read = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        LongTexts.read += 1
+        return "x" * 100_000
+
+
+ENDLESS = [EndlessMapping, EndlessSequence, EndlessSet, Nested, LongTexts]
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
 def test_a_container_without_an_end_is_not_read_for_ever(
     kind: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,8 +153,22 @@ def test_a_container_without_an_end_is_not_read_for_ever(
     start = time.monotonic()
     for value in (kind(), [None, kind()], {"a": "\ud800", "b": kind()}):
         with pytest.raises(ToolFailedError, match="more than 1,000 items, or no end"):
-            to_content(value, 100)
+            to_text(value)
     assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_it_is_read_as_far_as_the_model_is_told(kind: Callable[[], Any]) -> None:
+    LongTexts.read = 0
+    start = time.process_time()
+    for value in (kind(), [None, kind()], {"a": "\ud800", "b": kind()}):
+        text, parts = to_content(value, 1_000)
+        assert not parts
+        assert "[cut: the result has more than 1,000 characters, and these were the first 1,000]" in text
+    assert time.process_time() - start < 1
+    text, _ = to_content([TextPart(text="a"), kind()], 1_000)
+    assert "[cut: the result has" in text
+    assert LongTexts.read < 20
 
 
 def test_a_tool_that_the_provider_runs_is_refused() -> None:

@@ -19,7 +19,8 @@ from unified_agents.errors import (
 )
 from unified_agents.wire.http_errors import error_for_status, reported_error
 from unified_agents.wire.protocols import chat_completions, chat_completions_fields
-from unified_agents.wire.protocols.chat_completions import Answer, StreamReader, parse_answer
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.protocols.finish_reasons import finish_error
 from unified_agents.wire.steps import without_repeats
@@ -166,7 +167,13 @@ def test_what_python_writes_is_read() -> None:
     assert read(*halves).text == "\U0001f600"
     assert parse_answer(whole({"content": "yes"}, logprob=float("-inf"))).text == "yes"
     assert parse_answer(whole({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "yes"}]})).text == "yes"  # fmt: skip  # noqa: E501
+
+
+def test_the_one_call_of_an_older_server_is_read() -> None:
     assert parse_answer(whole({"function_call": {"name": "f", "arguments": "{}"}})).calls == [RawCall("", "f", "{}")]
+    pieces = [event(function_call={"name": "f", "arguments": ""}), event(function_call={"arguments": '{"a"'})]
+    answer = read(*pieces, event(function_call={"arguments": ": 1}"}), event("function_call"))
+    assert answer.calls == [RawCall("", "f", '{"a": 1}')]
 
 
 def test_words_and_kinds_of_errors() -> None:

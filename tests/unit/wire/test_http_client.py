@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from unified_agents.errors import NetworkError
 from unified_agents.http.charsets import decode_text
 from unified_agents.wire.http_client import HttpClient, _redirect_within_server
+from unified_agents.wire.upstream import read_body
 
-Answer = Callable[[int, str], bytes | None]
+Answer = Callable[[int, str], bytes | list[Any] | None]
 
 
 def http(status: int, body: bytes = b"{}", **headers: str) -> bytes:
@@ -21,7 +23,7 @@ def http(status: int, body: bytes = b"{}", **headers: str) -> bytes:
 
 
 class Peer:
-    """A server that answers with raw bytes; None closes the connection.
+    """A server that answers with raw bytes, or with pieces of them; None closes the connection.
 
     Attributes:
         paths: The paths that were asked for, for each connection.
@@ -45,9 +47,12 @@ class Peer:
                 self.keys.append(headers.get("authorization", ""))
                 paths.append(head.split()[1])
                 answer = self._answer(len(paths), paths[-1])
-                if answer is None:
-                    break
-                writer.write(answer)
+                for piece in answer if isinstance(answer, list) else [answer]:
+                    if piece is None:
+                        return
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(0.001 * isinstance(answer, list))
         except asyncio.IncompleteReadError:
             pass
         finally:
@@ -68,7 +73,7 @@ async def serving(answer: Answer, path: str = "/v1") -> AsyncIterator[tuple[Peer
 
 async def post(client: HttpClient) -> tuple[int, bytes]:
     async with client.post("chat/completions", b"{}", {}, "") as response:
-        return response.status, await response.read()
+        return response.status, await read_body(response)
 
 
 @pytest.mark.parametrize("status", [307, 308])
@@ -126,12 +131,52 @@ async def test_long_headers_are_taken() -> None:
         assert (await post(client))[0] == 200
 
 
-async def test_length_beside_chunks_is_said_and_not_tried_again() -> None:
-    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+BOTH = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKS = b"2\r\n{}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        BOTH,
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding:Chunked\r\nX-A: b\r\ncontent-length: 2\r\nContent-Length: 7\r\n\r\n",
+        BOTH.replace(b"\r\n", b"\n"),
+    ],
+)
+@pytest.mark.parametrize("size", [1000, 1, 40])
+async def test_chunks_count_where_a_length_stands_beside_them(head: bytes, size: int) -> None:
+    raw = head + CHUNKS
+    async with serving(lambda *_: [raw[place : place + size] for place in range(0, len(raw), size)]) as (peer, client):
+        for _ in range(2):
+            assert await post(client) == (200, b"{}")
+    assert len(peer.paths) == 2  # what follows such an answer on its connection may belong to another
+
+
+async def test_a_body_that_looks_like_a_head_is_left_as_it_is() -> None:
+    body = BOTH + b"\nContent-Length: 3\nTransfer-Encoding: chunked\n\n"
+    for size in (1000, 30):
+        raw = http(200, body)
+        pieces = [raw[place : place + size] for place in range(0, len(raw), size)]
+        async with serving(lambda *_, pieces=pieces: pieces) as (_, client):  # type: ignore[misc]
+            assert await post(client) == (200, body)
+
+
+async def test_other_codings_beside_a_length_are_said_and_not_tried_again() -> None:
+    raw = BOTH.replace(b"chunked", b"identity") + CHUNKS
     async with serving(lambda *_: raw) as (_, client):
         with pytest.raises(NetworkError, match=r"not HTTP: .*Content-Length") as error:
             await post(client)
     assert error.value.final
+
+
+@pytest.mark.parametrize(
+    "raw", [b"HTTP/1.1 200 OK\r\nContent-", b"what is this?", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 90_000]
+)
+async def test_a_head_that_does_not_end_is_an_error(raw: bytes) -> None:
+    async with serving(lambda *_: [raw, None]) as (peer, client):
+        with pytest.raises(NetworkError, match=r"not HTTP|broke the connection"):
+            await post(client)
+    assert len(peer.paths) == 1
 
 
 async def test_an_idle_connection_that_the_server_closed_is_made_anew_once() -> None:

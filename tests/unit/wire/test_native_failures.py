@@ -73,8 +73,6 @@ def run(server: ScriptServer, monkeypatch: pytest.MonkeyPatch) -> Any:
         ({"status": 429}, errors.RateLimitError),
         ({"status": 500}, errors.ServerError),
         ({"disconnect": True}, errors.NetworkError),
-        ({"html": True}, errors.BadResponseError),
-        ({"empty_choices": True}, errors.BadResponseError),
     ],
     ids=str,
 )
@@ -107,3 +105,13 @@ async def test_what_a_filter_left_is_no_answer(run: Any) -> None:
         await run({"text": "Half a sen", "finish_reason": "content_filter"})
     assert caught.value.result is not None
     assert caught.value.result.messages[-1].content == "Half a sen"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("fault", ["html", "empty_choices"])
+async def test_an_unreadable_answer_of_which_the_framework_made_nothing(
+    run: Any, fault: str, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "APOLOGY", "")
+    with pytest.raises(errors.BadResponseError):
+        await run({"fault": {fault: True}, "times": 99}, {"text": "Yes."}, stream=stream)

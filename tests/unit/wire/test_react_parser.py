@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -218,6 +220,24 @@ def test_long_texts_take_linear_time(line: str) -> None:
         read_turn(text)
     except ReactParseError:
         assert has_mark(text)
+
+
+@pytest.mark.parametrize("unit", [" ", "\n", "*", "`", "> ", "```\n", "{", "action ", "Action: ", "Observation: x\n"])
+@pytest.mark.parametrize("before", ["", "Thought: x\n", "Action: add\nAction Input:", "Final Answer:", "```"])
+@pytest.mark.parametrize("after", ["", "x"])
+def test_the_time_of_a_turn_grows_with_its_length(before: str, unit: str, after: str) -> None:
+    def seconds(length: int) -> float:
+        text = before + unit * (length // len(unit)) + after
+        times = []
+        for _ in range(3):
+            read_turn.cache_clear()
+            began = time.process_time()
+            with suppress(ReactParseError):
+                read_turn(text)
+            times.append(time.process_time() - began)
+        return min(times)
+
+    assert seconds(32_000) < 30 * seconds(4_000) + 0.001  # 8 where it is linear, 64 where it grows with the square
 
 
 def test_an_answer_is_known_from_its_first_line() -> None:

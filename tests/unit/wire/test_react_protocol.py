@@ -149,6 +149,20 @@ def test_the_time_of_a_streamed_turn_grows_with_its_length(unit: str) -> None:
     assert long < 30 * short  # 8 where it is linear, 64 where it grows with the square
 
 
+@pytest.mark.parametrize("unit", [" ", "\n", " x"])
+def test_the_time_of_a_streamed_answer_grows_with_its_length(unit: str) -> None:
+    def seconds(number: int) -> float:
+        turn = FinalText()
+        turn.feed("Final Answer: 3")
+        began = time.process_time()
+        for _ in range(number):
+            turn.feed(unit)
+        return time.process_time() - began
+
+    short, long = (min(seconds(number) for _ in range(3)) for number in (5_000, 40_000))
+    assert long < 20 * short
+
+
 def test_a_long_line_before_the_answer_is_passed_over() -> None:
     turn = FinalText()
     pieces = ["Thought: ", *["so many words "] * 200, "\nFinal Answer: ", "it is", " 3"]

@@ -38,7 +38,10 @@ def test_nothing_is_sent_that_was_not_asked_for() -> None:
 
 def test_max_tokens_has_the_name_that_the_host_wants() -> None:
     assert body(writer(max_tokens=5))["max_tokens"] == 5
-    assert body(writer(base_url=None, max_tokens=5))["max_completion_tokens"] == 5
+    for host in (None, "https://x.openai.azure.com/openai/v1", "https://eu.api.openai.com/v1"):
+        assert body(writer(base_url=host, max_tokens=5))["max_completion_tokens"] == 5
+    for host in ("https://notopenai.com/v1", "https://openai.com.example/v1"):
+        assert body(writer(base_url=host, max_tokens=5))["max_tokens"] == 5
 
 
 def test_a_forced_choice_holds_for_the_first_request_only() -> None:
@@ -136,6 +139,12 @@ def test_tool_messages_have_the_name_of_their_tool() -> None:
     outcome = {"role": "tool", "tool_call_id": "1", "content": "x"}
     named = with_tool_names([turn("a"), outcome, turn("b"), outcome, {**outcome, "tool_call_id": "2"}])
     assert [message.get("name") for message in named] == [None, "a", None, "b", None]
+
+
+def test_a_bound_beyond_64_bits_is_sent_as_it_is() -> None:
+    schema = {"type": "object", "properties": {"seed": {"type": "integer", "maximum": 2**70}}}
+    offered = Offer([Tool(name="a", description="d", parameters=schema, handler=print)])
+    assert body(writer(), offered)["tools"][0]["function"]["parameters"] == schema
 
 
 def test_an_empty_description_is_left_out() -> None:

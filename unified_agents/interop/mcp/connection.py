@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unified_agents import wording
 from unified_agents.concurrency.background_loop import background_loop, run_in_background
 from unified_agents.errors import ConfigError, ToolDefinitionError, ToolFailedError, UnifiedAgentsError
+from unified_agents.extras import remedy_of_extra
 from unified_agents.interop.mcp.config import McpServerConfig
 from unified_agents.interop.source import OpenSource
 from unified_agents.messages import JsonObject
@@ -26,6 +28,9 @@ logger = logging.getLogger("unified_agents.tools.mcp")
 
 T = TypeVar("T")
 _EXIT_SECONDS = 10.0
+
+_inherited: list[object] = []
+"""Sessions of a parent process. They are kept, because collecting them would disturb the parent's connections."""
 
 
 class McpConnection:
@@ -44,20 +49,27 @@ class McpConnection:
         """Tools that cannot be offered, because their schema is none: name to reason."""
         self.restarts = 0
         """How often the server was started again."""
-        self._session: McpSession | None = None
         self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin without a session: at first, and in a process that is forked, where the session is the parent's."""
+        self._process = os.getpid()
+        self._session: McpSession | None = None
         self._lock = asyncio.Lock()
         self._loop = background_loop()
 
     async def open(self) -> tuple[Tool, ...]:
         """Connect, and list the server's tools. They stay usable when the server is started again.
 
+        Once the server has said that its tools have changed (`tools_changed`), this gives those that it has now.
+
         Raises:
             ConfigError: the `mcp` package is missing, a variable is not set, or the server cannot be started or
                 reached; the message says why.
         """
         require_sdk()
-        session = await self._in_background(self._live_session)
+        session = await self._in_background(self._current_session)
         self.skipped.update(session.listing.skipped)
         schemas = session.listing.schemas
         tools = (self._tool(listed, schemas.get(listed.name, listed.input_schema)) for listed in session.tools)
@@ -98,6 +110,16 @@ class McpConnection:
             text = wording.mcp_server_unavailable(context.tool, self.config.label, str(error))
             raise ToolFailedError(text) from error
 
+    @property
+    def tools_changed(self) -> bool:
+        """Whether the server has said, since its tools were listed, that they are others now."""
+        return self._session is not None and self._session.tools_changed
+
+    async def _current_session(self) -> McpSession:
+        session = await self._live_session()
+        await session.refresh()
+        return session
+
     async def _live_session(self) -> McpSession:
         """Return the session, started where there is none that lives."""
         from unified_agents.interop.mcp.session import McpSession  # noqa: PLC0415  # only who has a server pays for it
@@ -125,6 +147,8 @@ class McpConnection:
                 await self._session.aclose()
 
     def _close_at_exit(self) -> None:
+        if self._process != os.getpid():
+            return
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=_EXIT_SECONDS)
 
     def _tool(self, listed: ListedTool, schema: JsonObject) -> Tool | None:
@@ -144,6 +168,10 @@ class McpConnection:
 
     async def _in_background(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do work on the background loop, in the caller's context."""
+        if self._process != os.getpid():
+            _inherited.append((self._session, self._loop))
+            atexit.unregister(self._close_at_exit)
+            self._begin()
         if asyncio.get_running_loop() is self._loop:
             return await work()
         if not self._loop.is_running():
@@ -188,10 +216,10 @@ def require_sdk() -> None:
     Raises:
         ConfigError: it is not installed, or is not version 2.
     """
-    remedy = "MCP needs the package mcp, version 2: pip install 'unified-agents[mcp]'"
     try:
         import mcp  # noqa: PLC0415  # only who has a server pays for it
     except ImportError as error:
-        raise ConfigError(f"{remedy} ({error})") from error
+        raise ConfigError(f"MCP needs the package mcp, version 2 ({error}): {remedy_of_extra('mcp')}") from error
     if not hasattr(mcp, "Client"):
-        raise ConfigError(f"{remedy} (an older one is installed)")
+        remedy = remedy_of_extra("mcp")
+        raise ConfigError(f"MCP needs the package mcp, version 2, and an older one is installed: {remedy}")

@@ -16,7 +16,14 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
-from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, METHOD_NOT_FOUND, Implementation, Tool as ListedTool
+from mcp_types import (
+    CONNECTION_CLOSED,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    Implementation,
+    Tool as ListedTool,
+    ToolListChangedNotification,
+)
 from mcp_types.jsonrpc import JSONRPCError, JSONRPCResponse
 from pydantic import ValidationError
 
@@ -69,6 +76,7 @@ class McpSession:
     Attributes:
         tools: What the server listed; filled by `start`.
         listing: The schemas of these tools, and the tools that were left out.
+        tools_changed: Whether the server has said since that its tools are others now.
     """
 
     def __init__(self, config: McpServerConfig) -> None:
@@ -84,6 +92,7 @@ class McpSession:
         self._speaks_old_sse = False
         self.tools: Sequence[ListedTool] = ()
         self.listing = ToolListing(config.label)
+        self.tools_changed = False
 
     @property
     def ended(self) -> bool:
@@ -134,6 +143,12 @@ class McpSession:
         self.listing.check_result(name, result.structured_content)
         return result_value(result, self._redactor)
 
+    async def refresh(self) -> None:
+        """List the tools anew, where the server has said that they are others now."""
+        if self.tools_changed:
+            self.tools_changed = False
+            self.tools = await self._list_tools()
+
     async def aclose(self) -> None:
         """End the session, and the server where we started it; wait until that is done."""
         self._closing.set()
@@ -159,7 +174,8 @@ class McpSession:
         myself = Implementation(name="unified-agents", version=version("unified-agents"))
         try:
             # No cache: the tools are listed once.
-            async with Client(self._streams(), cache=None, client_info=myself) as client:
+            client = Client(self._streams(), cache=None, client_info=myself, message_handler=self._on_message)
+            async with client:
                 self._client.set_result(client)
                 await self._closing.wait()
         except Exception as error:  # reported by whoever waits for an answer
@@ -168,6 +184,14 @@ class McpSession:
         finally:
             self._closing.set()
             await self._error_output.close()
+
+    async def _on_message(self, message: object) -> None:
+        if isinstance(message, ToolListChangedNotification) and not self.tools_changed:
+            self.tools_changed = True
+            logger.warning(
+                "MCP server %s: its tools have changed: an agent goes on with those that it was made with",
+                self._config.label,
+            )
 
     @asynccontextmanager
     async def _streams(self) -> AsyncIterator[Any]:

@@ -60,20 +60,23 @@ class Document:
         return as_list(self.root.get("servers"))
 
     def path_items(self) -> Iterator[tuple[str, Any]]:
-        """Yield each path and its entry, in the document's order.
+        """Yield each path and its entry, in the document's order; extensions beside the paths are none.
 
         Raises:
             ConfigError: `paths` is no object.
         """
-        yield from self._object(self.root.get("paths") or {}, "paths").items()
+        for path, entry in self._object(self.root.get("paths") or {}, "paths").items():
+            if not path.startswith("x-"):
+                yield path, entry
 
     def path_item(self, path: str, entry: Any) -> JsonObject:
-        """Return the item of a path, which may be a reference.
+        """Return the item of a path, which may be a reference with further keys beside it.
 
         Raises:
             ConfigError: it is no object, or its reference leads nowhere.
         """
-        return self.resolve(self._object(entry, f"paths.{path}"))
+        beside = {key: value for key, value in self._object(entry, f"paths.{path}").items() if key != "$ref"}
+        return {**self.resolve(entry), **beside}
 
     def operation(self, path: str, method: str, item: JsonObject) -> tuple[JsonObject, JsonObject]:
         """Return a path's item and one of its operations, in the form of OpenAPI 3.

@@ -152,11 +152,11 @@ class Operation:
                     path_values[parameter.name] = path_text(parameter, value)
                 case "query":
                     query += query_pairs(parameter, value)
-                case "header":
+                case "header" if value is not None:  # for which no text stands
                     headers[parameter.name] = header_text(parameter, value)
                 case "cookie":
                     cookies += query_pairs(parameter, value)
-        for credential in self._credentials():
+        for credential in dict.fromkeys(self._credentials()):  # two schemes may put one key into one place
             match credential.location:
                 case "header":
                     headers[credential.name] = credential.value
@@ -173,13 +173,12 @@ class Operation:
 
     def _url(self, path_values: Mapping[str, str], query: Sequence[str]) -> URL:
         base = self._server()
-        pieces = PATH_PARAMETER.split(self.path)  # literal text and names of parameters in turn
-        path = "".join(
-            path_values[piece] if index % 2 else quote(piece, safe=_SAFE_IN_PATH) for index, piece in enumerate(pieces)
-        )
+        # Some documents tell operations apart by a query in the path, or by a fragment, which no request carries.
+        path_template, _, query_template = self.path.partition("#")[0].partition("?")
+        path = _filled(path_template, path_values)
         if any(part in {".", ".."} for part in path.split("/")):
             raise ToolFailedError(wording.dots_in_path())
-        parts = [part for part in (base.raw_query_string, *query) if part]
+        parts = [part for part in (base.raw_query_string, _filled(query_template, path_values), *query) if part]
         text = f"{base.origin()}{base.raw_path.rstrip('/')}{path}"
         return URL(f"{text}?{'&'.join(parts)}" if parts else text, encoded=True)
 
@@ -197,6 +196,14 @@ class Operation:
         if context.base_url is None:
             raise ConfigError(f"{context.document.where}: names no server for {self.method} {self.path}: give base_url")
         return context.base_url
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    """Return a path or query with the values of its parameters."""
+    pieces = PATH_PARAMETER.split(template)  # literal text and names of parameters in turn
+    return "".join(
+        values[piece] if index % 2 else quote(piece, safe=_SAFE_IN_PATH) for index, piece in enumerate(pieces)
+    )
 
 
 def _write_body(request: HttpRequest, body: RequestBody, value: Any) -> None:
@@ -225,6 +232,8 @@ def _multipart(body: RequestBody, value: Any) -> aiohttp.FormData:
         kind = (body.encoding.get(name) or {}).get("contentType")
         declared = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None
         for part in item if isinstance(item, list) and not _is_json(declared) else [item]:
+            if part is None and not _is_json(declared):
+                continue  # no text stands for null
             if name in body.files and isinstance(part, str):
                 content = file_content(part)
                 content_type = content.media_type or declared or "application/octet-stream"

@@ -23,8 +23,22 @@ BODY = "body"
 """The argument that holds the request body."""
 
 _STYLES: Mapping[ParameterLocation, str] = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
-_RESERVED_HEADERS = frozenset({"accept", "content-type", "authorization"})
-"""A header parameter of such a name has no meaning, by the specification."""
+_RESERVED_HEADERS = frozenset(
+    {
+        *("accept", "content-type", "authorization"),  # which mean nothing, by the specification
+        *(
+            "connection",
+            "content-length",
+            "expect",
+            "host",
+            "keep-alive",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ),
+    }
+)
+"""Header parameters that no model fills: the HTTP client writes what a request needs of them."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -182,8 +196,9 @@ def _argument_names(declared: Collection[tuple[str, str]], taken: set[str]) -> l
 
 def _parameter_schema(raw: JsonObject, schemas: SchemaTranslator, references: set[str]) -> tuple[JsonObject, bool]:
     content = raw.get("content")
-    is_json = isinstance(content, dict) and "schema" not in raw
-    holder = next(iter(content.values()), {}) if isinstance(content, dict) and is_json else raw
+    media_type, holder = "", raw
+    if isinstance(content, dict) and "schema" not in raw:
+        media_type, holder = next(iter(content.items()), ("", {}))
     schema = schemas.translate(holder.get("schema", {}), references)
     described = {} if isinstance(schema, bool) else dict(schema)
     if isinstance(text := raw.get("description"), str) and text:
@@ -193,6 +208,8 @@ def _parameter_schema(raw: JsonObject, schemas: SchemaTranslator, references: se
         described.setdefault("deprecated", True)
     if "example" in raw:
         described.setdefault("examples", [raw["example"]])
+    is_open = "*" in media_type and described.get("type") not in {"object", "array"}
+    is_json = bool(media_type) and _kind(media_type) == "json" and not is_open
     return ({"allOf": [schema]} | described if schema is False else described), is_json
 
 
@@ -226,9 +243,13 @@ def _body(raw: JsonObject, schemas: SchemaTranslator, references: set[str]) -> t
     media_type = min(content, key=lambda name: _RANKS[_kind(name)])
     media = content[media_type] if isinstance(content[media_type], dict) else {}
     kind = _kind(media_type)
+    if media_type.startswith("multipart/") and kind != "multipart":
+        raise ToolDefinitionError(f"a request body of {media_type} cannot be written; multipart/form-data can")
     files: list[str] = []
     schema = schemas.translate(media.get("schema", {}), references)
     schema = {} if schema is True else {"not": {}} if schema is False else dict(schema)
+    if kind == "json" and "*" in media_type and schema.get("type") == "string":
+        kind = "binary"  # any content, and not a text of JSON
     match kind:
         case "multipart":
             files = _files(media, schemas)

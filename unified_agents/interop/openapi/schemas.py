@@ -19,6 +19,8 @@ _NAMED_SCHEMAS = (_COMPONENTS, "#/definitions/")
 _VALID_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _MAX_INLINED_BYTES = 300
 _MAX_BRANCHES = 200
+_MAX_PARTS = 10
+"""How deep an `allOf` within `allOf` is looked into."""
 
 _SINGLE_SCHEMA = frozenset(
     {
@@ -40,6 +42,8 @@ _SCHEMAS_BY_NAME = frozenset({"dependentSchemas", "patternProperties", "properti
 _ALTERNATIVES = ("$ref", "allOf", "anyOf", "oneOf")
 _DROPPED = frozenset({"$anchor", "$comment", "$defs", "$id", "$schema", "example", "externalDocs", "nullable", "xml"})
 """Keywords that do not constrain a value, or that have no use outside of the document."""
+_CONDITIONS = frozenset({"additionalProperties", "allOf", "anyOf", "minProperties", "not", "oneOf"})
+_TEXTS = frozenset({"description", "title"})
 _ANNOTATIONS = frozenset({"default", "deprecated", "description", "examples", "readOnly", "title", "writeOnly"})
 
 
@@ -68,6 +72,8 @@ class SchemaTranslator:
         Raises:
             ToolDefinitionError: it is no schema, or uses `$dynamicRef`.
         """
+        if schema is None:
+            return {}  # a key without a value, as YAML's authors leave it
         if isinstance(schema, bool):
             return schema
         if not isinstance(schema, dict):
@@ -95,9 +101,9 @@ class SchemaTranslator:
         return dict(sorted(found.items()))
 
     def resolve(self, schema: Any) -> JsonObject:
-        """Return an object, or what its `$ref` leads to; empty for the schemas True and False."""
+        """Return an object, or what its `$ref` leads to; empty for the schemas True, False and null."""
         value = self._document.follow(schema)
-        return {} if isinstance(value, bool) else self._document.resolve(value)
+        return {} if value is None or isinstance(value, bool) else self._document.resolve(value)
 
     def branches(self, schema: Any) -> list[JsonObject]:
         """Return a schema, its alternatives and parts and the items of its lists, with references followed."""
@@ -133,14 +139,17 @@ class SchemaTranslator:
         if isinstance(schema.get("allOf"), list):
             schema = self._without_read_only(schema)
         for key, value in schema.items():
-            if key in _DROPPED or key.startswith("x-"):
+            if key in _DROPPED or key.startswith("x-") or (key in _TEXTS and not isinstance(value, str)):
                 continue
             if key in _SINGLE_SCHEMA:
                 result[key] = self.translate(value, references)
             elif key in _SCHEMA_LISTS and isinstance(value, list):
-                result[key] = [self.translate(item, references) for item in value]
+                # An object fits several of these, so that none could be sent where they exclude each other.
+                is_loose = key == "oneOf" and "anyOf" not in schema and sum(map(self._takes_any_object, value)) > 1
+                result["anyOf" if is_loose else key] = [self.translate(item, references) for item in value]
             elif key in _SCHEMAS_BY_NAME and isinstance(value, dict):
-                result[key] = {name: self.translate(item, references) for name, item in value.items()}
+                kept = value.items() if key != "properties" else self._writable(value)
+                result[key] = {name: self.translate(item, references) for name, item in kept}
             elif key == "discriminator":
                 if isinstance(value, dict):  # in Swagger 2.0 it is a text
                     result[key] = self._discriminator(value, references)
@@ -150,6 +159,7 @@ class SchemaTranslator:
             result.setdefault("examples", [schema["example"]])
         self._drop_read_only_from_required(schema, result)
         _convert_exclusive_bounds(result)
+        _write_choices_as_text(result)
         return _with_null(result) if True in (schema.get("nullable"), schema.get("x-nullable")) else result
 
     def _discriminator(self, value: JsonObject, references: set[str]) -> JsonObject:
@@ -168,8 +178,11 @@ class SchemaTranslator:
         rest = {key: item for key, item in value.items() if key != "mapping"}
         return {**rest, "mapping": translated} if translated else rest
 
+    def _writable(self, properties: JsonObject) -> list[tuple[str, Any]]:
+        """Return the properties that may stand in a request: a read-only one belongs to answers."""
+        return [(name, schema) for name, schema in properties.items() if not self._is_read_only(schema)]
+
     def _drop_read_only_from_required(self, schema: JsonObject, result: JsonObject) -> None:
-        # A read-only property belongs to answers: `required` holds there, and not in a request.
         properties, required = schema.get("properties"), schema.get("required")
         if not isinstance(properties, dict) or not isinstance(required, list):
             return
@@ -180,14 +193,25 @@ class SchemaTranslator:
                 del result["required"]
 
     def _without_read_only(self, schema: JsonObject) -> JsonObject:
-        """Return a schema of which no part requires what another part says is read-only."""
-        parts = [schema, *schema["allOf"]]
-        properties = [self._all_properties(part) for part in parts]
+        """Return a schema of which no part has or requires what another part says is read-only."""
+        properties = [self._all_properties(part) for part in (schema, *schema["allOf"])]
         read_only = {name for each in properties for name, value in each.items() if self._is_read_only(value)}
-        if not read_only:
-            return schema
-        kept, *branches = [_not_requiring(part, read_only) for part in parts]
-        return {**kept, "allOf": branches}
+        return self._without(schema, read_only) if read_only else schema
+
+    def _without(self, schema: JsonObject, names: set[str], depth: int = 0) -> JsonObject:
+        """Return a schema without properties of these names; what a `$ref` leads to is copied where it has them."""
+        resolved = self.resolve(schema)
+        changed: JsonObject = {}
+        properties, required, parts = (resolved.get(key) for key in ("properties", "required", "allOf"))
+        if isinstance(properties, dict):
+            kept = {name: value for name, value in properties.items() if name not in names or self._is_read_only(value)}
+            changed |= {"properties": kept} if len(kept) < len(properties) else {}
+        if names.intersection(map(str, as_list(required))):
+            changed["required"] = [name for name in as_list(required) if name not in names]
+        if isinstance(parts, list) and depth < _MAX_PARTS:
+            kept_parts = [self._without(part, names, depth + 1) for part in parts]
+            changed |= {"allOf": kept_parts} if kept_parts != parts else {}
+        return {key: value for key, value in (resolved | changed).items() if value != []} if changed else schema
 
     def _all_properties(self, schema: Any) -> JsonObject:
         """Return the properties of a schema and of what it is composed of."""
@@ -204,6 +228,11 @@ class SchemaTranslator:
             waiting += as_list(resolved.get("allOf"))
         return found
 
+    def _takes_any_object(self, schema: Any) -> bool:
+        """Tell whether a schema names properties and requires none."""
+        resolved = self.resolve(schema)
+        return "properties" in resolved and not resolved.keys() & _CONDITIONS and not resolved.get("required")
+
     def _is_read_only(self, schema: Any) -> bool:
         return isinstance(schema, dict) and True in (schema.get("readOnly"), self.resolve(schema).get("readOnly"))
 
@@ -212,14 +241,6 @@ class SchemaTranslator:
             text = orjson.dumps(self._document.target(reference))
             self._inlined[reference] = len(text) <= _MAX_INLINED_BYTES and b'"$ref"' not in text
         return self._inlined[reference]
-
-
-def _not_requiring(schema: Any, names: set[str]) -> Any:
-    if not isinstance(schema, dict) or not names.intersection(map(str, as_list(schema.get("required")))):
-        return schema
-    kept = [name for name in schema["required"] if name not in names]
-    rest = {key: value for key, value in schema.items() if key != "required"}
-    return {**rest, "required": kept} if kept else rest
 
 
 def _name(reference: str) -> str:
@@ -238,6 +259,14 @@ def _convert_exclusive_bounds(schema: JsonObject) -> None:
             schema[exclusive] = schema.pop(bound)
         elif isinstance(schema.get(exclusive), bool):
             del schema[exclusive]
+
+
+def _write_choices_as_text(schema: JsonObject) -> None:
+    """Make texts of the numbers and booleans in the `enum` of a text, as `enum: [1, 2]`, which no text could equal."""
+    if schema.get("type") == "string" and isinstance(choices := schema.get("enum"), list):
+        schema["enum"] = [
+            orjson.dumps(choice).decode() if isinstance(choice, bool | int | float) else choice for choice in choices
+        ]
 
 
 def _with_null(schema: JsonObject) -> JsonObject:

@@ -33,7 +33,9 @@ def path_text(parameter: Parameter, value: Any) -> str:
         ToolFailedError: it would be empty, and so name another path.
     """
     if parameter.is_json:
-        return _quoted(plain(value))
+        return _quoted(json_text(value))
+    if value is None:
+        raise ToolFailedError(wording.empty_in_path(parameter.argument))
     name, explode = _quoted(parameter.name), parameter.explode
     items = list(_items(value, explode))
     match parameter.style:
@@ -63,7 +65,7 @@ def query_pairs(parameter: Parameter, value: Any) -> list[str]:
     if value is None or (value in ([], {}) and not parameter.is_json):
         return []
     if parameter.is_json:
-        return [f"{name}={_quoted(plain(value), safe)}"]
+        return [f"{name}={_quoted(json_text(value), safe)}"]
     if parameter.style == "deepObject":
         return [f"{key}={text}" for key, text in _deep(name, value, safe)]
     items = list(_items(value, parameter.explode, safe))
@@ -90,7 +92,8 @@ def form_pairs(value: Any, encoding: Mapping[str, JsonObject]) -> list[str]:
     for name, item in value.items():
         declared = encoding.get(name) or {}
         style = declared.get("style")
-        is_json = style is None and (isinstance(item, dict) or str(declared.get("contentType")).endswith("json"))
+        is_declared = str(declared.get("contentType")).endswith("json") and not isinstance(item, str)
+        is_json = style is None and (isinstance(item, dict) or is_declared)
         explode = bool(declared.get("explode", style in {None, "form"}))
         parameter = Parameter(name, name, "query", style or "form", explode, is_json=is_json)
         pairs += query_pairs(parameter, item)
@@ -103,7 +106,9 @@ def header_text(parameter: Parameter, value: Any) -> str:
     Raises:
         ToolFailedError: it holds a line break or another control character.
     """
-    if parameter.is_json or not isinstance(value, list | dict):
+    if parameter.is_json:
+        text = json_text(value)
+    elif not isinstance(value, list | dict):
         text = plain(value)
     elif isinstance(value, dict):
         text = ",".join(f"{key}{'=' if parameter.explode else ','}{plain(item)}" for key, item in value.items())

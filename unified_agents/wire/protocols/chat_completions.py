@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -11,9 +12,9 @@ import orjson
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.redaction.redactor import StreamRedactor
-from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.text import encodable
 from unified_agents.wire.http_errors import reported_error
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import (
     MAX_ANSWER_BYTES,
     MAX_LINE_BYTES,
@@ -39,38 +40,13 @@ _EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(slots=True, eq=False)
-class Answer:
-    """One answer of a model, whole.
-
-    Attributes:
-        text: The content; None when there is none.
-        calls: What it asks for, in its order.
-        finish_reason: As the provider gives it; `refusal` where the text is that of a refusal.
-        usage: Tokens of this exchange.
-        body: The answer as a Chat Completions object; for a streamed answer it is put together from the deltas.
-        raw: The bytes as they came; written anew where only a lenient reader takes them.
-        time_to_first_token: Seconds from the request to the first delta; None when it was not streamed.
-        exchange: The record of the exchange that it came in; None when bodies are not kept.
-    """
-
-    text: str | None
-    calls: list[RawCall]
-    finish_reason: str | None
-    usage: Usage
-    body: JsonObject
-    raw: bytes
-    time_to_first_token: float | None = None
-    exchange: ExchangeRecord | None = None
-
-
 def parse_answer(raw: bytes) -> Answer:
     """Read a whole answer; one that is streamed all the same is put together.
 
     Raises:
         ModelError: it is not JSON, not Chat Completions, has no choice, or reports an error.
     """
-    if _EVENTS.match(raw):
+    if raw[:1] != b"{" and _EVENTS.match(raw):
         reader = StreamReader()
         reader.feed(raw)
         return reader.answer()
@@ -78,8 +54,6 @@ def parse_answer(raw: bytes) -> Answer:
 
 
 def _parse_body(raw: bytes) -> Answer:
-    if len(raw) > MAX_ANSWER_BYTES:
-        raise BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -91,7 +65,7 @@ def _parse_body(raw: bytes) -> Answer:
             ) from error
         raw = orjson.dumps(body)
     _check_for_error(body)
-    if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
+    if type(body) is not dict or type(body.get("choices")) is not list:
         raise BadResponseError(f"the answer is not a Chat Completions answer: {excerpt(raw)}")
     if not body["choices"]:
         raise BadResponseError("the answer has no choices")
@@ -109,25 +83,34 @@ def _check_for_error(body: Any) -> None:
         return
     if error := body.get("error"):
         raise reported_error(error)
-    is_error = body.get("object") == "error" or isinstance(body.get("message") or body.get("msg"), str)
-    if is_error and "choices" not in body:
+    if "choices" in body:
+        return
+    if body.get("object") == "error" or isinstance(body.get("message") or body.get("msg"), str):
         raise reported_error(body)
 
 
 def _answer(body: JsonObject, raw: bytes) -> Answer:
     choices = body["choices"]
-    for choice in choices:
+    calls: list[RawCall] = []
+    text = finish_reason = None
+    refusal = ""
+    for index, choice in enumerate(choices):
         if error := choice.get("error"):
             raise reported_error(error)
-    messages = [choice["message"] for choice in choices]
-    # The first choice has the text. Some servers put the calls into another one.
-    calls = [_raw_call(call) for message in messages for call in _calls_of(message)]
-    check_bounds(len(calls), max((len(call.arguments) for call in calls), default=0))
-    reasons = [finish_reason_of(choice.get("finish_reason")) for choice in choices]
-    finish_reason = next((reason for reason in reasons if not is_clean(reason)), reasons[0])
-    texts = [content_text(message.get("content")) for message in messages]
-    text = next(filter(None, texts), texts[0])
-    if (refusal := "".join(map(refusal_text, messages))) and not calls:
+        message = choice["message"]
+        refusal += refusal_text(message)
+        calls += [_raw_call(call) for call in _calls_of(message)]
+        # The first choice has the text and the reason, unless another one alone has a text, or was broken off.
+        content = message.get("content")
+        content = content if type(content) is str else content_text(content)
+        if not index or (content and not text):
+            text = content
+        reason = finish_reason_of(choice.get("finish_reason"))
+        if not index or (is_clean(finish_reason) and not is_clean(reason)):
+            finish_reason = reason
+    if calls:
+        check_bounds(len(calls), max(len(call.arguments) for call in calls))
+    if refusal and not calls:
         text = refusal if not text or text == refusal else text + refusal
         finish_reason = REFUSAL if is_clean(finish_reason) else finish_reason
     return Answer(
@@ -140,9 +123,10 @@ def _answer(body: JsonObject, raw: bytes) -> Answer:
     )
 
 
-def _calls_of(message: JsonObject) -> list[JsonObject]:
-    if calls := message.get("tool_calls"):
-        return list(calls)
+def _calls_of(message: JsonObject) -> Iterable[JsonObject]:
+    calls: list[JsonObject] | None = message.get("tool_calls")
+    if calls:
+        return calls
     # Older servers give one call in a field of its own.
     return [{"function": function}] if (function := message.get("function_call")) else []
 
@@ -189,10 +173,11 @@ class StreamReader:
         Raises:
             ModelError: an event is not a Chat Completions chunk, or reports an error.
         """
-        self._raw.append(chunk)
         self._size += len(chunk)
-        if self._size > MAX_ANSWER_BYTES:
-            raise BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+        if self._size > MAX_ANSWER_BYTES:  # kept: who only watches reads on, and must keep no more of it
+            self._error = BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+            raise self._error
+        self._raw.append(chunk)
         lines = chunk.split(b"\n")
         if self._rest and len(lines) > 1:
             self._rest.append(lines[0])
@@ -298,7 +283,7 @@ class StreamReader:
         try:
             chunk = decode_json(data)
         except ValueError as error:
-            raise BadResponseError(f"a streamed event is not JSON: {excerpt(data)}") from error
+            raise BadResponseError(f"a streamed event is not JSON: {self._excerpt(data)}") from error
         self._is_lenient = True
         return self._event(chunk, data)
 
@@ -308,10 +293,17 @@ class StreamReader:
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             if isinstance(chunk, list) and chunk and isinstance(chunk[0], dict) and chunk[0].get("error"):
                 self._fail(chunk[0]["error"])  # some servers give their errors in a list
-            raise BadResponseError(f"a streamed event is not a Chat Completions chunk: {excerpt(data)}") from error
+            text = f"a streamed event is not a Chat Completions chunk: {self._excerpt(data)}"
+            raise BadResponseError(text) from error
+
+    def _excerpt(self, data: bytes) -> str:
+        text = data.decode("utf-8", "replace")
+        return excerpt((text if self.redactor is None else self.redactor.redact(text)).encode())
 
     def _fail(self, error: Any) -> NoReturn:
         # Kept: who only watches reads on, and nothing of a half answer may count.
+        if self.redactor is not None:  # before its text is cut, perhaps within a secret
+            error = orjson.loads(self.redactor.redact(orjson.dumps(error).decode()))
         self._error = self._error or reported_error(error)
         raise self._error
 

@@ -86,9 +86,11 @@ def content_text(value: Any) -> str | None:
 
 def refusal_text(message: JsonObject) -> str:
     """Return the words of a refusal, which stand in a field of their own or in a part; empty where there is none."""
-    content = message.get("content")
-    parts = [part.get("refusal") for part in content if part.get("type") == "refusal"] if type(content) is list else []
-    return "".join(string(words) for words in (message.get("refusal"), *parts) if words)
+    refusal, content = message.get("refusal"), message.get("content")
+    words = [refusal] if refusal else []
+    if type(content) is list:
+        words += [part["refusal"] for part in content if part.get("type") == "refusal" and part.get("refusal")]
+    return "".join(map(string, words)) if words else ""
 
 
 def arguments_text(value: Any) -> str:
@@ -102,9 +104,7 @@ def usage_of(value: Any) -> Usage:
     """Return token counts; `NO_USAGE` where there are none."""
     if not isinstance(value, dict):
         return NO_USAGE
-    return Usage.model_construct(
-        input_tokens=_count(value.get("prompt_tokens")), output_tokens=_count(value.get("completion_tokens"))
-    )
+    return Usage(input_tokens=_count(value.get("prompt_tokens")), output_tokens=_count(value.get("completion_tokens")))
 
 
 def _count(value: Any) -> int | None:

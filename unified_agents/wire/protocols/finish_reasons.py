@@ -11,6 +11,7 @@ REFUSAL = "refusal"
 _CALLS = frozenset({"tool_calls", "tool_call", "tool_use", "function_call"})
 _CUT = frozenset({"length", "max_tokens", "model_length", "model_context_window_exceeded"})
 _CLEAN = frozenset({"", "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", REFUSAL})
+_KNOWN = _CLEAN | _CUT | _CALLS
 _FILTERS = ("content_filter", "safety", "sensitive", "recitation", "blocklist", "prohibited", "guardrail", "spii")
 _FAILURES = (
     "insufficient_system_resource",
@@ -31,7 +32,7 @@ def is_cut(finish_reason: str | None) -> bool:
 
 def is_clean(finish_reason: str | None) -> bool:
     """Tell whether a finish reason is that of an answer which the model itself ended, or a limit of tokens."""
-    return _normalized(finish_reason) in _CLEAN | _CUT | _CALLS
+    return finish_reason in _KNOWN or _normalized(finish_reason) in _KNOWN
 
 
 def finish_error(finish_reason: str | None, calls: Sequence[object]) -> ModelError | None:
@@ -41,11 +42,11 @@ def finish_error(finish_reason: str | None, calls: Sequence[object]) -> ModelErr
         finish_reason: As the provider gives it.
         calls: The tool calls of the answer.
     """
-    reason = _normalized(finish_reason)
     if is_clean(finish_reason):
-        if reason in _CALLS and not calls:
+        if not calls and _normalized(finish_reason) in _CALLS:
             return BadResponseError(f"the answer has finish_reason {finish_reason!r} and no tool call")
         return None
+    reason = _normalized(finish_reason)
     if any(word in reason for word in _FILTERS):
         return ContentFilterError(
             f"the provider's content filter broke off the answer (finish_reason {finish_reason!r})"

@@ -15,7 +15,7 @@ from unified_agents import wording
 from unified_agents.run.calls import Step
 from unified_agents.tools.offer import Offer
 from unified_agents.wire.conversation import call_for_framework, with_system_text
-from unified_agents.wire.protocols.chat_completions import Answer
+from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.react.parser import ReactParseError, Reading, begins_answer, may_become_mark, read_turn
 
@@ -131,7 +131,7 @@ class FinalText:
 
     def __init__(self) -> None:
         self._line = ""
-        self._held = ""
+        self._held: list[str] = []
         self._sent = 0
         self._is_final: bool | None = None
 
@@ -141,10 +141,13 @@ class FinalText:
             piece = self._decide(piece)
         if not self._is_final:
             return ""
-        text = self._held + piece
-        stripped = text.rstrip()  # space at the end may be the answer's end, which has none
-        out = stripped if self._sent else stripped.lstrip()
-        self._held = text[len(stripped) :] if out or self._sent else ""
+        piece = piece if self._sent else piece.lstrip()
+        self._held.append(piece)
+        if not piece.strip():
+            return ""
+        text = "".join(self._held)
+        out = text.rstrip()  # space at the end may be the answer's end, which has none
+        self._held = [text[len(out) :]]
         self._sent += len(out)
         return out
 

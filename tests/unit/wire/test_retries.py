@@ -15,7 +15,7 @@ from unified_agents.errors import (
     RateLimitError,
     ServerError,
 )
-from unified_agents.wire.retry import retry_model_call
+from unified_agents.wire.retries import retry_model_call
 
 QUICK = ModelPolicy(wait_initial=0.001, wait_max=0.004, jitter=0.001)
 

@@ -1,0 +1,81 @@
+"""What a server takes of the optional fields of Chat Completions, and what its refusals teach of that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from unified_agents.config import ModelConfig
+
+RESPONSE_FORMAT = "response_format"
+STREAM_OPTIONS = "stream_options"
+MAX_TOKENS = "max_tokens"
+MAX_COMPLETION_TOKENS = "max_completion_tokens"
+_OTHER_NAME = {MAX_TOKENS: MAX_COMPLETION_TOKENS, MAX_COMPLETION_TOKENS: MAX_TOKENS}
+_HOSTS_OF_NEW_NAME = (".openai.com", ".azure.com")
+
+_OF_FORMAT = re.compile(
+    r"response[ _-]?(format|mime|schema)|json|schema|structured|grammar|\bformats?\b", re.IGNORECASE
+)
+_OF_STREAM_OPTIONS = re.compile(r"stream_options|include_usage", re.IGNORECASE)
+_UNKNOWN = re.compile(
+    r"(unsupported|unknown|unrecognized|unexpected|invalid|additional|extra) (\w+ )?"
+    r"(parameter|argument|field|key|property|properties|input)"
+    r"|not (permitted|allowed|recognized)",
+    re.IGNORECASE,
+)
+_WITHOUT_WORDS = re.compile(
+    r"answered \d+(: \W*(bad request|invalid request|invalid_request(_error)?|unprocessable( entity| content)?"
+    r"|validation error|extra inputs are not permitted|unsupported parameter)?\W*)?$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True, frozen=True)
+class Dialect:
+    """The optional fields that a server takes. It changes only by what `without_refused` learns.
+
+    Attributes:
+        max_tokens: The name of the bound on an answer's tokens.
+        response_format: Whether the form of an answer may go out as `response_format`; else it is asked for in words.
+        stream_options: Whether usage may be asked for beside `stream`.
+        was_renamed: Whether the name of `max_tokens` was learnt from a refusal, and is not changed again.
+    """
+
+    max_tokens: str = MAX_TOKENS
+    response_format: bool = True
+    stream_options: bool = True
+    was_renamed: bool = False
+
+    def without_refused(self, words: str, sent: Collection[str]) -> Dialect | None:
+        """Return what to try after a request was refused; None where nothing speaks for one of these fields.
+
+        A refusal without any words may be about each of the fields that were sent.
+
+        Args:
+            words: What the server said.
+            sent: Those of the optional fields that stood in the request, by the names of Chat Completions.
+        """
+        is_silent = _WITHOUT_WORDS.search(words) is not None
+        if STREAM_OPTIONS in sent and self.stream_options and _OF_STREAM_OPTIONS.search(words):
+            return replace(self, stream_options=False)
+        if self.max_tokens in sent and not self.was_renamed and self._names_max_tokens(words):
+            return replace(self, max_tokens=_OTHER_NAME[self.max_tokens], was_renamed=True)
+        if RESPONSE_FORMAT in sent and self.response_format and (is_silent or _OF_FORMAT.search(words)):
+            return replace(self, response_format=False)
+        if STREAM_OPTIONS in sent and self.stream_options and is_silent:
+            return replace(self, stream_options=False)
+        return None
+
+    def _names_max_tokens(self, words: str) -> bool:
+        # A bound that is only too high is named too, and does not get better under another name.
+        return self.max_tokens in words and (_OTHER_NAME[self.max_tokens] in words or bool(_UNKNOWN.search(words)))
+
+
+def dialect_of(model: ModelConfig) -> Dialect:
+    """Return what is known of a model's server before the first request."""
+    host = urlsplit(model.base_url or "").hostname or ""
+    is_new = model.base_url is None or f".{host}".endswith(_HOSTS_OF_NEW_NAME)
+    return Dialect(MAX_COMPLETION_TOKENS if is_new else MAX_TOKENS)
