@@ -321,3 +321,29 @@ def test_the_check_can_fail(server: ScriptServer, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(TURN[0]["arguments"], "n", 1)
     with asyncio.Runner(loop_factory=CountingLoop) as runner, pytest.raises(AssertionError, match="tasks are left"):
         runner.run(one("custom", server, False, -1))
+
+
+async def test_a_tool_that_cleans_up_when_it_is_cancelled_is_let(backend: str, server: ScriptServer) -> None:
+    cleaned = []
+    started = asyncio.Event()
+
+    @tool
+    async def careful() -> str:
+        """Clean up."""
+        started.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.2)
+            cleaned.append(True)
+        return "done"
+
+    script = Script.model_validate({"answers": [{"tool_calls": [{"name": "careful"}]}, {"text": "Done."}]})
+    model = ModelConfig(name="m", base_url=server.add(script))
+    async with create_agent(backend=backend, model=model, tools=[careful]) as agent:
+        running = asyncio.create_task(agent.run("Go."))
+        await started.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert cleaned == [True]
