@@ -117,8 +117,9 @@ async def _clean(run: Run, task: asyncio.Task[str | None]) -> None:
 async def _stop(run: Run, tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they end; those that do not are given up. What waits for those may wait for ever."""
     left = {task for task in tasks if not task.done()} - run.given_up
-    for _ in range(3):
-        left = await _cancel(left)
+    for number in range(3):
+        # One that the end of the run has cancelled already may be cleaning up.
+        left = await _cancel(left, again=number > 0)
     if not left:
         return
     run.lifecycle.gives_up = True
@@ -133,10 +134,11 @@ async def _stop(run: Run, tasks: Iterable[asyncio.Task[Any]]) -> None:
         give_up(left)
 
 
-async def _cancel(tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+async def _cancel(tasks: set[asyncio.Task[Any]], *, again: bool = True) -> set[asyncio.Task[Any]]:
     """Cancel tasks, wait for them for a while, and return those that have not ended."""
     for task in tasks:
-        task.cancel()
+        if again or not task.cancelling():
+            task.cancel()
     return (await asyncio.wait(tasks, timeout=CANCEL_GRACE_SECONDS))[1] if tasks else tasks
 
 
