@@ -47,12 +47,10 @@ class Catalogue:
 
     Attributes:
         tools: All of them, each under a name of its own.
-        origins: A tool's name to where it comes from, for messages.
         skipped: What sources have that cannot be a tool and is left out, by name, with the reason.
     """
 
     tools: tuple[Tool, ...] = ()
-    origins: Mapping[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     _sources: list[OpenSource] = field(default_factory=list)
 
@@ -137,7 +135,6 @@ def _fill(catalogue: Catalogue, entries: Iterable[ToolLike]) -> None:
             tools[tool.name] = tool
             origins[tool.name] = origin
     catalogue.tools = tuple(tools.values())
-    catalogue.origins = origins
 
 
 def _collision(name: str, first: str, second: str) -> ConfigError:

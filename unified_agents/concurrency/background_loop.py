@@ -41,10 +41,14 @@ def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         tasks[0].add_done_callback(lambda task: _hand_on(task, ended))
 
     def cancel() -> None:
-        tasks[0].cancel()
+        for task in tasks:
+            task.cancel()
+        if not tasks:  # the interrupt came before the loop was told to start
+            ended.cancel()
+            ended.set_running_or_notify_cancel()
 
-    loop.call_soon_threadsafe(start)
     try:
+        loop.call_soon_threadsafe(start)
         with nullcontext() if current.pool is None else current.pool.lent():
             return ended.result()
     except BaseException:  # a signal's, where the work has not ended

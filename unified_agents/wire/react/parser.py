@@ -249,7 +249,7 @@ def _after_action(text: str, mark: re.Match[str]) -> tuple[_Found | None, int]:
     begin = _after_opening(text, mark.end())
     if text[begin : begin + 1] in ("{", "["):
         found, _ = _in_json(text, begin, mark.start())
-        if found is None or _is_complete(text, begin, found):
+        if found is None or _is_complete(text, found):
             return found, max(end, found.end if found else end)
         name = found.actions[0].name
     else:
@@ -266,7 +266,7 @@ def _after_action(text: str, mark: re.Match[str]) -> tuple[_Found | None, int]:
     return _Found(mark.start(), end, (Action(name, arguments),)), end
 
 
-def _is_complete(text: str, begin: int, found: _Found) -> bool:
+def _is_complete(text: str, found: _Found) -> bool:
     """Tell whether a call in JSON has its input with it; else the input may follow under a mark of its own."""
     follows = _MARK.search(text, found.end)
     bare = len(found.actions) == 1 and found.actions[0].arguments == "{}"
