@@ -71,7 +71,8 @@ async def drive(run: Run, loop: Loop) -> RunResult:
         clock.cancel()
     cancelled = await _settle(run, task) or cancelled
     output = outcome(run, task, loop.translate)
-    if run.lifecycle.draining and run.limits.on_limit == "answer" and not run.lifecycle.is_cancelled:
+    is_cancelled = cancelled is not None or run.lifecycle.is_cancelled
+    if run.lifecycle.draining and run.limits.on_limit == "answer" and not is_cancelled:
         try:
             output = await _last_answer(run, loop)
         except asyncio.CancelledError as error:
