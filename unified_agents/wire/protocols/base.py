@@ -1,0 +1,103 @@
+"""What a provider's protocol is: it writes a conversation as a request, and reads the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from unified_agents.config.model import ModelParameters
+from unified_agents.messages import JsonObject
+from unified_agents.redaction.redactor import StreamRedactor
+from unified_agents.wire.protocols.answer import Answer
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class ModelRequest:
+    """A request to a model in Chat Completions terms, whatever protocol it goes out in.
+
+    Attributes:
+        model: The model's name.
+        messages: The conversation in call order. An assistant turn may have the key `original`, the turn as this
+            provider wrote it: `ProviderProtocol.read` gave it as `Answer.original`. It goes back as it came, in place
+            of what else the message says. A turn without it goes out in its portable form: text and calls.
+        tools: Function tools, as Chat Completions has them; empty where the model is offered none.
+        tool_choice: `auto`, `none`, `required` or a tool's name; None leaves it to the provider.
+        parallel_tool_calls: Whether one answer may ask for several calls; None leaves it to the provider.
+        response_format: `{"type": "json_schema", "json_schema": {"name", "schema", "strict"}}`; None for free text.
+        parameters: The sampling parameters; `tool_choice` and `parallel_tool_calls` of them stand above.
+        stream: Whether the answer is to be streamed.
+    """
+
+    model: str
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[JsonObject] = ()
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: JsonObject | None = None
+    parameters: ModelParameters = field(default_factory=ModelParameters)
+    stream: bool = False
+
+
+class AnswerReader(Protocol):
+    """Puts a streamed answer together, from whatever pieces the network makes of it.
+
+    Attributes:
+        first_delta: Whether a text or a call has come.
+        done: Whether the answer has ended, so that nothing more needs to be read.
+    """
+
+    first_delta: bool
+    done: bool
+
+    @property
+    def raw(self) -> bytes:
+        """All bytes that came."""
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """Take in a piece of the stream, and return the texts of the answer in it.
+
+        Raises:
+            ModelError: it reports an error, cannot be read, or is longer than any model's answer.
+        """
+
+    def answer(self) -> Answer:
+        """Return the whole answer.
+
+        Raises:
+            ModelError: the stream ended too early, or what came is no answer.
+        """
+
+
+class ProviderProtocol(Protocol):
+    """The form of a provider's requests and answers. One object serves all requests; it has no state.
+
+    Attributes:
+        name: `chat_completions`, `responses`, `messages` or `generate_content`.
+        base_url: The provider's own host.
+        key_variable: The environment variable that its key is usually kept in.
+        key_header: The header that carries the key; `Authorization` carries it as a bearer token.
+        headers: Further headers of each request.
+    """
+
+    name: str
+    base_url: str
+    key_variable: str
+    key_header: str
+    headers: Mapping[str, str]
+
+    def path(self, request: ModelRequest) -> str:
+        """Return where a request goes, below the base URL."""
+
+    def write(self, request: ModelRequest) -> JsonObject:
+        """Return the body of a request."""
+
+    def read(self, raw: bytes) -> Answer:
+        """Read a whole answer; one that is streamed all the same is put together.
+
+        Raises:
+            ModelError: it is no answer of this protocol, or reports an error.
+        """
+
+    def reader(self, redactor: StreamRedactor | None = None) -> AnswerReader:
+        """Return what reads one streamed answer; the redactor takes secrets out of its texts."""
