@@ -11,12 +11,15 @@ import openai
 import orjson
 import pytest
 from hypothesis import given, strategies as st
+from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
+from pydantic import TypeAdapter, ValidationError
 
 from unified_agents.messages import JsonObject
 from unified_agents.scripted.rendering.chat_completions import Envelope, RenderedCall, RenderedChoice, error_reply
 from unified_agents.scripted.rendering.responses import decrypted, encrypted, error_event, events, whole
 from unified_agents.scripted.rendering.responses_input import chat_request
-from unified_agents.scripted.rendering.responses_strict import strict_problem
+from unified_agents.scripted.rendering.responses_strict import KNOWN_FIELDS, strict_problem
 from unified_agents.scripted.values import BadRequestShapeError, ConversationTurn
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import ModelRequest
@@ -120,6 +123,30 @@ async def test_the_sdk_reads_every_event() -> None:
         "response.output_item.done",
     } < kinds
     assert "".join(event.delta for event in received if event.type == "response.output_text.delta") == CALLS.text
+
+
+@pytest.mark.parametrize(
+    "choice", [CALLS, DONE, RenderedChoice("no", (), "refusal"), RenderedChoice("ha", (), "length")]
+)
+@pytest.mark.parametrize("reasoning", [None, "hm hm", ""])
+def test_every_member_is_as_the_sdk_says(choice: RenderedChoice, reasoning: str | None) -> None:
+    request = {"tools": [TOOL], "tool_choice": "auto", "store": False}
+    (raw,) = whole(choice, ENVELOPE, request, reasoning=reasoning)
+    Response.model_validate_json(raw)
+    adapter: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+    for event in (*events(choice, ENVELOPE, request, reasoning=reasoning), error_event("x")):
+        kind, data = event.decode().removesuffix("\n\n").split("\n")
+        read = adapter.validate_json(data.removeprefix("data: "))
+        assert kind == f"event: {read.type}"
+    with pytest.raises(ValidationError):
+        Response.model_validate_json(raw.replace(b'"model"', b'"nodel"'))
+
+
+def test_the_fields_of_a_request_are_those_of_the_sdk() -> None:
+    assert (
+        ResponseCreateParamsStreaming.__required_keys__ | ResponseCreateParamsStreaming.__optional_keys__
+        == KNOWN_FIELDS
+    )
 
 
 async def test_the_sdk_sees_what_was_refused() -> None:

@@ -427,6 +427,13 @@ def test_an_incomplete_stream_says_why() -> None:
     assert (answer.text, answer.finish_reason) == ("Hö", "length")
 
 
+def test_the_last_event_may_say_more_than_its_name() -> None:
+    cut = response(message(text_part("x")), status="incomplete", incomplete_details={"reason": "max_output_tokens"})
+    assert stream(event("response.completed", response=cut)).finish_reason == "length"
+    with pytest.raises(ServerError):
+        stream(event("response.completed", response=response(status="failed", error={"code": "server_error"})))
+
+
 def test_half_characters_are_joined() -> None:
     reader = PROTOCOL.reader()
     shown = [text for half in ("\\ud83d", "\\ude00") for text in reader.feed(_raw_delta(half))]

@@ -275,7 +275,7 @@ def test_results_name_the_calls_of_the_original_by_position() -> None:
 
 @pytest.mark.parametrize("own", [["x", "x"], ["", "x"], ["x", "x" * 65], ["x", None]])
 def test_ids_that_the_api_would_refuse_are_the_runs_own(own: list[Any]) -> None:
-    output = [function_call(own[0], 1), function_call(own[1], 2)]
+    output = [function_call(own[0], 1), function_call(own[1], 2, arguments="{}")]
     body = write(ASKED, assistant("r0", "r1", output=output), result("r0"), result("r1"))
     calls, results = ids_of(body)
     assert (
@@ -283,6 +283,17 @@ def test_ids_that_the_api_would_refuse_are_the_runs_own(own: list[Any]) -> None:
         == results
         == [name if name == "x" and name not in own[:place] else f"r{place}" for place, name in enumerate(own)]
     )
+
+
+def test_a_call_that_a_server_repeated_goes_back_once() -> None:
+    output = [function_call("x"), function_call("x"), function_call("x", arguments="{}"), function_call("y", 2)]
+    body = write(ASKED, assistant("x", "r1", "y", output=output), *map(result, ("x", "r1", "y")))
+    assert ids_of(body) == (["x", "r1", "y"], ["x", "r1", "y"])
+
+
+def test_arguments_that_are_no_text_become_one() -> None:
+    body = write(ASKED, assistant("x", output=[function_call("x", arguments={"a": 1})]), result("x"))
+    assert body["input"][1]["arguments"] == '{"a":1}'
 
 
 def test_ids_that_come_again_in_a_later_turn_stay_apart() -> None:

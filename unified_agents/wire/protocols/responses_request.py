@@ -10,6 +10,7 @@ from typing import Any
 from unified_agents.config.model import ModelParameters
 from unified_agents.messages import JsonObject
 from unified_agents.wire.protocols.base import ModelRequest
+from unified_agents.wire.protocols.chat_completions_fields import arguments_text
 
 MAX_CALL_ID_CHARS = 64
 """The API refuses a longer `call_id`, even one that it gave itself."""
@@ -134,25 +135,36 @@ def _with_known_ids(items: list[JsonObject], calls: Sequence[Mapping[str, Any]],
         own = item.get("call_id")
         id_ = str(calls[number].get("id") or "") if number < len(calls) else ""
         number += 1
-        if (call_id := ids.of_call(id_, own)) != own:
-            items[place] = {**item, "call_id": call_id}
+        changed = {"call_id": ids.of_call(id_, own), "arguments": arguments_text(item.get("arguments"))}
+        items[place] = {**item, **changed}
     return items
 
 
 def _returned(output: list[Any]) -> list[JsonObject]:
     """Return the output items of a turn in the form in which they go back.
 
-    Without what only output has, and without reasoning that would be refused: at the end of an answer that was broken
-    off, where the item that it belongs to never came, or with nothing in it but the name of something not stored.
+    Without what only output has, without calls that a server repeated, and without reasoning that would be refused: at
+    the end of an answer that was broken off, where the item that it belongs to never came, or with nothing in it but
+    the name of something not stored.
     """
     items = [_without_output_only(item) for item in output if isinstance(item, dict)]
     while items and items[-1].get("type") == "reasoning":
         items.pop()
-    return [
-        item
-        for item in items
-        if item.get("type") != "reasoning" or item.get("encrypted_content") or item.get("content")
-    ]
+    seen: set[tuple[str, str, str]] = set()
+    return [item for item in items if _can_return(item, seen)]
+
+
+def _can_return(item: JsonObject, seen: set[tuple[str, str, str]]) -> bool:
+    """Tell whether an item goes back; `seen` holds the calls of the turn so far, which the run has once each."""
+    if item.get("type") == "reasoning":
+        return bool(item.get("encrypted_content") or item.get("content"))
+    if item.get("type") != "function_call":
+        return True
+    id_ = str(item.get("call_id") or item.get("id") or "")
+    key = (id_, str(item.get("name")), arguments_text(item.get("arguments")))
+    is_new = not id_ or key not in seen
+    seen.add(key)
+    return is_new
 
 
 def _without_output_only(item: JsonObject) -> JsonObject:

@@ -17,7 +17,8 @@ from unified_agents.wire.protocols.responses_answer import answer_of, check_for_
 from unified_agents.wire.protocols.responses_pieces import OutputAssembler
 from unified_agents.wire.protocols.server_sent_events import BARE_LINE, DONE, EventReader, ServerSentEvent
 
-_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
+_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
+_ENDS = frozenset(f"response.{status}" for status in _STATUSES)
 
 
 class ResponsesReader:
@@ -134,7 +135,7 @@ class ResponsesReader:
         if kind == "error" or value.get("error") or value.get("object") == "error":
             self._fail(value)
         if kind in _ENDS:
-            return self._finish({**value["response"], "status": kind.rpartition(".")[2]})
+            return self._finish(_ended(value["response"], kind))
         if value.get("object") == "response" and "output" in value:
             return self._finish(value)  # the whole answer as the only event
         if kind == "response.output_item.done":
@@ -184,3 +185,8 @@ class ResponsesReader:
     def _fail(self, error: JsonObject) -> NoReturn:
         error = self._redacted(error)  # before its text is cut, perhaps within a secret
         raise reported_error(error.get("error") or error)
+
+
+def _ended(response: JsonObject, kind: str) -> JsonObject:
+    """Return the response object of the last event; where its status is none of an answer that ended, the event's."""
+    return response if response.get("status") in _STATUSES else {**response, "status": kind.rpartition(".")[2]}
