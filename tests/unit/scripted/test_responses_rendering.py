@@ -184,6 +184,7 @@ async def test_the_sdk_reads_how_an_answer_ended(finish_reason: str, status: str
         async with client.responses.stream(model="m", input="go") as stream:
             kinds = [event.type async for event in stream]
     assert response.status == status
+    assert response.output[0].status == ("incomplete" if finish_reason == "length" else "completed")  # type: ignore[union-attr]
     assert (response.incomplete_details and response.incomplete_details.reason) == reason
     assert kinds[-1] == f"response.{status}"
     assert response.output_text == ("" if finish_reason == "refusal" else "half")

@@ -375,6 +375,11 @@ def test_a_call_that_ends_empty_has_the_arguments_that_came() -> None:
     assert answer.calls == [RawCall("c1", "add", '{"a":1}')]
 
 
+def test_an_item_that_ended_counts_more_than_its_pieces() -> None:
+    pieces = [event("response.function_call_arguments.delta", delta="{", output_index=0), done(function_call())]
+    assert stream(*pieces, completed()).calls == [RawCall("c1", "add", '{"a":1}')]
+
+
 @pytest.mark.parametrize(
     "pieces",
     [
@@ -466,6 +471,13 @@ def test_secrets_are_taken_out_of_all_that_is_read() -> None:
     with pytest.raises(BadResponseError) as caught:
         fed(PROTOCOL.reader(Redactor({SECRET: "***"}).stream()), b'data: ["' + SECRET.encode() + b'"]\n\n')
     assert SECRET not in str(caught.value)
+
+
+def test_what_might_have_begun_a_secret_is_shown_at_the_end() -> None:
+    reader = PROTOCOL.reader(Redactor({SECRET: "***"}).stream())
+    assert reader.feed(text_delta("a sk-")) == ["a "]
+    assert reader.feed(completed()) == ["sk-"]
+    assert reader.answer().text == "a sk-"
 
 
 def test_an_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -311,6 +311,11 @@ def test_ids_that_come_again_in_a_later_turn_stay_apart() -> None:
     assert longer[0][:3] == calls  # what went out once never changes
 
 
+def test_a_result_answers_the_turn_before_it() -> None:
+    calls, results = ids_of(write(ASKED, assistant("a"), ASKED, assistant("a"), result("a")))
+    assert (calls[0], results) == ("a", calls[1:])
+
+
 @pytest.mark.parametrize("id_", ["i" * 65, "i" * 3_000, "é" * 70])
 def test_an_id_that_is_too_long_becomes_a_short_one(id_: str) -> None:
     calls, results = ids_of(write(ASKED, assistant(id_, "ok"), result(id_), result("ok")))
