@@ -24,6 +24,7 @@ from unified_agents.wire.protocols.responses_request import (
     MAX_CALL_ID_CHARS,
     OUTPUT_ONLY_ELSEWHERE,
     OUTPUT_ONLY_FIELDS,
+    InputWriter,
 )
 
 PROTOCOL: ProviderProtocol = ResponsesProtocol()
@@ -387,6 +388,12 @@ def test_further_parameters() -> None:
     body = write(ASKED, parameters=cast("ModelParameters", parameters))
     assert body["reasoning"] == {"effort": "high", "summary": "auto"}
     assert (body["top_p"], body["service_tier"], body["text"]) == (0.5, "flex", {"verbosity": "low"})
+
+
+def test_a_conversation_may_be_written_message_by_message() -> None:
+    messages = [ASKED, assistant("a", "", output=[function_call("x"), function_call("", 2)]), result(""), result("a")]
+    writer = InputWriter()
+    assert [item for message in messages for item in writer.items_of(message)] == write(*messages)["input"]
 
 
 def test_the_beginning_of_a_request_is_the_same_from_step_to_step() -> None:

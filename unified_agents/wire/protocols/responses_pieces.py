@@ -46,13 +46,15 @@ class _Item:
 class OutputAssembler:
     """Collects the output items of an answer, in whatever events they come."""
 
-    __slots__ = ("_by_id", "_items", "_last", "_next")
+    __slots__ = ("_by_id", "_items", "_last", "_next", "_part", "_pieces")
 
     def __init__(self) -> None:
         self._items: dict[int, _Item] = {}
         self._by_id: dict[Any, int] = {}
         self._last = 0
         self._next = 0
+        self._part: tuple[object, ...] = ()
+        self._pieces: list[str] = []
 
     def begin(self, event: JsonObject) -> None:
         """Take in an item as it begins."""
@@ -82,16 +84,23 @@ class OutputAssembler:
             if name == _ARGUMENTS:
                 self._add_arguments(ending, event)
             return ""
-        type_, place, part_type = part
-        number = event.get("summary_index" if place == "summary" else "content_index")
-        key = (place, part_type, number if isinstance(number, int) else 0)
-        item = self._at(event, {"type": type_, "role": "assistant"} if type_ == "message" else {"type": type_})
-        texts = item.parts.setdefault(key, [])
+        texts = self._texts(event, *part)
         if ending == "done" and texts:
             return ""
-        field_name = "delta" if ending == "delta" else "refusal" if part_type == "refusal" else "text"
-        texts.append(string(event[field_name]))
-        return texts[-1] if type_ == "message" else ""
+        name = "delta" if ending == "delta" else "refusal" if part[2] == "refusal" else "text"
+        texts.append(string(event[name]))
+        return texts[-1] if part[0] == "message" else ""
+
+    def _texts(self, event: JsonObject, type_: str, place: str, part_type: str) -> list[str]:
+        """Return the pieces of the part that an event belongs to."""
+        index, number = event.get("output_index"), event.get("summary_index" if place == "summary" else "content_index")
+        where = (index, number, type_, place, part_type)
+        if where == self._part and index is not None:  # most pieces come after one of the same part
+            return self._pieces
+        key = (place, part_type, number if isinstance(number, int) else 0)
+        item = self._at(event, {"type": type_, "role": "assistant"} if type_ == "message" else {"type": type_})
+        self._part, self._pieces = where, item.parts.setdefault(key, [])
+        return self._pieces
 
     def _add_arguments(self, ending: str, event: JsonObject) -> None:
         item = self._at(event, {"type": "function_call"})

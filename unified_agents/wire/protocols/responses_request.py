@@ -88,20 +88,29 @@ def _text_options(request: ModelRequest) -> JsonObject:
 
 def input_items(messages: Iterable[Mapping[str, Any]]) -> list[JsonObject]:
     """Return a conversation as input items, in its own order; system messages keep their places."""
-    items: list[JsonObject] = []
-    ids = _CallIds()
-    for message in messages:
-        role = message["role"]
+    writer = InputWriter()
+    return [item for message in messages for item in writer.items_of(message)]
+
+
+class InputWriter:
+    """Writes the messages of a conversation as input items, one after the other.
+
+    What a message becomes depends on those before it alone, so a conversation that grows keeps its beginning.
+    """
+
+    def __init__(self) -> None:
+        self._ids = _CallIds()
+
+    def items_of(self, message: Mapping[str, Any]) -> list[JsonObject]:
+        """Return the items of the next message."""
+        role, content = message["role"], message.get("content")
         if role == "assistant":
-            ids.begin_turn()
-            items += _turn(message, ids)
-        elif role == "tool":
-            output = _content(message.get("content"))
-            call_id = ids.answered(str(message.get("tool_call_id") or ""))
-            items.append({"type": "function_call_output", "call_id": call_id, "output": output})
-        else:
-            items.append({"type": "message", "role": role, "content": _content(message.get("content"))})
-    return items
+            self._ids.begin_turn()
+            return _turn(message, self._ids)
+        if role == "tool":
+            call_id = self._ids.answered(str(message.get("tool_call_id") or ""))
+            return [{"type": "function_call_output", "call_id": call_id, "output": _content(content)}]
+        return [{"type": "message", "role": role, "content": _content(content)}]
 
 
 def _turn(message: Mapping[str, Any], ids: _CallIds) -> list[JsonObject]:
@@ -226,9 +235,11 @@ class _CallIds:
             id_: As the conversation names it; empty where it does not.
             own: As the provider named it; None where that is not known.
         """
-        usable = (name for name in (own, id_) if isinstance(name, str) and self._is_usable(name))
-        call_id = next(usable, None)
-        if call_id is None:
+        if isinstance(own, str) and self._is_usable(own):
+            call_id = own
+        elif self._is_usable(id_):
+            call_id = id_
+        else:
             name = f"{len(self._used)} {id_ or own}".encode(errors="replace")
             call_id = "call_" + hashlib.blake2b(name, digest_size=12).hexdigest()
         self._used.add(call_id)
@@ -241,6 +252,8 @@ class _CallIds:
 
     def answered(self, id_: str) -> str:
         """Return the id of the call that a result answers; one that nothing is known of stays as it is."""
+        if self._open and self._open[0][0] == id_:
+            return self._open.pop(0)[1]
         by_name = (place for place, (name, _) in enumerate(self._open) if name == id_)
         by_position = (place for place, (name, _) in enumerate(self._open) if not name or not id_)
         place = next(by_name, None)

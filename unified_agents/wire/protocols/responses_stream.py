@@ -134,6 +134,8 @@ class ResponsesReader:
         kind = value.get("type") or name
         if kind == "error" or value.get("error") or value.get("object") == "error":
             self._fail(value)
+        if kind == "response.output_text.delta":
+            return self._shown(self._items.add(kind, value))
         if kind in _ENDS:
             return self._finish(_ended(value["response"], kind))
         if value.get("object") == "response" and "output" in value:
