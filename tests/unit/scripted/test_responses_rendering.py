@@ -317,6 +317,7 @@ def test_results_are_found_by_a_script() -> None:
         {"input": [{"type": "function_call_output", "call_id": "x"}]},
         {"input": [{"type": "function_call_output", "output": "x"}]},
         {"input": [{"type": "item_reference", "id": "rs_1"}]},
+        {"input": [{"type": 3}]},
         {"input": "x", "tools": {}},
         {"input": "x", "tools": [3]},
         {"input": "x", "tools": [{"type": "function"}]},
@@ -457,6 +458,42 @@ def test_encrypted_reasoning_opens_only_as_it_was(id_: str, text: str) -> None:
         other = "A" if content[place] != "A" else "B"
         altered = decrypted(content[:place] + other + content[place + 1 :])
         assert altered is None or altered == (id_, text)  # the last bits of base64 may say nothing
+
+
+members = st.sampled_from(
+    ["type", "role", "content", "id", "call_id", "name", "arguments", "output", "summary", "encrypted_content",
+     "image_url", "text"]
+)  # fmt: skip
+words = st.sampled_from(
+    [
+        "message",
+        "reasoning",
+        "function_call",
+        "function_call_output",
+        "user",
+        "assistant",
+        "rs_1",
+        "fc_1_r0",
+        "input_text",
+    ]
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(members, inner, max_size=5),
+    max_leaves=15,
+)
+items = st.dictionaries(members, values, max_size=6)
+
+
+@given(st.lists(items, max_size=4) | values, st.dictionaries(st.sampled_from(sorted(KNOWN_FIELDS - {"input"})), values))
+def test_no_request_breaks_what_reads_it(given_items: Any, more: JsonObject) -> None:
+    body = {**more, "input": given_items}
+    try:
+        request = chat_request(body)
+    except BadRequestShapeError:
+        return
+    ConversationTurn.of(request)
+    assert isinstance(strict_problem(body) or "", str)
 
 
 def test_the_same_request_gets_the_same_bytes() -> None:

@@ -78,6 +78,8 @@ def _messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _message_of_caller(item: Mapping[str, Any], where: str) -> dict[str, Any] | None:
     """Return the message that an item is; None for an item of the model's own turn."""
     kind = item.get("type", "message")
+    if not isinstance(kind, str):
+        raise BadRequestShapeError(f"'{where}.type' must be a text")
     if kind == "function_call_output":
         if "output" not in item:
             raise BadRequestShapeError(f"'{where}.output' is missing")

@@ -38,8 +38,12 @@ def _problems(body: Mapping[str, Any]) -> Iterator[str]:
     # Source: the published type of the request, and "Unknown parameter" in openai/openai-agents-python#3026.
     yield from (f"Unknown parameter: '{name}'." for name in body if name not in KNOWN_FIELDS)
     # Source: microsoft/agent-framework#7483.
-    include = body.get("include") or ()
-    if "reasoning.encrypted_content" in include and _WITHOUT_REASONING.match(str(body.get("model"))):
+    include = body.get("include")
+    if (
+        isinstance(include, list)
+        and "reasoning.encrypted_content" in include
+        and _WITHOUT_REASONING.match(str(body.get("model")))
+    ):
         yield "Encrypted content is not supported with this model."
     items = body.get("input")
     if not isinstance(items, list):
@@ -74,7 +78,7 @@ def _problems_of_ids(items: list[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _problems_of_reasoning(items: list[Mapping[str, Any]], *, is_stored: bool) -> Iterator[str]:
-    given = {item.get("id") for item in items if item.get("type") == "reasoning"}
+    given = {str(item.get("id")) for item in items if item.get("type") == "reasoning"}
     for place, item in enumerate(items):
         id_ = item.get("id")
         if item.get("type") != "reasoning":
