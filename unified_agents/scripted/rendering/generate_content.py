@@ -170,9 +170,10 @@ def whole_answer(choice: RenderedChoice | None, envelope: Envelope, *, reasoning
     """
     if choice is None:
         return _body(None, envelope, reasoning)
-    parts = [*_thoughts(reasoning), *([{"text": choice.text}] if choice.text else []), *_calls(choice, reasoning)]
+    text: dict[str, Any] = {"text": choice.text or ""}
     if reasoning is not None and not choice.calls:
-        parts[-1] |= {"thoughtSignature": signature("", parts[-1]["text"])}
+        text["thoughtSignature"] = signature("", text["text"])
+    parts = [*_thoughts(reasoning), *([text] if choice.text or len(text) > 1 else []), *_calls(choice, reasoning)]
     return _body(_candidate(parts, choice), envelope, reasoning)
 
 

@@ -221,8 +221,15 @@ def _signatures(contents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                     " work correctly, and missing thought_signature may lead to degraded model performance. Additional"
                     f" data, function call `default_api:{call['name']}` , position {index + 1}."
                 )
-            if given not in (None, UNSIGNED, signature(call["name"], call.get("args") or {})):
+            if given not in (None, UNSIGNED) and not _is_signature(
+                given, signature(call["name"], call.get("args") or {})
+            ):
                 yield "Thought signature is not valid."  # Source: the same page: signatures go back as they came.
+
+
+def _is_signature(given: Any, expected: str) -> bool:
+    """Tell whether bytes are the same; Google's parser takes both alphabets of base64, with and without padding."""
+    return isinstance(given, str) and given.replace("-", "+").replace("_", "/").rstrip("=") == expected.rstrip("=")
 
 
 def _snake(name: str) -> str:
