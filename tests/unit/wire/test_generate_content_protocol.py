@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from google.genai import types
 from hypothesis import given, strategies as st
@@ -22,12 +23,14 @@ from unified_agents.errors import (
 )
 from unified_agents.messages import Usage
 from unified_agents.redaction.redactor import Redactor
+from unified_agents.scripted.rendering.generate_content_strict import strict_problem
 from unified_agents.wire.http_errors import error_for_status
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import AnswerReader, ModelRequest, ProviderProtocol
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.protocols.finish_reasons import finish_error
 from unified_agents.wire.protocols.generate_content import GenerateContentProtocol
+from unified_agents.wire.protocols.generate_content_schema import reduced_schema
 
 PROTOCOL: ProviderProtocol = GenerateContentProtocol()
 READER: AnswerReader = PROTOCOL.reader()
@@ -254,6 +257,54 @@ def test_tools_have_the_keywords_that_gemini_takes() -> None:
     }
 
 
+KEYWORDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["integer", "number", "string", ["string", "null"]]),
+        "const": st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.text(max_size=2), st.lists(st.none())),
+        "minimum": st.integers(-3, 3),
+        "maximum": st.integers(-3, 3),
+        "exclusiveMinimum": st.integers(-3, 3) | st.booleans() | st.floats(-3, 3),
+        "exclusiveMaximum": st.integers(-3, 3),
+        "$schema": st.just("https://json-schema.org/draft/2020-12/schema"),
+        "$ref": st.sampled_from(["#/definitions/a", "#/$defs/a", "#"]),
+        "title": st.just("t"),
+    },
+)
+SCHEMAS = st.recursive(
+    KEYWORDS,
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "properties": st.dictionaries(st.sampled_from(["const", "$ref", "a"]), inner, max_size=2),
+            "items": inner | st.booleans(),
+            "anyOf": st.lists(inner, min_size=1, max_size=2),
+            "additionalProperties": inner | st.booleans(),
+            "$ref": st.just("#/$defs/a"),
+            "definitions": st.dictionaries(st.just("a"), inner, max_size=1),
+        },
+    ),
+    max_leaves=5,
+)
+
+
+@given(SCHEMAS)
+def test_no_refused_keyword_is_left_in_a_schema(schema: dict[str, Any]) -> None:
+    before = json.dumps(schema)
+    declaration = {"name": "f", "parametersJsonSchema": reduced_schema(schema)}
+    contents = [{"role": "user", "parts": [{"text": "go"}]}]
+    assert strict_problem({"contents": contents, "tools": [{"functionDeclarations": [declaration]}]}) is None
+    assert json.dumps(schema) == before
+    assert reduced_schema(declaration["parametersJsonSchema"]) == declaration["parametersJsonSchema"]
+
+
+@given(KEYWORDS.filter(lambda schema: "$ref" not in schema), st.integers(-5, 5))
+def test_what_a_schema_takes_its_reduced_form_takes(schema: dict[str, Any], value: int) -> None:
+    schema = {name: item for name, item in schema.items() if not (name.startswith("excl") and isinstance(item, bool))}
+    if jsonschema_rs.is_valid(schema, value):
+        assert jsonschema_rs.is_valid(reduced_schema(schema), value)
+
+
 @pytest.mark.parametrize(
     ("tool_choice", "config"),
     [
@@ -451,6 +502,26 @@ def test_what_is_no_answer_raises_its_error(name: str) -> None:
         pass
     with pytest.raises(kind, match=words):
         reader.answer()  # who only watches reads on
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_what_is_nested_too_deeply_is_no_answer(depth: int) -> None:
+    call = '{"functionCall":{"name":"f","args":{"a":' + "[" * depth + "]" * depth + "}}}"
+    raw = ('{"candidates":[{"content":{"parts":[' + call + ']},"finishReason":"STOP"}]}').encode()
+    if depth == 900:
+        assert PROTOCOL.read(raw).calls[0].arguments.count("[") == depth
+        return
+    reader = PROTOCOL.reader()
+    with pytest.raises(BadResponseError):
+        PROTOCOL.read(raw)
+    with pytest.raises(BadResponseError):
+        reader.feed(b"data: " + raw + b"\n\n")
+
+
+def test_half_characters_and_infinities_are_read() -> None:
+    raw = b'{"candidates":[{"content":{"parts":[{"text":"a\\ud83d"}]},"finishReason":"STOP","avgLogprobs":-Infinity}]}'
+    assert PROTOCOL.read(raw).text == "a\ufffd"
+    assert read_stream(b"data: " + raw + b"\n\n").text == "a\ufffd"
 
 
 def test_what_is_not_json() -> None:

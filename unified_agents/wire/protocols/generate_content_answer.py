@@ -44,7 +44,10 @@ def decode_response(data: bytes) -> Any:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return without_lone_surrogates(decode_json(data))
+        try:
+            return without_lone_surrogates(decode_json(data))
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
     return decode_json(data) if has_long_number(data) else value
 
 
@@ -99,7 +102,7 @@ class AnswerAssembler:
             return "".join([self.add(item, data) for item in response])
         try:
             text = self._add(response)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             words = self._redacted(data.decode("utf-8", "replace"))
             text = f"the answer is not a generateContent response: {excerpt(words.encode())}"
             raise BadResponseError(text) from error

@@ -44,13 +44,16 @@ def _reduced_value(keyword: str, value: Any, depth: int) -> Any:
 
 
 def _reference_alone(schema: JsonObject) -> JsonObject:
-    """Put a reference that has other keywords beside it into an `anyOf`, since only `$` keywords may stand there."""
+    """Put a reference that has other keywords beside it into an `anyOf`, since only `$` keywords may stand there.
+
+    Where an `anyOf` stands beside it already, no keyword says that both hold, and the reference alone goes out.
+    """
     beside = {keyword: value for keyword, value in schema.items() if not keyword.startswith("$")}
+    alone = {keyword: value for keyword, value in schema.items() if keyword.startswith("$")}
     if not beside or "anyOf" in beside:
-        return schema
-    references = {keyword: value for keyword, value in schema.items() if keyword.startswith("$") and keyword != "$defs"}
-    definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
-    return {"anyOf": [references], **beside, **definitions}
+        return alone
+    definitions = {"$defs": alone.pop("$defs")} if "$defs" in alone else {}
+    return {"anyOf": [alone], **beside, **definitions}
 
 
 def _leave_out(reduced: JsonObject, value: Any, schema: Mapping[str, Any]) -> None:

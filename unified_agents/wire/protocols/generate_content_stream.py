@@ -74,7 +74,10 @@ class GenerateContentReader:
             self.done = True
             return self._answer.rest_of_text()
         is_exact = not (self._events.is_lenient or has_long_number(event.data))
-        value = event.value if is_exact else decode_response(event.data)
+        try:
+            value = event.value if is_exact else decode_response(event.data)
+        except ValueError as error:
+            raise BadResponseError(f"a streamed event is not JSON: {self._events.excerpt(event.data)}") from error
         if event.name == "error" and isinstance(value, dict) and "error" not in value:
             self._answer.fail(value)
         return self._answer.add(value, event.data)
