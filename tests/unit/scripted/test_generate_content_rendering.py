@@ -169,6 +169,22 @@ def test_a_script_finds_its_results() -> None:
     assert (turn.number, turn.step, turn.result(0, 0), turn.result(0, 1)) == (1, 1, "r0", "r1")
 
 
+def test_results_are_found_by_the_ids_that_a_client_gives() -> None:
+    calls = [{"functionCall": {"name": "f", "id": id_}} for id_ in "ab"]
+    results = [{"functionResponse": {"name": "f", "id": id_, "response": {"result": id_}}} for id_ in "ba"]
+    contents = [{"role": "model", "parts": calls}, {"role": "user", "parts": results}]
+    messages = chat_request({"contents": contents}, "m", stream=False)["messages"]
+    assert [(message["tool_call_id"], message["content"]) for message in messages[1:]] == [
+        ("call_0_1", "b"),
+        ("call_0_0", "a"),
+    ]
+
+
+@pytest.mark.parametrize(("together", "events"), [(False, 6), (True, 5)])
+def test_calls_come_in_one_event_or_in_several(together: bool, events: int) -> None:
+    assert len(answer_events(CALLS, ENVELOPE, together=together)) == events
+
+
 def test_snake_case_is_read_as_google_reads_it() -> None:
     body = {
         "system_instruction": {"parts": [{"text": "s"}]},

@@ -298,6 +298,12 @@ def test_no_refused_keyword_is_left_in_a_schema(schema: dict[str, Any]) -> None:
     assert reduced_schema(declaration["parametersJsonSchema"]) == declaration["parametersJsonSchema"]
 
 
+def test_definitions_stay_at_the_root_of_a_schema() -> None:
+    node = {"type": "object"}
+    schema = {"$ref": "#/$defs/Node", "title": "t", "$defs": {"Node": node}}
+    assert reduced_schema(schema) == {"anyOf": [{"$ref": "#/$defs/Node"}], "title": "t", "$defs": {"Node": node}}
+
+
 @given(KEYWORDS.filter(lambda schema: "$ref" not in schema), st.integers(-5, 5))
 def test_what_a_schema_takes_its_reduced_form_takes(schema: dict[str, Any], value: int) -> None:
     schema = {name: item for name, item in schema.items() if not (name.startswith("excl") and isinstance(item, bool))}
@@ -556,6 +562,11 @@ def test_a_key_is_taken_out_wherever_it_stands(sizes: list[int]) -> None:
     assert answer.reasoning == "th ***"
     assert key not in json.dumps(answer.original)
     assert "eA==" in json.dumps(answer.original)
+
+
+def test_what_may_begin_a_key_is_passed_on_at_the_finish() -> None:
+    raw = streamed(partial({"text": "say AIza-0123"}), partial({"text": ""}, finishReason="STOP"))
+    assert read_stream(raw, redactor=Redactor({"AIza-0123456789abcdef": "***"})).text == "say AIza-0123"
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def _responses(turn: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) ->
         place = places.get(result.get("tool_call_id"), number)
         call = named[place] if place < len(named) else {}
         response = {"name": call.get("name") or result.get("name") or ""} | _response(result.get("content"))
-        if written and call.get("id"):
+        if call.get("id"):
             response = {"id": call["id"]} | response
         responses.append((place, {"functionResponse": response}))
     return [part for _, part in sorted(responses, key=lambda item: item[0])]
