@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from unified_agents.scripted.rendering.chat_completions import Envelope, RenderedChoice
-from unified_agents.scripted.rendering.messages import (
-    whole_answer,
-)
+from unified_agents.scripted.rendering.messages import whole_answer
 from unified_agents.scripted.rendering.messages_strict import strict_problem
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import ModelRequest, ProviderProtocol
@@ -41,12 +40,27 @@ def asks(*calls: dict[str, Any], text: str | None = None, original: Any = None) 
     return message | {"original": original} if original is not None else message
 
 
+def known_to_the_sdk(body: dict[str, Any]) -> Any:
+    """What the types of Anthropic's SDK know of a request; it validates lists only while they are read."""
+    return read_through((STREAMED if body.get("stream") else WHOLE).validate_python(body))
+
+
+def read_through(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: read_through(item) for name, item in value.items()}
+    if isinstance(value, BaseModel):  # a block that the model wrote
+        return value.model_dump(exclude_unset=True)
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return value
+    return [read_through(item) for item in value]
+
+
 def written(*messages: dict[str, Any], valid: bool = True, **more: Any) -> dict[str, Any]:
     """The body of a request, which the types of Anthropic's SDK take."""
     request = ModelRequest("claude-x", list(messages), **more)
     body = orjson.loads(orjson.dumps(PROTOCOL.write(request)))
     if valid:
-        (STREAMED if request.stream else WHOLE).validate_python(body)
+        assert known_to_the_sdk(body) == body
         assert strict_problem(body) is None
     return body  # type: ignore[no-any-return]
 
