@@ -266,6 +266,10 @@ def change(body: dict[str, Any], path: str, value: Any) -> None:
         place[last] = value
 
 
+def form(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"format": {"type": "json_schema", "schema": schema}}
+
+
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "3"}
 
 
@@ -301,6 +305,12 @@ RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "3"}
         ("temperature", 0.5, "may only be set to 1"),
         ("tool_choice", {"type": "any"}, "forces tool use"),
         ("tools", [], "`tool_use`|tool"),
+        ("output_config", form({"type": "object"}), "'additionalProperties' must be explicitly set to false"),
+        (
+            "output_config",
+            form({"anyOf": [{"type": "array", "items": {"type": "integer", "minimum": 1}}]}),
+            "For 'integer' type, property 'minimum' is not supported",
+        ),
         ("tools/0/name", "a b", "tools.0.custom.name: String should match pattern"),
         ("tools/0/name", "find", "Tool names must be unique"),
         ("tools/0/input_schema", {}, "tools.0.custom.input_schema.type: Field required"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
+import orjson
 import pytest
+from pydantic import BaseModel, Field
 
 from messages_samples import (
     PROTOCOL,
@@ -271,6 +273,36 @@ def test_the_form_of_an_answer_stands_beside_the_effort() -> None:
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
     body = written(USER, parameters=parameters(reasoning={"effort": "low"}), response_format=form)
     assert body["output_config"] == {"effort": "low", "format": {"type": "json_schema", "schema": schema}}
+
+
+class Row(BaseModel):
+    name: str = Field(max_length=9, description="A name.")
+    share: float | None = Field(default=None, ge=0, lt=1)
+
+
+class Table(BaseModel):
+    rows: list[Row] = Field(min_length=2, max_length=5)
+    title: Literal["a", "b"]
+
+
+def test_the_form_of_an_answer_is_written_as_the_api_takes_it() -> None:
+    schema = Table.model_json_schema()
+    form = {"type": "json_schema", "json_schema": {"name": "table", "schema": schema}}
+    sent = written(USER, response_format=form)["output_config"]["format"]["schema"]
+    assert sent["additionalProperties"] is sent["$defs"]["Row"]["additionalProperties"] is False
+    rows = sent["properties"]["rows"]
+    assert (rows["type"], rows["items"]) == ("array", {"$ref": "#/$defs/Row"})
+    assert orjson.loads(rows["description"]) == {"minItems": 2, "maxItems": 5}
+    row = sent["$defs"]["Row"]["properties"]
+    assert row["name"]["description"] == 'A name.\n\n{"maxLength":9}'
+    assert row["share"]["anyOf"][0]["description"] == '{"exclusiveMaximum":1,"minimum":0}'
+    assert schema == Table.model_json_schema()  # the caller's schema stays as it is
+
+
+def test_an_object_with_any_keys_is_left_to_the_api_to_refuse() -> None:
+    schema = {"type": "object", "additionalProperties": {"type": "integer"}}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    assert written(USER, response_format=form, valid=False)["output_config"]["format"]["schema"] == schema
 
 
 def test_a_turn_that_began_without_thinking_goes_on_without_it() -> None:

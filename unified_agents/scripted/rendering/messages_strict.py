@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from unified_agents.wire.protocols.messages_schema import UNSUPPORTED
+
 FIELDS = frozenset(
     {
         "cache_control",
@@ -78,8 +80,9 @@ def strict_problem(body: Mapping[str, Any]) -> str | None:
         body: A request that `chat_request` can read.
     """
     turns = _turns(body["messages"])
-    rules = (_fields(body), _tools(body), _contents(body["messages"]), _pairs(turns), _signatures(turns))
-    return next((problem for rule in (*rules, _thinking(body, turns)) for problem in rule), None)
+    fields = (_fields(body), _tools(body), _output(body))
+    conversation = (_contents(body["messages"]), _pairs(turns), _signatures(turns), _thinking(body, turns))
+    return next((problem for rule in (*fields, *conversation) for problem in rule), None)
 
 
 def _fields(body: Mapping[str, Any]) -> Iterator[str]:
@@ -116,6 +119,31 @@ def _tools(body: Mapping[str, Any]) -> Iterator[str]:
     # api/messages, tool_choice: how the model uses the tools that the request provides.
     if body.get("tool_choice") and not body.get("tools"):
         yield "tool_choice: tool_choice may only be specified while providing `tools`."
+
+
+def _output(body: Mapping[str, Any]) -> Iterator[str]:
+    form = (body.get("output_config") or {}).get("format") or {}
+    yield from _in_schema(form.get("schema"))
+
+
+def _in_schema(schema: Any) -> Iterator[str]:
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _in_schema(item)
+    if not isinstance(schema, Mapping):
+        return
+    kind, place = schema.get("type"), "output_config.format.schema"
+    # veryfront/veryfront-code 3921: every object says that it is closed.
+    if kind == "object" and schema.get("additionalProperties") is not False:
+        yield f"{place}: For 'object' type, 'additionalProperties' must be explicitly set to false"
+    # agentjido/req_llm 302: "For 'integer' type, property 'minimum' is not supported".
+    for name in schema:
+        if name in UNSUPPORTED:
+            yield f"{place}: For '{kind}' type, property '{name}' is not supported"
+    for name in ("properties", "$defs", "definitions"):
+        yield from _in_schema(list((schema.get(name) or {}).values()))
+    for name in ("items", "anyOf", "allOf"):
+        yield from _in_schema(schema.get(name))
 
 
 def _contents(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:

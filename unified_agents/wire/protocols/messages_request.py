@@ -15,6 +15,7 @@ import orjson
 from unified_agents.messages import JsonObject
 from unified_agents.wire.protocols.base import ModelRequest
 from unified_agents.wire.protocols.chat_completions_fields import content_text, refusal_text
+from unified_agents.wire.protocols.messages_schema import output_schema
 
 DEFAULT_MAX_TOKENS = 8192
 """Sent where no limit is set, since the protocol requires one. A budget for thinking comes on top."""
@@ -256,7 +257,10 @@ def _add_parameters(body: JsonObject, request: ModelRequest) -> None:
         if reasoning.effort is not None and reasoning.effort != "none":
             output["effort"] = _EFFORTS.get(reasoning.effort, reasoning.effort)
     if request.response_format is not None:
-        output["format"] = {"type": "json_schema", "schema": request.response_format["json_schema"]["schema"]}
+        output["format"] = {
+            "type": "json_schema",
+            "schema": output_schema(request.response_format["json_schema"]["schema"]),
+        }
     stop, tier = getattr(parameters, "stop", None), getattr(parameters, "service_tier", None)
     fields = {
         "max_tokens": parameters.max_tokens,
