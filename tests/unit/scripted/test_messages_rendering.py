@@ -202,6 +202,14 @@ def test_a_request_is_read_in_chat_completions_terms() -> None:
     }
 
 
+def test_an_empty_message_is_a_message() -> None:
+    messages = [{"role": "user", "content": ""}, {"role": "assistant", "content": []}]
+    assert chat_request({"messages": messages})["messages"] == [
+        {"role": "user", "content": ""},
+        {"role": "assistant", "content": None},
+    ]
+
+
 def test_a_script_finds_the_results_in_a_request() -> None:
     turn = ConversationTurn.of(chat_request(conversation()))
     assert (turn.number, turn.step) == (1, 1)

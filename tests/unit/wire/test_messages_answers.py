@@ -65,6 +65,7 @@ def test_blocks_and_deltas_that_nobody_knows_are_kept_of_a_stream_too() -> None:
                 {"type": "thinking_delta", "thinking": "add."},
                 {"type": "signature_delta", "signature": "ab"},
                 {"type": "signature_delta", "signature": "cd=="},
+                {"type": "signature_delta", "signature": "cd=="},
             ],
         ),
         ({"type": "redacted_thinking", "data": "gA=="}, []),
@@ -325,6 +326,16 @@ def test_secrets_are_taken_out_of_all_that_is_kept() -> None:
     assert secret not in str(raised.value)
 
 
+def test_what_a_text_ends_with_is_not_lost() -> None:
+    choice = RenderedChoice("It is sk-0123", (), "stop")
+    raw = b"".join(answer_events(choice, ENVELOPE))
+    reader = PROTOCOL.reader(Redactor({"sk-0123456789abcdef": "***"}).stream())
+    assert "".join(text for event in raw.splitlines(keepends=True) for text in reader.feed(event)) == "It is sk-0123"
+    assert reader.answer().text == "It is sk-0123"
+    half = stream_with(({"type": "text", "text": ""}, [{"type": "text_delta", "text": "A"}]))
+    assert streamed(half.replace(b'"A"', b'"B\\ud83d"'))[0].text == "B\ufffd"
+
+
 def test_a_long_answer_is_read_in_linear_time() -> None:
     piece = {"type": "input_json_delta", "partial_json": "x" * 10}
     raw = stream_with(({"type": "tool_use", "id": "t", "name": "add", "input": {}}, [piece] * 50_000))
@@ -335,6 +346,6 @@ def test_a_long_answer_is_read_in_linear_time() -> None:
 def test_more_calls_than_any_model_writes_are_refused() -> None:
     tool_use = {"type": "tool_use", "id": "t", "name": "add", "input": {}}
     with pytest.raises(BadResponseError, match="more than 1024 tool calls"):
-        streamed(stream_with(*([(tool_use, [])] * 1025)))
+        PROTOCOL.reader().feed(stream_with(*([(tool_use, [])] * 1025)))
     with pytest.raises(BadResponseError, match="more than 1024 tool calls"):
         PROTOCOL.read(orjson.dumps({"content": [tool_use] * 1025}))

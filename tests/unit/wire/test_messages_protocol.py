@@ -157,6 +157,12 @@ def test_ids_that_repeat_or_are_missing_in_the_original_are_mended(ids: tuple[st
     ]
 
 
+def test_calls_under_one_id_are_answered_in_their_order() -> None:
+    body = written(USER, asks(call("x"), call("x")), result("x", "a"), result("x", "b"))
+    results = [(block["tool_use_id"], block["content"]) for block in body["messages"][2]["content"]]
+    assert results == [("x", "a"), ("x_2", "b")]
+
+
 def test_images_and_files_go_out_as_blocks() -> None:
     parts = [
         {"type": "text", "text": "Look:"},
