@@ -86,8 +86,10 @@ class NativeLoop(CustomLoop):
             memory.remember(turn, await asyncio.gather(*(self._execute(call) for call in calls)))
 
     async def _ask(self, memory: LoopMemory, stream: bool) -> JsonObject:
-        parameters = self._spec.model.parameters.model_dump(exclude_none=True, exclude={"stream"})
-        request = {"model": self._spec.model.name, "messages": memory.messages, **parameters}
+        parameters = self._spec.model.parameters
+        request = {"model": self._spec.model.name, "messages": memory.messages, **parameters.chat_fields()}
+        own = {"max_tokens", "tool_choice", "parallel_tool_calls"}
+        request |= parameters.model_dump(exclude_none=True, include=own)
         choice = request.pop("tool_choice", None)
         if self._declarations:
             request["tools"] = self._declarations

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from unified_agents.config.model_parameters import ModelParameters as ModelParameters  # noqa: PLC0414  # its old place
 from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
 
@@ -18,28 +19,6 @@ RetriedKind = Literal["rate_limit", "network", "server", "timeout", "bad_respons
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
-
-
-class ModelParameters(Settings):
-    """The parameters of requests to the model, with the same meaning on every backend. What is None is not sent.
-
-    Attributes:
-        temperature: Sampling temperature.
-        max_tokens: The most tokens of one answer; goes out as `max_completion_tokens` to OpenAI's own host.
-        seed: Sampling seed.
-        tool_choice: `auto`, `none`, `required`, or a tool's name; other than auto and none it holds for the first
-            request of a run.
-        parallel_tool_calls: Whether one answer may ask for several calls.
-        stream: Whether the model's answer is streamed to the framework, as its own streaming mode does; None leaves
-            it to the framework under `native`, and means no under `unified`.
-    """
-
-    temperature: float | None = Field(default=None, ge=0)
-    max_tokens: int | None = Field(default=None, ge=1)
-    seed: int | None = None
-    tool_choice: str | None = None
-    parallel_tool_calls: bool | None = None
-    stream: bool | None = None
 
 
 DEFAULT_ATTEMPTS: dict[RetriedKind, int] = {"rate_limit": 4, "network": 4, "server": 4, "timeout": 2, "bad_response": 2}
@@ -210,6 +189,26 @@ class ModelConfig(Settings):
                 "base_url must not hold a user or a password beside api_key_env: the key takes their place"
             )
         return self
+
+    @model_validator(mode="after")
+    def _parameters_can_be_sent(self) -> ModelConfig:
+        try:
+            self.check_parameters()
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def check_parameters(self) -> None:
+        """Check that the model's protocol has a field for each parameter that is set.
+
+        Raises:
+            ConfigError: it has none.
+        """
+        if self.provider == "openai" and (names := self.parameters.without_chat_field()):
+            raise ConfigError(
+                f"parameters: Chat Completions has no field for {' and '.join(names)}; leave it out, or give the"
+                " server's own field in extra_body"
+            )
 
     @classmethod
     def parse(cls, text: str) -> ModelConfig:
