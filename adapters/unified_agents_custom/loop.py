@@ -96,7 +96,7 @@ class NativeLoop(CustomLoop):
             if choice in ("auto", "none") or (choice is not None and memory.is_new):
                 is_word = choice in ("auto", "none", "required")
                 request["tool_choice"] = choice if is_word else {"type": "function", "function": {"name": choice}}
-        answer = await self._spec.model.relay(request, stream=stream)
+        answer = await self._spec.model.relay(request | self._spec.model.extra_body, stream=stream)
         try:
             turn: JsonObject = answer.body["choices"][0]["message"]
         except (KeyError, IndexError, TypeError) as error:

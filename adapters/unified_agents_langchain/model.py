@@ -69,7 +69,7 @@ def chat_model(spec: AgentSpec) -> ChatOpenAI:
         sampling = model.parameters.chat_fields()
         if model.parameters.max_tokens is not None:
             sampling["max_tokens"] = model.parameters.max_tokens
-        return WiredChatOpenAI(model=model.name, **sampling, **common)
+        return WiredChatOpenAI(model=model.name, extra_body=model.extra_body or None, **sampling, **common)
     # ChatOpenAI reads rules out of the name ("o3": other roles and parameters). The wire sends the real one.
     return UnifiedChatOpenAI(model=f"unified-agents/{model.name}", **_UNIFIED, **common)
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from support import BACKENDS, http_server, run_once
-from unified_agents import ConfigError, ModelParameters, RunResult, create_agent
+from unified_agents import (
+    AuthenticationError,
+    ConfigError,
+    ModelParameters,
+    RunError,
+    RunResult,
+    TextDelta,
+    create_agent,
+)
+from unified_agents.config import load_config
 
 BOTH = [(backend, handling) for backend in BACKENDS for handling in ("unified", "native")]
 KEY = "the-k3y-of-the-model"
@@ -26,17 +38,28 @@ class ModelServer:
         self.answer: dict[str, Any] = {"content": "Yes."}
         self.usage: dict[str, Any] = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
         self.refusal: web.Response | None = None
+        self.refuse_token = ""
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request."""
         self.requests.append(request)
         self.bodies.append(await request.json())
+        if self.refuse_token and request.headers.get("Authorization") == self.refuse_token:
+            return web.json_response({"error": {"message": "expired"}}, status=401)
         if self.refusal is not None:
             return self.refusal
-        message = {"role": "assistant", **self.answer}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
         head = {"id": "a", "object": "chat.completion", "created": 1, "model": "m"}
-        return web.json_response({**head, "choices": [choice], "usage": self.usage})
+        if not self.bodies[-1].get("stream"):
+            choice = {"index": 0, "message": {"role": "assistant", **self.answer}, "finish_reason": "stop"}
+            return web.json_response({**head, "choices": [choice], "usage": self.usage})
+        head["object"] = "chat.completion.chunk"
+        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+        deltas += [{"content": piece} for piece in re.findall(r"(?s).{1,5}", self.answer["content"])]
+        chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+        chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+        chunks += [{"choices": [], "usage": self.usage}]
+        events = "".join(f"data: {json.dumps(head | chunk)}\n\n" for chunk in chunks)
+        return web.Response(text=events + "data: [DONE]\n\n", content_type="text/event-stream")
 
     async def run(self, backend: str, handling: Any = "unified", **model: Any) -> RunResult:
         """Run an agent on this server."""
@@ -79,3 +102,180 @@ def test_what_chat_completions_has_no_field_for_is_refused(reasoning: dict[str, 
     with pytest.raises(ConfigError, match=match):
         create_agent(model={"name": "m", "base_url": "http://127.0.0.1:9/v1"}, model_parameters=parameters)
     create_agent(model="script:examples/answers.yaml", model_parameters=parameters)
+
+
+@pytest.mark.parametrize(("backend", "handling"), BOTH)
+async def test_extra_body_headers_and_query(
+    server: ModelServer, backend: str, handling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_HEADER", KEY + "\n")
+    await server.run(
+        backend,
+        handling,
+        base_url=f"{server.url}/v1?deployment=d%2Fe",
+        parameters={"top_p": 0.5},
+        extra_body={"top_k": 4, "provider": {"order": ["a"]}, "top_p": 0.25},
+        headers={"X-Title": "plain", "X-Gateway": {"env": "MODEL_HEADER"}, "User-Agent": "mine"},
+        query={"api-version": "2024-10-21", "more": {"env": "MODEL_HEADER"}},
+    )
+    (body,), (request,) = server.bodies, server.requests
+    assert {name: body.get(name) for name in ("top_k", "provider", "top_p")} == {
+        "top_k": 4,
+        "provider": {"order": ["a"]},
+        "top_p": 0.25,
+    }
+    assert "extra_body" not in body
+    names = ("X-Title", "X-Gateway", "User-Agent", "Content-Type")
+    assert [request.headers[name] for name in names] == ["plain", KEY, "mine", "application/json"]
+    assert request.path == "/v1/chat/completions"
+    assert dict(request.query) == {"deployment": "d/e", "api-version": "2024-10-21", "more": KEY}
+
+
+@pytest.mark.parametrize(("backend", "handling"), BOTH)
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+async def test_the_field_of_max_tokens(server: ModelServer, backend: str, handling: str, name: str) -> None:
+    await server.run(backend, handling, max_tokens_field=name, parameters={"max_tokens": 99})
+    sent = {key: value for key, value in server.bodies[0].items() if key.startswith("max_")}
+    assert sent == {name: 99}
+
+
+@pytest.mark.parametrize(
+    ("auth", "sent"),
+    [
+        ("bearer", {"Authorization": f"Bearer {KEY}"}),
+        ("api-key", {"api-key": KEY}),
+        ("x-api-key", {"x-api-key": KEY}),
+        ("x-goog-api-key", {"x-goog-api-key": KEY}),
+    ],
+)
+@pytest.mark.parametrize(("backend", "handling"), BOTH)
+async def test_how_a_key_is_sent(
+    server: ModelServer,
+    backend: str,
+    handling: str,
+    auth: str,
+    sent: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("THE_KEY", KEY)
+    await server.run(backend, handling, api_key_env="THE_KEY", auth=auth)
+    names = ("Authorization", "api-key", "x-api-key", "x-goog-api-key")
+    assert {name: server.requests[0].headers[name] for name in names if name in server.requests[0].headers} == sent
+
+
+def test_no_key_is_looked_for_where_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    create_agent(model={"name": "m", "auth": "none"})
+    with pytest.raises(ConfigError, match="api_key_env holds a key that this auth does not send"):
+        create_agent(model={"name": "m", "auth": "none", "api_key_env": "THE_KEY"})
+
+
+@pytest.mark.parametrize(("backend", "handling"), BOTH)
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_function_gives_the_token_of_each_request(
+    server: ModelServer, backend: str, handling: str, is_async: bool
+) -> None:
+    tokens = iter([f"t0ken-number-{number}-of-many" for number in range(9)])
+
+    async def later() -> str:
+        return next(tokens)
+
+    server.refuse_token = "Bearer t0ken-number-1-of-many"
+    settings = {"name": "m", "base_url": server.url, "auth": later if is_async else lambda: next(tokens)}
+    agent = create_agent(backend=backend, handling=handling, model=settings)  # type: ignore[call-overload]
+    async with agent:
+        await agent.run("Go.")
+        await agent.run("Go.")
+    assert [request.headers["Authorization"][-9:-8] for request in server.requests] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("token", [None, "", "a\nb", ValueError("no login")])
+async def test_a_function_that_gives_no_token_is_told_of(server: ModelServer, token: Any) -> None:
+    def give() -> Any:
+        if isinstance(token, Exception):
+            raise token
+        return token
+
+    with pytest.raises(AuthenticationError, match=r"the function that returns the model's token (failed|returned)"):
+        await run_once(create_agent(model={"name": "m", "base_url": server.url, "auth": give}))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("handling", ["unified", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_no_secret_is_in_errors_records_and_spans(
+    server: ModelServer, backend: str, handling: Any, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_HEADER", "head3r-" + KEY)
+    secrets = ["head3r-" + KEY, "qu3ry-" + KEY, "c00kie-" + KEY, "t0ken-" + KEY]
+    model = {
+        "name": "m",
+        "base_url": server.url,
+        "headers": {"X-Plain": {"env": "MODEL_HEADER"}, "Cookie": secrets[2]},
+        "query": {"sig": secrets[1]},
+        "auth": lambda: secrets[3],
+        "policy": {"attempts": {}},
+        "fallback": [{"name": "n", "base_url": server.url}],
+        "parameters": {"stream": stream},
+    }
+    said = " and ".join([*secrets, "plain-and-no-secret"])
+    server.answer = {"content": said}
+    agent = create_agent(backend=backend, handling=handling, model=model)  # type: ignore[call-overload]
+    async with agent:
+        events = [event async for event in _events(agent)]
+        result = await agent.run("Go.", record_exchanges=True)
+        server.refusal = web.json_response(
+            {"error": {"message": said}}, status=400, headers={"x-request-id": secrets[3]}
+        )
+        with pytest.raises(RunError) as raised:
+            await agent.run("Go.", record_exchanges=True)
+    assert secrets[3] in server.requests[0].headers["Authorization"]
+    failed = raised.value.result
+    assert failed is not None
+    results = [str(one) for one in (failed.model_dump(), result.model_dump(), result.trace.to_dict())]
+    streamed = "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert [secret for secret in secrets if secret in repr(events) + streamed] == []
+    for text in (str(raised.value), *results):
+        assert "plain-and-no-secret" in text or "chat m" in text
+        assert [secret for secret in secrets if secret in text] == []
+
+
+async def _events(agent: Any) -> AsyncIterator[Any]:
+    async with agent.stream("Go.") as events:
+        async for event in events:
+            yield event
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"extra_body": {"messages": []}}, "extra_body: messages cannot be set here"),
+        ({"headers": {"a b": "c"}}, "headers: 'a b' can be no header's name"),
+        ({"headers": {"Host": "c"}}, "headers: Host is set by the HTTP client"),
+        ({"headers": {"X-A": "c\nd"}}, "headers: the value of X-A has a character"),
+        ({"headers": {"X-A": {"env": "NO_SUCH_VARIABLE"}}}, "headers.X-A: set the environment variable NO_SUCH"),
+        ({"query": {"a": {"env": "sk-1 2"}}}, "query.a.env: must be the name of an environment variable"),
+        ({"proxy": "socks5://a"}, "proxy: must be the URL of an HTTP proxy"),
+        ({"auth": "beerer"}, "auth: give .*'bearer'"),
+        ({"tls": {"key": "k"}}, "tls: key needs cert"),
+        ({"tls": {"ca": "no/such/file"}}, "tls.ca: cannot be used: No such file"),
+        ({"tls": {"cert": "README.md"}}, "tls.cert: cannot be used"),
+    ],
+)
+def test_what_cannot_be_is_refused_when_the_agent_is_made(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        create_agent(config={"model": {"name": "m", "base_url": "http://127.0.0.1:9", **settings}})
+
+
+def test_the_key_is_sent_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THE_KEY", KEY)
+    settings = {"name": "m", "api_key_env": "THE_KEY", "headers": {"authorization": "Basic eA=="}}
+    with pytest.raises(ConfigError, match=r"headers\.Authorization: the key is sent there too"):
+        create_agent(model=settings)
+
+
+def test_a_version_that_yaml_reads_as_a_date_is_text(tmp_path: Path) -> None:
+    file = tmp_path / "agent.yaml"
+    file.write_text("model: {name: m, query: {api-version: 2024-10-21}}")
+    assert load_config(file).model.query == {"api-version": "2024-10-21"}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import re
-from typing import Annotated, Literal, get_args
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from unified_agents.config.model_connection import (
+    ConnectionSettings,
+    environment_variable,
+    variable_name,
+)
 from unified_agents.config.model_parameters import ModelParameters as ModelParameters  # noqa: PLC0414  # its old place
 from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
@@ -118,8 +122,8 @@ class FaultShare(Settings):
     most: int | None = Field(default=None, ge=1)
 
 
-class ModelConfig(Settings):
-    """The settings of a model.
+class ModelConfig(ConnectionSettings):
+    """The settings of a model; those of `ConnectionSettings` are its keys too.
 
     Attributes:
         provider: `openai` for OpenAI and every server that speaks its Chat Completions, `script` for the embedded
@@ -178,9 +182,7 @@ class ModelConfig(Settings):
     @field_validator("api_key_env")
     @classmethod
     def _is_a_name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-            raise ValueError("must be the name of an environment variable that holds the key, never the key itself")
-        return value
+        return variable_name(value)
 
     @model_validator(mode="after")
     def _one_way_to_authenticate(self) -> ModelConfig:
@@ -188,14 +190,13 @@ class ModelConfig(Settings):
             raise ValueError(
                 "base_url must not hold a user or a password beside api_key_env: the key takes their place"
             )
+        if self.api_key_env is not None and (callable(self.auth) or self.auth == "none"):
+            raise ValueError("api_key_env holds a key that this auth does not send; leave one of them out")
         return self
 
     @model_validator(mode="after")
     def _parameters_can_be_sent(self) -> ModelConfig:
-        try:
-            self.check_parameters()
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
+        self.check_parameters()
         return self
 
     def check_parameters(self) -> None:
@@ -244,7 +245,9 @@ class ModelConfig(Settings):
         """The environment variable that holds the key; None when no key is sent."""
         if self.api_key_env is not None:
             return self.api_key_env
-        return OPENAI_KEY_VARIABLE if self.base_url is None and self.provider == "openai" else None
+        if callable(self.auth) or self.auth == "none" or self.provider != "openai":
+            return None
+        return OPENAI_KEY_VARIABLE if self.base_url is None else None
 
     def api_key(self) -> str | None:
         """Read the key from the environment; None when none is to be sent.
@@ -254,9 +257,14 @@ class ModelConfig(Settings):
         """
         if self.key_variable is None:
             return None
-        key = os.environ.get(self.key_variable, "").strip()  # keys that are read from files end with a line break
-        if not key:
-            raise ConfigError(f"no API key: set the environment variable {self.key_variable}")
-        if not (key.isascii() and key.isprintable()):
-            raise ConfigError(f"{self.key_variable} holds a character that no key can have, such as a line break")
-        return key
+        try:
+            return environment_variable(self.key_variable)
+        except ConfigError as error:
+            raise ConfigError(f"no API key: {error}") from error
+
+    def located(self, folder: Path) -> ModelConfig:
+        """Return the same settings, with the paths of certificates relative to a folder."""
+        changed: dict[str, Any] = {"fallback": tuple(other.located(folder) for other in self.fallback)}
+        if self.tls is not None:
+            changed["tls"] = self.tls.located(folder)
+        return self.model_copy(update=changed)

@@ -6,7 +6,7 @@ import asyncio
 import re
 import weakref
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -71,6 +71,7 @@ class ModelEndpoint:
         model: The model.
         upstream: Its server.
         secret: The API key, which is kept out of every message and record; None when there is none.
+        secrets: What else is kept out of them.
 
     Attributes:
         attributes: The attributes of a `chat` span.
@@ -79,11 +80,11 @@ class ModelEndpoint:
         answer_redactor: Takes them out of what the model answers, where short ones may be words.
     """
 
-    def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None) -> None:
+    def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None, secrets: Sequence[str] = ()) -> None:
         self.model = model
         self.upstream = upstream
         self.request_writer = RequestWriter(model)
-        masks = dict.fromkeys(_secrets(model, secret), MASK)
+        masks = dict.fromkeys((*_secrets(model, secret), *secrets), MASK)
         self.redactor = Redactor(masks)
         self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
         self._circuit_breaker = CircuitBreaker(model.policy)

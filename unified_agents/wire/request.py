@@ -58,6 +58,7 @@ class RequestWriter:
         self._model = model.name
         self._sampling = parameters.chat_fields()
         self._tool_choice = parameters.tool_choice
+        self._extra_body = model.extra_body
         self._parallel = parameters.parallel_tool_calls
 
     def write(
@@ -105,6 +106,8 @@ class RequestWriter:
             body["stream"] = True
             if self.dialect.stream_options:
                 body["stream_options"] = {"include_usage": True}
+        if self._extra_body:
+            body |= self._extra_body
         return orjson.dumps(body)
 
 
