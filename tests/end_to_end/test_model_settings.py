@@ -15,6 +15,7 @@ from support import BACKENDS, http_server, run_once
 from unified_agents import (
     AuthenticationError,
     ConfigError,
+    ModelCallCompleted,
     ModelParameters,
     RunError,
     RunResult,
@@ -279,3 +280,45 @@ def test_a_version_that_yaml_reads_as_a_date_is_text(tmp_path: Path) -> None:
     file = tmp_path / "agent.yaml"
     file.write_text("model: {name: m, query: {api-version: 2024-10-21}}")
     assert load_config(file).model.query == {"api-version": "2024-10-21"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("backend", "handling"), BOTH)
+async def test_each_kind_of_token_is_counted_and_has_its_price(
+    server: ModelServer, backend: str, handling: str, stream: bool
+) -> None:
+    server.usage = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 100,
+        "total_tokens": 1100,
+        "prompt_tokens_details": {"cached_tokens": 600, "cache_write_tokens": 300},
+        "completion_tokens_details": {"reasoning_tokens": 70},
+    }
+    price = {"input": 10, "output": 20, "cached_input": 1, "cache_write": 12.5}
+    settings = {"name": "m", "base_url": server.url, "price": price, "parameters": {"stream": stream}}
+    agent = create_agent(config={"backend": backend, "handling": handling, "model": settings})
+    async with agent:
+        events = [event async for event in _events(agent)]
+        result = await agent.run("Go.")
+    expected = {
+        "input_tokens": 1000,
+        "output_tokens": 100,
+        "cached_input_tokens": 600,
+        "cache_write_tokens": 300,
+        "reasoning_tokens": 70,
+    }
+    cost = (100 * 10 + 600 * 1 + 300 * 12.5 + 100 * 20) / 1_000_000
+    assert result.usage.model_dump() == expected
+    assert result.cost == pytest.approx(cost)
+    (call,) = result.model_calls
+    assert call.usage == result.usage
+    assert call.cost == pytest.approx(cost)
+    assert [event.usage for event in events if isinstance(event, ModelCallCompleted)] == [result.usage]
+    (chat,) = result.trace.children
+    assert {name: value for name, value in chat.attributes.items() if name.startswith("gen_ai.usage")} == {
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 100,
+        "gen_ai.usage.cache_read.input_tokens": 600,
+        "gen_ai.usage.cache_write.input_tokens": 300,
+        "gen_ai.usage.reasoning.output_tokens": 70,
+    }

@@ -16,6 +16,7 @@ from unified_agents.config.model_connection import (
 from unified_agents.config.model_parameters import ModelParameters as ModelParameters  # noqa: PLC0414  # its old place
 from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
+from unified_agents.messages import Usage
 
 Provider = Literal["openai", "script", "oracle"]
 ResultParts = Literal["tool", "user", False]
@@ -58,10 +59,26 @@ class ModelPrice(Settings):
     Attributes:
         input: The price of a million input tokens.
         output: The price of a million output tokens.
+        cached_input: The price of a million input tokens that came from the provider's cache; None takes `input`.
+        cache_write: The price of a million input tokens that were written into it; None takes `input`.
     """
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    cache_write: float | None = Field(default=None, ge=0)
+
+    def cost(self, usage: Usage) -> float:
+        """Return what an answer costs."""
+        plain, output = usage.input_tokens or 0, usage.output_tokens or 0
+        total = output * self.output
+        if usage.cached_input_tokens and self.cached_input is not None:
+            cached = min(usage.cached_input_tokens, plain)
+            total, plain = total + cached * self.cached_input, plain - cached
+        if usage.cache_write_tokens and self.cache_write is not None:
+            written = min(usage.cache_write_tokens, plain)
+            total, plain = total + written * self.cache_write, plain - written
+        return (total + plain * self.input) / 1_000_000
 
 
 CallFault = Literal[

@@ -161,10 +161,7 @@ class ModelEndpoint:
 
     def cost(self, usage: Usage) -> float | None:
         """Return what an answer costs; None without a price."""
-        price = self.model.price
-        if price is None:
-            return None
-        return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
+        return None if self.model.price is None else self.model.price.cost(usage)
 
     def redacted(self, raw: bytes) -> bytes:
         """Return a body as it may be recorded: without the key, which a server may echo."""
