@@ -116,6 +116,9 @@ class Counted:
         self.pieces = pieces
         self.taken = 0
 
+    def arrived(self) -> bytes | None:
+        return None
+
     async def chunks(self) -> AsyncIterator[bytes]:
         for _ in range(self.pieces):
             self.taken += 1

@@ -41,6 +41,11 @@ class LoopSessions:
         self._finalizer = weakref.finalize(self, _close_sessions, self._sessions)
         self._finalizer.atexit = False  # the event loops close them then
 
+    def running(self) -> aiohttp.ClientSession | None:
+        """Return the running loop's session; None where there is none yet, or none of this process."""
+        held = self._sessions.get(asyncio.get_running_loop())
+        return None if held is None or held[0].closed or self._process != os.getpid() else held[0]
+
     async def get(self) -> aiohttp.ClientSession:
         """Return the running loop's session. It is closed with the loop, or by `aclose`."""
         loop = asyncio.get_running_loop()

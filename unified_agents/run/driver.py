@@ -56,14 +56,14 @@ async def drive(run: Run, loop: Loop) -> RunResult:
     if run.sinks:
         run.emit(RunStarted(run.id, run.trace.now(), run.backend, run.handling))
     logger.info("run started: %s", run.label, extra={"run_id": run.id})
-    task = asyncio.create_task(_native(run, loop.start), name=f"unified-agents run {run.id}")
+    over = run.lifecycle.over
+    task = asyncio.create_task(_native(run, loop.start, over), name=f"unified-agents run {run.id}")
     clock = asyncio.get_running_loop().call_later(
         run.limits.timeout, run.lifecycle.end, LimitError("timeout", f"{run.limits.timeout:g} seconds")
     )
     cancelled: asyncio.CancelledError | None = None
     try:
-        awaited: set[asyncio.Future[Any]] = {task, run.lifecycle.ended}
-        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        await over
     except asyncio.CancelledError as error:
         cancelled = error
         run.lifecycle.end(Cancelled("the caller cancelled the run"))
@@ -86,10 +86,16 @@ async def drive(run: Run, loop: Loop) -> RunResult:
     return result
 
 
-async def _native(run: Run, native: Callable[[], Coroutine[Any, Any, str | None]]) -> str | None:
+async def _native(
+    run: Run, native: Callable[[], Coroutine[Any, Any, str | None]], over: asyncio.Future[None]
+) -> str | None:
     current_run.set(run)
     current_call.set(None)
-    return await native()
+    try:
+        return await native()
+    finally:
+        if not over.done():  # wakes the driver one round of the event loop earlier than the end of this task would
+            over.set_result(None)
 
 
 async def _settle(run: Run, task: asyncio.Task[str | None]) -> asyncio.CancelledError | None:

@@ -40,6 +40,7 @@ class Lifecycle:
         is_cancelled: Whether somebody cancelled it, though a limit may have ended it before.
         last_answer: The model call after a limit, which a cancel ends too.
         ended: Done once the run is shut.
+        over: Done once the run is shut or its native loop has ended; only the run's driver waits for it.
         tasks: The tasks that the seams have started and that are not done.
         child_runs: The runs that tools of this run have started and that are not done. They end with it.
     """
@@ -54,6 +55,7 @@ class Lifecycle:
         "gives_up",
         "is_cancelled",
         "last_answer",
+        "over",
         "shut",
         "tasks",
     )
@@ -67,7 +69,9 @@ class Lifecycle:
         self.draining = False
         self.is_cancelled = False
         self.last_answer: asyncio.Task[str | None] | None = None
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.over: asyncio.Future[None] = loop.create_future()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.child_runs: set[Lifecycle] = set()
 
@@ -90,8 +94,9 @@ class Lifecycle:
         self.cause = self.cause or cause
         for task in self.tasks:
             task.cancel()
-        if not self.ended.done():
-            self.ended.set_result(None)
+        for future in (self.ended, self.over):
+            if not future.done():
+                future.set_result(None)
         for child in tuple(self.child_runs):  # their own loops, in other threads, add and remove them
             child.end_threadsafe(Cancelled("the outer run has ended"))
 

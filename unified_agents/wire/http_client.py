@@ -16,7 +16,7 @@ from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, n
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.run.context import current_run
 from unified_agents.wire.connection import AUTHORIZATION, ServerConnection
-from unified_agents.wire.http_connection import LenientResponseHandler
+from unified_agents.wire.http_connection import LenientResponseHandler, request_class
 from unified_agents.wire.upstream import Response
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class HttpClient:
         return response
 
     async def _respond(self, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        session = await self._sessions.get()
+        session = self._sessions.running() or await self._sessions.get()
         response = await self._send(session, self._urls.get(path) or self._url(path), body, headers)
         if response.status in _REDIRECTS:
             response = await self._follow(session, response, body, headers)
@@ -128,6 +128,7 @@ class HttpClient:
             max_field_size=MAX_HEADER_BYTES,
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
+            request_class=request_class(),
         )
 
     def translated(self, error: BaseException) -> ModelError | None:
@@ -190,12 +191,17 @@ class _Exchange:
 
 
 class _HttpResponse:
-    __slots__ = ("chunks", "headers", "status")
+    __slots__ = ("_content", "chunks", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
+        self._content = response.content
         self.chunks = response.content.iter_any
+
+    def arrived(self) -> bytes | None:
+        content = self._content
+        return content.read_nowait() if content.is_eof() else None
 
 
 class _Connector(aiohttp.TCPConnector):

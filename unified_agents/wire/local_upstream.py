@@ -92,6 +92,10 @@ class LocalResponse:
         self.status = reply.status
         self.headers: Mapping[str, str] = {"Content-Type": reply.content_type} | reply.headers
 
+    def arrived(self) -> bytes | None:
+        """Return None: the pieces come one by one, and may end before the body does."""
+        return None
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body, piece by piece."""
         for place, chunk in enumerate(self._reply.chunks):

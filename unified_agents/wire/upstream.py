@@ -28,6 +28,9 @@ class Response(Protocol):
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body, piece by piece as it comes."""
 
+    def arrived(self) -> bytes | None:
+        """Return the body where all of it has come already, and take it from the chunks; None where it has not."""
+
 
 async def read_body(response: Response) -> bytes:
     """Return the whole body of an answer, of which no more than its bound is taken.
@@ -36,6 +39,9 @@ async def read_body(response: Response) -> bytes:
         BadResponseError: it is longer than any model's answer.
         ModelError: the connection broke.
     """
+    whole = response.arrived()
+    if whole is not None:
+        return _bounded(whole)
     pieces, size = [], 0
     is_error = response.status >= 300
     async for piece in response.chunks():
@@ -44,8 +50,14 @@ async def read_body(response: Response) -> bytes:
         if is_error and size > MAX_ERROR_BYTES:
             break  # the status says what happened, and the beginning why
         if size > MAX_ANSWER_BYTES:
-            raise BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-    return b"".join(pieces)
+            break
+    return _bounded(b"".join(pieces))
+
+
+def _bounded(body: bytes) -> bytes:
+    if len(body) > MAX_ANSWER_BYTES:
+        raise BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+    return body
 
 
 class Upstream(Protocol):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 
 from unified_agents.errors import NetworkError
 from unified_agents.http.charsets import decode_text
+from unified_agents.wire import http_connection
 from unified_agents.wire.connection import ServerConnection
 from unified_agents.wire.http_client import HttpClient, _redirect_within_server
+from unified_agents.wire.http_connection import MAX_BYTES_AT_ONCE, request_class
 from unified_agents.wire.upstream import read_body
 
 Answer = Callable[[int, str], bytes | list[Any] | None]
@@ -234,3 +238,44 @@ async def test_an_escaped_slash_goes_out_as_it_was_given() -> None:
 )
 def test_only_charsets_of_the_web_are_decoded(charset: str | None, data: bytes, text: str) -> None:
     assert decode_text(data, charset) == text
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there the HTTP client starts its task at once by itself")
+@pytest.mark.parametrize("size", [2, 100_000, 5_000_000])
+async def test_a_body_of_any_length_arrives_and_a_short_one_starts_no_task(size: int) -> None:
+    bodies: list[int] = []
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        bodies.append(len(await reader.readexactly(length)))
+        writer.write(http(200))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(count, "127.0.0.1", 0)
+    client = HttpClient(ServerConnection(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    started: list[str] = []
+    loop = asyncio.get_running_loop()
+
+    def note(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        started.append(getattr(work, "__name__", ""))
+        return asyncio.Task(work, loop=loop, **options)
+
+    loop.set_task_factory(note)
+    try:
+        async with client.post("chat", b"x" * size, {}, "") as response:
+            assert await read_body(response) == b"{}"
+    finally:
+        loop.set_task_factory(None)
+        await client.aclose()
+        server.close()
+    assert bodies == [size]
+    assert ("write_bytes" in started) == (size > MAX_BYTES_AT_ONCE)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there the HTTP client starts its task at once by itself")
+def test_requests_of_an_http_client_that_is_built_otherwise_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert request_class() is not aiohttp.ClientRequest
+    monkeypatch.setattr(http_connection, "_RESPONSE_ARGUMENTS", frozenset({"writer"}))
+    assert request_class() is aiohttp.ClientRequest
