@@ -322,3 +322,59 @@ async def test_each_kind_of_token_is_counted_and_has_its_price(
         "gen_ai.usage.cache_write.input_tokens": 300,
         "gen_ai.usage.reasoning.output_tokens": 70,
     }
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_thinking_in_the_text_is_kept_out_of_the_answer(server: ModelServer, backend: str, stream: bool) -> None:
+    server.answer = {"content": "<think>\nHm, perhaps.\n</think>\n\nYes."}
+    settings = {"name": "m", "base_url": server.url, "parameters": {"stream": stream}}
+    for tags, expected in ((True, "Yes."), (False, server.answer["content"])):
+        agent = create_agent(config={"backend": backend, "model": {**settings, "reasoning_tags": tags}})
+        async with agent:
+            events = [event async for event in _events(agent)]
+            result = await agent.run("Go.")
+        assert result.output == result.messages[-1].content == expected
+        assert "".join(event.text for event in events if isinstance(event, TextDelta)) == expected
+
+
+@pytest.mark.parametrize("tags", [False, True])
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_thinking_is_no_part_of_a_form(server: ModelServer, backend: str, tags: bool) -> None:
+    server.answer = {"content": '<think>\nMaybe {"sky": 1}?\n</think>\n\n{"sky": "sunny"}'}
+    schema = {"type": "object", "properties": {"sky": {"type": "string"}}, "required": ["sky"]}
+    settings = {"name": "m", "base_url": server.url, "reasoning_tags": tags}
+    agent = create_agent(config={"backend": backend, "model": settings}, output_type=schema)
+    assert (await run_once(agent)).value == {"sky": "sunny"}
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_that_is_thinking_alone_says_why_it_is_empty(server: ModelServer) -> None:
+    server.answer = {"content": "<think>and so on"}
+    with pytest.raises(RunError, match="the model's answer is empty"):
+        await server.run("custom", reasoning_tags=True, policy={"attempts": {}})
+
+
+@pytest.mark.parametrize(("backend", "handling"), BOTH)
+async def test_the_address_of_the_environment_is_obeyed(
+    server: ModelServer, backend: str, handling: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/gateway/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    agent = create_agent(backend=backend, handling=handling, model="openai:m", model_parameters={"max_tokens": 5})
+    async with agent:
+        await agent.run("Go.")
+    (request,) = server.requests
+    assert (request.path, request.headers["Authorization"]) == ("/gateway/v1/chat/completions", f"Bearer {KEY}")
+    if handling == "unified":
+        assert server.bodies[0]["max_tokens"] == 5
+
+
+@pytest.mark.parametrize("url", ["gateway.example", "http://user:a-l0ng-word@gateway.example/v1"])
+def test_an_address_of_the_environment_that_cannot_be_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with pytest.raises(ConfigError, match=r"OPENAI_BASE_URL must be|must not hold a user") as raised:
+        create_agent(model="openai:m")
+    assert "a-l0ng-word" not in str(raised.value)
+    create_agent(model="script:examples/answers.yaml")

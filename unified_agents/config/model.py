@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ RetriedKind = Literal["rate_limit", "network", "server", "timeout", "bad_respons
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
+OPENAI_URL_VARIABLE = "OPENAI_BASE_URL"
 
 
 DEFAULT_ATTEMPTS: dict[RetriedKind, int] = {"rate_limit": 4, "network": 4, "server": 4, "timeout": 2, "bad_response": 2}
@@ -146,7 +148,8 @@ class ModelConfig(ConnectionSettings):
         provider: `openai` for OpenAI and every server that speaks its Chat Completions, `script` for the embedded
             scripted model, `oracle` for a suite's own script.
         name: The model's name; for `script` the path of the script file.
-        base_url: Where the server is, with its `/v1` or the like; None takes OpenAI's own.
+        base_url: Where the server is, with its `/v1` or the like; None takes what OPENAI_BASE_URL holds, else OpenAI's
+            own.
         api_key_env: The environment variable that holds the key. None takes OPENAI_API_KEY at OpenAI's own host, and
             sends no key to another server.
         timeout: Seconds for one request to the model, from sending it to its last byte.
@@ -160,6 +163,8 @@ class ModelConfig(ConnectionSettings):
             step's tool messages, which is where OpenAI's Chat Completions take them; for models that see. `tool`: in
             the tool message itself, for servers that take parts there; `true` means the same. `false`, the default:
             the model is told what each is, as text, because a server of a model that does not see refuses the rest.
+        reasoning_tags: Whether thinking that the model writes at the beginning of its text, between `<think>` and
+            `</think>`, is kept out of the answer; under `handling: unified`.
         faults: Faults to put in front of a server or a script file, to see how they are handled; None for none.
     """
 
@@ -175,6 +180,7 @@ class ModelConfig(ConnectionSettings):
     price: ModelPrice | None = None
     fallback: tuple[ModelConfig, ...] = ()
     tool_result_parts: ResultParts = False
+    reasoning_tags: bool = False
     faults: FaultShare | None = None
 
     @field_validator("tool_result_parts", mode="before")
@@ -254,8 +260,11 @@ class ModelConfig(ConnectionSettings):
 
     @property
     def url(self) -> str:
-        """The base URL of the server."""
-        return self.base_url or OPENAI_BASE_URL
+        """The base URL of the server: OPENAI_BASE_URL of the environment counts, as in OpenAI's own clients."""
+        if self.base_url is not None:
+            return self.base_url
+        named = os.environ.get(OPENAI_URL_VARIABLE, "").strip() if self.provider == "openai" else ""
+        return named or OPENAI_BASE_URL
 
     @property
     def key_variable(self) -> str | None:

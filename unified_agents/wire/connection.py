@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from unified_agents.config import ModelConfig
+from unified_agents.config.model import OPENAI_URL_VARIABLE
 from unified_agents.config.model_connection import FromEnvironment, NamedValues, TlsSettings, TokenSource
 from unified_agents.errors import AuthenticationError, ConfigError, native_name
 from unified_agents.redaction.redactor import Redactor
@@ -104,7 +105,12 @@ def connection_of(model: ModelConfig, key: str | None) -> ServerConnection:
         ConfigError: an environment variable is not set, a file cannot be read, or two settings say different things.
     """
     headers, query = _values(model.headers, "headers"), _values(model.query, "query")
-    secrets = [*_secrets(model.headers, headers), *_secrets(model.query, query)]
+    parts = urlsplit(model.url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(f"{OPENAI_URL_VARIABLE} must be an http or https URL, such as http://127.0.0.1:8000/v1")
+    if parts.password and (key is not None or callable(model.auth)):
+        raise ConfigError("the model's URL must not hold a user or a password beside a key, which takes their place")
+    secrets = [*_secrets_of_user(model.url), *_secrets(model.headers, headers), *_secrets(model.query, query)]
     name = AUTHORIZATION if callable(model.auth) or model.auth in ("bearer", "none") else model.auth
     own_names = {own.lower() for own in headers}
     if (key is not None or callable(model.auth)) and name.lower() in own_names:

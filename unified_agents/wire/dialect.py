@@ -76,8 +76,8 @@ class Dialect:
 
 def dialect_of(model: ModelConfig) -> Dialect:
     """Return what is known of a model's server before the first request."""
-    host = urlsplit(model.base_url or "").hostname or ""
-    is_new = model.base_url is None or f".{host}".endswith(_HOSTS_OF_NEW_NAME)
+    host = urlsplit(model.url).hostname or ""
+    is_new = f".{host}".endswith(_HOSTS_OF_NEW_NAME)
     if model.max_tokens_field is not None:
         return Dialect(model.max_tokens_field, was_renamed=True)
     return Dialect(MAX_COMPLETION_TOKENS if is_new else MAX_TOKENS)

@@ -27,7 +27,9 @@ from unified_agents.tracing import spans
 from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
 from unified_agents.wire.http_errors import error_for_status, with_key_hint
 from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.base import AnswerReader
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
+from unified_agents.wire.protocols.reasoning_tags import SplittingReader, split_answer
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
 from unified_agents.wire.response_head import request_id_and_rate_limits
@@ -219,14 +221,17 @@ class ModelEndpoint:
             self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
-        return parse_answer(self.answer_redactor.redact_bytes(raw))
+        answer = parse_answer(self.answer_redactor.redact_bytes(raw))
+        return split_answer(answer) if self.model.reasoning_tags else answer
 
     async def _streamed_exchange(
         self, body: bytes, key: str, timeout_factor: float, on_text: TextListener, record: ExchangeRecord
     ) -> Answer:
         to_first = self.model.first_token_timeout * timeout_factor
         between = self.model.token_timeout * timeout_factor
-        reader = StreamReader(self.answer_redactor.stream())
+        reader: AnswerReader = StreamReader(self.answer_redactor.stream())
+        if self.model.reasoning_tags:
+            reader = SplittingReader(reader)
         began = False
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
