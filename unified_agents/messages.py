@@ -117,10 +117,21 @@ def _check_role(role: object) -> None:
 
 
 class Usage(_ChatModel):
-    """Token counts as the provider reports them: 0 is a count, None means that it reported none."""
+    """Token counts as the provider reports them: 0 is a count, None means that it reported none.
+
+    Attributes:
+        input_tokens: All input, that which came from a cache too.
+        output_tokens: All output, the reasoning too.
+        cached_input_tokens: Those of the input that the provider read from its cache.
+        cache_write_tokens: Those of the input that it wrote into its cache.
+        reasoning_tokens: Those of the output that the model spent on thinking.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
     @property
     def total_tokens(self) -> int | None:
@@ -134,6 +145,9 @@ class Usage(_ChatModel):
         return Usage(
             input_tokens=add_counts(self.input_tokens, other.input_tokens),
             output_tokens=add_counts(self.output_tokens, other.output_tokens),
+            cached_input_tokens=add_counts(self.cached_input_tokens, other.cached_input_tokens),
+            cache_write_tokens=add_counts(self.cache_write_tokens, other.cache_write_tokens),
+            reasoning_tokens=add_counts(self.reasoning_tokens, other.reasoning_tokens),
         )
 
 

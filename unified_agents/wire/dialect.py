@@ -87,6 +87,10 @@ class Dialect:
 
 def dialect_of(model: ModelConfig) -> Dialect:
     """Return what is known of a model's server before the first request."""
-    host = urlsplit(model.base_url or "").hostname or ""
-    is_new = model.base_url is None or f".{host}".endswith(_HOSTS_OF_NEW_NAME)
-    return Dialect(MAX_COMPLETION_TOKENS if is_new else MAX_TOKENS, short_ids=host.endswith(".mistral.ai"))
+    host = f".{urlsplit(model.url).hostname or ''}"
+    is_new = host.endswith(_HOSTS_OF_NEW_NAME)
+    return Dialect(
+        model.max_tokens_field or (MAX_COMPLETION_TOKENS if is_new else MAX_TOKENS),
+        was_renamed=model.max_tokens_field is not None,
+        short_ids=host.endswith(".mistral.ai"),
+    )

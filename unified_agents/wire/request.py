@@ -29,6 +29,13 @@ _WIRE_FIELDS = frozenset(
         "max_tokens",
         "max_completion_tokens",
         "seed",
+        "top_p",
+        "stop",
+        "presence_penalty",
+        "frequency_penalty",
+        "reasoning_effort",
+        "service_tier",
+        "verbosity",
         "stream",
         "stream_options",
     }
@@ -41,18 +48,22 @@ class RequestWriter:
     Args:
         model: The model.
 
+    Raises:
+        ConfigError: Chat Completions has no field for one of the model's parameters.
+
     Attributes:
         dialect: The optional fields that the model's server takes, as far as it is known.
     """
 
     def __init__(self, model: ModelConfig) -> None:
+        model.check_parameters()
         parameters = model.parameters
-        fields = {"temperature": parameters.temperature, "seed": parameters.seed}
         self.dialect = dialect_of(model)
         self._max_tokens = parameters.max_tokens
         self._model = model.name
-        self._sampling: JsonObject = {name: value for name, value in fields.items() if value is not None}
+        self._sampling = parameters.chat_fields()
         self._tool_choice = parameters.tool_choice
+        self._extra_body = model.extra_body
         self._parallel = parameters.parallel_tool_calls
 
     def write(
@@ -100,6 +111,8 @@ class RequestWriter:
             body["stream"] = True
             if self.dialect.stream_options:
                 body["stream_options"] = {"include_usage": True}
+        if self._extra_body:
+            body |= self._extra_body
         return orjson.dumps(body)
 
 
