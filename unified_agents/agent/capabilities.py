@@ -53,6 +53,12 @@ def _check_native(settings: AgentSettings) -> None:
         "a selector": settings.selector is not None,
         "tool_references": settings.tool_references,
     }
+    for model in (settings.model, *settings.model.fallback):
+        if settings.handling == "native" and model.spoken_protocol != "chat_completions":
+            raise UnsupportedCapabilityError(
+                f"model {model.name!r}: the protocol {model.spoken_protocol!r} needs `handling: unified`: under native"
+                " the framework's own client speaks Chat Completions"
+            )
     for name, is_asked in asked.items():
         if is_asked and settings.handling == "native":
             raise UnsupportedCapabilityError(f"{name} needs `handling: unified`: native only watches")

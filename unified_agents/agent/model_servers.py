@@ -39,7 +39,12 @@ def _endpoint(model: ModelConfig, variant: Variant) -> ModelEndpoint:
         from unified_agents.scripted.model import Script, ScriptedModel  # noqa: PLC0415  # only who has a script pays for it
 
         script = Script.load(model.name)
-        upstream: Upstream = LocalUpstream(ScriptedModel(script.in_text() if variant == "react" else script))
+        scripted = ScriptedModel(script.in_text() if variant == "react" else script)
+        upstream: Upstream = LocalUpstream(scripted)
+        if model.spoken_protocol != "chat_completions":
+            from unified_agents.scripted.provider_forms import ProviderModel  # noqa: PLC0415
+
+            upstream = LocalUpstream(ProviderModel(scripted))
     else:
         connection = connection_of(model, model.api_key())
         upstream = HttpUpstream(connection)

@@ -16,8 +16,6 @@ from unified_agents.config.agent import (
 )
 from unified_agents.config.files import load_config, load_tools, read_yaml
 from unified_agents.config.model import (
-    OPENAI_BASE_URL,
-    OPENAI_KEY_VARIABLE,
     FaultShare,
     ModelConfig,
     ModelPolicy,
@@ -28,6 +26,7 @@ from unified_agents.config.model import (
     ShareFault,
 )
 from unified_agents.config.model_parameters import ModelParameters, ReasoningParameters
+from unified_agents.config.providers import OPENAI_BASE_URL, OPENAI_KEY_VARIABLE
 from unified_agents.config.settings import ConfigT, Settings
 
 __all__ = [

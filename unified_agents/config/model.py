@@ -15,16 +15,21 @@ from unified_agents.config.model_connection import (
     variable_name,
 )
 from unified_agents.config.model_parameters import ModelParameters as ModelParameters  # noqa: PLC0414  # its old place
+from unified_agents.config.providers import (
+    KEY_HEADERS,
+    PROTOCOL_TITLES,
+    PROVIDERS,
+    WITHOUT_FIELD,
+    ProtocolName,
+)
 from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
 from unified_agents.messages import Usage
 
-Provider = Literal["openai", "script", "oracle"]
+Provider = Literal["openai", "anthropic", "google", "script", "oracle"]
 ResultParts = Literal["tool", "user", False]
 RetriedKind = Literal["rate_limit", "network", "server", "timeout", "bad_response"]
 
-OPENAI_BASE_URL = "https://api.openai.com/v1"
-OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
 OPENAI_URL_VARIABLE = "OPENAI_BASE_URL"
 
 
@@ -145,13 +150,16 @@ class ModelConfig(ConnectionSettings):
     """The settings of a model; those of `ConnectionSettings` are its keys too.
 
     Attributes:
-        provider: `openai` for OpenAI and every server that speaks its Chat Completions, `script` for the embedded
-            scripted model, `oracle` for a suite's own script.
+        provider: `openai` for OpenAI and every server that speaks its Chat Completions, `anthropic`, `google`, `script`
+            for the embedded scripted model, `oracle` for a suite's own script.
         name: The model's name; for `script` the path of the script file.
-        base_url: Where the server is, with its `/v1` or the like; None takes what OPENAI_BASE_URL holds, else OpenAI's
-            own.
-        api_key_env: The environment variable that holds the key. None takes OPENAI_API_KEY at OpenAI's own host, and
-            sends no key to another server.
+        base_url: Where the server is, with its `/v1` or the like; None takes the provider's own host; of `openai` what
+            OPENAI_BASE_URL holds, else OpenAI's own.
+        api_key_env: The environment variable that holds the key. None takes the provider's usual one at its own
+            host (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY), and sends no key to another server.
+        protocol: What the server speaks: `chat_completions`, `responses` (OpenAI's), `messages` (Anthropic's) or
+            `generate_content` (Gemini's). None takes the provider's own; that of `openai` is Chat Completions. Another
+            one than Chat Completions needs `handling: unified`.
         timeout: Seconds for one request to the model, from sending it to its last byte.
         first_token_timeout: Seconds from the request until the first byte of a streamed answer.
         token_timeout: Seconds between two pieces of a streamed answer.
@@ -172,6 +180,7 @@ class ModelConfig(ConnectionSettings):
     name: str = Field(min_length=1)
     base_url: str | None = None
     api_key_env: str | None = None
+    protocol: ProtocolName | None = None
     timeout: float = Field(default=60.0, gt=0)
     first_token_timeout: float = Field(default=60.0, gt=0)
     token_timeout: float = Field(default=30.0, gt=0)
@@ -228,10 +237,12 @@ class ModelConfig(ConnectionSettings):
         Raises:
             ConfigError: it has none.
         """
-        if self.provider == "openai" and (names := self.parameters.without_chat_field()):
+        if self.provider not in PROVIDERS:
+            return
+        if names := self.parameters.set_among(WITHOUT_FIELD[self.spoken_protocol]):
             raise ConfigError(
-                f"parameters: Chat Completions has no field for {' and '.join(names)}; leave it out, or give the"
-                " server's own field in extra_body"
+                f"parameters: {PROTOCOL_TITLES[self.spoken_protocol]} has no field for {' and '.join(names)}; leave it"
+                " out, or give the server's own field in extra_body"
             )
 
     @classmethod
@@ -254,7 +265,7 @@ class ModelConfig(ConnectionSettings):
 
         The server, its key, parameters and policy stay. The price does not, since it is that of the model named here.
         """
-        if other.provider != self.provider or other.provider != "openai":
+        if other.provider != self.provider or other.provider not in PROVIDERS:
             return other
         return self if other.name == self.name else self.model_copy(update={"name": other.name, "price": None})
 
@@ -264,16 +275,30 @@ class ModelConfig(ConnectionSettings):
         if self.base_url is not None:
             return self.base_url
         named = os.environ.get(OPENAI_URL_VARIABLE, "").strip() if self.provider == "openai" else ""
-        return named or OPENAI_BASE_URL
+        return named or PROVIDERS.get(self.provider, PROVIDERS["openai"]).base_url
+
+    @property
+    def spoken_protocol(self) -> ProtocolName:
+        """The protocol that the server speaks."""
+        if self.protocol is not None:
+            return self.protocol
+        return PROVIDERS[self.provider].protocol if self.provider in PROVIDERS else "chat_completions"
+
+    @property
+    def key_header(self) -> str:
+        """The header that the key is sent in, or `bearer` or `none`; for a model whose `auth` is no function."""
+        if isinstance(self.auth, str) and "auth" in self.model_fields_set:
+            return self.auth
+        return KEY_HEADERS[self.spoken_protocol]
 
     @property
     def key_variable(self) -> str | None:
         """The environment variable that holds the key; None when no key is sent."""
         if self.api_key_env is not None:
             return self.api_key_env
-        if callable(self.auth) or self.auth == "none" or self.provider != "openai":
+        if callable(self.auth) or self.auth == "none" or self.provider not in PROVIDERS:
             return None
-        return OPENAI_KEY_VARIABLE if self.base_url is None else None
+        return PROVIDERS[self.provider].key_variable if self.base_url is None else None
 
     def api_key(self) -> str | None:
         """Read the key from the environment; None when none is to be sent.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import Field
@@ -81,8 +82,9 @@ class ModelParameters(Settings):
             fields["reasoning_effort"] = self.reasoning.effort
         return fields
 
-    def without_chat_field(self) -> list[str]:
-        """Return the names of the parameters that are set and that Chat Completions has no field for."""
+    def set_among(self, names: Collection[str]) -> list[str]:
+        """Return those of the names whose parameter is set; `reasoning.budget` stands for a part of one."""
         reasoning = self.reasoning or ReasoningParameters()
-        asked = {"reasoning.budget": reasoning.budget, "reasoning.summary": reasoning.summary}
-        return [name for name, value in asked.items() if value is not None]
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        values |= {f"reasoning.{name}": getattr(reasoning, name) for name in ReasoningParameters.model_fields}
+        return sorted(name for name in names if values[name] is not None)

@@ -82,12 +82,15 @@ class ScriptedAnswer(_ScriptPart):
         tool_calls: The calls, in order.
         usage: The tokens to report. None counts 4 bytes as a token, of the request's messages and tools and of the
             answer, so that usage differs by request.
+        reasoning: What the model thought: `reasoning_content` in Chat Completions, in other protocols the provider's
+            own signed form.
         finish_reason: None sends `tool_calls` when there are calls, else `stop`.
     """
 
     text: ScriptedValue = None
     tool_calls: tuple[ScriptedCall, ...] = ()
     usage: ScriptedUsage | None = None
+    reasoning: str | None = Field(default=None, min_length=1)
     finish_reason: Literal["stop", "length", "tool_calls", "content_filter"] | None = None
 
     @model_validator(mode="after")

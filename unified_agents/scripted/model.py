@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -74,7 +74,22 @@ class _CompiledAnswer:
             for index, (call, arguments) in enumerate(zip(self.answer.tool_calls, self.arguments, strict=True))
         )
         finish_reason = self.answer.finish_reason or ("tool_calls" if calls else "stop")
-        return RenderedChoice(self.text.text(turn) if self.text else None, calls, finish_reason)
+        return RenderedChoice(self.text.text(turn) if self.text else None, calls, finish_reason, self.answer.reasoning)
+
+
+@dataclass(slots=True, frozen=True)
+class DueAnswer:
+    """The answer that a script has for a request.
+
+    Attributes:
+        choice: What it says; None for an answer without any choice.
+        usage: The tokens that it reports; None counts them.
+        fault: What is wrong with it; None for nothing.
+    """
+
+    choice: RenderedChoice | None
+    usage: ScriptedUsage | None
+    fault: Fault | None
 
 
 def split_into_single_calls(answer: ScriptedAnswer) -> list[ScriptedAnswer]:
@@ -94,11 +109,13 @@ class ScriptedModel:
 
     Attributes:
         script: What it answers from.
+        thinks: Whether an answer of the script has `reasoning`.
     """
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self._is_react = script.protocol == "react"
+        self.thinks = any(not isinstance(entry, FaultEntry) and entry.reasoning for entry in script.answers)
         self._answers: list[_CompiledAnswer] = []
         self._first_calls: list[int] = []
         self._faults: dict[int, list[FaultEntry]] = {}
@@ -137,15 +154,44 @@ class ScriptedModel:
             return self._complete_reply(request, self._render(EMPTY_CHOICE, stream), None, fault)
         compiled = self._answer_at(turn.step)
         if compiled is None:
-            last = len(self._answers) - 1
-            used = "answer 0 is" if last == 0 else f"answers 0 to {last} are"
-            reason = f"{used} used up: add an answer, or set repeat_last"
-            return error_reply(400, f"the script has no answer {turn.step}: {reason}", code=SCRIPT_ERROR)
+            return self._used_up(turn.step)
         try:
             rendered = self._render_answer(compiled, turn, request, fault)
         except MissingValueError as error:
             return error_reply(400, f"answer {turn.step} of the script: {error}", code=SCRIPT_ERROR)
         return self._complete_reply(request, rendered, compiled.answer.usage, fault)
+
+    def due(self, request: Mapping[str, Any], key: str) -> DueAnswer | Reply:
+        """Return what a request in Chat Completions terms is to be answered, for another protocol to write it.
+
+        Returns:
+            The answer; or a reply for an error, in OpenAI's shape, and for a fault that is no answer.
+        """
+        turn = ConversationTurn.of(request)
+        fault = self._due_fault(key, turn.step)
+        if fault is not None and (fault.empty_choices or fault.empty_answer):
+            return DueAnswer(None if fault.empty_choices else EMPTY_CHOICE, None, fault)
+        if fault is not None and (reply := fault_reply(fault, request.get("stream") is True)):
+            return reply
+        compiled = self._answer_at(turn.step)
+        if compiled is None:
+            return self._used_up(turn.step)
+        try:
+            choice = self._choice(compiled, turn, request, fault)
+        except MissingValueError as error:
+            return error_reply(400, f"answer {turn.step} of the script: {error}", code=SCRIPT_ERROR)
+        return DueAnswer(as_react_text(choice) if self._is_react else choice, compiled.answer.usage, fault)
+
+    def envelope(self, request: Mapping[str, Any], due: DueAnswer) -> Envelope:
+        """Return what stands beside an answer: its id, the model's name and the tokens."""
+        size = 0 if due.choice is None else render(due.choice, stream=False, together=False).size
+        return self._envelope(request, Rendered((), size), due.usage)
+
+    def _used_up(self, step: int) -> Reply:
+        last = len(self._answers) - 1
+        used = "answer 0 is" if last == 0 else f"answers 0 to {last} are"
+        reason = f"{used} used up: add an answer, or set repeat_last"
+        return error_reply(400, f"the script has no answer {step}: {reason}", code=SCRIPT_ERROR)
 
     def forget(self, key: str) -> None:
         """Forget how often faults were served in a conversation."""
@@ -175,13 +221,18 @@ class ScriptedModel:
         stream = request.get("stream") is True
         if compiled.static and fault is None:
             return self._static(compiled, turn.number, turn.step, stream)
+        return self._render(self._choice(compiled, turn, request, fault), stream)
+
+    def _choice(
+        self, compiled: _CompiledAnswer, turn: ConversationTurn, request: Mapping[str, Any], fault: Fault | None
+    ) -> RenderedChoice:
         choice = compiled.choice(turn)
-        if fault is not None:
-            altered = fault_choice(fault, choice, request)
-            if altered is None:
-                raise MissingValueError(f"it cannot have the fault {fault.altered}")
-            choice = altered
-        return self._render(choice, stream)
+        if fault is None:
+            return choice
+        altered = fault_choice(fault, choice, request)
+        if altered is None:
+            raise MissingValueError(f"it cannot have the fault {fault.altered}")
+        return altered
 
     def _render(self, choice: RenderedChoice, stream: bool) -> Rendered:
         choice = as_react_text(choice) if self._is_react else choice

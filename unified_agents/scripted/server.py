@@ -22,8 +22,10 @@ from aiohttp import web
 
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.scripted.provider_forms import ProviderModel, form_at
 from unified_agents.scripted.rendering.chat_completions import STREAM_TYPE, error_reply
 from unified_agents.wire.local_upstream import Reply
+from unified_agents.wire.upstream import CHAT_PATH
 
 HOST = "127.0.0.1"
 CLOSING_SECONDS = 1.0
@@ -52,9 +54,13 @@ class ReceivedRequest:
     raw: bytes = field(repr=False)
 
 
+_KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
+
+
 @dataclass(slots=True)
 class _ServedScript:
     model: AnsweringModel
+    provider: ProviderModel | None
     authorization: bytes | None
     record: bool
     requests: list[ReceivedRequest] = field(default_factory=list)
@@ -107,12 +113,16 @@ class ScriptServer:
         if runner is not None:
             await runner.cleanup()
 
-    def add(self, script: Script | AnsweringModel, *, api_key: str | None = None, record: bool = True) -> str:
+    def add(
+        self, script: Script | AnsweringModel, *, api_key: str | None = None, record: bool = True, strict: bool = False
+    ) -> str:
         """Serve a script under a URL of its own.
 
         Args:
             script: What to answer; faults are counted for this URL.
             api_key: When set, a request with another bearer token, or none, is refused with 401.
+            strict: Whether requests of other protocols than Chat Completions are refused where the real API refuses
+                them.
             record: Whether to keep every request for `requests`; memory grows with them.
 
         Returns:
@@ -126,7 +136,8 @@ class ScriptServer:
         key = f"s{len(self._served)}"
         model = ScriptedModel(script) if isinstance(script, Script) else script
         authorization = None if api_key is None else f"Bearer {api_key}".encode()
-        self._served[key] = _ServedScript(model, authorization, record)
+        provider = ProviderModel(model, strict=strict) if isinstance(model, ScriptedModel) else None
+        self._served[key] = _ServedScript(model, provider, authorization, record)
         return f"http://{HOST}:{self._runner.addresses[0][1]}/{key}/v1"
 
     def requests(self, url: str) -> list[ReceivedRequest]:
@@ -143,8 +154,9 @@ class ScriptServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = await request.content.read()
-        served = self._served.get(request.path.removesuffix("/v1/chat/completions").removeprefix("/"))
-        if served is None or not request.path.endswith("/v1/chat/completions"):
+        key, _, path = request.path.removeprefix("/").partition("/v1/")
+        served = self._served.get(key)
+        if served is None or not (path == CHAT_PATH or (served.provider is not None and form_at(path) is not None)):
             return _whole(error_reply(404, f"there is nothing at {request.path}: POST to KEY/v1/chat/completions"))
         if request.method != "POST":
             return _whole(error_reply(405, f"{request.method} is not allowed here: POST a request"))
@@ -154,13 +166,13 @@ class ScriptServer:
             body = None
         if served.record:
             served.requests.append(ReceivedRequest(request.headers, body, raw))
-        if served.authorization is not None and not hmac.compare_digest(
-            request.headers.get("Authorization", "").encode(errors="surrogateescape"), served.authorization
-        ):
+        if served.authorization is not None and not _has_key(request, served.authorization):
             return _whole(error_reply(401, "Incorrect API key provided.", code="invalid_api_key"))
         if not isinstance(body, dict):
             return _whole(error_reply(400, "the body of the request is no JSON object"))
-        return await self._send(request, served.model.reply(body))
+        if path == CHAT_PATH or served.provider is None:
+            return await self._send(request, served.model.reply(body))
+        return await self._send(request, served.provider.reply_at(path, body))
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         if reply.delay and await self._closes_within(reply.delay):
@@ -194,6 +206,13 @@ class ScriptServer:
         except TimeoutError:
             return False
         return True
+
+
+def _has_key(request: web.BaseRequest, authorization: bytes) -> bool:
+    """Tell whether a request has the key, in whatever header its protocol has it."""
+    sent = [request.headers.get("Authorization", "")]
+    sent += [f"Bearer {request.headers[name]}" for name in _KEY_HEADERS if name in request.headers]
+    return any(hmac.compare_digest(value.encode(errors="surrogateescape"), authorization) for value in sent)
 
 
 def _headers(reply: Reply) -> dict[str, str]:

@@ -44,7 +44,7 @@ class ModelClient:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.name = wire.model.name if wire.model.provider == "openai" else wire.model.provider
+        self.name = wire.model.provider if wire.model.provider in ("script", "oracle") else wire.model.name
         self.base_url = _shown_to_frameworks(wire.model.url)
         self.api_key = PLACEHOLDER_KEY
         self.timeout = wire.model.timeout

@@ -111,7 +111,8 @@ def connection_of(model: ModelConfig, key: str | None) -> ServerConnection:
     if parts.password and (key is not None or callable(model.auth)):
         raise ConfigError("the model's URL must not hold a user or a password beside a key, which takes their place")
     secrets = [*_secrets_of_user(model.url), *_secrets(model.headers, headers), *_secrets(model.query, query)]
-    name = AUTHORIZATION if callable(model.auth) or model.auth in ("bearer", "none") else model.auth
+    header = "bearer" if callable(model.auth) else model.key_header
+    name = AUTHORIZATION if header in ("bearer", "none") else header
     own_names = {own.lower() for own in headers}
     if (key is not None or callable(model.auth)) and name.lower() in own_names:
         raise ConfigError(f"headers.{name}: the key is sent there too; write `auth: none`, or leave the header out")

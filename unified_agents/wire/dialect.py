@@ -87,6 +87,8 @@ class Dialect:
 
 def dialect_of(model: ModelConfig) -> Dialect:
     """Return what is known of a model's server before the first request."""
+    if model.spoken_protocol != "chat_completions":
+        return Dialect(stream_options=False, was_renamed=True)  # which have fields of their own
     host = f".{urlsplit(model.url).hostname or ''}"
     is_new = host.endswith(_HOSTS_OF_NEW_NAME)
     return Dialect(

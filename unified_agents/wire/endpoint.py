@@ -23,14 +23,16 @@ from unified_agents.http.retry_after import forbids_retry, retry_after
 from unified_agents.messages import Usage
 from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.run.measurements import ExchangeRecord
+from unified_agents.tools.json_values import to_json
 from unified_agents.tracing import spans
 from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
 from unified_agents.wire.http_errors import error_for_status, with_key_hint
 from unified_agents.wire.original_turns import origin_of
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.base import AnswerReader
+from unified_agents.wire.protocols.base import AnswerReader, ModelRequest
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.protocols.reasoning_tags import SplittingReader, split_answer
+from unified_agents.wire.protocols.registry import provider_protocol
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
 from unified_agents.wire.response_head import request_id_and_rate_limits
@@ -87,8 +89,10 @@ class ModelEndpoint:
     def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None, secrets: Sequence[str] = ()) -> None:
         self.model = model
         self.upstream = upstream
-        self.request_writer = RequestWriter(model)
-        self.origin = origin_of(model, "chat_completions")
+        self._protocol = provider_protocol(model.spoken_protocol)
+        self._headers: Mapping[str, str] = {} if self._protocol is None else self._protocol.headers
+        self.request_writer = RequestWriter(model, self._protocol)
+        self.origin = origin_of(model, model.spoken_protocol)
         masks = dict.fromkeys((*_secrets(model, secret), *secrets), MASK)
         self.redactor = Redactor(masks)
         self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
@@ -219,9 +223,14 @@ class ModelEndpoint:
         return error
 
     async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord) -> Answer:
-        async with self.upstream.post(CHAT_PATH, body, {}, key) as response:
+        async with self.upstream.post(self._path(stream=False), body, self._headers, key) as response:
             self.record_head(record, response)
             return await self._whole(response, record)
+
+    def _path(self, *, stream: bool) -> str:
+        if self._protocol is None:
+            return CHAT_PATH
+        return self._protocol.path(ModelRequest(self.model.name, (), stream=stream))
 
     async def _whole(self, response: Response, record: ExchangeRecord) -> Answer:
         raw = await read_body(response)
@@ -229,7 +238,8 @@ class ModelEndpoint:
             self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
-        answer = parse_answer(self.answer_redactor.redact_bytes(raw))
+        raw = self.answer_redactor.redact_bytes(raw)
+        answer = parse_answer(raw) if self._protocol is None else in_chat_completions(self._protocol.read(raw))
         return split_answer(answer) if self.model.reasoning_tags else answer
 
     async def _streamed_exchange(
@@ -237,13 +247,14 @@ class ModelEndpoint:
     ) -> Answer:
         to_first = self.model.first_token_timeout * timeout_factor
         between = self.model.token_timeout * timeout_factor
-        reader: AnswerReader = StreamReader(self.answer_redactor.stream())
+        redactor = self.answer_redactor.stream()
+        reader: AnswerReader = StreamReader(redactor) if self._protocol is None else self._protocol.reader(redactor)
         if self.model.reasoning_tags:
             reader = SplittingReader(reader)
         began = False
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
-            async with silence, self.upstream.post(CHAT_PATH, body, {}, key) as response:
+            async with silence, self.upstream.post(self._path(stream=True), body, self._headers, key) as response:
                 self.record_head(record, response)
                 if response.status >= 300:
                     return await self._whole(response, record)
@@ -266,7 +277,14 @@ class ModelEndpoint:
         finally:
             if record.keeps_bodies:
                 self.record_answer(record, reader.raw)
-        return reader.answer()
+        answer = reader.answer()
+        return answer if self._protocol is None else in_chat_completions(answer)
+
+
+def in_chat_completions(answer: Answer) -> Answer:
+    """Let the bytes of an answer in another protocol be those that a framework's client can read."""
+    answer.raw = to_json(answer.body)
+    return answer
 
 
 def _secrets(model: ModelConfig, api_key: str | None) -> Iterator[str]:

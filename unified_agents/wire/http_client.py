@@ -108,7 +108,10 @@ class HttpClient:
         return response
 
     def _url(self, path: str) -> URL:
-        url = self._base.with_path(f"{self._base.raw_path.rstrip('/')}/{path}", encoded=True, keep_query=True)
+        place, _, query = path.partition("?")
+        url = self._base.with_path(f"{self._base.raw_path.rstrip('/')}/{place}", encoded=True, keep_query=True)
+        if query:
+            url = url.update_query(query)
         if self._connection.query:
             url = url.update_query(self._connection.query)
         self._urls[path] = url

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import orjson
 
@@ -50,6 +50,14 @@ class ReplyingModel(Protocol):
         """Drop what was counted for a conversation."""
 
 
+@runtime_checkable
+class ReplyingProvider(Protocol):
+    """A model in this process that answers requests of other protocols too, each at its path."""
+
+    def reply_at(self, path: str, body: Mapping[str, object], key: str = "") -> Reply:
+        """Answer a request in the form that belongs to its path."""
+
+
 class LocalUpstream:
     """An upstream that asks a model in this process.
 
@@ -65,9 +73,12 @@ class LocalUpstream:
     @asynccontextmanager
     async def post(self, path: str, body: bytes, headers: Mapping[str, str], key: str) -> AsyncIterator[Response]:
         """Send a request; see `Upstream.post`."""
-        if path != CHAT_PATH:
-            raise NetworkError(f"the scripted model serves {CHAT_PATH} only, not {path}")
-        reply = self.model.reply(orjson.loads(body), key)
+        if path == CHAT_PATH:
+            reply = self.model.reply(orjson.loads(body), key)
+        elif isinstance(self.model, ReplyingProvider):
+            reply = self.model.reply_at(path, orjson.loads(body), key)
+        else:
+            raise NetworkError(f"the model in this process serves {CHAT_PATH} only, not {path}")
         await asyncio.sleep(reply.delay)  # also without a delay: other tasks get their turn, as over a network
         if reply.ending == "disconnect":
             raise NetworkError("the scripted model broke the connection")

@@ -12,8 +12,10 @@ import orjson
 
 from unified_agents.config import ModelConfig
 from unified_agents.messages import JsonObject
+from unified_agents.tools.json_values import to_json
 from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer, function_tool
 from unified_agents.wire.dialect import Dialect, dialect_of
+from unified_agents.wire.protocols.base import ModelRequest, ProviderProtocol
 from unified_agents.wire.protocols.chat_completions_original import with_original
 
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
@@ -47,6 +49,7 @@ class RequestWriter:
 
     Args:
         model: The model.
+        protocol: The protocol that its server speaks; None for Chat Completions.
 
     Raises:
         ConfigError: Chat Completions has no field for one of the model's parameters.
@@ -55,8 +58,10 @@ class RequestWriter:
         dialect: The optional fields that the model's server takes, as far as it is known.
     """
 
-    def __init__(self, model: ModelConfig) -> None:
+    def __init__(self, model: ModelConfig, protocol: ProviderProtocol | None = None) -> None:
         model.check_parameters()
+        self._protocol = protocol
+        self._parameters = model.parameters
         parameters = model.parameters
         self.dialect = dialect_of(model)
         self._max_tokens = parameters.max_tokens
@@ -90,6 +95,15 @@ class RequestWriter:
             without_tools: Whether the model is offered none.
             without_calls: Whether the model must not call any, though it is offered them.
         """
+        if self._protocol is not None:
+            return self._in_protocol(
+                self._protocol,
+                messages,
+                [] if without_tools else [*_function_tools(offer), *added_tools],
+                tool_choice="none" if without_calls else self._choice(offer, first=first),
+                response_format=(extra or {}).get("response_format"),
+                stream=stream,
+            )
         body: JsonObject = {"model": self._model, "messages": _written(messages, self.dialect)}
         body |= self._sampling
         if self._max_tokens is not None:
@@ -98,13 +112,14 @@ class RequestWriter:
             body |= extra
         tools: Any = offer.payload()  # encoded once for all requests
         if added_tools:
-            tools = [*(function_tool(name, tool) for name, tool in offer.tools.items()), *added_tools]
+            tools = [*_function_tools(offer), *added_tools]
         if tools is not None and not without_tools:
             body["tools"] = tools
             if without_calls:
                 body["tool_choice"] = "none"
-            elif self._tool_choice is not None and (first or self._tool_choice in ("auto", "none")):
-                body["tool_choice"] = _tool_choice(self._tool_choice, offer)
+            elif (choice := self._choice(offer, first=first)) is not None:
+                is_word = choice in ("auto", "none", "required")
+                body["tool_choice"] = choice if is_word else {"type": "function", "function": {"name": choice}}
             if self._parallel is not None and not without_calls:
                 body["parallel_tool_calls"] = self._parallel
         if stream:
@@ -114,6 +129,39 @@ class RequestWriter:
         if self._extra_body:
             body |= self._extra_body
         return orjson.dumps(body)
+
+    def _choice(self, offer: Offer, *, first: bool) -> str | None:
+        """Return the `tool_choice` of a request: one of its words, or the name of a tool as the model knows it."""
+        choice = self._tool_choice
+        if choice is None or not (first or choice in ("auto", "none")):
+            return None
+        return offer.wire_names.get(choice, choice)
+
+    def _in_protocol(
+        self,
+        protocol: ProviderProtocol,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[JsonObject],
+        *,
+        tool_choice: str | None,
+        response_format: JsonObject | None,
+        stream: bool,
+    ) -> bytes:
+        request = ModelRequest(
+            model=self._model,
+            messages=with_tool_names(messages),
+            tools=tools,
+            tool_choice=tool_choice if tools else None,
+            parallel_tool_calls=self._parallel if tools and tool_choice != "none" else None,
+            response_format=response_format,
+            parameters=self._parameters,
+            stream=stream,
+        )
+        return to_json(protocol.write(request) | self._extra_body)
+
+
+def _function_tools(offer: Offer) -> list[JsonObject]:
+    return [function_tool(name, tool) for name, tool in offer.tools.items()]
 
 
 def _written(messages: Sequence[Mapping[str, Any]], dialect: Dialect) -> Sequence[Mapping[str, Any]]:
@@ -172,12 +220,6 @@ def added_tools(received: Mapping[str, Any], offer: Offer) -> list[JsonObject]:
         for tool in received.get("tools") or ()
         if (name := (tool.get("function") or {}).get("name")) not in offer.tools and name != INVALID_CALL_TOOL
     ]
-
-
-def _tool_choice(choice: str, offer: Offer) -> Any:
-    if choice in ("auto", "none", "required"):
-        return choice
-    return {"type": "function", "function": {"name": offer.wire_names.get(choice, choice)}}
 
 
 def fingerprint(messages: Iterable[Mapping[str, Any]]) -> str:

@@ -26,9 +26,7 @@ from unified_agents.wire.protocols.messages_request import DEFAULT_MAX_TOKENS
 
 
 def test_it_says_where_requests_go_and_with_what_key() -> None:
-    assert PROTOCOL.base_url == "https://api.anthropic.com/v1"
     assert PROTOCOL.path(ModelRequest("m", [USER])) == "messages"
-    assert (PROTOCOL.key_header, PROTOCOL.key_variable) == ("x-api-key", "ANTHROPIC_API_KEY")
     assert dict(PROTOCOL.headers) == {"anthropic-version": "2023-06-01"}
 
 

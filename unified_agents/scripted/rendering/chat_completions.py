@@ -36,11 +36,12 @@ class RenderedCall:
 
 @dataclass(slots=True, eq=False)
 class RenderedChoice:
-    """The text, the tool calls and the finish reason of an answer."""
+    """The text, the tool calls, the finish reason and the thinking of an answer."""
 
     text: str | None
     calls: tuple[RenderedCall, ...]
     finish_reason: str
+    reasoning: str | None = None
 
     def cut(self) -> RenderedChoice:
         """Return this answer as a token limit leaves it: the last call, or else the text, broken off in the middle."""
@@ -85,6 +86,8 @@ def render(choice: RenderedChoice, *, stream: bool, together: bool) -> Rendered:
     message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
     if choice.calls:
         message["tool_calls"] = [call.to_chat() for call in choice.calls]
+    if choice.reasoning is not None:
+        message["reasoning_content"] = choice.reasoning
     whole = {"index": 0, "message": message, "logprobs": None, "finish_reason": choice.finish_reason}
     return Rendered((to_json([whole]),), size)
 
@@ -98,7 +101,8 @@ def _deltas(choice: RenderedChoice, *, together: bool) -> list[dict[str, Any]]:
     words = [{"content": word} for word in re.findall(r"\s*\S+|\s+$", choice.text or "")]
     calls = [{"index": index, **call.to_chat()} for index, call in enumerate(choice.calls)]
     groups: Sequence[list[dict[str, Any]]] = [calls] if together and calls else [[call] for call in calls]
-    return [first, *words, *({"tool_calls": group} for group in groups)]
+    thoughts = [] if choice.reasoning is None else [{"reasoning_content": choice.reasoning}]
+    return [first, *thoughts, *words, *({"tool_calls": group} for group in groups)]
 
 
 @dataclass(slots=True, eq=False)

@@ -74,16 +74,10 @@ class ProviderProtocol(Protocol):
 
     Attributes:
         name: `chat_completions`, `responses`, `messages` or `generate_content`.
-        base_url: The provider's own host.
-        key_variable: The environment variable that its key is usually kept in.
-        key_header: The header that carries the key; `Authorization` carries it as a bearer token.
         headers: Further headers of each request.
     """
 
     name: str
-    base_url: str
-    key_variable: str
-    key_header: str
     headers: Mapping[str, str]
 
     def path(self, request: ModelRequest) -> str:

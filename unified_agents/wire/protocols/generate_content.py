@@ -21,9 +21,6 @@ class GenerateContentProtocol:
     """The protocol of Gemini's API; see `ProviderProtocol`."""
 
     name: str = "generate_content"
-    base_url: str = "https://generativelanguage.googleapis.com/v1beta"
-    key_variable: str = "GEMINI_API_KEY"
-    key_header: str = "x-goog-api-key"
     headers: Mapping[str, str] = MappingProxyType({})
 
     def path(self, request: ModelRequest) -> str:

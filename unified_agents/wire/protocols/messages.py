@@ -22,9 +22,6 @@ class MessagesProtocol:
     """
 
     name: str = "messages"
-    base_url: str = "https://api.anthropic.com/v1"
-    key_variable: str = "ANTHROPIC_API_KEY"
-    key_header: str = "x-api-key"
     headers: Mapping[str, str] = MappingProxyType({"anthropic-version": "2023-06-01"})
 
     def path(self, request: ModelRequest) -> str:

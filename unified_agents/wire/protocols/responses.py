@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from unified_agents.config.model import OPENAI_BASE_URL, OPENAI_KEY_VARIABLE
 from unified_agents.messages import JsonObject
 from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.wire.protocols.answer import Answer
@@ -25,9 +24,6 @@ class ResponsesProtocol:
     """
 
     name: str = "responses"
-    base_url: str = OPENAI_BASE_URL
-    key_variable: str = OPENAI_KEY_VARIABLE
-    key_header: str = "Authorization"
     headers: Mapping[str, str] = MappingProxyType({})
 
     def path(self, request: ModelRequest) -> str:

@@ -1,0 +1,60 @@
+"""The providers that have a host of their own, the protocols, and what each protocol has no field for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+ProtocolName = Literal["chat_completions", "responses", "messages", "generate_content"]
+KeyHeader = Literal["bearer", "x-api-key", "x-goog-api-key"]
+
+OPENAI_BASE_URL = "https://api.openai.com/v1"
+OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
+
+
+@dataclass(slots=True, frozen=True)
+class ProviderDefaults:
+    """What holds for a provider where a config says nothing else.
+
+    Attributes:
+        base_url: The provider's own host.
+        key_variable: The environment variable of its key.
+        protocol: The protocol that is spoken.
+    """
+
+    base_url: str
+    key_variable: str
+    protocol: ProtocolName
+
+
+PROVIDERS: Mapping[str, ProviderDefaults] = {
+    "openai": ProviderDefaults(OPENAI_BASE_URL, OPENAI_KEY_VARIABLE, "chat_completions"),
+    "anthropic": ProviderDefaults("https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", "messages"),
+    "google": ProviderDefaults(
+        "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY", "generate_content"
+    ),
+}
+
+KEY_HEADERS: Mapping[ProtocolName, KeyHeader] = {
+    "chat_completions": "bearer",
+    "responses": "bearer",
+    "messages": "x-api-key",
+    "generate_content": "x-goog-api-key",
+}
+"""How each protocol's key is sent where a config says nothing else."""
+
+WITHOUT_FIELD: Mapping[ProtocolName, frozenset[str]] = {
+    "chat_completions": frozenset({"reasoning.budget", "reasoning.summary"}),
+    "responses": frozenset({"reasoning.budget", "seed", "stop", "presence_penalty", "frequency_penalty"}),
+    "messages": frozenset({"seed", "presence_penalty", "frequency_penalty", "verbosity"}),
+    "generate_content": frozenset({"parallel_tool_calls", "verbosity"}),
+}
+"""The parameters that a protocol has no field for, so that a model which sets one is refused."""
+
+PROTOCOL_TITLES: Mapping[ProtocolName, str] = {
+    "chat_completions": "Chat Completions",
+    "responses": "Responses",
+    "messages": "Anthropic Messages",
+    "generate_content": "Gemini generateContent",
+}
