@@ -39,7 +39,6 @@ _FINISH_REASONS = {
 _INPUT_KINDS = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _USAGE_FIELDS = {
     "cached_input_tokens": "cache_read_input_tokens",
-    "cache_read_tokens": "cache_read_input_tokens",
     "cache_write_tokens": "cache_creation_input_tokens",
 }
 """Fields that `Usage` may have, and where the protocol has them."""
