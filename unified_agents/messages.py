@@ -43,6 +43,8 @@ class Message(_ChatModel):
         tool_calls: The calls that an assistant message asks for; empty otherwise.
         tool_call_id: On a tool message, the call that it answers.
         name: The participant's name, where one is set.
+        original: An assistant turn as the provider wrote it, where that holds more than text and calls: `protocol`,
+            `endpoint`, `model` and `body`. Where a later run asks the same model, it goes back as it came. None else.
     """
 
     role: Role
@@ -50,9 +52,10 @@ class Message(_ChatModel):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    original: JsonObject | None = None
 
     def to_chat(self) -> JsonObject:
-        """Return this message as a Chat Completions dict."""
+        """Return this message as a Chat Completions dict, without its original; `model_dump()` keeps that too."""
         chat: JsonObject = {"role": self.role, "content": self.content}
         if self.name is not None:
             chat["name"] = self.name
@@ -86,7 +89,7 @@ class Message(_ChatModel):
             ) from error
 
 
-_MESSAGE_FIELDS = ("role", "content", "tool_call_id", "name")
+_MESSAGE_FIELDS = ("role", "content", "tool_call_id", "name", "original")
 
 
 def _call(call: ToolCall | Mapping[str, Any]) -> ToolCall | JsonObject:
@@ -114,10 +117,21 @@ def _check_role(role: object) -> None:
 
 
 class Usage(_ChatModel):
-    """Token counts as the provider reports them: 0 is a count, None means that it reported none."""
+    """Token counts as the provider reports them: 0 is a count, None means that it reported none.
+
+    Attributes:
+        input_tokens: All input, that which came from a cache too.
+        output_tokens: All output, the reasoning too.
+        cached_input_tokens: Those of the input that the provider read from its cache.
+        cache_write_tokens: Those of the input that it wrote into its cache.
+        reasoning_tokens: Those of the output that the model spent on thinking.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
     @property
     def total_tokens(self) -> int | None:
@@ -131,6 +145,9 @@ class Usage(_ChatModel):
         return Usage(
             input_tokens=add_counts(self.input_tokens, other.input_tokens),
             output_tokens=add_counts(self.output_tokens, other.output_tokens),
+            cached_input_tokens=add_counts(self.cached_input_tokens, other.cached_input_tokens),
+            cache_write_tokens=add_counts(self.cache_write_tokens, other.cache_write_tokens),
+            reasoning_tokens=add_counts(self.reasoning_tokens, other.reasoning_tokens),
         )
 
 

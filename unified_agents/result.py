@@ -68,6 +68,8 @@ class ModelCallRecord:
         request_id: The server's id of the request, which its support asks for; None where it gave none.
         rate_limits: The headers about rate limits, by their names in lower case, such as
             `x-ratelimit-remaining-requests` and `retry-after`.
+        usage: The tokens of the answer; None when there was none that could be read.
+        cost: What it cost, in the unit of the model's price; None without a price.
     """
 
     step: int | None
@@ -77,6 +79,8 @@ class ModelCallRecord:
     finish_reason: str | None = None
     request_id: str | None = None
     rate_limits: dict[str, str] = field(default_factory=dict)
+    usage: Usage | None = None
+    cost: float | None = None
 
 
 class Exchange(_ResultModel):

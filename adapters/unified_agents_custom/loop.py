@@ -86,15 +86,17 @@ class NativeLoop(CustomLoop):
             memory.remember(turn, await asyncio.gather(*(self._execute(call) for call in calls)))
 
     async def _ask(self, memory: LoopMemory, stream: bool) -> JsonObject:
-        parameters = self._spec.model.parameters.model_dump(exclude_none=True, exclude={"stream"})
-        request = {"model": self._spec.model.name, "messages": memory.messages, **parameters}
+        parameters = self._spec.model.parameters
+        request = {"model": self._spec.model.name, "messages": memory.messages, **parameters.chat_fields()}
+        own = {"max_tokens", "tool_choice", "parallel_tool_calls"}
+        request |= parameters.model_dump(exclude_none=True, include=own)
         choice = request.pop("tool_choice", None)
         if self._declarations:
             request["tools"] = self._declarations
             if choice in ("auto", "none") or (choice is not None and memory.is_new):
                 is_word = choice in ("auto", "none", "required")
                 request["tool_choice"] = choice if is_word else {"type": "function", "function": {"name": choice}}
-        answer = await self._spec.model.relay(request, stream=stream)
+        answer = await self._spec.model.relay(request | self._spec.model.extra_body, stream=stream)
         try:
             turn: JsonObject = answer.body["choices"][0]["message"]
         except (KeyError, IndexError, TypeError) as error:

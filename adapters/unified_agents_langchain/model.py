@@ -66,8 +66,10 @@ def chat_model(spec: AgentSpec) -> ChatOpenAI:
         "use_responses_api": False,
     }
     if spec.handling == "native":
-        sampling = model.parameters.model_dump(include={"temperature", "max_tokens", "seed"}, exclude_none=True)
-        return WiredChatOpenAI(model=model.name, **sampling, **common)
+        sampling = model.parameters.chat_fields()
+        if model.parameters.max_tokens is not None:
+            sampling["max_tokens"] = model.parameters.max_tokens
+        return WiredChatOpenAI(model=model.name, extra_body=model.extra_body or None, **sampling, **common)
     # ChatOpenAI reads rules out of the name ("o3": other roles and parameters). The wire sends the real one.
     return UnifiedChatOpenAI(model=f"unified-agents/{model.name}", **_UNIFIED, **common)
 

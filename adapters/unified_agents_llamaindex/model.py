@@ -60,7 +60,9 @@ def native_llm(model: ModelClient) -> WiredLLM:
         UnsupportedCapabilityError: LlamaIndex refuses this model or a parameter.
     """
     sampling = model.parameters.model_dump(include={"temperature", "max_tokens"}, exclude_none=True)
-    additional = model.parameters.model_dump(include={"seed"}, exclude_none=True)
+    additional = {name: value for name, value in model.parameters.chat_fields().items() if name != "temperature"}
+    if model.extra_body:
+        additional["extra_body"] = model.extra_body
     try:
         return WiredLLM(model=model.name, additional_kwargs=additional, **sampling, **_connection(model))
     except ValueError as error:

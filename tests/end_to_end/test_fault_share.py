@@ -27,6 +27,7 @@ from unified_agents.errors import ModelError
 from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.scripted.faults import FAULTS, RECOVERABLE, FaultyUpstream
 from unified_agents.scripted.server import ScriptServer
+from unified_agents.wire.connection import ServerConnection
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.http_upstream import HttpUpstream
 
@@ -230,7 +231,7 @@ async def test_under_native_handling_the_framework_meets_them(server: ScriptServ
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_each_fault_is_what_it_says(fault: ShareFault, kind: str, streamed: bool, server: ScriptServer) -> None:
     model = ModelConfig(name="m", base_url=server.add(Script.model_validate(SCRIPT)), timeout=0.3)
-    upstream = FaultyUpstream(HttpUpstream(model.url, None), FaultShare(share=1.0, kinds=(fault,)))
+    upstream = FaultyUpstream(HttpUpstream(ServerConnection(model.url)), FaultShare(share=1.0, kinds=(fault,)))
     body = b'{"model":"m","messages":[{"role":"user","content":"q"}],"stream":%s}' % str(streamed).lower().encode()
     listener = (lambda _texts, _begun: None) if streamed else None
     with pytest.raises(ModelError) as caught:
@@ -246,7 +247,7 @@ async def test_each_fault_is_what_it_says(fault: ShareFault, kind: str, streamed
 @pytest.mark.parametrize(("fault", "ids"), [("empty-ids", {""}), ("duplicate-ids", {"earlier"})])
 async def test_ids_are_no_ids(fault: ShareFault, ids: set[str], streamed: bool, server: ScriptServer) -> None:
     model = ModelConfig(name="m", base_url=served(server, {"text": "unasked"}, {"tool_calls": TWO}))
-    upstream = FaultyUpstream(HttpUpstream(model.url, None), FaultShare(share=1.0, kinds=(fault,)))
+    upstream = FaultyUpstream(HttpUpstream(ServerConnection(model.url)), FaultShare(share=1.0, kinds=(fault,)))
     call = {"id": "earlier", "type": "function", "function": {"name": "add", "arguments": "{}"}}
     said = [{"role": "user", "content": "q"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
     body = json.dumps({"model": "m", "messages": said, "stream": streamed}).encode()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.config import ModelConfig, Variant
 from unified_agents.errors import ConfigError
+from unified_agents.wire.connection import connection_of
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.http_upstream import HttpUpstream
 from unified_agents.wire.local_upstream import LocalUpstream
@@ -33,17 +34,22 @@ def _endpoint(model: ModelConfig, variant: Variant) -> ModelEndpoint:
         raise ConfigError(
             "oracle: answers from a suite task's own script, so it works only within `unified-agents compare`"
         )
-    key = None
+    connection = None
     if model.provider == "script":
         from unified_agents.scripted.model import Script, ScriptedModel  # noqa: PLC0415  # only who has a script pays for it
 
         script = Script.load(model.name)
         upstream: Upstream = LocalUpstream(ScriptedModel(script.in_text() if variant == "react" else script))
     else:
-        key = model.api_key()
-        upstream = HttpUpstream(model.url, key)
+        connection = connection_of(model, model.api_key())
+        upstream = HttpUpstream(connection)
     if model.faults is not None:
         from unified_agents.scripted.faults import FaultyUpstream  # noqa: PLC0415  # only who wants faults pays for them
 
         upstream = FaultyUpstream(upstream, model.faults)
-    return ModelEndpoint(model, upstream, key)
+    secrets = () if connection is None else connection.secrets
+    endpoint = ModelEndpoint(model, upstream, None, secrets)
+    if connection is not None and connection.tokens is not None:
+        for redactor in (endpoint.redactor, endpoint.answer_redactor):
+            connection.tokens.watch_for(redactor)
+    return endpoint

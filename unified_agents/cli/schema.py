@@ -73,7 +73,8 @@ def _describe_sources(definitions: dict[str, Any]) -> None:
 
 def _describe(definition: dict[str, Any], model: type[BaseModel]) -> None:
     """Take the descriptions of keys from the model's docstring."""
-    for section in Docstring(model.__doc__ or "").parse("google", warnings=False):
+    docstrings = [base.__doc__ or "" for base in reversed(model.__mro__) if issubclass(base, BaseModel)]
+    for section in [part for text in docstrings for part in Docstring(text).parse("google", warnings=False)]:
         if section.kind is DocstringSectionKind.attributes:
             for attribute in section.value:
                 if (key := definition.get("properties", {}).get(attribute.name)) is not None:

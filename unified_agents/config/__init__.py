@@ -20,7 +20,6 @@ from unified_agents.config.model import (
     OPENAI_KEY_VARIABLE,
     FaultShare,
     ModelConfig,
-    ModelParameters,
     ModelPolicy,
     ModelPrice,
     Provider,
@@ -28,6 +27,7 @@ from unified_agents.config.model import (
     RetriedKind,
     ShareFault,
 )
+from unified_agents.config.model_parameters import ModelParameters, ReasoningParameters
 from unified_agents.config.settings import ConfigT, Settings
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "ModelPolicy",
     "ModelPrice",
     "Provider",
+    "ReasoningParameters",
     "ResultParts",
     "RetriedKind",
     "SelectConfig",

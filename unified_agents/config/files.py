@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 
 
 def load_config(path: str | Path) -> AgentConfig:
-    """Read an agent's YAML file. Paths in it (of a script, an OpenAPI document, an MCP server) are relative to it.
+    """Read an agent's YAML file. Paths in it (of a script, a certificate, an OpenAPI document, …) are relative to it.
 
     `${NAME}` in a text stands for the value of that environment variable, `$${` for `${` itself.
 
@@ -25,7 +25,7 @@ def load_config(path: str | Path) -> AgentConfig:
     """
     path = Path(path)
     config = parse_config(AgentConfig, _interpolated(read_yaml(path), str(path)), str(path))
-    model = config.model
+    model = config.model.located(path.parent)
     if model.provider == "script" and not Path(model.name).is_absolute():
         model = model.model_copy(update={"name": str(path.parent / model.name)})
     return config.model_copy(update={"model": model, "tools": _located(config.tools, path)})

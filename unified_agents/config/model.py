@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import Annotated, Literal, get_args
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from unified_agents.config.model_connection import (
+    ConnectionSettings,
+    environment_variable,
+    variable_name,
+)
+from unified_agents.config.model_parameters import ModelParameters as ModelParameters  # noqa: PLC0414  # its old place
 from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
+from unified_agents.messages import Usage
 
 Provider = Literal["openai", "script", "oracle"]
 ResultParts = Literal["tool", "user", False]
@@ -18,28 +25,7 @@ RetriedKind = Literal["rate_limit", "network", "server", "timeout", "bad_respons
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
-
-
-class ModelParameters(Settings):
-    """The parameters of requests to the model, with the same meaning on every backend. What is None is not sent.
-
-    Attributes:
-        temperature: Sampling temperature.
-        max_tokens: The most tokens of one answer; goes out as `max_completion_tokens` to OpenAI's own host.
-        seed: Sampling seed.
-        tool_choice: `auto`, `none`, `required`, or a tool's name; other than auto and none it holds for the first
-            request of a run.
-        parallel_tool_calls: Whether one answer may ask for several calls.
-        stream: Whether the model's answer is streamed to the framework, as its own streaming mode does; None leaves
-            it to the framework under `native`, and means no under `unified`.
-    """
-
-    temperature: float | None = Field(default=None, ge=0)
-    max_tokens: int | None = Field(default=None, ge=1)
-    seed: int | None = None
-    tool_choice: str | None = None
-    parallel_tool_calls: bool | None = None
-    stream: bool | None = None
+OPENAI_URL_VARIABLE = "OPENAI_BASE_URL"
 
 
 DEFAULT_ATTEMPTS: dict[RetriedKind, int] = {"rate_limit": 4, "network": 4, "server": 4, "timeout": 2, "bad_response": 2}
@@ -75,10 +61,26 @@ class ModelPrice(Settings):
     Attributes:
         input: The price of a million input tokens.
         output: The price of a million output tokens.
+        cached_input: The price of a million input tokens that came from the provider's cache; None takes `input`.
+        cache_write: The price of a million input tokens that were written into it; None takes `input`.
     """
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    cache_write: float | None = Field(default=None, ge=0)
+
+    def cost(self, usage: Usage) -> float:
+        """Return what an answer costs."""
+        plain, output = usage.input_tokens or 0, usage.output_tokens or 0
+        total = output * self.output
+        if usage.cached_input_tokens and self.cached_input is not None:
+            cached = min(usage.cached_input_tokens, plain)
+            total, plain = total + cached * self.cached_input, plain - cached
+        if usage.cache_write_tokens and self.cache_write is not None:
+            written = min(usage.cache_write_tokens, plain)
+            total, plain = total + written * self.cache_write, plain - written
+        return (total + plain * self.input) / 1_000_000
 
 
 CallFault = Literal[
@@ -139,14 +141,15 @@ class FaultShare(Settings):
     most: int | None = Field(default=None, ge=1)
 
 
-class ModelConfig(Settings):
-    """The settings of a model.
+class ModelConfig(ConnectionSettings):
+    """The settings of a model; those of `ConnectionSettings` are its keys too.
 
     Attributes:
         provider: `openai` for OpenAI and every server that speaks its Chat Completions, `script` for the embedded
             scripted model, `oracle` for a suite's own script.
         name: The model's name; for `script` the path of the script file.
-        base_url: Where the server is, with its `/v1` or the like; None takes OpenAI's own.
+        base_url: Where the server is, with its `/v1` or the like; None takes what OPENAI_BASE_URL holds, else OpenAI's
+            own.
         api_key_env: The environment variable that holds the key. None takes OPENAI_API_KEY at OpenAI's own host, and
             sends no key to another server.
         timeout: Seconds for one request to the model, from sending it to its last byte.
@@ -160,6 +163,8 @@ class ModelConfig(Settings):
             step's tool messages, which is where OpenAI's Chat Completions take them; for models that see. `tool`: in
             the tool message itself, for servers that take parts there; `true` means the same. `false`, the default:
             the model is told what each is, as text, because a server of a model that does not see refuses the rest.
+        reasoning_tags: Whether thinking that the model writes at the beginning of its text, between `<think>` and
+            `</think>`, is kept out of the answer; under `handling: unified`.
         faults: Faults to put in front of a server or a script file, to see how they are handled; None for none.
     """
 
@@ -175,6 +180,7 @@ class ModelConfig(Settings):
     price: ModelPrice | None = None
     fallback: tuple[ModelConfig, ...] = ()
     tool_result_parts: ResultParts = False
+    reasoning_tags: bool = False
     faults: FaultShare | None = None
 
     @field_validator("tool_result_parts", mode="before")
@@ -199,9 +205,7 @@ class ModelConfig(Settings):
     @field_validator("api_key_env")
     @classmethod
     def _is_a_name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-            raise ValueError("must be the name of an environment variable that holds the key, never the key itself")
-        return value
+        return variable_name(value)
 
     @model_validator(mode="after")
     def _one_way_to_authenticate(self) -> ModelConfig:
@@ -209,7 +213,26 @@ class ModelConfig(Settings):
             raise ValueError(
                 "base_url must not hold a user or a password beside api_key_env: the key takes their place"
             )
+        if self.api_key_env is not None and (callable(self.auth) or self.auth == "none"):
+            raise ValueError("api_key_env holds a key that this auth does not send; leave one of them out")
         return self
+
+    @model_validator(mode="after")
+    def _parameters_can_be_sent(self) -> ModelConfig:
+        self.check_parameters()
+        return self
+
+    def check_parameters(self) -> None:
+        """Check that the model's protocol has a field for each parameter that is set.
+
+        Raises:
+            ConfigError: it has none.
+        """
+        if self.provider == "openai" and (names := self.parameters.without_chat_field()):
+            raise ConfigError(
+                f"parameters: Chat Completions has no field for {' and '.join(names)}; leave it out, or give the"
+                " server's own field in extra_body"
+            )
 
     @classmethod
     def parse(cls, text: str) -> ModelConfig:
@@ -237,15 +260,20 @@ class ModelConfig(Settings):
 
     @property
     def url(self) -> str:
-        """The base URL of the server."""
-        return self.base_url or OPENAI_BASE_URL
+        """The base URL of the server: OPENAI_BASE_URL of the environment counts, as in OpenAI's own clients."""
+        if self.base_url is not None:
+            return self.base_url
+        named = os.environ.get(OPENAI_URL_VARIABLE, "").strip() if self.provider == "openai" else ""
+        return named or OPENAI_BASE_URL
 
     @property
     def key_variable(self) -> str | None:
         """The environment variable that holds the key; None when no key is sent."""
         if self.api_key_env is not None:
             return self.api_key_env
-        return OPENAI_KEY_VARIABLE if self.base_url is None and self.provider == "openai" else None
+        if callable(self.auth) or self.auth == "none" or self.provider != "openai":
+            return None
+        return OPENAI_KEY_VARIABLE if self.base_url is None else None
 
     def api_key(self) -> str | None:
         """Read the key from the environment; None when none is to be sent.
@@ -255,9 +283,14 @@ class ModelConfig(Settings):
         """
         if self.key_variable is None:
             return None
-        key = os.environ.get(self.key_variable, "").strip()  # keys that are read from files end with a line break
-        if not key:
-            raise ConfigError(f"no API key: set the environment variable {self.key_variable}")
-        if not (key.isascii() and key.isprintable()):
-            raise ConfigError(f"{self.key_variable} holds a character that no key can have, such as a line break")
-        return key
+        try:
+            return environment_variable(self.key_variable)
+        except ConfigError as error:
+            raise ConfigError(f"no API key: {error}") from error
+
+    def located(self, folder: Path) -> ModelConfig:
+        """Return the same settings, with the paths of certificates relative to a folder."""
+        changed: dict[str, Any] = {"fallback": tuple(other.located(folder) for other in self.fallback)}
+        if self.tls is not None:
+            changed["tls"] = self.tls.located(folder)
+        return self.model_copy(update=changed)

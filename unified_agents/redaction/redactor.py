@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, quote_plus
@@ -11,6 +10,9 @@ MIN_SECRET_CHARS = 6
 """A shorter value is not treated as a secret: it would be a common word, such as `none`."""
 MIN_SECRET_CHARS_IN_ANSWERS = 16
 """The same for what a model answers: its server may have a key such as `lm-studio`, which the model may need to say."""
+
+MAX_ADDED_SECRETS = 8
+"""How many secrets that came later are looked for: an older token has expired."""
 
 MASK = "***"
 """Stands in the place of a secret that has no name."""
@@ -22,23 +24,46 @@ class Redactor:
     Args:
         masks: Each secret with the text that takes its place.
         min_chars: Secrets shorter than this are left where they are.
+
+    Attributes:
+        grows: Whether further secrets will come.
     """
 
-    __slots__ = ("_bytes", "_texts")
+    __slots__ = ("_added", "_bytes", "_copies", "_first", "_min_chars", "_texts", "grows")
 
     def __init__(self, masks: Mapping[str, str], min_chars: int = MIN_SECRET_CHARS) -> None:
-        forms = {
+        self._min_chars = min_chars
+        self._added: list[str] = []
+        self._copies: list[Redactor] = []
+        self.grows = False
+        self._first = {
             form: mask for secret, mask in masks.items() if len(secret) >= min_chars for form in _encodings(secret)
         }
+        self._order()
+
+    def _order(self) -> None:
+        forms = self._first | {form: MASK for secret in self._added for form in _encodings(secret)}
         # The longest first: one secret may be a part of another.
         self._texts = sorted(forms.items(), key=lambda item: len(item[0]), reverse=True)
         self._bytes = [(form.encode(), mask.encode()) for form, mask in self._texts]
 
+    def add(self, secret: str) -> None:
+        """Take a further secret out from now on, such as a token that was just issued."""
+        if len(secret) >= self._min_chars:
+            self._added = [*self._added[1 - MAX_ADDED_SECRETS :], secret]
+            self._order()
+        for other in self._copies:
+            other.add(secret)
+
     def with_secrets_of(self, other: Redactor) -> Redactor:
-        """Return a redactor of the secrets of both."""
-        both = copy.copy(self)
-        both._texts = sorted({*self._texts, *other._texts}, key=lambda item: len(item[0]), reverse=True)
-        both._bytes = [(form.encode(), mask.encode()) for form, mask in both._texts]
+        """Return a redactor of the secrets of both, those that are added later too."""
+        both = Redactor({}, self._min_chars)
+        both._first, both._added = self._first | other._first, [*self._added, *other._added]
+        both.grows = self.grows or other.grows
+        both._order()
+        for one in (self, other):
+            if one.grows:
+                one._copies.append(both)
         return both
 
     def redact(self, text: str) -> str:
@@ -55,15 +80,17 @@ class Redactor:
 
     def stream(self) -> StreamRedactor | None:
         """Return a redactor for one text that comes in pieces; None where there is no secret to look for."""
-        return StreamRedactor(self) if self._texts else None
+        return StreamRedactor(self) if self._texts or self.grows else None
 
     def open_end(self, text: str) -> int:
         """Return how many characters at the end of a text may be the beginning of a secret."""
-        for form, _ in self._texts:
-            for length in range(min(len(form) - 1, len(text)), 0, -1):
+        longest = 0
+        for form, _ in self._texts:  # each: the end may begin several secrets
+            for length in range(min(len(form) - 1, len(text)), longest, -1):
                 if text.endswith(form[:length]):
-                    return length
-        return 0
+                    longest = length
+                    break
+        return longest
 
 
 NO_SECRETS = Redactor({})

@@ -25,11 +25,14 @@ class Budget:
     """
 
     __slots__ = (
+        "_cache_written",
+        "_cached",
         "_input",
         "_is_unmeasured",
         "_limits",
         "_outer",
         "_output",
+        "_reasoning",
         "cost",
         "requests",
         "steps_started",
@@ -46,11 +49,20 @@ class Budget:
         self._is_unmeasured = False
         self._input: int | None = None
         self._output: int | None = None
+        self._cached: int | None = None
+        self._cache_written: int | None = None
+        self._reasoning: int | None = None
 
     @property
     def usage(self) -> Usage:
         """Tokens of all answers."""
-        return Usage(input_tokens=self._input, output_tokens=self._output)
+        return Usage(
+            input_tokens=self._input,
+            output_tokens=self._output,
+            cached_input_tokens=self._cached,
+            cache_write_tokens=self._cache_written,
+            reasoning_tokens=self._reasoning,
+        )
 
     def count(
         self, *, requests: int = 0, tool_calls: int = 0, usage: Usage | None = None, cost: float | None = None
@@ -63,6 +75,9 @@ class Budget:
             if usage is not None:
                 budget._input = add_counts(budget._input, usage.input_tokens)
                 budget._output = add_counts(budget._output, usage.output_tokens)
+                budget._cached = add_counts(budget._cached, usage.cached_input_tokens)
+                budget._cache_written = add_counts(budget._cache_written, usage.cache_write_tokens)
+                budget._reasoning = add_counts(budget._reasoning, usage.reasoning_tokens)
             if cost is not None:
                 budget.cost = (budget.cost or 0.0) + cost
             budget = budget._outer
@@ -114,7 +129,7 @@ class Budget:
 
     def _spent(self) -> LimitError | None:
         tokens, cost = self._limits.max_tokens, self._limits.max_cost
-        if tokens is not None and (self.usage.total_tokens or 0) >= tokens:
+        if tokens is not None and (self._input or 0) + (self._output or 0) >= tokens:
             return LimitError("max_tokens", str(tokens))
         if cost is not None and (self.cost or 0.0) >= cost:
             return LimitError("max_cost", f"{cost:g}")

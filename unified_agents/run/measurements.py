@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from unified_agents.messages import Usage
 from unified_agents.result import Exchange, ModelCallRecord, Timing
 
 Interval = tuple[float, float]
@@ -29,6 +30,8 @@ class ExchangeRecord:
     finish_reason: str | None = None
     request_id: str | None = None
     rate_limits: dict[str, str] | None = None
+    usage: Usage | None = None
+    cost: float | None = None
     answered: bytes = b""
     returned: bytes = b""
 
@@ -47,6 +50,8 @@ class ExchangeRecord:
             self.finish_reason,
             self.request_id,
             self.rate_limits or {},
+            self.usage,
+            self.cost,
         )
 
 

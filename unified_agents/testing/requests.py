@@ -104,6 +104,16 @@ class RequestContract(Contract):
         sent = {key: value for key, value in scenario.sent[0].items() if key not in ("model", "messages")}
         assert sent == {"temperature": 0, "max_tokens": 123, "seed": 7}
 
+    @whole_and_streamed
+    async def test_further_parameters(self, bench: ContractBench, stream: bool) -> None:
+        """All other parameters go out as configured, by the names of Chat Completions."""
+        sampling = {"top_p": 0.5, "stop": ["END", "."], "presence_penalty": 0.1, "frequency_penalty": -0.2}
+        words = {"service_tier": "flex", "verbosity": "low"}
+        parameters = {**sampling, **words, "reasoning": {"effort": "high"}}
+        scenario, _ = await bench.complete(answer("Yes."), parameters=parameters, stream=stream)
+        sent = {key: value for key, value in scenario.sent[0].items() if not key.startswith(("m", "stream"))}
+        assert sent == {**sampling, **words, "reasoning_effort": "high"}
+
     async def test_no_key_is_made_up(self, bench: ContractBench) -> None:
         """Without a key no Authorization header goes out: the placeholder that a client wants stays inside."""
         scenario, _ = await bench.complete(answer("Yes."))

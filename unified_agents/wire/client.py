@@ -39,6 +39,7 @@ class ModelClient:
         timeout: Seconds for one request.
         parameters: What the user asks of the model. Under `unified` the wire sends them itself; under `native` the
             adapter hands them to the framework.
+        extra_body: Further fields of each request, likewise.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -48,6 +49,12 @@ class ModelClient:
         self.api_key = PLACEHOLDER_KEY
         self.timeout = wire.model.timeout
         self.parameters: ModelParameters = wire.model.parameters
+        self.extra_body: JsonObject = dict(wire.model.extra_body)
+        bound, renamed = self.parameters.max_tokens, wire.model.max_tokens_field
+        if bound is not None and renamed is not None:
+            # A framework chooses the name of its own parameter itself.
+            self.parameters = self.parameters.model_copy(update={"max_tokens": None})
+            self.extra_body = {renamed: bound, **self.extra_body}
         self._async_client: httpx.AsyncClient | None = None
         self._refusing: httpx.Client | None = None
 

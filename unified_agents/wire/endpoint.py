@@ -6,7 +6,7 @@ import asyncio
 import re
 import weakref
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -26,8 +26,11 @@ from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
 from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
 from unified_agents.wire.http_errors import error_for_status, with_key_hint
+from unified_agents.wire.original_turns import origin_of
 from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.base import AnswerReader
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
+from unified_agents.wire.protocols.reasoning_tags import SplittingReader, split_answer
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
 from unified_agents.wire.response_head import request_id_and_rate_limits
@@ -71,19 +74,22 @@ class ModelEndpoint:
         model: The model.
         upstream: Its server.
         secret: The API key, which is kept out of every message and record; None when there is none.
+        secrets: What else is kept out of them.
 
     Attributes:
         attributes: The attributes of a `chat` span.
         request_writer: Writes its requests.
+        origin: What the original turns of its answers are known by.
         redactor: Takes the secrets out of errors and records.
         answer_redactor: Takes them out of what the model answers, where short ones may be words.
     """
 
-    def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None) -> None:
+    def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None, secrets: Sequence[str] = ()) -> None:
         self.model = model
         self.upstream = upstream
         self.request_writer = RequestWriter(model)
-        masks = dict.fromkeys(_secrets(model, secret), MASK)
+        self.origin = origin_of(model, "chat_completions")
+        masks = dict.fromkeys((*_secrets(model, secret), *secrets), MASK)
         self.redactor = Redactor(masks)
         self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
         self._circuit_breaker = CircuitBreaker(model.policy)
@@ -160,10 +166,12 @@ class ModelEndpoint:
 
     def cost(self, usage: Usage) -> float | None:
         """Return what an answer costs; None without a price."""
-        price = self.model.price
-        if price is None:
-            return None
-        return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
+        return None if self.model.price is None else self.model.price.cost(usage)
+
+    def with_origin(self, answer: Answer) -> None:
+        """Put on the original turn of an answer, where it has one, where it comes from."""
+        if answer.original is not None:
+            answer.original = self.origin | {"body": answer.original}
 
     def redacted(self, raw: bytes) -> bytes:
         """Return a body as it may be recorded: without the key, which a server may echo."""
@@ -221,14 +229,17 @@ class ModelEndpoint:
             self.record_answer(record, raw)
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
-        return parse_answer(self.answer_redactor.redact_bytes(raw))
+        answer = parse_answer(self.answer_redactor.redact_bytes(raw))
+        return split_answer(answer) if self.model.reasoning_tags else answer
 
     async def _streamed_exchange(
         self, body: bytes, key: str, timeout_factor: float, on_text: TextListener, record: ExchangeRecord
     ) -> Answer:
         to_first = self.model.first_token_timeout * timeout_factor
         between = self.model.token_timeout * timeout_factor
-        reader = StreamReader(self.answer_redactor.stream())
+        reader: AnswerReader = StreamReader(self.answer_redactor.stream())
+        if self.model.reasoning_tags:
+            reader = SplittingReader(reader)
         began = False
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:

@@ -15,6 +15,7 @@ from yarl import URL
 from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, native_name
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.run.context import current_run
+from unified_agents.wire.connection import AUTHORIZATION, ServerConnection
 from unified_agents.wire.http_connection import LenientResponseHandler, request_class
 from unified_agents.wire.upstream import Response
 
@@ -37,15 +38,13 @@ class HttpClient:
     """Sends requests to a model server. Sessions are kept per event loop and end with it.
 
     Args:
-        base_url: With its `/v1` or the like; a query string is kept.
-        api_key: Sent as a bearer token; None sends none.
+        connection: How the server is reached; the query of its URL is kept.
     """
 
-    def __init__(self, base_url: str, api_key: str | None) -> None:
-        self._base = URL(base_url)
-        self._headers = {"Content-Type": "application/json", "User-Agent": "unified-agents"}
-        if api_key is not None:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+    def __init__(self, connection: ServerConnection) -> None:
+        self._base = URL(connection.url)
+        self._connection = connection
+        self._own_headers = {"content-type", *(name.lower() for name in connection.headers)}
         self._urls: dict[str, URL] = {}
         self._sessions = LoopSessions(self._session)
 
@@ -57,6 +56,19 @@ class HttpClient:
 
     async def respond(self, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """Send a request, and return the response, whose head has come."""
+        if headers:  # a framework's own, of which none takes the place of a setting
+            headers = {name: value for name, value in headers.items() if name.lower() not in self._own_headers}
+        tokens = self._connection.tokens
+        if tokens is None:
+            return await self._respond(path, body, headers)
+        token = await tokens.token()
+        response = await self._respond(path, body, {**headers, AUTHORIZATION: f"Bearer {token}"})
+        if response.status == 401 and (newer := await tokens.token()) != token:  # it expired on the way
+            response.release()
+            response = await self._respond(path, body, {**headers, AUTHORIZATION: f"Bearer {newer}"})
+        return response
+
+    async def _respond(self, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         session = self._sessions.running() or await self._sessions.get()
         response = await self._send(session, self._urls.get(path) or self._url(path), body, headers)
         if response.status in _REDIRECTS:
@@ -97,14 +109,21 @@ class HttpClient:
 
     def _url(self, path: str) -> URL:
         url = self._base.with_path(f"{self._base.raw_path.rstrip('/')}/{path}", encoded=True, keep_query=True)
+        if self._connection.query:
+            url = url.update_query(self._connection.query)
         self._urls[path] = url
         return url
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            headers=self._headers,
+            headers={"Content-Type": "application/json", "User-Agent": "unified-agents", **self._connection.headers},
+            proxy=self._connection.proxy,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=30.0),
-            connector=_Connector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
+            connector=_Connector(
+                limit=0,
+                keepalive_timeout=KEEPALIVE_SECONDS,
+                ssl=True if self._connection.tls is None else self._connection.tls,
+            ),
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
             auto_decompress=True,
@@ -123,6 +142,9 @@ class HttpClient:
 
     def _network_error(self, error: Exception) -> NetworkError:
         where = f"{self._base.scheme}://{self._base.host}:{self._base.port}"
+        if self._connection.proxy is not None:
+            proxy = URL(self._connection.proxy)
+            where += f" through the proxy at {proxy.host}:{proxy.port}"
         what = "cannot be reached" if isinstance(error, aiohttp.ClientConnectorError) else "broke the connection"
         # The client puts the whole URL, with its query, into the text of this one.
         text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
@@ -130,7 +152,9 @@ class HttpClient:
             text = error.strerror or str(error.os_error)  # else it speaks of TLS, which is not used
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
             text = "the connection was refused; is it running?"
-        if isinstance(error, aiohttp.ClientResponseError):
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            what, text = "cannot be reached", f"the proxy answered {error.status}"
+        elif isinstance(error, aiohttp.ClientResponseError):
             what, text = "sent what is not HTTP", " ".join(text.split())
         failure = NetworkError(f"the model's server at {where} {what}: {text}", native_type=native_name(error))
         # RFC 9112 says which of the two counts, but the HTTP client takes it for an attack, and will again.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from unified_agents.concurrency.off_loop_import import import_off_loop
+from unified_agents.wire.connection import ServerConnection
 from unified_agents.wire.upstream import Response
 
 if TYPE_CHECKING:
@@ -20,19 +21,17 @@ class HttpUpstream:
     The HTTP client is imported at the first request, off the event loop: it takes a tenth of a second, once.
 
     Args:
-        base_url: With its `/v1` or the like; a query string is kept.
-        api_key: Sent as a bearer token; None sends none.
+        connection: How it is reached.
     """
 
-    def __init__(self, base_url: str, api_key: str | None) -> None:
-        self._base_url = base_url
-        self._api_key = api_key
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
         self._client: HttpClient | None = None
 
     @property
     def address(self) -> tuple[str, int] | None:
         """Host and port."""
-        parts = urlsplit(self._base_url)
+        parts = urlsplit(self._connection.url)
         return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
     def post(
@@ -49,7 +48,7 @@ class HttpUpstream:
     ) -> AsyncIterator[Response]:
         module = await import_off_loop("unified_agents.wire.http_client")
         if self._client is None:  # several requests may be the first
-            self._client = module.HttpClient(self._base_url, self._api_key)
+            self._client = module.HttpClient(self._connection)
         async with self._client.post(path, body, headers, key) as response:
             yield response
 

@@ -117,6 +117,7 @@ class ModelCallObservation:
         answer.exchange = self.exchange
         if self.exchange is not None:
             self.exchange.finish_reason = answer.finish_reason
+            self.exchange.usage, self.exchange.cost = answer.usage, cost
         run = self._run
         run.budget.count(usage=answer.usage, cost=cost)
         # Under `native` only the wall clock is bounded.
@@ -190,6 +191,9 @@ class ModelCallObservation:
             (spans.RESPONSE_MODEL, answer.body.get("model")),
             (spans.INPUT_TOKENS, answer.usage.input_tokens),
             (spans.OUTPUT_TOKENS, answer.usage.output_tokens),
+            (spans.CACHED_INPUT_TOKENS, answer.usage.cached_input_tokens),
+            (spans.CACHE_WRITE_TOKENS, answer.usage.cache_write_tokens),
+            (spans.REASONING_TOKENS, answer.usage.reasoning_tokens),
             (spans.TIME_TO_FIRST_CHUNK, answer.time_to_first_token),
         ):
             if value is not None:

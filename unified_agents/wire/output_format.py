@@ -13,6 +13,7 @@ from unified_agents import wording
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.argument_errors import pydantic_problems, schema_problems
+from unified_agents.wire.protocols.reasoning_tags import without_reasoning
 
 _FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 
@@ -69,6 +70,7 @@ class OutputFormat:
         Raises:
             ValueError: it does not fit; `args` are the problems, a line each.
         """
+        text, _ = without_reasoning(text)  # a form has no place for it
         if fenced := _FENCED.fullmatch(text):
             text = fenced.group(1)
         try:

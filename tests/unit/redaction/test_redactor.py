@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
+from unified_agents.redaction.redactor import MASK, MAX_ADDED_SECRETS, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.wire.protocols.chat_completions import StreamReader
 
 KEY = "sk-live-SECRET-123456"
@@ -88,3 +88,25 @@ def test_a_key_is_found_in_each_encoding(echo: str) -> None:
 def test_each_secret_has_its_own_mask_also_where_one_holds_the_other() -> None:
     redact = Redactor({"inner-key": "[INNER]", "outer-inner-key": "[OUTER]"})
     assert redact.redact("inner-key and outer-inner-key") == "[INNER] and [OUTER]"
+
+
+def test_an_end_may_begin_several_secrets() -> None:
+    stream = Redactor({"t0ken-of-many": MASK, "secret-t-secret": MASK}).stream()
+    assert stream is not None
+    pieces = ["it is secret-t", "-secret, and t0ken", "-of-many!"]
+    assert "".join(map(stream.feed, pieces)) + stream.flush() == "it is ***, and ***!"
+
+
+def test_a_secret_that_comes_later_is_taken_out_by_copies_too() -> None:
+    first, other = redactor("the-first-secret"), Redactor({})
+    assert other.stream() is None
+    other.grows = True
+    both = first.with_secrets_of(other)
+    stream = both.stream()
+    assert stream is not None
+    for number in range(MAX_ADDED_SECRETS + 1):
+        other.add(f"later-secret-{number}")
+    assert stream.feed("the-first-secret later-secret-8.") == "*** ***."
+    assert both.redact("later-secret-1") == other.redact("later-secret-1") == "***"
+    assert other.redact("later-secret-0") == "later-secret-0"  # it has expired long ago
+    assert first.redact("later-secret-8") == "later-secret-8"

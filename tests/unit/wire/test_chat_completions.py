@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from unified_agents.config import ModelPrice
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import Usage
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
-from unified_agents.wire.protocols.chat_completions_fields import RawCall
+from unified_agents.wire.protocols.chat_completions_fields import RawCall, usage_of
 from unified_agents.wire.protocols.chat_completions_writer import stream_of
 
 WHOLE: dict[str, Any] = {
@@ -140,3 +141,42 @@ def _stream(raw: bytes) -> None:
     reader = StreamReader()
     reader.feed(raw)
     reader.answer()
+
+
+@pytest.mark.parametrize(
+    ("more", "counts"),
+    [
+        ({}, (None, None, None)),
+        ({"prompt_tokens_details": None, "completion_tokens_details": []}, (None, None, None)),
+        ({"prompt_tokens_details": {"cached_tokens": 0}}, (0, None, None)),
+        ({"prompt_cache_hit_tokens": 7, "prompt_cache_miss_tokens": 3}, (7, None, None)),
+        ({"cached_tokens": 7}, (7, None, None)),
+        ({"cache_read_input_tokens": 6, "cache_creation_input_tokens": 3}, (6, 3, None)),
+        ({"prompt_tokens_details": {"cached_tokens": "7"}}, (None, None, None)),
+        ({"completion_tokens_details": {"reasoning_tokens": 4}}, (None, None, 4)),
+    ],
+)
+def test_the_parts_of_usage(more: dict[str, Any], counts: tuple[int | None, ...]) -> None:
+    usage = usage_of({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, **more})
+    assert (usage.input_tokens, usage.output_tokens) == (10, 5)
+    assert (usage.cached_input_tokens, usage.cache_write_tokens, usage.reasoning_tokens) == counts
+
+
+def test_thinking_that_is_counted_beside_the_answer_is_output_too() -> None:
+    details = {"completion_tokens_details": {"reasoning_tokens": 90}}
+    usage = usage_of({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 105, **details})
+    assert (usage.output_tokens, usage.total_tokens) == (95, 105)
+
+
+def test_usage_adds_up_and_compares() -> None:
+    left = usage_of({"prompt_tokens": 10, "completion_tokens": 5, "cached_tokens": 4})
+    both = left + usage_of({"prompt_tokens": 1}) + left
+    assert both == Usage(input_tokens=21, output_tokens=10, cached_input_tokens=8)
+
+
+def test_a_kind_of_token_without_a_price_has_that_of_input() -> None:
+    usage = Usage(input_tokens=1000, output_tokens=10, cached_input_tokens=900, cache_write_tokens=50)
+    assert ModelPrice(input=1, output=2).cost(usage) == pytest.approx(1020 / 1_000_000)
+    assert ModelPrice(input=1, output=2, cached_input=0).cost(usage) == pytest.approx(120 / 1_000_000)
+    too_many = Usage(input_tokens=10, output_tokens=0, cached_input_tokens=900)
+    assert ModelPrice(input=1, output=2, cached_input=0.5).cost(too_many) == pytest.approx(5 / 1_000_000)

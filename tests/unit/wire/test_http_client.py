@@ -14,6 +14,7 @@ import pytest
 from unified_agents.errors import NetworkError
 from unified_agents.http.charsets import decode_text
 from unified_agents.wire import http_connection
+from unified_agents.wire.connection import ServerConnection
 from unified_agents.wire.http_client import HttpClient, _redirect_within_server
 from unified_agents.wire.http_connection import MAX_BYTES_AT_ONCE, request_class
 from unified_agents.wire.upstream import read_body
@@ -67,7 +68,8 @@ class Peer:
 async def serving(answer: Answer, path: str = "/v1") -> AsyncIterator[tuple[Peer, HttpClient]]:
     peer = Peer(answer)
     server = await asyncio.start_server(peer.talk, "127.0.0.1", 0)
-    client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}", "the-key")
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}"
+    client = HttpClient(ServerConnection(url, {"Authorization": "Bearer the-key"}))
     try:
         yield peer, client
     finally:
@@ -252,7 +254,7 @@ async def test_a_body_of_any_length_arrives_and_a_short_one_starts_no_task(size:
         writer.close()
 
     server = await asyncio.start_server(count, "127.0.0.1", 0)
-    client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", None)
+    client = HttpClient(ServerConnection(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
     started: list[str] = []
     loop = asyncio.get_running_loop()
 

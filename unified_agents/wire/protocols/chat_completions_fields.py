@@ -45,6 +45,14 @@ def decode_json(data: bytes) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
+def error_in_line(line: bytes) -> Any:
+    """Return the error in a line that is no event: a local server that breaks off says there why. None without one."""
+    try:
+        return orjson.loads(line).get("error")
+    except orjson.JSONDecodeError:
+        return None
+
+
 def without_lone_surrogates(body: Any) -> Any:
     """Return a JSON value whose texts can be encoded."""
     return json.loads(encodable(json.dumps(body, ensure_ascii=False)))
@@ -104,7 +112,37 @@ def usage_of(value: Any) -> Usage:
     """Return token counts; `NO_USAGE` where there are none."""
     if not isinstance(value, dict):
         return NO_USAGE
-    return Usage(input_tokens=_count(value.get("prompt_tokens")), output_tokens=_count(value.get("completion_tokens")))
+    output, reasoning = _count(value.get("completion_tokens")), _detail(value, "completion", "reasoning_tokens")
+    prompt = _count(value.get("prompt_tokens"))
+    if reasoning and output and prompt and value.get("total_tokens") == prompt + output + reasoning:
+        output += reasoning  # some servers count the thinking beside the answer, and bill both
+    cached, written = _detail(value, "prompt", "cached_tokens"), _detail(value, "prompt", "cache_write_tokens")
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=output,
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
+        reasoning_tokens=reasoning,
+    )
+
+
+_OTHER_NAMES = {
+    "cached_tokens": ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens"),
+    "cache_write_tokens": ("cache_creation_input_tokens",),
+    "reasoning_tokens": ("reasoning_tokens",),
+}
+"""Where servers give a count that stands among the details elsewhere: DeepSeek, Moonshot, and gateways to Claude."""
+
+
+def _detail(value: JsonObject, part: str, name: str) -> int | None:
+    """Return a part of a count of tokens; None where it is not reported."""
+    details = value.get(f"{part}_tokens_details")
+    count = _count(details.get(name)) if type(details) is dict else None
+    if count is None:
+        for other in _OTHER_NAMES[name]:
+            if other in value:
+                return _count(value[other])
+    return count
 
 
 def _count(value: Any) -> int | None:
