@@ -24,7 +24,8 @@ def retry_after(headers: Mapping[str, str], body: bytes = b"") -> float | None:
     """Return the seconds that an answer asks to wait; None where it does not say, and 0 says nothing.
 
     What is read, in this order: `retry-after-ms`, `Retry-After` (RFC 9110, section 10.2.3), Google's `RetryInfo` in the
-    body, a message such as "try again in 6m0s", and `x-ratelimit-reset-*` of what is used up.
+    body, a message such as "try again in 6m0s", and `x-ratelimit-reset-*` or `anthropic-ratelimit-*-reset` of what is
+    used up.
     """
     if milliseconds := _number(_header(headers, "retry-after-ms")):
         return milliseconds / 1000
@@ -65,7 +66,21 @@ def _of_rate_limits(headers: Mapping[str, str]) -> float | None:
         for what in ("requests", "tokens")
         if (_header(headers, f"x-ratelimit-remaining-{what}") or "0").strip() == "0"
     ]
+    waits += [
+        _until(_header(headers, f"anthropic-ratelimit-{what}-reset"))
+        for what in ("requests", "tokens", "input-tokens", "output-tokens")
+        if (_header(headers, f"anthropic-ratelimit-{what}-remaining") or "0").strip() == "0"
+    ]
     return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _until(time: str | None) -> float | None:
+    """Return the seconds until a time in the form of RFC 3339; 0 once it is over."""
+    try:
+        at = datetime.fromisoformat((time or "").strip())
+    except ValueError:
+        return None
+    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - datetime.now(UTC).timestamp())
 
 
 def _errors(body: bytes) -> Iterator[dict[str, Any]]:

@@ -108,3 +108,19 @@ def test_a_wait_is_read_wherever_servers_put_it(headers: dict[str, str], body: b
     error = error_for_status(429, headers, body, key_variable=None)
     assert isinstance(error, RateLimitError)
     assert error.retry_after == seconds
+
+
+def test_anthropics_limits_say_when_they_begin_anew() -> None:
+    def headers(tokens_left: int, minutes: float) -> dict[str, str]:
+        at = datetime.now(UTC) + timedelta(minutes=minutes)
+        return {
+            "anthropic-ratelimit-requests-remaining": "7",
+            "anthropic-ratelimit-requests-reset": (at + timedelta(hours=1)).isoformat(),
+            "anthropic-ratelimit-input-tokens-remaining": str(tokens_left),
+            "anthropic-ratelimit-input-tokens-reset": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+    assert retry_after(headers(0, 2)) == pytest.approx(120, abs=5)
+    assert not retry_after(headers(0, -2))
+    assert retry_after(headers(5, 2)) is None
+    assert retry_after({"anthropic-ratelimit-tokens-reset": "soon"}) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -257,6 +259,23 @@ def test_what_is_no_answer_is_a_bad_response(raw: bytes) -> None:
         PROTOCOL.read(raw)
     with pytest.raises(BadResponseError):
         streamed(raw)
+
+
+@pytest.mark.parametrize(
+    ("start", "delta"),
+    [
+        ({"type": "text", "text": ""}, {"type": "text_delta", "text": None}),
+        ({"type": "odd"}, {"type": "odd_delta", "text": 1}),
+        ({"type": "odd", "seal": [1]}, {"type": "odd_delta", "seal": "x"}),
+        ({"type": "text", "text": 1}, {"type": "odd_delta"}),
+        ({"type": "tool_use", "id": "t", "name": None, "input": {}}, {"type": "odd_delta"}),
+        ({"type": "tool_use", "id": "t", "name": "add"}, {"type": "input_json_delta", "partial_json": {}}),
+        ({"type": "thinking", "thinking": ""}, ["text", "text"]),
+    ],
+)
+def test_deltas_of_a_wrong_form_are_a_bad_response(start: dict[str, Any], delta: Any) -> None:
+    with pytest.raises(BadResponseError):
+        streamed(stream_with((start, [delta])))
 
 
 def test_an_answer_of_another_server_is_read_leniently() -> None:

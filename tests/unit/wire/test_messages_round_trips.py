@@ -19,7 +19,6 @@ from messages_samples import (
     streamed,
     written,
 )
-from unified_agents.messages import Usage
 from unified_agents.scripted.rendering.chat_completions import RenderedCall, RenderedChoice
 from unified_agents.scripted.rendering.messages import (
     answer_events,
@@ -56,7 +55,7 @@ def same(answer: Answer, choice: RenderedChoice, reasoning: str | None) -> None:
     ]
     assert answer.reasoning == (reasoning or None)
     assert answer.finish_reason == choice.finish_reason
-    assert answer.usage == Usage(input_tokens=12, output_tokens=7)
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (12, 7)
     assert (answer.original is None) == (reasoning is None)
     message = answer.body["choices"][0]["message"]
     assert message["content"] == choice.text

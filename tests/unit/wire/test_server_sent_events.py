@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from unified_agents.errors import BadResponseError
 from unified_agents.redaction.redactor import Redactor
 from unified_agents.wire.protocols import server_sent_events
-from unified_agents.wire.protocols.server_sent_events import BARE_LINE, DONE, EventReader, looks_like_events
+from unified_agents.wire.protocols.server_sent_events import BARE_LINE, DONE, EventReader
 
 STREAM = (
     b': a comment\r\n\r\nevent: one\r\ndata: {"a": 1}\r\n\r\n'
@@ -84,18 +84,3 @@ def test_a_stream_and_a_line_have_bounds(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(server_sent_events, "MAX_ANSWER_BYTES", 20)
     with pytest.raises(BadResponseError, match="the answer is longer than 20 bytes"):
         list(EventReader().feed(b"data: 1\n" * 3))
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        (b"data: 1", True),
-        (b"\xef\xbb\xbf\nevent: x", True),
-        (b": comment", True),
-        (b'{"data": 1}', False),
-        (b"<html>", False),
-        (b"", False),
-    ],
-)
-def test_a_body_may_look_like_events(raw: bytes, expected: bool) -> None:
-    assert looks_like_events(raw) is expected

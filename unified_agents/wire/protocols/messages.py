@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -12,7 +13,8 @@ from unified_agents.wire.protocols.base import ModelRequest
 from unified_agents.wire.protocols.messages_answer import parse_body
 from unified_agents.wire.protocols.messages_request import messages_request
 from unified_agents.wire.protocols.messages_stream import MessagesReader
-from unified_agents.wire.protocols.server_sent_events import looks_like_events
+
+_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
 
 
 class MessagesProtocol:
@@ -38,7 +40,7 @@ class MessagesProtocol:
         Raises:
             ModelError: it is no answer of this protocol, or reports an error.
         """
-        if looks_like_events(raw):
+        if raw[:1] != b"{" and _EVENTS.match(raw):
             reader = MessagesReader()
             reader.feed(raw)
             return reader.answer()

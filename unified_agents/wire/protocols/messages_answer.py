@@ -27,7 +27,7 @@ from unified_agents.wire.protocols.chat_completions_fields import (
 )
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 from unified_agents.wire.protocols.finish_reasons import REFUSAL
-from unified_agents.wire.protocols.messages_request import assistant_blocks, input_of
+from unified_agents.wire.protocols.messages_request import input_of
 
 _FINISH_REASONS = {
     "end_turn": "stop",
@@ -36,13 +36,9 @@ _FINISH_REASONS = {
     "max_tokens": "length",
     "refusal": REFUSAL,
 }
-_INPUT_KINDS = ("cache_read_input_tokens", "cache_creation_input_tokens")
-_USAGE_FIELDS = {
-    "cached_input_tokens": "cache_read_input_tokens",
-    "cache_read_tokens": "cache_read_input_tokens",
-    "cache_write_tokens": "cache_creation_input_tokens",
-}
-"""Fields that `Usage` may have, and where the protocol has them."""
+_TEXT_FIELDS = frozenset({"type", "text"})
+_PORTABLE_FIELDS = {"text": _TEXT_FIELDS, "tool_use": frozenset({"type", "id", "name", "input"})}
+_INPUT_KINDS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 def parse_body(raw: bytes) -> Answer:
@@ -131,7 +127,7 @@ def answer_of(
         usage=usage,
         body=completion(head, choice, usage),
         raw=raw,
-        original=_original(blocks, text, calls),
+        original=_original(blocks),
         reasoning=_joined(blocks, "thinking") or None,
     )
 
@@ -140,17 +136,21 @@ def usage_of(value: Any) -> Usage:
     """Return token counts. Input tokens count those that were read from the cache and written to it, too."""
     if not isinstance(value, Mapping):
         return NO_USAGE
-    counts = {name: count for name, count in value.items() if type(count) is int}
-    kinds = [counts[name] for name in ("input_tokens", *_INPUT_KINDS) if name in counts]
-    fields = {"input_tokens": sum(kinds) if kinds else None, "output_tokens": counts.get("output_tokens")}
+    kinds = [count for name in _INPUT_KINDS if (count := _count(value.get(name))) is not None]
     details = value.get("output_tokens_details")
-    if isinstance(details, Mapping) and type(details.get("thinking_tokens")) is int:
-        fields["reasoning_tokens"] = details["thinking_tokens"]
-    for field, name in _USAGE_FIELDS.items():
-        if name in counts:
-            fields[field] = counts[name]
-    known = {name: count for name, count in fields.items() if name in Usage.model_fields}
-    return Usage.model_construct(None, **known)
+    fields = {
+        "input_tokens": sum(kinds) if kinds else None,
+        "output_tokens": _count(value.get("output_tokens")),
+        "cached_input_tokens": _count(value.get("cache_read_input_tokens")),
+        "cache_write_tokens": _count(value.get("cache_creation_input_tokens")),
+        "reasoning_tokens": _count(details.get("thinking_tokens")) if isinstance(details, Mapping) else None,
+    }
+    known = Usage.model_fields
+    return Usage.model_construct(None, **{name: count for name, count in fields.items() if name in known})
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int else None
 
 
 def _call(block: JsonObject, arguments: str) -> RawCall:
@@ -166,20 +166,29 @@ def _joined(blocks: list[JsonObject], kind: str) -> str:
     return "".join(string(block.get(kind) or "") for block in blocks if block["type"] == kind)
 
 
-def _original(blocks: list[JsonObject], text: str | None, calls: list[RawCall]) -> JsonObject | None:
+def _original(blocks: list[JsonObject]) -> JsonObject | None:
     """Return the turn as it came, with the arguments as objects; None where it holds no more than text and calls."""
+    if _is_portable(blocks):
+        return None
     kept = [
         block | {"input": input_of(_input_text(block))}
         if block["type"] == "tool_use" and not isinstance(block.get("input"), dict)
         else block
         for block in blocks
     ]
-    portable = assistant_blocks(text, [(call.id, call.name, call.arguments) for call in calls])
-    meaningful = [{name: value for name, value in block.items() if value is not None} for block in kept]
-    if meaningful == portable:
-        return None
     orjson.dumps(kept)  # what cannot be written cannot go back
     return {"content": kept}
+
+
+def _is_portable(blocks: list[JsonObject]) -> bool:
+    """Tell whether text and calls are all there is to a turn: one text, if any, and then calls, with no other field."""
+    for place, block in enumerate(blocks):
+        fields = _PORTABLE_FIELDS.get(block["type"])
+        if fields is None or (fields is _TEXT_FIELDS and (place or not block.get("text"))):
+            return False
+        if not block.keys() <= fields and any(block[name] is not None for name in block.keys() - fields):
+            return False
+    return True
 
 
 def encodable_texts(block: JsonObject) -> JsonObject:

@@ -31,6 +31,9 @@ class _Block:
 
     def add(self, delta: JsonObject) -> None:
         """Take in a delta; one that is not known goes on with the fields that it names."""
+        if len(delta) == 2 and "text" in delta:  # most are
+            self._add_text("text", string(delta["text"]))
+            return
         if (piece := delta.get("partial_json")) is not None:
             self.inputs.append(string(piece))
             self._input_size += len(piece)
@@ -127,25 +130,30 @@ class MessagesReader:
             return parse_body(raw if self._redactor is None else self._redacted(raw))
         if not self.done or self._message is None:
             raise BadResponseError("the stream ended before the answer was finished")
+        self._keep(encodable(self._half_character) + self._rest_of_redacted())
+        try:
+            return self._assembled(self._message)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BadResponseError("the streamed answer is not an Anthropic Messages answer") from error
+
+    def _assembled(self, message: JsonObject) -> Answer:
         blocks = [block.whole() for block in self._blocks]
         if self._events.is_lenient:
             blocks = list(map(encodable_texts, blocks))
         arguments = {place: text for place, block in enumerate(self._blocks) if (text := block.arguments()) is not None}
-        message = self._message | {"stop_reason": self._message.get("stop_reason") or self._stop_reason(blocks)}
-        self._keep(encodable(self._half_character) + self._rest_of_redacted())
+        message = message | {"stop_reason": message.get("stop_reason") or self._stop_reason(blocks)}
         text = "".join(self._texts)
-        try:
-            return answer_of(message, blocks, self.raw, arguments=arguments, redactor=self._redactor, text=text)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise BadResponseError("the streamed answer is not an Anthropic Messages answer") from error
+        return answer_of(message, blocks, self.raw, arguments=arguments, redactor=self._redactor, text=text)
 
     def _take(self, event: ServerSentEvent) -> str | None:
         if event.value == DONE:
             self.done = True
             return self._keep(self._rest_of_redacted())
         try:
-            self._check_for_error(event)
-            return self._take_known(event.value["type"], event.value)
+            kind = event.value["type"] if type(event.value) is dict and "type" in event.value else ""
+            if kind != "content_block_delta" or "error" in event.value or event.name == "error":
+                self._check_for_error(event)
+            return self._take_known(kind or event.value["type"], event.value)
         except (KeyError, TypeError, AttributeError) as error:
             excerpt = self._events.excerpt(event.data)
             raise BadResponseError(f"a streamed event is not an Anthropic Messages event: {excerpt}") from error

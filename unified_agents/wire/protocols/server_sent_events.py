@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -22,12 +21,6 @@ DONE = "[DONE]"
 BARE_LINE = "{"
 """The name of a line with a JSON object that stands outside of any event: a server that breaks off says there why."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
-
-
-def looks_like_events(raw: bytes) -> bool:
-    """Tell whether a body begins as a stream of events does."""
-    return raw[:1] != b"{" and _EVENTS.match(raw) is not None
 
 
 class ServerSentEvent(NamedTuple):
