@@ -43,6 +43,8 @@ class Message(_ChatModel):
         tool_calls: The calls that an assistant message asks for; empty otherwise.
         tool_call_id: On a tool message, the call that it answers.
         name: The participant's name, where one is set.
+        original: An assistant turn as the provider wrote it, where that holds more than text and calls: `protocol`,
+            `endpoint`, `model` and `body`. Where a later run asks the same model, it goes back as it came. None else.
     """
 
     role: Role
@@ -50,9 +52,10 @@ class Message(_ChatModel):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    original: JsonObject | None = None
 
     def to_chat(self) -> JsonObject:
-        """Return this message as a Chat Completions dict."""
+        """Return this message as a Chat Completions dict, without its original; `model_dump()` keeps that too."""
         chat: JsonObject = {"role": self.role, "content": self.content}
         if self.name is not None:
             chat["name"] = self.name
@@ -86,7 +89,7 @@ class Message(_ChatModel):
             ) from error
 
 
-_MESSAGE_FIELDS = ("role", "content", "tool_call_id", "name")
+_MESSAGE_FIELDS = ("role", "content", "tool_call_id", "name", "original")
 
 
 def _call(call: ToolCall | Mapping[str, Any]) -> ToolCall | JsonObject:

@@ -106,8 +106,10 @@ class Step:
         index: From 0.
         message: The assistant turn as the model wrote it, in Chat Completions terms, under unique call ids.
         calls: In the model's order.
+        original: The turn as `Message.original` has it; None where it holds no more than the message.
     """
 
     index: int
     message: JsonObject
     calls: list[Call] = field(default_factory=list)
+    original: JsonObject | None = None

@@ -73,6 +73,7 @@ class Run:
         steps: The model's answers so far, with their calls.
         calls: The calls by id.
         given_ids: The ids of the calls in the conversation that it was given.
+        has_originals: Whether a turn of the conversation has an original.
         errors: What went wrong so far.
         abandoned: What does not end, and was given up.
         given_up: The tasks among that.
@@ -108,6 +109,7 @@ class Run:
     measurements: Measurements = field(default_factory=Measurements)
     given_ids: frozenset[str] = field(init=False)
     slots: asyncio.Semaphore = field(init=False)
+    has_originals: bool = field(init=False)
 
     steps: list[Step] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
@@ -128,6 +130,7 @@ class Run:
         self.lifecycle = Lifecycle(self.id, self.label)
         self.budget = Budget(self.limits, self.parent.budget if self.parent is not None else None)
         self.given_ids = frozenset(call.id for message in self.messages for call in message.tool_calls)
+        self.has_originals = any(message.original is not None for message in self.messages)
         self.slots = asyncio.Semaphore(self.limits.max_parallel_tools)
 
     @property
@@ -145,10 +148,13 @@ class Run:
             done = [(call.id, call.outcome.content) for call in step.calls if call.outcome is not None]
             kept = {call_id for call_id, _ in done}
             calls = [raw for raw in step.message.get("tool_calls", ()) if raw["id"] in kept]
+            turn: JsonObject = {"role": "assistant", "content": step.message["content"]}
+            if step.original is not None and len(calls) == len(step.calls):
+                turn["original"] = step.original
             if calls:
-                yield {"role": "assistant", "content": step.message["content"], "tool_calls": calls}
+                yield turn | {"tool_calls": calls}
             elif not step.calls:
-                yield {"role": "assistant", "content": step.message["content"]}
+                yield turn
             for call_id, content in done:
                 yield {"role": "tool", "tool_call_id": call_id, "content": content}
 

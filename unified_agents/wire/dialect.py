@@ -11,6 +11,8 @@ from unified_agents.config import ModelConfig
 
 RESPONSE_FORMAT = "response_format"
 STREAM_OPTIONS = "stream_options"
+ORIGINALS = "originals"
+CALL_IDS = "call ids"
 MAX_TOKENS = "max_tokens"
 MAX_COMPLETION_TOKENS = "max_completion_tokens"
 _OTHER_NAME = {MAX_TOKENS: MAX_COMPLETION_TOKENS, MAX_COMPLETION_TOKENS: MAX_TOKENS}
@@ -20,6 +22,7 @@ _OF_FORMAT = re.compile(
     r"response[ _-]?(format|mime|schema)|json|schema|structured|grammar|\bformats?\b", re.IGNORECASE
 )
 _OF_STREAM_OPTIONS = re.compile(r"stream_options|include_usage", re.IGNORECASE)
+_OF_IDS = re.compile(r"\bids?\b.*\b(length of 9|9|nine) ?(letters|characters|chars)?\b", re.IGNORECASE | re.DOTALL)
 _UNKNOWN = re.compile(
     r"(unsupported|unknown|unrecognized|unexpected|invalid|additional|extra) (\w+ )?"
     r"(parameter|argument|field|key|property|properties|input)"
@@ -41,12 +44,16 @@ class Dialect:
         max_tokens: The name of the bound on an answer's tokens.
         response_format: Whether the form of an answer may go out as `response_format`; else it is asked for in words.
         stream_options: Whether usage may be asked for beside `stream`.
+        originals: Whether turns may go back as the model wrote them, with fields that are the provider's own.
+        short_ids: Whether ids of calls must have nine letters or digits.
         was_renamed: Whether the name of `max_tokens` was learnt from a refusal, and is not changed again.
     """
 
     max_tokens: str = MAX_TOKENS
     response_format: bool = True
     stream_options: bool = True
+    originals: bool = True
+    short_ids: bool = False
     was_renamed: bool = False
 
     def without_refused(self, words: str, sent: Collection[str]) -> Dialect | None:
@@ -56,7 +63,8 @@ class Dialect:
 
         Args:
             words: What the server said.
-            sent: Those of the optional fields that stood in the request, by the names of Chat Completions.
+            sent: Those of the optional fields that stood in the request, by the names of Chat Completions; `ORIGINALS`
+                for turns with fields of the provider's own, and `CALL_IDS` for the ids of calls.
         """
         is_silent = _WITHOUT_WORDS.search(words) is not None
         if STREAM_OPTIONS in sent and self.stream_options and _OF_STREAM_OPTIONS.search(words):
@@ -67,7 +75,10 @@ class Dialect:
             return replace(self, response_format=False)
         if STREAM_OPTIONS in sent and self.stream_options and is_silent:
             return replace(self, stream_options=False)
-        return None
+        if CALL_IDS in sent and not self.short_ids and _OF_IDS.search(words):
+            return replace(self, short_ids=True)
+        # Any refusal of a request that carries fields of the provider's own may be about these.
+        return replace(self, originals=False) if ORIGINALS in sent and self.originals else None
 
     def _names_max_tokens(self, words: str) -> bool:
         # A bound that is only too high is named too, and does not get better under another name.
@@ -76,8 +87,10 @@ class Dialect:
 
 def dialect_of(model: ModelConfig) -> Dialect:
     """Return what is known of a model's server before the first request."""
-    host = urlsplit(model.url).hostname or ""
-    is_new = f".{host}".endswith(_HOSTS_OF_NEW_NAME)
-    if model.max_tokens_field is not None:
-        return Dialect(model.max_tokens_field, was_renamed=True)
-    return Dialect(MAX_COMPLETION_TOKENS if is_new else MAX_TOKENS)
+    host = f".{urlsplit(model.url).hostname or ''}"
+    is_new = host.endswith(_HOSTS_OF_NEW_NAME)
+    return Dialect(
+        model.max_tokens_field or (MAX_COMPLETION_TOKENS if is_new else MAX_TOKENS),
+        was_renamed=model.max_tokens_field is not None,
+        short_ids=host.endswith(".mistral.ai"),
+    )

@@ -26,6 +26,7 @@ from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
 from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
 from unified_agents.wire.http_errors import error_for_status, with_key_hint
+from unified_agents.wire.original_turns import origin_of
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import AnswerReader
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
@@ -78,6 +79,7 @@ class ModelEndpoint:
     Attributes:
         attributes: The attributes of a `chat` span.
         request_writer: Writes its requests.
+        origin: What the original turns of its answers are known by.
         redactor: Takes the secrets out of errors and records.
         answer_redactor: Takes them out of what the model answers, where short ones may be words.
     """
@@ -86,6 +88,7 @@ class ModelEndpoint:
         self.model = model
         self.upstream = upstream
         self.request_writer = RequestWriter(model)
+        self.origin = origin_of(model, "chat_completions")
         masks = dict.fromkeys((*_secrets(model, secret), *secrets), MASK)
         self.redactor = Redactor(masks)
         self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
@@ -164,6 +167,11 @@ class ModelEndpoint:
     def cost(self, usage: Usage) -> float | None:
         """Return what an answer costs; None without a price."""
         return None if self.model.price is None else self.model.price.cost(usage)
+
+    def with_origin(self, answer: Answer) -> None:
+        """Put on the original turn of an answer, where it has one, where it comes from."""
+        if answer.original is not None:
+            answer.original = self.origin | {"body": answer.original}
 
     def redacted(self, raw: bytes) -> bytes:
         """Return a body as it may be recorded: without the key, which a server may echo."""

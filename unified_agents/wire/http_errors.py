@@ -46,6 +46,10 @@ _CODE_STATUS: Mapping[str, int] = {
     **dict.fromkeys(("servererror", "internalservererror", "internalerror", "internal", "apierror"), 500),
     **dict.fromkeys(("overloaded", "overloadederror", "serviceunavailable", "unavailable", "serveroverloaded"), 503),
     **dict.fromkeys(("badgateway", "gatewaytimeout", "deadlineexceeded", "timeout", "upstreamerror"), 502),
+    # Anthropic's: https://docs.claude.com/en/api/errors
+    "billingerror": 402,
+    "requesttoolarge": 413,
+    "timeouterror": 504,
 }
 _KEY_CODES = frozenset({"apikeyinvalid", "invalidapikey", "incorrectapikey", "apikeyexpired", "missingapikey"})
 _FILTER_CODES = frozenset({"contentfilter", "contentpolicyviolation", "responsibleaipolicyviolation"})

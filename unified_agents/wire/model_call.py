@@ -20,9 +20,10 @@ from unified_agents.errors import (
 from unified_agents.messages import JsonObject
 from unified_agents.run.context import Run
 from unified_agents.wire.conversation import with_parts, with_system_text
-from unified_agents.wire.dialect import RESPONSE_FORMAT, STREAM_OPTIONS, Dialect
+from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, Dialect
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.observation import ModelCallObservation
+from unified_agents.wire.original_turns import with_originals
 from unified_agents.wire.output_format import OutputFormat
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.finish_reasons import (
@@ -158,8 +159,10 @@ class ModelCall:
         self.observation.span.event("repair", reason="bad_response")
         logger.info("the model is asked to mend its answer (run %s)", self._run.label, extra={"run_id": self._run.id})
         self._discard_attempt(BadResponseError(fault), 0.0, "repair")
-        correction = ({"role": "assistant", "content": answer.text}, {"role": "user", "content": fault})
-        answer = await self._answer_to([*self._messages, *correction])
+        turn = {"role": "assistant", "content": answer.text} | (
+            {"original": answer.original} if answer.original else {}
+        )
+        answer = await self._answer_to([*self._messages, turn, {"role": "user", "content": fault}])
         if (fault := self._fault_of(answer)) is not None:
             raise BadResponseError(
                 f"the model's answer cannot be used, even after it was told why: {wording.in_short(fault)}",
@@ -213,6 +216,7 @@ class ModelCall:
             return True
         has_format = self._settings.output is not None and not is_text
         sent = {dialect.max_tokens} if self._endpoint.model.parameters.max_tokens is not None else set()
+        sent |= {CALL_IDS} | ({ORIGINALS} if self._run.has_originals else set())
         sent |= ({RESPONSE_FORMAT} if has_format else set()) | ({STREAM_OPTIONS} if self._stream else set())
         less = dialect.without_refused(str(error), sent)
         if less is None:
@@ -233,27 +237,19 @@ class ModelCall:
             )
 
     def _request_body(self, messages: Sequence[Mapping[str, Any]]) -> bytes:
-        settings, endpoint, run, extra = self._settings, self._endpoint, self._run, self._extra
-        output, protocol = settings.output, settings.protocol
-        if settings.references and not self._without_tools:
-            messages = with_system_text(messages, wording.REFERENCES)
-        if place := endpoint.model.tool_result_parts:
-            messages = with_parts(run, messages, place, in_text=protocol is not None)
-        if protocol is not None:
-            offer = None if self._without_tools else run.offer
-            messages = protocol.messages(messages, offer, notes=[output.as_text] if output else [])
-        elif output is not None and not endpoint.request_writer.dialect.response_format:
-            messages = with_system_text(messages, output.as_text)
-        elif output is not None:
-            extra = (extra or {}) | {"response_format": output.response_format}
+        settings, endpoint, run = self._settings, self._endpoint, self._run
+        if run.has_originals and settings.protocol is None:
+            origin = endpoint.origin if endpoint.request_writer.dialect.originals else None
+            messages = with_originals(run, messages, origin, self.observation.span)
+        messages, form = _composed(settings, endpoint, run, messages, without_tools=self._without_tools)
         return endpoint.request_writer.write(
             messages,
             run.offer,
             first=self._step == 0,
             stream=self._stream,
-            extra=extra,
+            extra=self._extra if form is None else (self._extra or {}) | form,
             added_tools=self._added_tools,
-            without_tools=self._omits_tools or protocol is not None,
+            without_tools=self._omits_tools or settings.protocol is not None,
             without_calls=self._without_tools,
         )
 
@@ -288,7 +284,10 @@ class ModelCall:
         # An answer that cannot be used has its price all the same.
         observation.answered(answer, endpoint.cost(answer.usage))
         _check(answer, broken_off, run, has_form=self._settings.output is not None)
+        endpoint.with_origin(answer)
+        run.has_originals |= answer.original is not None
         if self._settings.protocol is not None:
+            answer.original = None  # in the text protocol a turn goes back as text
             self._read_text(self._settings.protocol, answer)
         if run.sinks:
             observation.completed(answer)
@@ -304,6 +303,30 @@ class ModelCall:
             logger.info("%d further actions in one turn are ignored", len(ignored), extra={"run_id": self._run.id})
         if self._unreadable is None and not answer.calls and self._stream:
             self.observation.final_answer(answer.text or "")
+
+
+def _composed(
+    settings: ModelCallSettings,
+    endpoint: ModelEndpoint,
+    run: Run,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    without_tools: bool,
+) -> tuple[Sequence[Mapping[str, Any]], JsonObject | None]:
+    """Return a conversation with what the settings add to it, and the field that asks for the answer's form."""
+    output, protocol = settings.output, settings.protocol
+    if settings.references and not without_tools:
+        messages = with_system_text(messages, wording.REFERENCES)
+    if place := endpoint.model.tool_result_parts:
+        messages = with_parts(run, messages, place, in_text=protocol is not None)
+    if protocol is not None:
+        offer = None if without_tools else run.offer
+        return protocol.messages(messages, offer, notes=[output.as_text] if output else []), None
+    if output is None:
+        return messages, None
+    if not endpoint.request_writer.dialect.response_format:
+        return with_system_text(messages, output.as_text), None
+    return messages, {"response_format": output.response_format}
 
 
 def _check(answer: Answer, broken_off: ModelError | None, run: Run, *, has_form: bool) -> None:

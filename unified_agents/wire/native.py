@@ -217,6 +217,7 @@ class _RequestWatcher:
             unreadable = protocol.read(answer)
             if unreadable is None and not answer.calls and answer.time_to_first_token is not None:
                 observation.final_answer(answer.text or "")
+        endpoint.with_origin(answer)
         record_step(run, answer)
         observation.completed(answer)
 

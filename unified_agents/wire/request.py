@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +13,10 @@ import orjson
 from unified_agents.config import ModelConfig
 from unified_agents.messages import JsonObject
 from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer, function_tool
-from unified_agents.wire.dialect import dialect_of
+from unified_agents.wire.dialect import Dialect, dialect_of
+from unified_agents.wire.protocols.chat_completions_original import with_original
+
+_SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 
 _WIRE_FIELDS = frozenset(
     {
@@ -85,7 +90,7 @@ class RequestWriter:
             without_tools: Whether the model is offered none.
             without_calls: Whether the model must not call any, though it is offered them.
         """
-        body: JsonObject = {"model": self._model, "messages": with_tool_names(messages)}
+        body: JsonObject = {"model": self._model, "messages": _written(messages, self.dialect)}
         body |= self._sampling
         if self._max_tokens is not None:
             body[self.dialect.max_tokens] = self._max_tokens
@@ -109,6 +114,31 @@ class RequestWriter:
         if self._extra_body:
             body |= self._extra_body
         return orjson.dumps(body)
+
+
+def _written(messages: Sequence[Mapping[str, Any]], dialect: Dialect) -> Sequence[Mapping[str, Any]]:
+    """Return the conversation as it goes out."""
+    written = with_tool_names(messages)
+    if any("original" in message for message in written):
+        written = [
+            with_original(message, message["original"]) if "original" in message else message for message in written
+        ]
+    return list(map(_with_short_ids, written)) if dialect.short_ids else written
+
+
+def _with_short_ids(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a message whose ids have nine letters or digits, as Mistral's servers demand."""
+    if message.get("tool_call_id"):
+        return {**message, "tool_call_id": _short_id(message["tool_call_id"])}
+    if calls := message.get("tool_calls"):
+        return {**message, "tool_calls": [{**call, "id": _short_id(call["id"])} for call in calls]}
+    return message
+
+
+def _short_id(call_id: str) -> str:
+    if _SHORT_ID.fullmatch(call_id):
+        return call_id
+    return base64.b32encode(hashlib.blake2b(call_id.encode(), digest_size=10).digest()).decode()[:9]
 
 
 def with_tool_names(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

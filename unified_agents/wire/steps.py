@@ -20,6 +20,9 @@ MAX_SEARCHES = 8
 def record_step(run: Run, answer: Answer) -> Step:
     """Record an answer as the run's next step, with each call under an id that is unique within the run."""
     step = Step(len(run.steps), assistant_message(answer.text, answer.calls))
+    if answer.original is not None:
+        step.original = answer.original
+        run.has_originals = True
     unknown: dict[str, str] = {}
     for index, raw in enumerate(answer.calls):
         call = _call(run, step.index, index, raw, unknown)

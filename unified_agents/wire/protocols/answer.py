@@ -22,8 +22,8 @@ class Answer:
         raw: The bytes as they came; written anew where only a lenient reader takes them.
         time_to_first_token: Seconds from the request to the first delta; None when it was not streamed.
         exchange: The record of the exchange that it came in; None before it is recorded.
-        original: The turn as the provider wrote it, in its protocol's own form, where that holds more than text and
-            calls; None where it does not.
+        original: The turn as the provider wrote it, where that holds more than text and calls; None where it does not.
+            A protocol gives the body in its own form; from the model call on it is what `Message.original` holds.
         reasoning: What the provider shows of the model's thinking; None where it shows nothing.
     """
 

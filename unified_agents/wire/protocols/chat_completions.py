@@ -25,6 +25,7 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     check_bounds,
     content_text,
     decode_json,
+    error_in_line,
     excerpt,
     finish_reason_of,
     refusal_text,
@@ -32,6 +33,7 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     usage_of,
     without_lone_surrogates,
 )
+from unified_agents.wire.protocols.chat_completions_original import extra_fields_of, original_of, streamed_original
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 from unified_agents.wire.protocols.finish_reasons import REFUSAL, is_clean
 from unified_agents.wire.protocols.tool_call_pieces import ToolCallAssembler
@@ -92,7 +94,7 @@ def _check_for_error(body: Any) -> None:
 def _answer(body: JsonObject, raw: bytes) -> Answer:
     choices = body["choices"]
     calls: list[RawCall] = []
-    text = finish_reason = None
+    text = finish_reason = original = None
     refusal = ""
     for index, choice in enumerate(choices):
         if error := choice.get("error"):
@@ -105,6 +107,7 @@ def _answer(body: JsonObject, raw: bytes) -> Answer:
         content = content if type(content) is str else content_text(content)
         if not index or (content and not text):
             text = content
+            original = original_of(message)
         reason = finish_reason_of(choice.get("finish_reason"))
         if not index or (is_clean(finish_reason) and not is_clean(reason)):
             finish_reason = reason
@@ -120,6 +123,7 @@ def _answer(body: JsonObject, raw: bytes) -> Answer:
         usage=usage_of(body.get("usage") or choices[0].get("usage")),
         body=body,
         raw=raw,
+        original=original,
     )
 
 
@@ -166,6 +170,7 @@ class StreamReader:
     _usage: Usage = NO_USAGE
     _head: JsonObject | None = None
     _choices: bool = False
+    _extra: list[JsonObject] = field(default_factory=list)  # what the pieces hold beside text and calls
 
     def feed(self, chunk: bytes) -> list[str]:
         """Take in bytes, and return the pieces of text that they complete.
@@ -232,8 +237,11 @@ class StreamReader:
         if self._refused and not calls and is_clean(self._finish_reason):
             self._finish_reason = REFUSAL
         finish_reason = self._finish_reason or ("tool_calls" if calls else "stop")
-        choice = {"index": 0, "message": assistant_message(text, calls), "finish_reason": finish_reason}
-        return Answer(text, calls, finish_reason, self._usage, completion(self._head, choice, self._usage), raw)
+        message = assistant_message(text, calls)
+        choice = {"index": 0, "message": message, "finish_reason": finish_reason}
+        original = streamed_original(message, self._extra, self._calls.extra_fields(), self.redactor)
+        whole = completion(self._head, choice, self._usage)
+        return Answer(text, calls, finish_reason, self._usage, whole, raw, original=original)
 
     def _data(self, data: bytes) -> str | None:
         if self._event_lines and data != b"[DONE]":
@@ -265,7 +273,7 @@ class StreamReader:
             return self._data(line[5:].strip()) if line.startswith(b"data:") else self._other_line(line)
         if line.startswith(b"event:"):
             self._names_error = line[6:].strip() == b"error"
-        elif line.startswith(b"{") and self._head is not None and (error := _error_in(line)):
+        elif line.startswith(b"{") and self._head is not None and (error := error_in_line(line)):
             self._fail(error)
         return None
 
@@ -346,6 +354,8 @@ class StreamReader:
             self._fail(error)
         if not delta and not self._text and not self._calls:
             delta = choice.get("message") or {}  # the whole answer as the only event
+        if extra := extra_fields_of(delta):
+            self._extra.append(extra)
         index = choice.get("index") or 0
         for call in delta.get("tool_calls") or ():
             self.first_delta = True
@@ -381,11 +391,3 @@ class StreamReader:
         if text and "\ud800" <= text[-1] <= "\udbff":
             text, self._half_character = text[:-1], text[-1]
         return encodable(text)
-
-
-def _error_in(line: bytes) -> Any:
-    """Return the error in a line that is no event: a local server that breaks off says there why. None without one."""
-    try:
-        return orjson.loads(line).get("error")
-    except orjson.JSONDecodeError:
-        return None

@@ -45,6 +45,14 @@ def decode_json(data: bytes) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
+def error_in_line(line: bytes) -> Any:
+    """Return the error in a line that is no event: a local server that breaks off says there why. None without one."""
+    try:
+        return orjson.loads(line).get("error")
+    except orjson.JSONDecodeError:
+        return None
+
+
 def without_lone_surrogates(body: Any) -> Any:
     """Return a JSON value whose texts can be encoded."""
     return json.loads(encodable(json.dumps(body, ensure_ascii=False)))

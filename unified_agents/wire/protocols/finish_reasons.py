@@ -12,7 +12,17 @@ _CALLS = frozenset({"tool_calls", "tool_call", "tool_use", "function_call"})
 _CUT = frozenset({"length", "max_tokens", "model_length", "model_context_window_exceeded"})
 _CLEAN = frozenset({"", "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", REFUSAL})
 _KNOWN = _CLEAN | _CUT | _CALLS
-_FILTERS = ("content_filter", "safety", "sensitive", "recitation", "blocklist", "prohibited", "guardrail", "spii")
+_FILTERS = (
+    "content_filter",
+    "safety",
+    "sensitive",
+    "recitation",
+    "blocklist",
+    "prohibited",
+    "guardrail",
+    "spii",
+    "model_armor",
+)
 _FAILURES = (
     "insufficient_system_resource",
     "abort",

@@ -16,6 +16,7 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     check_bounds,
     string,
 )
+from unified_agents.wire.protocols.chat_completions_original import extra_fields_of_call
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +26,7 @@ class _CallInPieces:
     pieces: list[str] = field(default_factory=list)
     size: int = 0
     _checked_size: int = 0
+    extra: list[JsonObject] = field(default_factory=list)
 
     def add(self, id_: str, name: str, arguments: str) -> None:
         """Take in a piece. Its name goes on with the name so far, unless it says it again."""
@@ -129,6 +131,12 @@ class ToolCallAssembler:
             self._by_id[id_] = call
         self._last = call
         call.add(id_, name, arguments)
+        if extra := extra_fields_of_call(piece):
+            call.extra.append(extra)
+
+    def extra_fields(self) -> list[list[JsonObject]]:
+        """Return for each call what its pieces hold beside id, name and arguments."""
+        return [call.extra for _, call in sorted(self._calls, key=lambda item: item[0])]
 
     def calls(self) -> list[RawCall]:
         """Return the calls that have come, in their order."""

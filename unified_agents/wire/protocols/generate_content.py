@@ -1,0 +1,53 @@
+"""Google's Gemini `generateContent`: requests are written, and answers are read, whole and streamed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from urllib.parse import quote
+
+from unified_agents.messages import JsonObject
+from unified_agents.redaction.redactor import StreamRedactor
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.base import ModelRequest
+from unified_agents.wire.protocols.generate_content_request import request_body
+from unified_agents.wire.protocols.generate_content_stream import GenerateContentReader, read_body
+
+_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
+
+
+class GenerateContentProtocol:
+    """The protocol of Gemini's API; see `ProviderProtocol`."""
+
+    name: str = "generate_content"
+    base_url: str = "https://generativelanguage.googleapis.com/v1beta"
+    key_variable: str = "GEMINI_API_KEY"
+    key_header: str = "x-goog-api-key"
+    headers: Mapping[str, str] = MappingProxyType({})
+
+    def path(self, request: ModelRequest) -> str:
+        """Return where a request goes: the model stands in it, and whether the answer is streamed."""
+        name = request.model if "/" in request.model else f"models/{request.model}"
+        verb = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
+        return f"{quote(name, safe='/-._~@')}:{verb}"
+
+    def write(self, request: ModelRequest) -> JsonObject:
+        """Return the body of a request."""
+        return request_body(request)
+
+    def read(self, raw: bytes) -> Answer:
+        """Read a whole answer; one that is streamed all the same is put together.
+
+        Raises:
+            ModelError: it is no answer of this protocol, or reports an error.
+        """
+        if not _EVENTS.match(raw):
+            return read_body(raw.removeprefix(b"\xef\xbb\xbf"))
+        reader = GenerateContentReader()
+        reader.feed(raw)
+        return reader.answer()
+
+    def reader(self, redactor: StreamRedactor | None = None) -> GenerateContentReader:
+        """Return what reads one streamed answer; the redactor takes secrets out of its texts."""
+        return GenerateContentReader(redactor)

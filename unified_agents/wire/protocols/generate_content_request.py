@@ -1,0 +1,224 @@
+"""Writes a conversation as the body of a Gemini `generateContent` request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+from unified_agents.config.model import ModelParameters
+from unified_agents.messages import JsonObject
+from unified_agents.tools.json_values import parse_text, to_json
+from unified_agents.wire.protocols.base import ModelRequest
+from unified_agents.wire.protocols.generate_content_schema import reduced_schema
+
+UNSIGNED = "skip_thought_signature_validator"
+"""The signature that Google documents for a call which no Gemini model wrote, such as one of another provider."""
+RESULT = "result"
+"""The key of a function response whose result is no JSON object."""
+
+_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]+)*;base64,", re.IGNORECASE)
+_SIGNS_NOTHING = re.compile(r"(?:.*/)?gemini-[12]\b")
+_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+_RESERVED_KEYS = frozenset({"output", "error"})
+_AUDIO_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+
+
+def request_body(request: ModelRequest) -> JsonObject:
+    """Return the body of a request; the model and the wish for a stream stand in its path."""
+    leading = list(takewhile(_is_system, request.messages))
+    body: JsonObject = {"contents": _contents(request, request.messages[len(leading) :])}
+    if instructions := [part for message in leading for part in _parts(message.get("content"))]:
+        body["systemInstruction"] = {"parts": instructions}
+    if request.tools:
+        body["tools"] = [{"functionDeclarations": [_declaration(tool["function"]) for tool in request.tools]}]
+        if request.tool_choice is not None:
+            body["toolConfig"] = {"functionCallingConfig": _calling_config(request.tool_choice)}
+    if generation := _generation_config(request):
+        body["generationConfig"] = generation
+    if tier := getattr(request.parameters, "service_tier", None):
+        body["serviceTier"] = tier
+    return body
+
+
+def _is_system(message: Mapping[str, Any]) -> bool:
+    return message.get("role") in ("system", "developer")
+
+
+def _contents(request: ModelRequest, messages: Sequence[Mapping[str, Any]]) -> list[JsonObject]:
+    """Return the turns; a system message within the conversation stays at its place, as words of the user's side."""
+    is_signed = not _SIGNS_NOTHING.match(request.model)
+    contents: list[JsonObject] = []
+    turn: Mapping[str, Any] = {}
+    results: list[Mapping[str, Any]] = []
+    for message in messages:
+        if message.get("role") == "tool":
+            results.append(message)
+            continue
+        if results:
+            contents.append({"role": "user", "parts": _responses(turn, results)})
+            results = []
+        if message.get("role") == "assistant":
+            turn = message
+            content = message.get("original") or _model_content(message, is_signed=is_signed)
+        else:
+            content = {"role": "user", "parts": _parts(message.get("content"))}
+        if content.get("parts"):
+            contents.append(content)
+    if results:
+        contents.append({"role": "user", "parts": _responses(turn, results)})
+    return contents
+
+
+def _model_content(message: Mapping[str, Any], *, is_signed: bool) -> JsonObject:
+    """Return the portable form of an assistant turn: its text and its calls."""
+    parts = _parts(message.get("content"))
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        function = call["function"]
+        arguments = parse_text(function.get("arguments") or "{}")
+        part: JsonObject = {
+            "functionCall": {"name": function["name"], "args": arguments if isinstance(arguments, dict) else {}}
+        }
+        if is_signed and not index:
+            part["thoughtSignature"] = UNSIGNED
+        parts.append(part)
+    return {"role": "model", "parts": parts}
+
+
+def _responses(turn: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[JsonObject]:
+    """Return the results of a turn in the order of its calls, as the provider named and numbered these."""
+    calls = turn.get("tool_calls") or ()
+    places = {call.get("id"): place for place, call in enumerate(calls)}
+    if len(places) < len(calls):
+        places = {}  # ids that repeat tell nothing
+    original = turn.get("original") or {}
+    written = [part["functionCall"] for part in original.get("parts", ()) if "functionCall" in part]
+    named = written or [call["function"] for call in calls]
+    responses = []
+    for number, result in enumerate(results):
+        place = places.get(result.get("tool_call_id"), number)
+        call = named[place] if place < len(named) else {}
+        response = {"name": call.get("name") or result.get("name") or ""} | _response(result.get("content"))
+        if call.get("id"):
+            response = {"id": call["id"]} | response
+        responses.append((place, {"functionResponse": response}))
+    return [part for _, part in sorted(responses, key=lambda item: item[0])]
+
+
+def _response(content: Any) -> JsonObject:
+    """Return a result as the object that Gemini wants, with images and files beside it."""
+    if isinstance(content, list):
+        parts = [_part(part) for part in content]
+        text = "\n".join(part["text"] for part in parts if "text" in part)
+        return {"response": response_object(text), "parts": [part for part in parts if "text" not in part]}
+    return {"response": response_object(content or "")}
+
+
+def response_object(text: str) -> JsonObject:
+    """Return the text of a result as an object: itself, where it is one that Gemini reads as a whole.
+
+    Gemini takes the keys `output` and `error` for the only ones that count; an object that has them goes out as one
+    value, like one that could be taken for a value.
+    """
+    value = parse_text(text) if text[:1] in ("{", "[") else text
+    if isinstance(value, dict) and value.keys() != {RESULT} and not value.keys() & _RESERVED_KEYS:
+        return value
+    return {RESULT: value}
+
+
+def response_text(response: Mapping[str, Any]) -> str:
+    """Return the text that `response_object` made an object of."""
+    value = response[RESULT] if response.keys() == {RESULT} else response
+    return value if isinstance(value, str) else to_json(value).decode()
+
+
+def _parts(content: Any) -> list[JsonObject]:
+    if not content:
+        return []
+    return [{"text": content}] if isinstance(content, str) else [_part(part) for part in content]
+
+
+def _part(part: Mapping[str, Any]) -> JsonObject:
+    """Return a part of a content. A kind that Gemini has no word for goes out as it is, to be refused by name."""
+    match part.get("type"):
+        case "text" | "refusal":
+            return {"text": part.get("text") or part.get("refusal") or ""}
+        case "image_url":
+            return _media(part["image_url"]["url"], "")
+        case "file":
+            file = part["file"]
+            return _media(file.get("file_data") or file.get("file_id") or "", file.get("filename") or "")
+        case "input_audio":
+            audio = part["input_audio"]
+            kind = audio.get("format") or ""
+            return {"inlineData": {"mimeType": _AUDIO_TYPES.get(kind, f"audio/{kind}"), "data": audio["data"]}}
+    return dict(part)
+
+
+def _media(url: str, name: str) -> JsonObject:
+    if found := _DATA_URL.match(url):
+        return {"inlineData": {"mimeType": found.group(1) or "application/octet-stream", "data": url[found.end() :]}}
+    import mimetypes  # noqa: PLC0415  # needed only beside a URL
+
+    kind = mimetypes.guess_type(url.partition("?")[0])[0] or (mimetypes.guess_type(name)[0] if name else None)
+    return {"fileData": {"mimeType": kind, "fileUri": url} if kind else {"fileUri": url}}
+
+
+def _declaration(function: Mapping[str, Any]) -> JsonObject:
+    declaration: JsonObject = {"name": function["name"]}
+    if description := function.get("description"):
+        declaration["description"] = description
+    parameters = function.get("parameters") or {}
+    if parameters.keys() - {"type", "properties", "additionalProperties", "required", "$schema"} or parameters.get(
+        "properties"
+    ):
+        declaration["parametersJsonSchema"] = reduced_schema(parameters)
+    return declaration
+
+
+def _calling_config(tool_choice: str) -> JsonObject:
+    mode = _MODES.get(tool_choice)
+    return {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [tool_choice]}
+
+
+def _generation_config(request: ModelRequest) -> JsonObject:
+    parameters = request.parameters
+    stop = getattr(parameters, "stop", None)
+    config: JsonObject = {
+        "temperature": parameters.temperature,
+        "maxOutputTokens": parameters.max_tokens,
+        "seed": parameters.seed,
+        "topP": getattr(parameters, "top_p", None),
+        "stopSequences": [stop] if isinstance(stop, str) else list(stop) if stop else None,
+        "presencePenalty": getattr(parameters, "presence_penalty", None),
+        "frequencyPenalty": getattr(parameters, "frequency_penalty", None),
+        "thinkingConfig": _thinking_config(parameters),
+    }
+    if request.response_format is not None:
+        config["responseMimeType"] = "application/json"
+        schema = request.response_format.get("json_schema", {}).get("schema")
+        config["responseJsonSchema"] = reduced_schema(schema) if schema else None
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def _thinking_config(parameters: ModelParameters) -> JsonObject | None:
+    """Return how much the model is to think: a budget where there is one, since Gemini takes no level beside it."""
+    reasoning = getattr(parameters, "reasoning", None)
+    if reasoning is None:
+        return None
+    budget, effort = _setting(reasoning, "budget"), _setting(reasoning, "effort")
+    config: JsonObject = {}
+    if budget is not None:
+        config["thinkingBudget"] = budget
+    elif effort == "none":
+        config["thinkingBudget"] = 0
+    elif effort is not None:
+        config["thinkingLevel"] = str(effort).upper()
+    if (summary := _setting(reasoning, "summary")) is not None:
+        config["includeThoughts"] = summary not in (False, "none")
+    return config or None
+
+
+def _setting(reasoning: Any, name: str) -> Any:
+    return reasoning.get(name) if isinstance(reasoning, Mapping) else getattr(reasoning, name, None)

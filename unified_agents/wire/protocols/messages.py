@@ -1,0 +1,52 @@
+"""Anthropic Messages, as a provider's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from unified_agents.messages import JsonObject
+from unified_agents.redaction.redactor import StreamRedactor
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.base import ModelRequest
+from unified_agents.wire.protocols.messages_answer import parse_body
+from unified_agents.wire.protocols.messages_request import messages_request
+from unified_agents.wire.protocols.messages_stream import MessagesReader
+from unified_agents.wire.protocols.server_sent_events import looks_like_events
+
+
+class MessagesProtocol:
+    """The form of requests to Anthropic's Messages API, and of its answers.
+
+    An answer's original turn is `{"content": [blocks]}`, where it holds more than text and calls.
+    """
+
+    name: str = "messages"
+    base_url: str = "https://api.anthropic.com/v1"
+    key_variable: str = "ANTHROPIC_API_KEY"
+    key_header: str = "x-api-key"
+    headers: Mapping[str, str] = MappingProxyType({"anthropic-version": "2023-06-01"})
+
+    def path(self, request: ModelRequest) -> str:
+        """Return where a request goes, below the base URL."""
+        return "messages"
+
+    def write(self, request: ModelRequest) -> JsonObject:
+        """Return the body of a request."""
+        return messages_request(request)
+
+    def read(self, raw: bytes) -> Answer:
+        """Read a whole answer; one that is streamed all the same is put together.
+
+        Raises:
+            ModelError: it is no answer of this protocol, or reports an error.
+        """
+        if looks_like_events(raw):
+            reader = MessagesReader()
+            reader.feed(raw)
+            return reader.answer()
+        return parse_body(raw)
+
+    def reader(self, redactor: StreamRedactor | None = None) -> MessagesReader:
+        """Return what reads one streamed answer; the redactor takes secrets out of its texts."""
+        return MessagesReader(redactor)

@@ -1,0 +1,187 @@
+"""Anthropic Messages: the blocks of an answer are read, however they came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from unified_agents.errors import BadResponseError
+from unified_agents.messages import JsonObject, Usage
+from unified_agents.redaction.redactor import StreamRedactor
+from unified_agents.text import encodable
+from unified_agents.wire.http_errors import reported_error
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.chat_completions_fields import (
+    NO_USAGE,
+    RawCall,
+    call_id,
+    check_bounds,
+    decode_json,
+    excerpt,
+    finish_reason_of,
+    string,
+    without_lone_surrogates,
+)
+from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
+from unified_agents.wire.protocols.finish_reasons import REFUSAL
+from unified_agents.wire.protocols.messages_request import assistant_blocks, input_of
+
+_FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "refusal": REFUSAL,
+}
+_INPUT_KINDS = ("cache_read_input_tokens", "cache_creation_input_tokens")
+_USAGE_FIELDS = {
+    "cached_input_tokens": "cache_read_input_tokens",
+    "cache_read_tokens": "cache_read_input_tokens",
+    "cache_write_tokens": "cache_creation_input_tokens",
+}
+"""Fields that `Usage` may have, and where the protocol has them."""
+
+
+def parse_body(raw: bytes) -> Answer:
+    """Read a whole answer.
+
+    Raises:
+        ModelError: it is not JSON, no answer of this protocol, or reports an error.
+    """
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        try:
+            body = without_lone_surrogates(decode_json(raw))
+        except ValueError as error:
+            raise BadResponseError(
+                f"the model's server answered with something that is not JSON: {excerpt(raw)}"
+            ) from error
+        raw = json.dumps(body).encode()
+    check_for_error(body)
+    if type(body) is not dict or type(body.get("content")) is not list:
+        raise BadResponseError(f"the answer is not an Anthropic Messages answer: {excerpt(raw)}")
+    try:
+        return answer_of(body, body["content"], raw)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadResponseError(f"the answer is not an Anthropic Messages answer: {excerpt(raw)}") from error
+
+
+def check_for_error(body: Any) -> None:
+    """Raise the error that a body or an event reports, beside an answer or instead of one."""
+    if isinstance(body, list) and body:
+        body = body[0]  # some servers give their errors in a list
+    if not isinstance(body, dict):
+        return
+    if (error := body.get("error")) or body.get("type") == "error":
+        raise reported_error(error or body)
+    if "content" not in body and "type" not in body and isinstance(body.get("message") or body.get("detail"), str):
+        raise reported_error(body)
+
+
+def answer_of(
+    message: Mapping[str, Any],
+    blocks: list[JsonObject],
+    raw: bytes,
+    *,
+    arguments: Mapping[int, str] | None = None,
+    redactor: StreamRedactor | None = None,
+    text: str | None = None,
+) -> Answer:
+    """Make an answer of its blocks.
+
+    Args:
+        message: The fields of the answer beside its blocks.
+        blocks: The blocks as they came.
+        raw: The bytes that they came in.
+        arguments: By a block's place, the arguments of a call as the model wrote them; others are its input as JSON.
+        redactor: Takes secrets out of what is no text of the answer.
+        text: The text, where it was put together already.
+
+    Raises:
+        TypeError, KeyError, AttributeError: the blocks have not the form of the protocol.
+        BadResponseError: the calls are more, or longer, than any model writes.
+    """
+    calls: list[RawCall] = []
+    for place, block in enumerate(blocks):
+        if string(block["type"]) == "tool_use":
+            written = (arguments or {}).get(place)
+            calls.append(_call(block, written if written is not None else _input_text(block)))
+    if calls:
+        check_bounds(len(calls), max(len(call.arguments) for call in calls))
+    if redactor is not None:
+        for call in calls:
+            call.arguments = redactor.redact(call.arguments)
+        blocks = orjson.loads(redactor.redact(orjson.dumps(blocks).decode()))
+    text = _joined(blocks, "text") if text is None else text
+    finish_reason = finish_reason_of(message.get("stop_reason"))
+    if not text and not calls and finish_reason == "refusal":
+        text = (message.get("stop_details") or {}).get("explanation")
+    finish_reason = _FINISH_REASONS.get(finish_reason or "", finish_reason)
+    usage = usage_of(message.get("usage"))
+    head = {key: message[key] for key in ("id", "model") if key in message}
+    choice = {"index": 0, "message": assistant_message(text or None, calls), "finish_reason": finish_reason}
+    return Answer(
+        text=text or None,
+        calls=calls,
+        finish_reason=finish_reason,
+        usage=usage,
+        body=completion(head, choice, usage),
+        raw=raw,
+        original=_original(blocks, text, calls),
+        reasoning=_joined(blocks, "thinking") or None,
+    )
+
+
+def usage_of(value: Any) -> Usage:
+    """Return token counts. Input tokens count those that were read from the cache and written to it, too."""
+    if not isinstance(value, Mapping):
+        return NO_USAGE
+    counts = {name: count for name, count in value.items() if type(count) is int}
+    kinds = [counts[name] for name in ("input_tokens", *_INPUT_KINDS) if name in counts]
+    fields = {"input_tokens": sum(kinds) if kinds else None, "output_tokens": counts.get("output_tokens")}
+    details = value.get("output_tokens_details")
+    if isinstance(details, Mapping) and type(details.get("thinking_tokens")) is int:
+        fields["reasoning_tokens"] = details["thinking_tokens"]
+    for field, name in _USAGE_FIELDS.items():
+        if name in counts:
+            fields[field] = counts[name]
+    known = {name: count for name, count in fields.items() if name in Usage.model_fields}
+    return Usage.model_construct(None, **known)
+
+
+def _call(block: JsonObject, arguments: str) -> RawCall:
+    return RawCall(call_id(block.get("id")), string(block["name"]), arguments)
+
+
+def _input_text(block: JsonObject) -> str:
+    value = block.get("input", "")
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _joined(blocks: list[JsonObject], kind: str) -> str:
+    return "".join(string(block.get(kind) or "") for block in blocks if block["type"] == kind)
+
+
+def _original(blocks: list[JsonObject], text: str | None, calls: list[RawCall]) -> JsonObject | None:
+    """Return the turn as it came, with the arguments as objects; None where it holds no more than text and calls."""
+    kept = [
+        block | {"input": input_of(_input_text(block))}
+        if block["type"] == "tool_use" and not isinstance(block.get("input"), dict)
+        else block
+        for block in blocks
+    ]
+    portable = assistant_blocks(text, [(call.id, call.name, call.arguments) for call in calls])
+    meaningful = [{name: value for name, value in block.items() if value is not None} for block in kept]
+    if meaningful == portable:
+        return None
+    orjson.dumps(kept)  # what cannot be written cannot go back
+    return {"content": kept}
+
+
+def encodable_texts(block: JsonObject) -> JsonObject:
+    """Return a block whose texts can be encoded, whatever half characters a lenient reader took."""
+    return {name: encodable(value) if isinstance(value, str) else value for name, value in block.items()}
