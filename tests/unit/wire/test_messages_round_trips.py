@@ -56,7 +56,7 @@ def same(answer: Answer, choice: RenderedChoice, reasoning: str | None) -> None:
     ]
     assert answer.reasoning == (reasoning or None)
     assert answer.finish_reason == choice.finish_reason
-    assert answer.usage == Usage(input_tokens=12, output_tokens=7)
+    assert answer.usage == Usage(input_tokens=12, output_tokens=7, cached_input_tokens=0, cache_write_tokens=0)
     assert (answer.original is None) == (reasoning is None)
     message = answer.body["choices"][0]["message"]
     assert message["content"] == choice.text
