@@ -12,6 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from unified_agents.config.model_connection import (
     ConnectionSettings,
     environment_variable,
+    masked_url,
+    masked_values,
     variable_name,
 )
 from unified_agents.config.model_parameters import ModelParameters as ModelParameters  # noqa: PLC0414  # its old place
@@ -312,6 +314,15 @@ class ModelConfig(ConnectionSettings):
             return environment_variable(self.key_variable)
         except ConfigError as error:
             raise ConfigError(f"no API key: {error}") from error
+
+    def masked(self) -> ModelConfig:
+        """Return the same settings without any secret that stands in them, for files that others read."""
+        changed: dict[str, Any] = {"headers": masked_values(self.headers), "query": masked_values(self.query)}
+        changed["fallback"] = tuple(other.masked() for other in self.fallback)
+        for name in ("base_url", "proxy"):
+            if isinstance(url := getattr(self, name), str):
+                changed[name] = masked_url(url)
+        return self.model_copy(update=changed)
 
     def located(self, folder: Path) -> ModelConfig:
         """Return the same settings, with the paths of certificates relative to a folder."""

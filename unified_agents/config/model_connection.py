@@ -8,18 +8,22 @@ from collections.abc import Awaitable, Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from unified_agents.config.settings import Settings
 from unified_agents.errors import ConfigError
+from unified_agents.redaction.redactor import MASK
 
 AuthHeader = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key", "none"]
 TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
 """Returns the token of a request, or an awaitable of it; it keeps the token itself for as long as it holds."""
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
+
+SECRET_NAME = re.compile(r"key|token|secret|password|sig|auth|cookie|credential", re.IGNORECASE)
+"""Names of headers and of a query's parameters whose values are secrets."""
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -76,6 +80,23 @@ class FromEnvironment(Settings):
             return environment_variable(self.env)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
+
+
+def masked_values(named: NamedValues) -> NamedValues:
+    """Return names with their values, of which those that are secrets are masked."""
+    return {
+        name: MASK if isinstance(value, str) and SECRET_NAME.search(name) else value for name, value in named.items()
+    }
+
+
+def masked_url(url: str) -> str:
+    """Return a URL whose password, and the secrets in its query, are masked."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    pairs = [pair.partition("=") for pair in parts.query.split("&")]
+    query = "&".join(key + equals + (MASK if SECRET_NAME.search(key) else value) for key, equals, value in pairs)
+    return urlunsplit(parts._replace(netloc=name + colon + MASK * bool(colon) + at + host, query=query))
 
 
 def _date_as_text(value: object) -> object:
@@ -136,12 +157,12 @@ class ConnectionSettings(Settings):
     """
 
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    headers: NamedValues = Field(default_factory=dict)
-    query: NamedValues = Field(default_factory=dict)
+    headers: NamedValues = Field(default_factory=dict, repr=False)
+    query: NamedValues = Field(default_factory=dict, repr=False)
     max_tokens_field: MaxTokensField | None = None
     auth: Auth = "bearer"
     tls: TlsSettings | None = None
-    proxy: str | FromEnvironment | None = None
+    proxy: str | FromEnvironment | None = Field(default=None, repr=False)
     trust_env: bool = False
 
     @field_validator("extra_body")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,13 @@ from urllib.request import getproxies, proxy_bypass
 
 from unified_agents.config import ModelConfig
 from unified_agents.config.model import OPENAI_URL_VARIABLE
-from unified_agents.config.model_connection import FromEnvironment, NamedValues, TlsSettings, TokenSource
+from unified_agents.config.model_connection import (
+    SECRET_NAME,
+    FromEnvironment,
+    NamedValues,
+    TlsSettings,
+    TokenSource,
+)
 from unified_agents.errors import AuthenticationError, ConfigError, native_name
 from unified_agents.redaction.redactor import Redactor
 
@@ -22,8 +27,6 @@ if TYPE_CHECKING:
     import ssl
 
 AUTHORIZATION = "Authorization"
-SECRET_NAME = re.compile(r"key|token|secret|password|sig|auth|cookie|credential", re.IGNORECASE)
-"""Names of headers and of a query's parameters whose values are secrets."""
 
 
 class TokenProvider:

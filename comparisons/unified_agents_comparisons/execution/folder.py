@@ -41,7 +41,7 @@ class _Identity(FrozenModel):
             suite=plan.suite.suite.name,
             digest=plan.suite.digest,
             variant=plan.variant,
-            model=plan.model,
+            model=plan.model.masked(),
             timeout=plan.timeout,
             perturb=plan.perturb,
             pythons=plan.pythons,

@@ -376,7 +376,7 @@ def test_reasoning(reasoning: dict[str, Any], config: dict[str, Any]) -> None:
 def check_whole(answer: Answer) -> None:
     assert (answer.text, answer.reasoning, answer.finish_reason) == ("Looking.", "I think so.", "tool_calls")
     assert answer.calls == [RawCall("g1", "f", '{"x":1}'), RawCall("g2", "g", "{}")]
-    assert answer.usage == Usage(input_tokens=5, output_tokens=5)
+    assert answer.usage == Usage(input_tokens=5, output_tokens=5, reasoning_tokens=3)
     assert answer.original == SIGNED
     assert answer.body["choices"][0]["message"]["content"] == "Looking."
     assert (answer.body["id"], answer.body["model"]) == ("r1", "gemini-3-pro")

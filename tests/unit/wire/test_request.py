@@ -64,6 +64,13 @@ def test_a_frameworks_own_fields_and_tools_pass_and_its_sampling_does_not() -> N
     received = {
         "model": "other",
         "temperature": 0.1,
+        "top_p": 1,
+        "stop": ["Observation:"],
+        "presence_penalty": 0,
+        "frequency_penalty": 0,
+        "reasoning_effort": "high",
+        "service_tier": "auto",
+        "verbosity": "low",
         "response_format": {"type": "json_object"},
         "user": None,
         "tools": [
@@ -74,7 +81,7 @@ def test_a_frameworks_own_fields_and_tools_pass_and_its_sampling_does_not() -> N
     sent = body(made, extra=extra_fields(received), added_tools=added_tools(received, offer()))
     assert sent["model"] == "m"
     assert sent["response_format"] == {"type": "json_object"}
-    assert "temperature" not in sent
+    assert set(sent) == {"model", "messages", "tools", "response_format"}
     assert [tool["function"]["name"] for tool in sent["tools"]] == ["a_b", "handoff_to"]
     assert sent["tools"][0]["function"]["parameters"]["properties"] == {"x": {"type": "integer"}}
 
@@ -155,3 +162,15 @@ def test_an_empty_description_is_left_out() -> None:
 def test_a_request_without_calls_has_its_tools_all_the_same() -> None:
     last = body(writer(tool_choice="required", parallel_tool_calls=True), without_calls=True)
     assert (last["tool_choice"], len(last["tools"]), "parallel_tool_calls" in last) == ("none", 1, False)
+
+
+def test_extra_body_has_the_last_word() -> None:
+    more = {"top_p": 0.1, "top_k": 4, "stream_options": None}
+    made = RequestWriter(ModelConfig(name="m", extra_body=more, parameters=ModelParameters(top_p=0.9)))
+    sent = body(made, extra={"top_k": 5}, stream=True)
+    assert {name: sent[name] for name in more} == more
+
+
+def test_one_stop_goes_out_as_it_is() -> None:
+    assert body(writer(stop="END"))["stop"] == "END"
+    assert body(writer(stop=("END",)))["stop"] == ["END"]

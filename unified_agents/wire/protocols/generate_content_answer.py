@@ -234,7 +234,12 @@ def usage_of(usage: JsonObject) -> Usage:
     """Return the token counts; what the model thought counts as output."""
     said, thought = _count(usage.get("candidatesTokenCount")), _count(usage.get("thoughtsTokenCount"))
     output = None if said is None and thought is None else (said or 0) + (thought or 0)
-    return Usage(input_tokens=_count(usage.get("promptTokenCount")), output_tokens=output)
+    return Usage(
+        input_tokens=_count(usage.get("promptTokenCount")),
+        output_tokens=output,
+        cached_input_tokens=_count(usage.get("cachedContentTokenCount")),
+        reasoning_tokens=thought,
+    )
 
 
 def _count(value: Any) -> int | None:
