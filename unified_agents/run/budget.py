@@ -75,9 +75,12 @@ class Budget:
             if usage is not None:
                 budget._input = add_counts(budget._input, usage.input_tokens)
                 budget._output = add_counts(budget._output, usage.output_tokens)
-                budget._cached = add_counts(budget._cached, usage.cached_input_tokens)
-                budget._cache_written = add_counts(budget._cache_written, usage.cache_write_tokens)
-                budget._reasoning = add_counts(budget._reasoning, usage.reasoning_tokens)
+                if usage.cached_input_tokens is not None:
+                    budget._cached = (budget._cached or 0) + usage.cached_input_tokens
+                if usage.cache_write_tokens is not None:
+                    budget._cache_written = (budget._cache_written or 0) + usage.cache_write_tokens
+                if usage.reasoning_tokens is not None:
+                    budget._reasoning = (budget._reasoning or 0) + usage.reasoning_tokens
             if cost is not None:
                 budget.cost = (budget.cost or 0.0) + cost
             budget = budget._outer

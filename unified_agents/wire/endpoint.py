@@ -29,7 +29,7 @@ from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
 from unified_agents.wire.http_errors import error_for_status, with_key_hint
 from unified_agents.wire.original_turns import origin_of
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.base import AnswerReader, ModelRequest
+from unified_agents.wire.protocols.base import AnswerReader, ModelRequest, ProviderProtocol
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.protocols.reasoning_tags import SplittingReader, split_answer
 from unified_agents.wire.protocols.registry import provider_protocol
@@ -90,6 +90,7 @@ class ModelEndpoint:
         self.model = model
         self.upstream = upstream
         self._protocol = provider_protocol(model.spoken_protocol)
+        self._paths = {stream: _path(self._protocol, model, stream=stream) for stream in (False, True)}
         self._headers: Mapping[str, str] = {} if self._protocol is None else self._protocol.headers
         self.request_writer = RequestWriter(model, self._protocol)
         self.origin = origin_of(model, model.spoken_protocol)
@@ -223,14 +224,9 @@ class ModelEndpoint:
         return error
 
     async def _whole_exchange(self, body: bytes, key: str, record: ExchangeRecord) -> Answer:
-        async with self.upstream.post(self._path(stream=False), body, self._headers, key) as response:
+        async with self.upstream.post(self._paths[False], body, self._headers, key) as response:
             self.record_head(record, response)
             return await self._whole(response, record)
-
-    def _path(self, *, stream: bool) -> str:
-        if self._protocol is None:
-            return CHAT_PATH
-        return self._protocol.path(ModelRequest(self.model.name, (), stream=stream))
 
     async def _whole(self, response: Response, record: ExchangeRecord) -> Answer:
         raw = await read_body(response)
@@ -254,7 +250,7 @@ class ModelEndpoint:
         began = False
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
-            async with silence, self.upstream.post(self._path(stream=True), body, self._headers, key) as response:
+            async with silence, self.upstream.post(self._paths[True], body, self._headers, key) as response:
                 self.record_head(record, response)
                 if response.status >= 300:
                     return await self._whole(response, record)
@@ -279,6 +275,10 @@ class ModelEndpoint:
                 self.record_answer(record, reader.raw)
         answer = reader.answer()
         return answer if self._protocol is None else in_chat_completions(answer)
+
+
+def _path(protocol: ProviderProtocol | None, model: ModelConfig, *, stream: bool) -> str:
+    return CHAT_PATH if protocol is None else protocol.path(ModelRequest(model.name, (), stream=stream))
 
 
 def in_chat_completions(answer: Answer) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from functools import partial
@@ -15,7 +15,7 @@ from yarl import URL
 from unified_agents.errors import ModelError, ModelTimeoutError, NetworkError, native_name
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.run.context import current_run
-from unified_agents.wire.connection import AUTHORIZATION, ServerConnection
+from unified_agents.wire.connection import AUTHORIZATION, ServerConnection, TokenProvider
 from unified_agents.wire.http_connection import LenientResponseHandler, request_class
 from unified_agents.wire.upstream import Response
 
@@ -54,13 +54,20 @@ class HttpClient:
         """Send a request; see `Upstream.post`."""
         return _Exchange(self, path, body, headers)
 
-    async def respond(self, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    def respond(
+        self, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Send a request, and return the response, whose head has come."""
         if headers:  # a framework's own, of which none takes the place of a setting
             headers = {name: value for name, value in headers.items() if name.lower() not in self._own_headers}
         tokens = self._connection.tokens
         if tokens is None:
-            return await self._respond(path, body, headers)
+            return self._respond(path, body, headers)
+        return self._respond_with_token(tokens, path, body, headers)
+
+    async def _respond_with_token(
+        self, tokens: TokenProvider, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
         token = await tokens.token()
         response = await self._respond(path, body, {**headers, AUTHORIZATION: f"Bearer {token}"})
         if response.status == 401 and (newer := await tokens.token()) != token:  # it expired on the way

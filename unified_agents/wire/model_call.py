@@ -251,6 +251,7 @@ class ModelCall:
             added_tools=self._added_tools,
             without_tools=self._omits_tools or settings.protocol is not None,
             without_calls=self._without_tools,
+            has_originals=run.has_originals,
         )
 
     def _discard_attempt(self, error: ModelError, wait: float, reaction: str) -> None:

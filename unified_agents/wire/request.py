@@ -82,6 +82,7 @@ class RequestWriter:
         added_tools: Sequence[JsonObject] = (),
         without_tools: bool = False,
         without_calls: bool = False,
+        has_originals: bool = False,
     ) -> bytes:
         """Return the body of a request.
 
@@ -94,6 +95,7 @@ class RequestWriter:
             added_tools: Tools that the framework added itself.
             without_tools: Whether the model is offered none.
             without_calls: Whether the model must not call any, though it is offered them.
+            has_originals: Whether messages may have an original.
         """
         if self._protocol is not None:
             return self._in_protocol(
@@ -104,7 +106,10 @@ class RequestWriter:
                 response_format=(extra or {}).get("response_format"),
                 stream=stream,
             )
-        body: JsonObject = {"model": self._model, "messages": _written(messages, self.dialect)}
+        body: JsonObject = {
+            "model": self._model,
+            "messages": _written(messages, self.dialect, has_originals=has_originals),
+        }
         body |= self._sampling
         if self._max_tokens is not None:
             body[self.dialect.max_tokens] = self._max_tokens
@@ -164,14 +169,16 @@ def _function_tools(offer: Offer) -> list[JsonObject]:
     return [function_tool(name, tool) for name, tool in offer.tools.items()]
 
 
-def _written(messages: Sequence[Mapping[str, Any]], dialect: Dialect) -> Sequence[Mapping[str, Any]]:
+def _written(
+    messages: Sequence[Mapping[str, Any]], dialect: Dialect, *, has_originals: bool
+) -> Sequence[Mapping[str, Any]]:
     """Return the conversation as it goes out."""
-    written = with_tool_names(messages)
-    if any("original" in message for message in written):
-        written = [
-            with_original(message, message["original"]) if "original" in message else message for message in written
+    messages = with_tool_names(messages)
+    if has_originals:
+        messages = [
+            with_original(message, message["original"]) if "original" in message else message for message in messages
         ]
-    return list(map(_with_short_ids, written)) if dialect.short_ids else written
+    return list(map(_with_short_ids, messages)) if dialect.short_ids else messages
 
 
 def _with_short_ids(message: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -112,6 +112,10 @@ def usage_of(value: Any) -> Usage:
     """Return token counts; `NO_USAGE` where there are none."""
     if not isinstance(value, dict):
         return NO_USAGE
+    if value.keys() <= _PLAIN_COUNTS:  # cheaper than to look for what is not there
+        return Usage(
+            input_tokens=_count(value.get("prompt_tokens")), output_tokens=_count(value.get("completion_tokens"))
+        )
     output, reasoning = _count(value.get("completion_tokens")), _detail(value, "completion", "reasoning_tokens")
     prompt = _count(value.get("prompt_tokens"))
     if reasoning and output and prompt and value.get("total_tokens") == prompt + output + reasoning:
@@ -126,6 +130,7 @@ def usage_of(value: Any) -> Usage:
     )
 
 
+_PLAIN_COUNTS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _OTHER_NAMES = {
     "cached_tokens": ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens"),
     "cache_write_tokens": ("cache_creation_input_tokens",),

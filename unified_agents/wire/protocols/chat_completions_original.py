@@ -22,15 +22,18 @@ _IN_PIECES = frozenset({"text", "summary", "data", "content", "thinking"})
 
 def original_of(message: JsonObject) -> JsonObject | None:
     """Return the turn of a whole answer, where it holds more than text and calls; None where it does not."""
-    calls = message.get("tool_calls") or ()
-    is_portable = message.keys() <= _KNOWN or all(message[name] is None for name in message.keys() - _KNOWN)
-    if (
-        is_portable
-        and type(message.get("content")) is not list
-        and all(call.keys() <= _KNOWN_OF_CALL for call in calls)
-    ):
-        return None
+    if (message.keys() <= _KNOWN or _has_only_nulls(message)) and type(message.get("content")) is not list:
+        for call in message.get("tool_calls") or ():
+            if not call.keys() <= _KNOWN_OF_CALL:
+                break
+        else:
+            return None
     return {name: value for name, value in message.items() if value is not None and name not in _OUTPUT_ONLY}
+
+
+def _has_only_nulls(message: JsonObject) -> bool:
+    """Tell whether the fields of a turn beside text and calls are all null."""
+    return all(message[name] is None for name in message.keys() - _KNOWN)
 
 
 def extra_fields_of(delta: JsonObject) -> JsonObject:
