@@ -31,10 +31,12 @@ class Admission:
     Attributes:
         number: How many have been given so far.
         waited: Whether the request was held back.
+        failures: How many attempts of its call have failed.
     """
 
     number: int
     waited: bool
+    failures: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -67,9 +69,10 @@ class _Held:
 class CircuitBreaker:
     """Stops asking a server that is dead, and asks it again from time to time.
 
-    Failures of requests that were under way together count as one, as they tell no more than one does. While the
-    circuit is open requests are held back. After `breaker_seconds` one of them is tried: when it succeeds, the others
-    go out too, and when it fails, they fail.
+    Failures of requests that were under way together count as one, as they tell no more than one does; and so do the
+    second attempts of calls that began together, however far apart they come, and the third ones. While the circuit is
+    open requests are held back. After `breaker_seconds` one of them is tried: when it succeeds, the others go out too,
+    and when it fails, they fail.
 
     Args:
         policy: How many failures in a row open it, and for how long.
@@ -82,17 +85,18 @@ class CircuitBreaker:
         self._failures = 0
         self._admitted = 0
         self._admitted_at_last_failure = 0
+        self._counted_attempts = 0  # how often a call had failed before, at most, since a first attempt was counted
         self._open_until = 0.0
         self._trial: Admission | None = None
         self._last: ModelError | None = None
         self._held: list[_Held] = []
 
-    def admit_at_once(self) -> Admission | None:
-        """Let a request through while the circuit is closed; None while it is open."""
+    def admit_at_once(self, failures: int = 0) -> Admission | None:
+        """Let a request through while the circuit is closed; None while it is open. See `admit` for the argument."""
         if self._last is not None and self._failures >= self._policy.breaker_failures:
             return None
         self._admitted += 1
-        return Admission(self._admitted, waited=False)
+        return Admission(self._admitted, waited=False, failures=failures)
 
     async def admit(self, failures: int = 0, *, patience: float) -> Admission:
         """Let a request through, or hold it back until a trial has found out whether the server is back.
@@ -112,7 +116,7 @@ class CircuitBreaker:
             if self._trial is None and now >= self._open_until:
                 first = max(self._held, key=lambda held: held.failures, default=None)
                 if first is None or first.failures <= failures:
-                    self._trial = self._admission(waited)
+                    self._trial = self._admission(waited, failures)
                     return self._trial
                 first.wake(None)
             elif max(now, self._open_until) >= deadline:
@@ -121,7 +125,7 @@ class CircuitBreaker:
             # The one that is to be tried may be cancelled before it looks.
             until = deadline if self._trial is not None else max(self._open_until, now + _LOOK_AGAIN_SECONDS)
             await self._hold(failures, min(deadline, until) - now)
-        return self._admission(waited)
+        return self._admission(waited, failures)
 
     def record(self, admission: Admission, error: BaseException | None) -> None:
         """Learn from how an admitted request ended."""
@@ -129,13 +133,14 @@ class CircuitBreaker:
         if is_trial:
             self._trial = None
         if error is None or isinstance(error, _ANSWERS):
-            self._failures, self._last = 0, None
+            self._failures, self._counted_attempts, self._last = 0, 0, None
             if self._held:
                 self._wake_held(None)
         elif isinstance(error, ServerError | NetworkError):
             self._last = error
-            if admission.number > self._admitted_at_last_failure:  # else it was under way then
+            if is_trial or self._tells_more(admission):
                 self._admitted_at_last_failure = self._admitted
+                self._counted_attempts = admission.failures
                 self._failures += 1
                 if self._failures >= self._policy.breaker_failures:
                     self._open_until = self._clock() + self._policy.breaker_seconds
@@ -145,9 +150,15 @@ class CircuitBreaker:
         elif is_trial:
             self._wake_held(None)  # nothing was found out: another is tried
 
-    def _admission(self, waited: bool) -> Admission:
+    def _tells_more(self, admission: Admission) -> bool:
+        """Tell whether a failure says more than those that were counted."""
+        if admission.number <= self._admitted_at_last_failure:
+            return False  # it was under way then
+        return not admission.failures or admission.failures > self._counted_attempts
+
+    def _admission(self, waited: bool, failures: int) -> Admission:
         self._admitted += 1
-        return Admission(self._admitted, waited)
+        return Admission(self._admitted, waited, failures)
 
     def _wake_held(self, failure: ModelError | None) -> None:
         for request in tuple(self._held):

@@ -120,7 +120,7 @@ class ModelEndpoint:
             ModelError: the server is known to be dead, or asked to be left alone for long.
         """
         breaker = self._circuit_breaker
-        admission = breaker.admit_at_once()
+        admission = breaker.admit_at_once(failures)
         if admission is None:
             admission = await breaker.admit(failures, patience=0.0 if has_stand_in else self.model.timeout)
         loop = asyncio.get_running_loop()

@@ -61,6 +61,28 @@ async def test_failures_of_requests_that_were_under_way_together_count_as_one() 
         await breaker.admit(patience=0)
 
 
+async def test_further_attempts_of_calls_that_began_together_count_once_however_they_are_spread() -> None:
+    breaker = CircuitBreaker(ModelPolicy(breaker_failures=4))
+    for admission in [breaker.admit_at_once() for _ in range(50)]:
+        assert admission is not None
+        breaker.record(admission, ServerError("restarting"))
+    for failures in (1, 2):
+        for _ in range(50):
+            admission = breaker.admit_at_once(failures)
+            assert admission is not None
+            breaker.record(admission, ServerError("restarting"))
+    assert breaker.admit_at_once(3) is not None
+
+
+async def test_a_dead_server_is_noticed_by_the_attempts_of_one_call_after_another() -> None:
+    breaker = CircuitBreaker(ModelPolicy(breaker_failures=6))
+    for failures in (0, 1, 2, 3, 0, 1):
+        admission = breaker.admit_at_once(failures)
+        assert admission is not None
+        breaker.record(admission, ServerError("dead"))
+    assert breaker.admit_at_once(2) is None
+
+
 def open_circuit(seconds: float) -> CircuitBreaker:
     return CircuitBreaker(ModelPolicy(breaker_failures=1, breaker_seconds=seconds))
 
