@@ -18,7 +18,7 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from unified_agents.backend import Backend, Capability, variants_of
-from unified_agents.config import Handling
+from unified_agents.config import Handling, ModelConfig
 from unified_agents.config.importing import import_from
 from unified_agents.errors import ConfigError, UnifiedAgentsError
 from unified_agents.registry import backend_info, load_backend
@@ -88,7 +88,7 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
     if suite.folder is not None:
         import_from(suite.folder)
     versions = framework_versions(start.backend)
-    ready = _ready(load_backend(start.backend), versions)
+    ready = _ready(load_backend(start.backend), start.model, versions)
     # Heavy, and not needed to refuse.
     from unified_agents_comparisons.execution.cell import load_cell_runner  # noqa: PLC0415
     from unified_agents_comparisons.faults.cells import open_job_runner  # noqa: PLC0415
@@ -105,9 +105,11 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
             await send(Done(cell=await run(job)))
 
 
-def _ready(backend: Backend, versions: dict[str, str]) -> Ready:
+def _ready(backend: Backend, model: ModelConfig, versions: dict[str, str]) -> Ready:
     handlings: tuple[Handling, ...] = (
-        ("unified", "native") if Capability.NATIVE in backend.capabilities else ("unified",)
+        ("unified", "native")
+        if Capability.NATIVE in backend.capabilities and model.spoken_protocol == "chat_completions"
+        else ("unified",)
     )
     return Ready(versions=versions, handlings=handlings, variants=tuple(sorted(variants_of(backend))))
 

@@ -231,3 +231,103 @@ def test_a_provider_has_its_own_host_key_and_protocol(provider: str, monkeypatch
         defaults.key_variable,
         defaults.protocol,
     )
+
+
+@pytest.mark.parametrize(
+    ("provider", "protocol"),
+    [
+        ("google", "chat_completions"),
+        ("openai", "messages"),
+        ("anthropic", "responses"),
+        ("anthropic", "generate_content"),
+    ],
+)
+def test_a_host_is_sent_only_what_it_speaks(provider: Any, protocol: Any) -> None:
+    with pytest.raises(ConfigError, match="needs base_url"):
+        ModelConfig(provider=provider, name="m", protocol=protocol)
+
+
+def find(body: Any) -> str:
+    """Return the signed text of an original."""
+    if isinstance(body, dict):
+        return next((str(body[name]) for name in SIGNED if name in body), "") or "".join(map(find, body.values()))
+    return "".join(map(find, body)) if isinstance(body, list) else ""
+
+
+@pytest.mark.parametrize("protocol", OTHERS)
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_turns_with_the_same_text_get_each_its_own_original(
+    server: ScriptServer, backend: str, protocol: str
+) -> None:
+    answers = {"answers": [{"text": "Done.", "reasoning": "First."}]}
+    first_url, url = server.add(Script.model_validate(answers)), server.add(Script.model_validate(answers))
+    first = await run(backend, model(first_url, protocol), "one")
+    moved = [
+        message
+        if message.original is None
+        else message.model_copy(update={"original": message.original | {"endpoint": url}})
+        for message in first.messages
+    ]
+    own = [Message(role="user", content="zero"), Message(role="assistant", content="Done.")]
+    second = await run(backend, model(url, protocol), [*own, *moved, Message(role="user", content="two")])
+    await run(backend, model(url, protocol), [*second.messages, Message(role="user", content="three")])
+    originals = [message.original["body"] for message in second.messages if message.original]
+    assert len(originals) == 2
+    sent = str(server.requests(url)[-1].body)
+    assert all(find(body) in sent for body in originals)
+    turns = [find(turn) for turn in server.requests(url)[-1].body.get("messages", ())]
+    if protocol == "messages":
+        assert turns == ["", "", "", find(originals[0]), "", find(originals[1]), ""]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "extra", "kept"),
+    [
+        ("generate_content", {"generationConfig": {"topK": 40}}, "maxOutputTokens"),
+        ("responses", {"text": {"verbosity": "low"}}, "json_schema"),
+        ("messages", {"output_config": {"effort": "low"}}, "json_schema"),
+    ],
+)
+async def test_further_fields_are_merged_into_what_stands_there(
+    server: ScriptServer, protocol: str, extra: dict[str, Any], kept: str
+) -> None:
+    url = server.add(Script.model_validate({"answers": [{"text": '{"value": 1}'}]}))
+    config = model(url, protocol, extra_body=extra, parameters={"max_tokens": 99})
+    await run("custom", config, output_type=dict[str, int])
+    body = server.requests(url)[0].body
+    ((name, fields),) = extra.items()
+    assert body[name].items() >= fields.items()
+    assert kept in str(body)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("protocol", OTHERS)
+async def test_a_long_integer_reaches_the_tool_exactly(server: ScriptServer, protocol: str, stream: bool) -> None:
+    answers = [{"tool_calls": [add_call(12345678901234567890123, 1)]}, {"text": "ok"}]
+    url = server.add(Script.model_validate({"answers": answers}))
+    async with create_agent(model=model(url, protocol), tools=[add]) as agent:
+        if stream:
+            async with agent.stream("go") as events:
+                async for _ in events:
+                    pass
+            found = events.result
+        else:
+            found = await agent.run("go")
+    assert found is not None
+    assert found.tool_calls[0].content == "12345678901234567890124"
+
+
+@pytest.mark.parametrize("protocol", OTHERS)
+async def test_an_image_may_be_a_plain_text(server: ScriptServer, protocol: str) -> None:
+    url = server.add(Script.model_validate({"answers": [{"text": "red"}]}))
+    image = {"type": "image_url", "image_url": "data:image/png;base64,AAAA"}
+    found = await run("custom", model(url, protocol), [{"role": "user", "content": [image]}])
+    assert found.output == "red"
+    assert "AAAA" in str(server.requests(url)[0].body)
+
+
+@pytest.mark.parametrize(("bound", "sent"), [(2000, 6000), (5000, 5000)])
+async def test_a_bound_that_is_below_the_budget_comes_on_top(server: ScriptServer, bound: int, sent: int) -> None:
+    url = server.add(Script.model_validate({"answers": [{"text": "ok"}]}), strict=True)
+    await run("custom", model(url, "messages", parameters={"max_tokens": bound, "reasoning": {"budget": 4000}}))
+    assert server.requests(url)[0].body["max_tokens"] == sent

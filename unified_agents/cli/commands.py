@@ -21,6 +21,7 @@ from unified_agents.cli.streamed_text import StreamedText
 from unified_agents.cli.tables import console
 from unified_agents.config import AgentConfig, Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
+from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import BackendError, ConfigError, RunError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.result import RunResult
@@ -137,8 +138,9 @@ def _asked_model(model: ModelConfig, name: str | None, base_url: str | None, api
         changes["api_key_env"] = api_key_env
     if not changes:
         return chosen
-    if chosen.provider != "openai":
-        raise ConfigError(f"--base-url and --api-key-env go with a model of the provider openai, not {chosen.provider}")
+    if chosen.provider not in PROVIDERS:
+        known = ", ".join(PROVIDERS)
+        raise ConfigError(f"--base-url and --api-key-env go with a model of {known}, not of {chosen.provider}")
     return parse_config(ModelConfig, chosen.model_dump() | changes, f"model {chosen.provider}:{chosen.name}")
 
 

@@ -229,6 +229,13 @@ class ModelConfig(ConnectionSettings):
         return self
 
     @model_validator(mode="after")
+    def _host_speaks_it(self) -> ModelConfig:
+        own = PROVIDERS.get(self.provider)
+        if self.base_url is None and own is not None and self.spoken_protocol not in (own.protocol, *own.others):
+            raise ValueError(f"protocol {self.protocol} needs base_url: the host of {self.provider} does not speak it")
+        return self
+
+    @model_validator(mode="after")
     def _parameters_can_be_sent(self) -> ModelConfig:
         self.check_parameters()
         return self

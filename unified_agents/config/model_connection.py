@@ -30,7 +30,9 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADERS_OF_THE_CONNECTION = frozenset(
     {"content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "host"}
 )
-_FIELDS_OF_THE_LIBRARY = frozenset({"messages", "tools", "stream"})
+_FIELDS_OF_THE_LIBRARY = frozenset(
+    {"messages", "tools", "stream", "input", "instructions", "system", "contents", "systemInstruction"}
+)
 
 
 def environment_variable(name: str) -> str:
@@ -144,7 +146,8 @@ class ConnectionSettings(Settings):
     """How requests reach a model's server; a part of `ModelConfig`.
 
     Attributes:
-        extra_body: Further fields of each request, merged last, on every backend.
+        extra_body: Further fields of each request, merged last, on every backend. An object is merged into the one that
+            the library writes under its name in another protocol than Chat Completions.
         headers: Further headers of each request: values, or `{env: NAME}` for what an environment variable holds.
         query: Further parameters of the URL's query, likewise.
         max_tokens_field: The field that `parameters.max_tokens` goes out in; None goes by the server's host, and by

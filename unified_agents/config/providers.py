@@ -21,15 +21,17 @@ class ProviderDefaults:
         base_url: The provider's own host.
         key_variable: The environment variable of its key.
         protocol: The protocol that is spoken.
+        others: The other protocols that its host speaks at the same URL.
     """
 
     base_url: str
     key_variable: str
     protocol: ProtocolName
+    others: tuple[ProtocolName, ...] = ()
 
 
 PROVIDERS: Mapping[str, ProviderDefaults] = {
-    "openai": ProviderDefaults(OPENAI_BASE_URL, OPENAI_KEY_VARIABLE, "chat_completions"),
+    "openai": ProviderDefaults(OPENAI_BASE_URL, OPENAI_KEY_VARIABLE, "chat_completions", ("responses",)),
     "anthropic": ProviderDefaults("https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", "messages"),
     "google": ProviderDefaults(
         "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY", "generate_content"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,8 +25,8 @@ def with_originals(
 ) -> list[Mapping[str, Any]]:
     """Return the conversation with the original of each turn that has one of this origin, under the key `original`.
 
-    A framework may have rewritten a turn, so it is found by the id of its
-    first call, or by its text.
+    A framework may have rewritten a turn, so it is found by the id of its first call, or by its text; of turns with
+    the same text by their order.
 
     Args:
         run: The run.
@@ -50,12 +51,16 @@ def with_originals(
     return found
 
 
-def _given(messages: Sequence[Message]) -> dict[str, JsonObject]:
-    """Return the originals of the turns that the run was given, by the id of their first call or by their text."""
-    return {_key(message.to_chat()): message.original for message in messages if message.original is not None}
+def _given(messages: Sequence[Message]) -> dict[str, deque[JsonObject | None]]:
+    """Return the originals of the turns that the run was given, by their first call's id or their text, in order."""
+    given: dict[str, deque[JsonObject | None]] = {}
+    for message in messages:
+        if message.role == "assistant":
+            given.setdefault(_key(message.to_chat()), deque()).append(message.original)
+    return given
 
 
-def _original(run: Run, message: Mapping[str, Any], given: Mapping[str, JsonObject]) -> JsonObject | None:
+def _original(run: Run, message: Mapping[str, Any], given: Mapping[str, deque[JsonObject | None]]) -> JsonObject | None:
     if message.get("role") != "assistant":
         return None
     original: JsonObject | None = message.get("original")
@@ -65,7 +70,8 @@ def _original(run: Run, message: Mapping[str, Any], given: Mapping[str, JsonObje
     call = run.calls.get(calls[0].get("id")) if calls else None
     if call is not None:
         return run.steps[call.step].original
-    return given.get(_key(message))
+    places = given.get(_key(message))
+    return places.popleft() if places else None
 
 
 def _key(message: Mapping[str, Any]) -> str:

@@ -162,7 +162,16 @@ class RequestWriter:
             parameters=self._parameters,
             stream=stream,
         )
-        return to_json(protocol.write(request) | self._extra_body)
+        return to_json(_merged(protocol.write(request), self._extra_body))
+
+
+def _merged(body: JsonObject, extra: Mapping[str, Any]) -> JsonObject:
+    """Return a body with further fields; objects of one name are merged."""
+    merged = body | dict(extra)
+    for name, value in extra.items():
+        if isinstance(value, dict) and isinstance(body.get(name), dict):
+            merged[name] = _merged(body[name], value)
+    return merged
 
 
 def _function_tools(offer: Offer) -> list[JsonObject]:

@@ -14,6 +14,7 @@ from unified_agents.scripted.values import BadRequestShapeError
 from unified_agents.tools.json_values import to_json
 from unified_agents.wire.http_errors import SCRIPT_ERROR
 from unified_agents.wire.local_upstream import Reply
+from unified_agents.wire.protocols.chat_completions_fields import decode_response
 
 # https://docs.claude.com/en/api/errors
 _ERROR_TYPES = {
@@ -228,8 +229,8 @@ def _answer_blocks(choice: RenderedChoice | None, reasoning: str | None) -> Iter
 def _input(arguments: str) -> Any:
     """Return arguments as JSON; broken ones as a text, which the API itself never sends."""
     try:
-        return orjson.loads(arguments)
-    except orjson.JSONDecodeError:
+        return decode_response(arguments.encode())
+    except ValueError:
         return arguments
 
 

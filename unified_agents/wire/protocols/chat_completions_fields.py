@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ each in an event of its own, stay below them."""
 
 NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
 
+_LONG_NUMBER = re.compile(rb"[\d.]{16}")
 _TEXT_PARTS = ("text", "output_text")
 
 
@@ -43,6 +45,27 @@ def decode_json(data: bytes) -> Any:
         return json.loads(data)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def has_long_number(data: bytes) -> bool:
+    """Tell whether a body may hold an integer beyond 64 bits, which orjson rounds."""
+    return _LONG_NUMBER.search(data) is not None
+
+
+def decode_response(data: bytes) -> Any:
+    """Return the value of a body, with its numbers as they came, since arguments of calls stand in it.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        try:
+            return without_lone_surrogates(decode_json(data))
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+    return decode_json(data) if has_long_number(data) else value
 
 
 def error_in_line(line: bytes) -> Any:

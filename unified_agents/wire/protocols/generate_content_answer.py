@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, NoReturn
 
 import orjson
@@ -18,37 +17,14 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     RawCall,
     call_id,
     check_bounds,
-    decode_json,
+    decode_response,
     excerpt,
     finish_reason_of,
     string,
-    without_lone_surrogates,
 )
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 
-_LONG_NUMBER = re.compile(rb"[\d.]{16}")
 _PLAIN_KEYS = {"text", "thought"}
-
-
-def has_long_number(data: bytes) -> bool:
-    """Tell whether a body may hold an integer beyond 64 bits, which orjson rounds."""
-    return _LONG_NUMBER.search(data) is not None
-
-
-def decode_response(data: bytes) -> Any:
-    """Return the value of a body, with its numbers as they came, since arguments of calls stand in it.
-
-    Raises:
-        ValueError: it is not JSON.
-    """
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        try:
-            return without_lone_surrogates(decode_json(data))
-        except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
-    return decode_json(data) if has_long_number(data) else value
 
 
 class AnswerAssembler:

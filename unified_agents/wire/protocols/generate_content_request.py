@@ -145,7 +145,8 @@ def _part(part: Mapping[str, Any]) -> JsonObject:
         case "text" | "refusal":
             return {"text": part.get("text") or part.get("refusal") or ""}
         case "image_url":
-            return _media(part["image_url"]["url"], "")
+            image = part["image_url"]
+            return _media(image if isinstance(image, str) else image["url"], "")
         case "file":
             file = part["file"]
             return _media(file.get("file_data") or file.get("file_id") or "", file.get("filename") or "")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from unified_agents.errors import BadResponseError
 from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.chat_completions_fields import excerpt
-from unified_agents.wire.protocols.generate_content_answer import AnswerAssembler, decode_response, has_long_number
+from unified_agents.wire.protocols.chat_completions_fields import decode_response, excerpt, has_long_number
+from unified_agents.wire.protocols.generate_content_answer import AnswerAssembler
 from unified_agents.wire.protocols.server_sent_events import DONE, EventReader, ServerSentEvent
 
 

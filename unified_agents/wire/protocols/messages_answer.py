@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.text import encodable
+from unified_agents.tools.json_values import to_json
 from unified_agents.wire.http_errors import reported_error
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import (
@@ -19,11 +19,10 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     RawCall,
     call_id,
     check_bounds,
-    decode_json,
+    decode_response,
     excerpt,
     finish_reason_of,
     string,
-    without_lone_surrogates,
 )
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 from unified_agents.wire.protocols.finish_reasons import REFUSAL
@@ -48,15 +47,11 @@ def parse_body(raw: bytes) -> Answer:
         ModelError: it is not JSON, no answer of this protocol, or reports an error.
     """
     try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        try:
-            body = without_lone_surrogates(decode_json(raw))
-        except ValueError as error:
-            raise BadResponseError(
-                f"the model's server answered with something that is not JSON: {excerpt(raw)}"
-            ) from error
-        raw = json.dumps(body).encode()
+        body = decode_response(raw)
+    except ValueError as error:
+        raise BadResponseError(
+            f"the model's server answered with something that is not JSON: {excerpt(raw)}"
+        ) from error
     check_for_error(body)
     if type(body) is not dict or type(body.get("content")) is not list:
         raise BadResponseError(f"the answer is not an Anthropic Messages answer: {excerpt(raw)}")
@@ -111,7 +106,7 @@ def answer_of(
     if redactor is not None:
         for call in calls:
             call.arguments = redactor.redact(call.arguments)
-        blocks = orjson.loads(redactor.redact(orjson.dumps(blocks).decode()))
+        blocks = decode_response(redactor.redact(to_json(blocks).decode()).encode())
     text = _joined(blocks, "text") if text is None else text
     finish_reason = finish_reason_of(message.get("stop_reason"))
     if not text and not calls and finish_reason == "refusal":
@@ -159,7 +154,7 @@ def _call(block: JsonObject, arguments: str) -> RawCall:
 
 def _input_text(block: JsonObject) -> str:
     value = block.get("input", "")
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else to_json(value).decode()
 
 
 def _joined(blocks: list[JsonObject], kind: str) -> str:

@@ -14,7 +14,7 @@ import orjson
 
 from unified_agents.messages import JsonObject
 from unified_agents.wire.protocols.base import ModelRequest
-from unified_agents.wire.protocols.chat_completions_fields import content_text, refusal_text
+from unified_agents.wire.protocols.chat_completions_fields import content_text, decode_response, refusal_text
 from unified_agents.wire.protocols.messages_schema import output_schema
 
 DEFAULT_MAX_TOKENS = 8192
@@ -40,7 +40,7 @@ def messages_request(request: ModelRequest) -> JsonObject:
     for message in request.messages:
         conversation.add(message)
     turns = conversation.turns()
-    body: JsonObject = {"model": request.model, "max_tokens": DEFAULT_MAX_TOKENS}
+    body: JsonObject = {"model": request.model, "max_tokens": request.parameters.max_tokens or DEFAULT_MAX_TOKENS}
     if conversation.system:
         body["system"] = "\n\n".join(conversation.system)
     body["messages"] = turns
@@ -70,10 +70,10 @@ def assistant_blocks(text: str | None, calls: Iterable[tuple[str, str, str]]) ->
 def input_of(arguments: str) -> JsonObject:
     """Return the arguments of a call as an object, whatever the model wrote."""
     try:
-        value = orjson.loads(arguments or "{}")
+        value = decode_response((arguments or "{}").encode())
         if arguments.count("{") + arguments.count("[") > MAX_DEPTH:
             orjson.dumps(value)  # takes less depth than it reads
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+    except (ValueError, orjson.JSONEncodeError):
         value = None
     return value if isinstance(value, dict) else {BROKEN_ARGUMENTS: arguments}
 
@@ -253,7 +253,9 @@ def _add_parameters(body: JsonObject, request: ModelRequest) -> None:
     if reasoning := getattr(parameters, "reasoning", None):
         if thinking := _thinking(reasoning, body["messages"]):
             body["thinking"] = thinking
-            body["max_tokens"] += thinking.get("budget_tokens", 0)
+            budget = thinking.get("budget_tokens", 0)
+            if parameters.max_tokens is None or parameters.max_tokens <= budget:  # the API counts thinking in it
+                body["max_tokens"] += budget
         if reasoning.effort is not None and reasoning.effort != "none":
             output["effort"] = _EFFORTS.get(reasoning.effort, reasoning.effort)
     if request.response_format is not None:
@@ -263,7 +265,6 @@ def _add_parameters(body: JsonObject, request: ModelRequest) -> None:
         }
     stop, tier = getattr(parameters, "stop", None), getattr(parameters, "service_tier", None)
     fields = {
-        "max_tokens": parameters.max_tokens,
         "temperature": parameters.temperature,
         "top_p": getattr(parameters, "top_p", None),
         "stop_sequences": [stop] if isinstance(stop, str) else list(stop or ()) or None,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from unified_agents.errors import BadResponseError, ModelError
 from unified_agents.messages import JsonObject
 from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.text import encodable
+from unified_agents.tools.json_values import to_json
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.chat_completions_fields import check_bounds, string
+from unified_agents.wire.protocols.chat_completions_fields import check_bounds, decode_response, string
 from unified_agents.wire.protocols.messages_answer import answer_of, check_for_error, encodable_texts, parse_body
 from unified_agents.wire.protocols.messages_request import input_of
 from unified_agents.wire.protocols.server_sent_events import BARE_LINE, DONE, EventReader, ServerSentEvent
@@ -162,7 +161,7 @@ class MessagesReader:
         value = event.value
         if self._redactor is not None and (event.name in ("error", BARE_LINE) or _reports_error(value)):
             # Before its text is cut, perhaps within a secret.
-            value = orjson.loads(self._redactor.redact(orjson.dumps(value).decode()))
+            value = decode_response(self._redactor.redact(to_json(value).decode()).encode())
         check_for_error({"error": value} if event.name == "error" and not _reports_error(value) else value)
 
     def _take_known(self, kind: str, event: JsonObject) -> str | None:
