@@ -235,7 +235,7 @@ async def test_each_fault_is_what_it_says(fault: ShareFault, kind: str, streamed
     body = b'{"model":"m","messages":[{"role":"user","content":"q"}],"stream":%s}' % str(streamed).lower().encode()
     listener = (lambda _texts, _begun: None) if streamed else None
     with pytest.raises(ModelError) as caught:
-        await ModelEndpoint(model, upstream, None).post(
+        await ModelEndpoint(model, upstream).post(
             body, "k", 1.0, listener, ExchangeRecord(0, 1, "m", keeps_bodies=False)
         )
     assert caught.value.kind == kind
@@ -252,7 +252,7 @@ async def test_ids_are_no_ids(fault: ShareFault, ids: set[str], streamed: bool, 
     said = [{"role": "user", "content": "q"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
     body = json.dumps({"model": "m", "messages": said, "stream": streamed}).encode()
     listener = (lambda _texts, _begun: None) if streamed else None
-    answer = await ModelEndpoint(model, upstream, None).post(
+    answer = await ModelEndpoint(model, upstream).post(
         body, "k", 1.0, listener, ExchangeRecord(0, 1, "m", keeps_bodies=False)
     )
     assert ({call.id for call in answer.calls}, len(answer.calls)) == (ids, 2)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from support import BACKENDS, run_once
-from unified_agents import NetworkError, RunError, create_agent
+from unified_agents import ModelConfig, NetworkError, RunError, create_agent
+from unified_agents.wire.connection import connection_of
 
 BOTH = [(backend, handling) for backend in BACKENDS for handling in ("unified", "native")]
 BODY = (
@@ -213,3 +214,9 @@ async def test_a_proxy_that_refuses_is_told_of() -> None:
     async with listening(refuse) as port:
         with pytest.raises(NetworkError, match="the proxy answered 407"):
             await output("custom", "unified", "https://model.invalid/v1", proxy=f"http://127.0.0.1:{port}")
+
+
+def test_secrets_in_the_address_of_the_environment_are_secrets_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://user:pass-word-1@127.0.0.1:9/v1?subscription-key=query-secret-1")
+    found = connection_of(ModelConfig(name="m", auth="none"), None).secrets
+    assert {"pass-word-1", "query-secret-1"} <= set(found)

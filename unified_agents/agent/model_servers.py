@@ -24,7 +24,7 @@ def model_servers(settings: AgentSettings) -> Sequence[ModelEndpoint]:
     first = (
         _endpoint(settings.model, settings.variant)
         if local is None
-        else (ModelEndpoint(settings.model, LocalUpstream(local), None))
+        else (ModelEndpoint(settings.model, LocalUpstream(local)))
     )
     return [first, *(_endpoint(other, settings.variant) for other in settings.model.fallback)]
 
@@ -53,7 +53,7 @@ def _endpoint(model: ModelConfig, variant: Variant) -> ModelEndpoint:
 
         upstream = FaultyUpstream(upstream, model.faults)
     secrets = () if connection is None else connection.secrets
-    endpoint = ModelEndpoint(model, upstream, None, secrets)
+    endpoint = ModelEndpoint(model, upstream, secrets)
     if connection is not None and connection.tokens is not None:
         for redactor in (endpoint.redactor, endpoint.answer_redactor):
             connection.tokens.watch_for(redactor)

@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from unified_agents.config import ModelConfig
@@ -113,7 +113,7 @@ def connection_of(model: ModelConfig, key: str | None) -> ServerConnection:
         raise ConfigError(f"{OPENAI_URL_VARIABLE} must be an http or https URL, such as http://127.0.0.1:8000/v1")
     if parts.password and (key is not None or callable(model.auth)):
         raise ConfigError("the model's URL must not hold a user or a password beside a key, which takes their place")
-    secrets = [*_secrets_of_user(model.url), *_secrets(model.headers, headers), *_secrets(model.query, query)]
+    secrets = [*_secrets_of_url(model.url), *_secrets(model.headers, headers), *_secrets(model.query, query)]
     header = "bearer" if callable(model.auth) else model.key_header
     name = AUTHORIZATION if header in ("bearer", "none") else header
     own_names = {own.lower() for own in headers}
@@ -123,7 +123,7 @@ def connection_of(model: ModelConfig, key: str | None) -> ServerConnection:
         secrets.append(key)
         headers = {name: f"Bearer {key}" if name == AUTHORIZATION else key, **headers}
     proxy = _proxy(model)
-    secrets += _secrets_of_user(proxy or "")
+    secrets += _secrets_of_url(proxy or "")
     return ServerConnection(
         url=model.url,
         headers=headers,
@@ -147,11 +147,13 @@ def _secrets(named: NamedValues, values: Mapping[str, str]) -> Iterator[str]:
             yield value.rpartition(" ")[2]
 
 
-def _secrets_of_user(url: str) -> Iterator[str]:
+def _secrets_of_url(url: str) -> Iterator[str]:
+    """Yield the password in a URL, also as it goes out with its user, and the values of secret names in its query."""
     parts = urlsplit(url)
     if parts.password:
         user, password = unquote(parts.username or ""), unquote(parts.password)
         yield from (password, b64encode(f"{user}:{password}".encode()).decode())
+    yield from (value for name, value in parse_qsl(parts.query) if SECRET_NAME.search(name))
 
 
 def _proxy(model: ModelConfig) -> str | None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import weakref
-from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from unified_agents.config import ModelConfig
 from unified_agents.errors import (
@@ -41,9 +40,6 @@ from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream, read_bod
 _STATUSES_OF_THIS_MODEL = frozenset({402, 404, 410})
 """Statuses below 500 after which another model may answer: no credit, no such model, and a model that is gone."""
 
-_SECRET_NAME = re.compile("key|token|secret|password|sig", re.IGNORECASE)
-"""Names of a URL's query under which a secret stands."""
-
 _EVENT = re.compile(rb"data:[ \t]*[^\s]")
 """An event that holds something; comments and empty events only keep a connection alive."""
 
@@ -75,8 +71,7 @@ class ModelEndpoint:
     Args:
         model: The model.
         upstream: Its server.
-        secret: The API key, which is kept out of every message and record; None when there is none.
-        secrets: What else is kept out of them.
+        secrets: The API key and the like, which are kept out of every message and record.
 
     Attributes:
         attributes: The attributes of a `chat` span.
@@ -86,7 +81,7 @@ class ModelEndpoint:
         answer_redactor: Takes them out of what the model answers, where short ones may be words.
     """
 
-    def __init__(self, model: ModelConfig, upstream: Upstream, secret: str | None, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, model: ModelConfig, upstream: Upstream, secrets: Sequence[str] = ()) -> None:
         self.model = model
         self.upstream = upstream
         self._protocol = provider_protocol(model.spoken_protocol)
@@ -94,7 +89,7 @@ class ModelEndpoint:
         self._headers: Mapping[str, str] = {} if self._protocol is None else self._protocol.headers
         self.request_writer = RequestWriter(model, self._protocol)
         self.origin = origin_of(model, model.spoken_protocol)
-        masks = dict.fromkeys((*_secrets(model, secret), *secrets), MASK)
+        masks = dict.fromkeys(secrets, MASK)
         self.redactor = Redactor(masks)
         self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
         self._circuit_breaker = CircuitBreaker(model.policy)
@@ -285,16 +280,3 @@ def in_chat_completions(answer: Answer) -> Answer:
     """Let the bytes of an answer in another protocol be those that a framework's client can read."""
     answer.raw = to_json(answer.body)
     return answer
-
-
-def _secrets(model: ModelConfig, api_key: str | None) -> Iterator[str]:
-    """Yield the key, and what stands for one in the server's URL."""
-    if api_key:
-        yield api_key
-    parts = urlsplit(model.base_url or "")
-    if parts.password:
-        user, password = unquote(parts.username or ""), unquote(parts.password)
-        yield from (password, b64encode(f"{user}:{password}".encode()).decode())
-    for name, value in parse_qsl(parts.query):
-        if _SECRET_NAME.search(name):
-            yield value

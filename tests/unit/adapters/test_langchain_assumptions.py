@@ -109,7 +109,7 @@ class TestModel:
             value: int
 
         upstream = LocalUpstream(ScriptedModel(make_script({"text": '{"value": 3}'})))
-        wire = Wire([ModelEndpoint(ModelConfig(name="m"), upstream, None)])
+        wire = Wire([ModelEndpoint(ModelConfig(name="m"), upstream)])
         model = chat_model(AgentSpec("a", None, (), ModelClient(wire), handling))
         assert await model.with_structured_output(Sum).ainvoke("q") == Sum(value=3)
 
@@ -138,7 +138,7 @@ class TestModel:
         self, handling: Handling, retries: int | None, clock: float | None
     ) -> None:
         upstream = LocalUpstream(ScriptedModel(make_script({"text": "x"})))
-        wire = Wire([ModelEndpoint(ModelConfig(name="m"), upstream, None)])
+        wire = Wire([ModelEndpoint(ModelConfig(name="m"), upstream)])
         model = chat_model(AgentSpec("a", None, (), ModelClient(wire), handling))
         assert (model.max_retries, model.stream_chunk_timeout) == (retries, clock)
 

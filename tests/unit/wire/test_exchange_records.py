@@ -60,7 +60,7 @@ async def test_what_a_framework_got_is_kept_with_its_own_exchange_when_another_i
     run = recording_run()
     model = ModelConfig(name="m", base_url="http://model/v1")
     current_run.set(run)
-    async with async_client(Wire([ModelEndpoint(model, LocalUpstream(EarlyAndLate()), None)])) as client:
+    async with async_client(Wire([ModelEndpoint(model, LocalUpstream(EarlyAndLate()))])) as client:
         early, late = await asyncio.gather(ask(client, "early"), ask(client, "late"))
     assert INVALID_CALL_TOOL.encode() in early
     assert [record.returned for record in run.measurements.exchanges or ()] == [early, late]

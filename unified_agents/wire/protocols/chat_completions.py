@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -28,17 +27,17 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     error_in_line,
     excerpt,
     finish_reason_of,
+    is_stream_of_events,
+    parse_json_body,
     refusal_text,
     string,
     usage_of,
-    without_lone_surrogates,
 )
 from unified_agents.wire.protocols.chat_completions_original import extra_fields_of, original_of, streamed_original
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 from unified_agents.wire.protocols.finish_reasons import REFUSAL, is_clean
 from unified_agents.wire.protocols.tool_call_pieces import ToolCallAssembler
 
-_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -48,7 +47,7 @@ def parse_answer(raw: bytes) -> Answer:
     Raises:
         ModelError: it is not JSON, not Chat Completions, has no choice, or reports an error.
     """
-    if raw[:1] != b"{" and _EVENTS.match(raw):
+    if is_stream_of_events(raw):
         reader = StreamReader()
         reader.feed(raw)
         return reader.answer()
@@ -56,16 +55,7 @@ def parse_answer(raw: bytes) -> Answer:
 
 
 def _parse_body(raw: bytes) -> Answer:
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        try:
-            body = without_lone_surrogates(decode_json(raw))
-        except ValueError as error:
-            raise BadResponseError(
-                f"the model's server answered with something that is not JSON: {excerpt(raw)}"
-            ) from error
-        raw = orjson.dumps(body)
+    body, raw = parse_json_body(raw)
     _check_for_error(body)
     if type(body) is not dict or type(body.get("choices")) is not list:
         raise BadResponseError(f"the answer is not a Chat Completions answer: {excerpt(raw)}")

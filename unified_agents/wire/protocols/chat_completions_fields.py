@@ -12,6 +12,7 @@ import orjson
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.text import encodable
+from unified_agents.tools.json_values import to_json
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 MAX_LINE_BYTES = 64 * 1024 * 1024
@@ -22,6 +23,7 @@ each in an event of its own, stay below them."""
 
 NO_USAGE = Usage.model_construct()  # not built by pydantic, which takes time on import
 
+_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
 _LONG_NUMBER = re.compile(rb"[\d.]{16}")
 _TEXT_PARTS = ("text", "output_text")
 
@@ -66,6 +68,33 @@ def decode_response(data: bytes) -> Any:
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
     return decode_json(data) if has_long_number(data) else value
+
+
+def parse_json_body(raw: bytes, *, exact: bool = False) -> tuple[Any, bytes]:
+    """Return the value of an answer's body, and its bytes, written anew where only a lenient reader takes them.
+
+    Args:
+        raw: The body.
+        exact: Whether numbers must stay as they came, since arguments of calls stand in it as objects.
+
+    Raises:
+        BadResponseError: it is not JSON.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        try:
+            value = without_lone_surrogates(decode_json(raw))
+        except ValueError as error:
+            text = f"the model's server answered with something that is not JSON: {excerpt(raw)}"
+            raise BadResponseError(text) from error
+        return value, to_json(value)
+    return (decode_json(raw) if exact and has_long_number(raw) else value), raw
+
+
+def is_stream_of_events(raw: bytes) -> bool:
+    """Tell whether a body that was to come whole is a stream of server-sent events all the same."""
+    return raw[:1] != b"{" and _EVENTS.match(raw) is not None
 
 
 def error_in_line(line: bytes) -> Any:

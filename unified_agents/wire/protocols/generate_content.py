@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import quote
@@ -11,10 +10,9 @@ from unified_agents.messages import JsonObject
 from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import ModelRequest
+from unified_agents.wire.protocols.chat_completions_fields import is_stream_of_events
 from unified_agents.wire.protocols.generate_content_request import request_body
 from unified_agents.wire.protocols.generate_content_stream import GenerateContentReader, read_body
-
-_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
 
 
 class GenerateContentProtocol:
@@ -39,7 +37,7 @@ class GenerateContentProtocol:
         Raises:
             ModelError: it is no answer of this protocol, or reports an error.
         """
-        if not _EVENTS.match(raw):
+        if not is_stream_of_events(raw):
             return read_body(raw.removeprefix(b"\xef\xbb\xbf"))
         reader = GenerateContentReader()
         reader.feed(raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unified_agents.errors import BadResponseError
 from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.chat_completions_fields import decode_response, excerpt, has_long_number
+from unified_agents.wire.protocols.chat_completions_fields import decode_response, has_long_number, parse_json_body
 from unified_agents.wire.protocols.generate_content_answer import AnswerAssembler
 from unified_agents.wire.protocols.server_sent_events import DONE, EventReader, ServerSentEvent
 
@@ -89,12 +89,7 @@ def read_body(raw: bytes) -> Answer:
     Raises:
         ModelError: it is not JSON, no such response, or reports an error.
     """
-    try:
-        body = decode_response(raw)
-    except ValueError as error:
-        raise BadResponseError(
-            f"the model's server answered with something that is not JSON: {excerpt(raw)}"
-        ) from error
+    body, raw = parse_json_body(raw, exact=True)
     answer = AnswerAssembler()
     answer.add(body, raw)
     return answer.answer(raw)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -10,11 +9,10 @@ from unified_agents.messages import JsonObject
 from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import ModelRequest
+from unified_agents.wire.protocols.chat_completions_fields import is_stream_of_events
 from unified_agents.wire.protocols.messages_answer import parse_body
 from unified_agents.wire.protocols.messages_request import messages_request
 from unified_agents.wire.protocols.messages_stream import MessagesReader
-
-_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
 
 
 class MessagesProtocol:
@@ -40,7 +38,7 @@ class MessagesProtocol:
         Raises:
             ModelError: it is no answer of this protocol, or reports an error.
         """
-        if raw[:1] != b"{" and _EVENTS.match(raw):
+        if is_stream_of_events(raw):
             reader = MessagesReader()
             reader.feed(raw)
             return reader.answer()

@@ -22,6 +22,7 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     decode_response,
     excerpt,
     finish_reason_of,
+    parse_json_body,
     string,
 )
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
@@ -46,12 +47,7 @@ def parse_body(raw: bytes) -> Answer:
     Raises:
         ModelError: it is not JSON, no answer of this protocol, or reports an error.
     """
-    try:
-        body = decode_response(raw)
-    except ValueError as error:
-        raise BadResponseError(
-            f"the model's server answered with something that is not JSON: {excerpt(raw)}"
-        ) from error
+    body, raw = parse_json_body(raw, exact=True)
     check_for_error(body)
     if type(body) is not dict or type(body.get("content")) is not list:
         raise BadResponseError(f"the answer is not an Anthropic Messages answer: {excerpt(raw)}")

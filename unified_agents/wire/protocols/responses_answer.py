@@ -6,11 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
-from unified_agents.tools.json_values import to_json
 from unified_agents.wire.http_errors import reported_error
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import (
@@ -18,12 +15,11 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     arguments_text,
     call_id,
     check_bounds,
-    decode_json,
     excerpt,
     finish_reason_of,
+    parse_json_body,
     string,
     usage_of,
-    without_lone_surrogates,
 )
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 from unified_agents.wire.protocols.finish_reasons import REFUSAL
@@ -43,15 +39,7 @@ def parse_body(raw: bytes) -> Answer:
     Raises:
         ModelError: it is not JSON, no response object, or reports an error.
     """
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        try:
-            body = without_lone_surrogates(decode_json(raw))
-        except ValueError as error:
-            text = f"the model's server answered with something that is not JSON: {excerpt(raw)}"
-            raise BadResponseError(text) from error
-        raw = to_json(body)
+    body, raw = parse_json_body(raw)
     check_for_error(body)
     return answer_of(body, raw)
 
