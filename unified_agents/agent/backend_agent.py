@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import secrets
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Self
@@ -215,7 +215,7 @@ class BackendAgent:
             raise UnifiedAgentsError("the run that this one would belong to has ended")
         bounds = _bounded(limits or settings.limits, outer.run if outer else None)
         self._check_cost(bounds)
-        trace, run_id = LiveTrace(), run_id or uuid.uuid4().hex
+        trace, run_id = LiveTrace(), run_id or secrets.token_hex(16)
         attributes: dict[str, spans.AttributeValue] = {
             spans.OPERATION: "invoke_agent",
             spans.AGENT_NAME: settings.name,
