@@ -20,6 +20,7 @@ from unified_agents.config import (
     Variant,
 )
 from unified_agents.errors import ConfigError
+from unified_agents.tools.options import Coercion
 
 MAX_SHOWN_CHARS = 80
 
@@ -110,5 +111,6 @@ _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
         "a type such as a pydantic model, its module:Name, or a JSON Schema",
     ),
     "tool_references": (_one_of(bool), "True or False"),
+    "coercion": (lambda coercion: coercion in get_args(Coercion), "'strict' or 'lenient'"),
     "variant": (lambda variant: variant in get_args(Variant), "'tool_calling' or 'react'"),
 }

@@ -54,7 +54,7 @@ class BackendAgent:
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
         self.backend = settings.backend
-        self._catalogue = open_catalogue(settings.tools)
+        self._catalogue = open_catalogue(settings.tools, coercion=settings.coercion)
         try:
             self._build(settings)
         except BaseException:

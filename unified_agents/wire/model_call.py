@@ -20,7 +20,7 @@ from unified_agents.errors import (
 from unified_agents.messages import JsonObject
 from unified_agents.run.context import Run
 from unified_agents.wire.conversation import with_parts, with_system_text
-from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, Dialect
+from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, TOOLS, Dialect
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.original_turns import with_originals
@@ -216,6 +216,7 @@ class ModelCall:
             return True
         has_format = self._settings.output is not None and not is_text
         sent = {dialect.max_tokens} if self._endpoint.model.parameters.max_tokens is not None else set()
+        sent |= {TOOLS} if self._run.offer.tools and not is_text else set()
         sent |= {CALL_IDS} | ({ORIGINALS} if self._run.has_originals else set())
         sent |= ({RESPONSE_FORMAT} if has_format else set()) | ({STREAM_OPTIONS} if self._stream else set())
         less = dialect.without_refused(str(error), sent)
