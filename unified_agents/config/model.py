@@ -23,6 +23,7 @@ from unified_agents.config.providers import (
     PROVIDERS,
     WITHOUT_FIELD,
     ProtocolName,
+    SchemaDialect,
 )
 from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
@@ -175,6 +176,10 @@ class ModelConfig(ConnectionSettings):
             the model is told what each is, as text, because a server of a model that does not see refuses the rest.
         reasoning_tags: Whether thinking that the model writes at the beginning of its text, between `<think>` and
             `</think>`, is kept out of the answer; under `handling: unified`.
+        schema_dialect: What of JSON Schema the server takes in tools: `json_schema` (all of it), `openai`, or
+            `reduced`, the keywords that all servers take. None takes `openai` at the hosts of OpenAI and Azure,
+            `reduced` at that of Gemini when Chat Completions is spoken, else `json_schema`; and `reduced` once a server
+            has refused a tool. Under `handling: unified`.
         faults: Faults to put in front of a server or a script file, to see how they are handled; None for none.
     """
 
@@ -192,6 +197,7 @@ class ModelConfig(ConnectionSettings):
     fallback: tuple[ModelConfig, ...] = ()
     tool_result_parts: ResultParts = False
     reasoning_tags: bool = False
+    schema_dialect: SchemaDialect | None = None
     faults: FaultShare | None = None
 
     @field_validator("tool_result_parts", mode="before")

@@ -20,7 +20,7 @@ from unified_agents.errors import (
 from unified_agents.messages import JsonObject
 from unified_agents.run.context import Run
 from unified_agents.wire.conversation import with_parts, with_system_text
-from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, Dialect
+from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, TOOLS, Dialect
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.original_turns import with_originals
@@ -207,6 +207,7 @@ class ModelCall:
             return True
         sends_originals = self._run.has_originals and not is_text and dialect.originals and not self._omits_originals
         sent = _optional_fields(self._settings, self._endpoint, dialect, stream=self._stream)
+        sent |= {TOOLS} if self._run.offer.tools and not is_text else set()
         sent |= {ORIGINALS} if sends_originals else set()
         less = dialect.without_refused(str(error), sent, self._endpoint.protocol)
         if less is None:
