@@ -76,10 +76,7 @@ def test_compose_a_request(benchmark: BenchmarkFixture) -> None:
     writer, offer = RequestWriter(ModelConfig(name="m", base_url="http://127.0.0.1:1/v1")), Offer([add])
 
     def compose() -> bytes:
-        conversation = writer.conversation()
-        for message in CONVERSATION:
-            conversation.add(message)
-        return conversation.body(writer.request(offer, first=False, stream=False))
+        return writer.conversation(CONVERSATION).body(writer.request(offer, first=False, stream=False))
 
     body = benchmark(compose)
     assert body.startswith(b'{"model":"m"')

@@ -22,7 +22,7 @@ class RunConversation:
         run: The run.
         requests: Writes the requests to the model. What its dialect is now holds for this conversation.
         protocol: The text protocol of variant `react`; None where the model calls tools.
-        origin: What the original turns of the model are known by.
+        origin: What the original turns of the model are known by; None where none shall go back.
         place: Where images and files of tool results go; False where they are told of in words.
 
     Attributes:
@@ -38,7 +38,7 @@ class RunConversation:
         run: Run,
         requests: RequestWriter,
         protocol: TextProtocol | None,
-        origin: JsonObject,
+        origin: JsonObject | None,
         place: Literal["tool", "user", False],
     ) -> None:
         self.dialect = requests.dialect
@@ -48,10 +48,8 @@ class RunConversation:
         self._origin = origin if self.dialect.originals else None
         self._place = place
         self._steps = 0  # how many are written
-        self._writer: ConversationWriter = requests.conversation()
         self.system, given = _beginning(run)
-        for message in self._given(given):
-            self._writer.add(message)
+        self._writer = requests.conversation(self._given(given))
 
     def writer(self, more: Sequence[Mapping[str, Any]] = (), *, with_open_step: bool = False) -> ConversationWriter:
         """Return what writes the conversation as far as the run has recorded it.
@@ -60,18 +58,21 @@ class RunConversation:
             more: Messages that come after it, in this request alone.
             with_open_step: Whether the last step counts too, with those of its calls that have a result.
         """
-        steps = self._run.steps
-        while self._steps < len(steps) and is_done(steps[self._steps]):
-            for message in self._messages_of(steps[self._steps]):
-                self._writer.add(message)
+        writer, steps = self._writer, self._run.steps
+        for step in steps[self._steps :]:
+            done = _done(step)
+            if len(done) < len(step.calls):
+                break
+            for message in self._messages_of(step, done):
+                writer.add(message)
             self._steps += 1
         if with_open_step:
-            more = [*(message for step in steps[self._steps :] for message in self._messages_of(step)), *more]
-        if not more:
-            return self._writer
-        writer = self._writer.copy()
-        for message in more:
-            writer.add(message)
+            open_steps = steps[self._steps :]
+            more = [*(message for step in open_steps for message in self._messages_of(step, _done(step))), *more]
+        if more:
+            writer = writer.copy()
+            for message in more:
+                writer.add(message)
         return writer
 
     def turn(self, text: str | None, original: JsonObject | None) -> JsonObject:
@@ -83,11 +84,11 @@ class RunConversation:
         chat = [self._with_original(message.to_chat(), message.original) for message in messages]
         return with_tool_names(chat) if self._protocol is None else self._protocol.written(chat)
 
-    def _messages_of(self, step: Step) -> Iterable[Mapping[str, Any]]:
-        """Return the turn of a step and the results of its calls, as far as there are any."""
-        turn, done = step.message, [(call, call.outcome) for call in step.calls if call.outcome is not None]
+    def _messages_of(self, step: Step, done: Sequence[tuple[Call, ToolOutcome]]) -> Iterable[Mapping[str, Any]]:
+        """Return the turn of a step with the calls that have a result, and the results."""
+        turn = step.message
         if len(done) == len(step.calls):
-            turn = self._with_original(turn, step.original)
+            turn = turn if step.original is None else self._with_original(turn, step.original)
         elif done:
             turn = turn | {"tool_calls": [turn["tool_calls"][call.index] for call, _ in done]}
         else:
@@ -95,7 +96,7 @@ class RunConversation:
         messages = [turn]
         for call, outcome in done:
             name = step.message["tool_calls"][call.index]["function"]["name"]  # some servers need it
-            content = self._content(outcome)
+            content = self._content(outcome) if outcome.parts else outcome.content
             messages.append({"role": "tool", "tool_call_id": call.id, "content": content, "name": name})
         if self._protocol is not None:
             return self._protocol.written(messages)
@@ -106,7 +107,7 @@ class RunConversation:
 
     def _content(self, outcome: ToolOutcome) -> Any:
         """Return a result as its message holds it: with images and files, where they go there."""
-        if not outcome.parts or not self._place or (self._place == "user" and self._protocol is None):
+        if not self._place or (self._place == "user" and self._protocol is None):
             return outcome.content
         if self._place == "tool":
             return [part.to_chat() for part in outcome.parts]
@@ -121,9 +122,9 @@ class RunConversation:
         return turn | {"original": body}
 
 
-def is_done(step: Step) -> bool:
-    """Tell whether each call of a step has a result."""
-    return all(call.outcome is not None for call in step.calls)
+def _done(step: Step) -> list[tuple[Call, ToolOutcome]]:
+    """Return the calls of a step that have a result, each with it."""
+    return [(call, call.outcome) for call in step.calls if call.outcome is not None]
 
 
 def _beginning(run: Run) -> tuple[JsonObject | None, Sequence[Message]]:

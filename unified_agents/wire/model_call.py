@@ -20,7 +20,7 @@ from unified_agents.messages import JsonObject
 from unified_agents.run.context import Run
 from unified_agents.tools.offer import Offer
 from unified_agents.wire.conversation import RunConversation
-from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, Dialect
+from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, TOOLS, Dialect
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.output_format import OutputFormat
@@ -61,6 +61,8 @@ class ModelCallSettings:
         self, offer: Offer, endpoint: ModelEndpoint, without_tools: bool
     ) -> tuple[tuple[str, ...], JsonObject | None]:
         """Return the system texts that the settings add to a request, and the field that asks for the answer's form."""
+        if self.output is None and self.protocol is None and not self.references:
+            return (), None
         notes = []
         if self.references and not without_tools:
             notes.append(wording.REFERENCES)
@@ -90,6 +92,7 @@ class ModelCall:
     __slots__ = (
         "_endpoint",
         "_more",
+        "_omits_originals",
         "_omits_tools",
         "_received",
         "_run",
@@ -117,6 +120,7 @@ class ModelCall:
         self._received = received
         self._without_tools = without_tools
         self._omits_tools = False
+        self._omits_originals = False
         self._endpoint = endpoint = settings.endpoints[0]
         self._step = run.budget.steps_started
         run.budget.steps_started += 1
@@ -154,55 +158,44 @@ class ModelCall:
                 if error.kind not in _FALLBACK_KINDS and not error.may_fall_back:
                     raise
                 self._discard_attempt(error, 0.0, "fallback")
+                self._omits_originals = False
         self._endpoint = last
         return await self._usable_answer()
 
     async def _usable_answer(self) -> Answer:
         """Return the answer; where it is cut or has the wrong form, the model is told once, within the same step."""
         answer = await self._answer_to(self._more)
-        if (fault := self._fault_of(answer)) is None:
+        if (fault := _fault_of(answer, self._settings.output, self._unreadable)) is None:
             return answer
         self.observation.span.event("repair", reason="bad_response")
         logger.info("the model is asked to mend its answer (run %s)", self._run.label, extra={"run_id": self._run.id})
         self._discard_attempt(BadResponseError(fault), 0.0, "repair")
         turn = self._conversation().turn(answer.text, answer.original)
         answer = await self._answer_to((*self._more, turn, {"role": "user", "content": fault}))
-        if (fault := self._fault_of(answer)) is not None:
+        if (fault := _fault_of(answer, self._settings.output, self._unreadable)) is not None:
             raise BadResponseError(
                 f"the model's answer cannot be used, even after it was told why: {wording.in_short(fault)}",
                 answer=answer.text,
             )
         return answer
 
-    def _fault_of(self, answer: Answer) -> str | None:
-        """Return what the model is told of an answer that cannot be used; None for one that can."""
-        output = self._settings.output
-        if answer.calls:
-            return None
-        if is_cut(answer.finish_reason):
-            return wording.answer_was_cut()
-        # A text that is not in the protocol cannot be held against the output's form.
-        if self._unreadable is not None or output is None:
-            return self._unreadable
-        try:
-            output.parse(answer.text or "")
-        except ValueError as error:
-            return wording.answer_does_not_fit([str(problem) for problem in error.args])
-        return None
-
-    async def _answer_to(self, more: tuple[JsonObject, ...]) -> Answer:
+    async def _answer_to(self, more: tuple[JsonObject, ...], body: bytes | None = None) -> Answer:
         writer = self._endpoint.request_writer
         dialect = writer.dialect
         self._timeout_factor = 1.0
-        body = self._request_body(more)
+        body = self._request_body(more) if body is None else body
         try:
             return await self._with_retries(body)
         except BadRequestError as error:
             if not self._asks_for_less(dialect, error):
                 raise
+            less = self._request_body(more)
+            if less == body:  # what was refused did not stand in it
+                writer.dialect = dialect
+                raise
             self._discard_attempt(error, 0.0, "retry")
         try:
-            return await self._answer_to(more)
+            return await self._answer_to(more, less)
         except BadRequestError:
             writer.dialect = dialect  # it was refused for another reason
             raise
@@ -218,13 +211,15 @@ class ModelCall:
         if self._without_tools and not self._omits_tools and not is_text:
             self._omits_tools = True  # a conversation with calls needs tools at some servers, and others refuse them
             return True
-        has_format = self._settings.output is not None and not is_text
-        sent = {dialect.max_tokens} if self._endpoint.model.parameters.max_tokens is not None else set()
-        sent |= {CALL_IDS} | ({ORIGINALS} if self._run.has_originals else set())
-        sent |= ({RESPONSE_FORMAT} if has_format else set()) | ({STREAM_OPTIONS} if self._stream else set())
-        less = dialect.without_refused(str(error), sent)
+        sends_originals = self._run.has_originals and not is_text and dialect.originals and not self._omits_originals
+        sent = _optional_fields(self._settings, self._endpoint, dialect, stream=self._stream)
+        sent |= {TOOLS} if self._run.offer.tools and not is_text else set()
+        sent |= {ORIGINALS} if sends_originals else set()
+        less = dialect.without_refused(str(error), sent, self._endpoint.protocol)
         if less is None:
-            return False
+            # Any refusal of a request that carries fields of the provider's own may be about these.
+            self._omits_originals |= sends_originals
+            return sends_originals
         self._endpoint.request_writer.dialect = less
         return True
 
@@ -244,11 +239,14 @@ class ModelCall:
         """Return the run's conversation with the model that is asked; a new one where its server's dialect is new."""
         run, endpoint = self._run, self._endpoint
         known: RunConversation | None = run.conversations.get(endpoint)
-        if known is None or known.dialect is not endpoint.request_writer.dialect:
-            protocol, place = self._settings.protocol, endpoint.model.tool_result_parts
-            known = RunConversation(run, endpoint.request_writer, protocol, endpoint.origin, place)
-            run.conversations[endpoint] = known
-        return known
+        if known is not None and known.dialect is endpoint.request_writer.dialect and not self._omits_originals:
+            return known
+        protocol, place = self._settings.protocol, endpoint.model.tool_result_parts
+        origin = None if self._omits_originals else endpoint.origin
+        made = RunConversation(run, endpoint.request_writer, protocol, origin, place)
+        if not self._omits_originals:
+            run.conversations[endpoint] = made
+        return made
 
     def _request_body(self, more: tuple[JsonObject, ...]) -> bytes:
         conversation, is_text = self._conversation(), self._settings.protocol is not None
@@ -318,6 +316,40 @@ class ModelCall:
             logger.info("%d further actions in one turn are ignored", len(ignored), extra={"run_id": self._run.id})
         if self._unreadable is None and not answer.calls and self._stream:
             self.observation.final_answer(answer.text or "")
+
+
+def _fault_of(answer: Answer, output: OutputFormat | None, unreadable: str | None) -> str | None:
+    """Return what the model is told of an answer that cannot be used; None for one that can.
+
+    Args:
+        answer: The answer.
+        output: The form that it must have; None for free text.
+        unreadable: What is wrong with its text in the text protocol; None for nothing.
+    """
+    if answer.calls:
+        return None
+    if is_cut(answer.finish_reason):
+        return wording.answer_was_cut()
+    # A text that is not in the protocol cannot be held against the output's form.
+    if unreadable is not None or output is None:
+        return unreadable
+    try:
+        output.parse(answer.text or "")
+    except ValueError as error:
+        return wording.answer_does_not_fit([str(problem) for problem in error.args])
+    return None
+
+
+def _optional_fields(
+    settings: ModelCallSettings, endpoint: ModelEndpoint, dialect: Dialect, *, stream: bool
+) -> set[str]:
+    """Return those of the fields that some servers refuse which stand in a request."""
+    sent = {CALL_IDS}
+    if endpoint.model.parameters.max_tokens is not None:
+        sent.add(dialect.max_tokens)
+    if settings.output is not None and settings.protocol is None:
+        sent.add(RESPONSE_FORMAT)
+    return sent | {STREAM_OPTIONS} if stream else sent
 
 
 def _check(answer: Answer, broken_off: ModelError | None, run: Run, *, has_form: bool) -> None:

@@ -10,10 +10,11 @@ import orjson
 
 from unified_agents.config import ModelConfig
 from unified_agents.messages import JsonObject
-from unified_agents.tools.offer import Offer, function_tool
-from unified_agents.wire.dialect import dialect_of
+from unified_agents.tools.offer import Offer
+from unified_agents.wire.dialect import Dialect, dialect_of
 from unified_agents.wire.protocols.base import ConversationWriter, ModelRequest, ProviderProtocol
 from unified_agents.wire.protocols.chat_completions_request import ChatConversation
+from unified_agents.wire.schema_dialects import tool_form
 
 
 class RequestWriter:
@@ -39,13 +40,19 @@ class RequestWriter:
         self._tool_choice = model.parameters.tool_choice
         self._extra_body = model.extra_body
         self._parallel = model.parameters.parallel_tool_calls
-        self._requests: dict[tuple[Any, ...], tuple[Offer, Any, tuple[str, ...], ModelRequest]] = {}
+        self._requests: dict[tuple[Any, ...], tuple[Offer, Dialect, Any, tuple[str, ...], ModelRequest]] = {}
 
-    def conversation(self) -> ConversationWriter:
-        """Return what writes one conversation with the model, in the server's dialect as it is known now."""
-        if self._protocol is None:
-            return ChatConversation(self.dialect)
-        return self._protocol.conversation(self._model)
+    def conversation(self, messages: Iterable[Mapping[str, Any]] = ()) -> ConversationWriter:
+        """Return what writes one conversation with the model, in the server's dialect as it is known now.
+
+        Args:
+            messages: What it begins with.
+        """
+        protocol = self._protocol
+        made = ChatConversation(self.dialect) if protocol is None else protocol.conversation(self._model)
+        for message in messages:
+            made.add(message)
+        return made
 
     def request(
         self,
@@ -75,23 +82,25 @@ class RequestWriter:
         has_tools = bool(offer.tools) and not without_tools
         if has_tools:
             choice = "none" if without_calls else self._choice(offer, first=first)
-        kind = (choice, stream, response_format is not None, has_tools)
+        dialect, kind = self.dialect, (choice, stream, response_format is not None, has_tools)
         known = self._requests.get(kind)
-        if known is not None and known[0] is offer and known[1] == system and known[2] == notes:
-            return known[3]
+        if known is not None and known[0] is offer and known[1] is dialect and known[2:4] == (system, notes):
+            return known[4]
+        form, tools = tool_form(dialect.schemas), offer.tools if has_tools else {}
         request = ModelRequest(
             model=self._model,
             system=with_texts(system, notes),
-            tools=[function_tool(name, tool) for name, tool in offer.tools.items()] if has_tools else (),
-            encoded_tools=offer.payload() if has_tools else None,
+            tools=[form(name, tool) for name, tool in tools.items()] if self._protocol is not None else (),
+            encoded_tools=offer.payload(form) if has_tools and self._protocol is None else None,
             tool_choice=choice,
             parallel_tool_calls=self._parallel if has_tools and choice != "none" else None,
             response_format=response_format,
             parameters=self._parameters,
             extra=self._extra_body,
             stream=stream,
+            learnt=dialect.learnt,
         )
-        self._requests[kind] = offer, system, notes, request
+        self._requests[kind] = offer, dialect, system, notes, request
         return request
 
     def _choice(self, offer: Offer, *, first: bool) -> str | None:

@@ -57,7 +57,7 @@ class Wire:
             raise asyncio.CancelledError(f"run {run.id} has ended")
         call = ModelCall(self._settings, run, received=received)
         try:
-            answer = await run.lifecycle.spawn(_answer_or_fail(run, call))
+            answer = await run.lifecycle.carry_out(_answer_or_fail(run, call))
         except BaseException:
             call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
             raise
@@ -98,6 +98,8 @@ def _broken_rule(step: Step) -> BackendError | None:
     """
     if not step.calls:
         return BackendError("the framework asked the model again after its final answer")
-    if dropped := [call for call in step.calls if not call.reached or call.outcome is None]:
-        return dropped_calls("went on", dropped)
+    for call in step.calls:
+        if call.outcome is None or not call.reached:
+            dropped = [call for call in step.calls if call.outcome is None or not call.reached]
+            return dropped_calls("went on", dropped)
     return None

@@ -26,8 +26,7 @@ def writer(base_url: str | None = "http://127.0.0.1/v1", **parameters: Any) -> R
 def body(
     made: RequestWriter, offered: Offer | None = None, *, first: bool = True, stream: bool = False, **more: Any
 ) -> dict[str, Any]:
-    conversation = made.conversation()
-    conversation.add({"role": "user", "content": "q"})
+    conversation = made.conversation([{"role": "user", "content": "q"}])
     parsed: dict[str, Any] = json.loads(
         conversation.body(made.request(offered or offer(), first=first, stream=stream, **more))
     )

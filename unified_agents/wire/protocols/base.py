@@ -20,13 +20,14 @@ class ModelRequest:
         model: The model's name.
         system: The system message at the conversation's beginning; None where it has none.
         tools: Function tools, as Chat Completions has them; empty where the model is offered none.
-        encoded_tools: The same as JSON, encoded once for all requests; None where it was not.
+        encoded_tools: The same as JSON, in place of `tools`, for Chat Completions; None where there are none.
         tool_choice: `auto`, `none`, `required` or a tool's name; None leaves it to the provider.
         parallel_tool_calls: Whether one answer may ask for several calls; None leaves it to the provider.
         response_format: `{"type": "json_schema", "json_schema": {"name", "schema", "strict"}}`; None for free text.
         parameters: The sampling parameters; `tool_choice` and `parallel_tool_calls` of them stand above.
         extra: Further fields of the body, which come last.
         stream: Whether the answer is to be streamed.
+        learnt: What the server's refusals have taught: words of the protocol's own, from `ProviderProtocol.learn`.
         head: What was encoded of it for the request before, and what that depended on.
     """
 
@@ -40,6 +41,7 @@ class ModelRequest:
     parameters: ModelParameters = field(default_factory=ModelParameters)
     extra: Mapping[str, Any] = field(default_factory=dict)
     stream: bool = False
+    learnt: frozenset[str] = frozenset()
     head: tuple[object, bytes] | None = field(default=None, init=False, repr=False)
 
 
@@ -107,6 +109,14 @@ class ProviderProtocol(Protocol):
 
     def conversation(self, model: str) -> ConversationWriter:
         """Return what writes a conversation with a model."""
+
+    def learn(self, words: str, learnt: frozenset[str]) -> frozenset[str] | None:
+        """Return what is known of a server once it has refused a request; None where its words teach nothing new.
+
+        Args:
+            words: What it said.
+            learnt: What was known when the request was written.
+        """
 
     def read(self, raw: bytes) -> Answer:
         """Read a whole answer; one that is streamed all the same is put together.

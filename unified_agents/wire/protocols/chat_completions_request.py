@@ -54,8 +54,8 @@ class ChatConversation:
             body[dialect.max_tokens] = parameters.max_tokens
         if request.response_format is not None:
             body["response_format"] = request.response_format
-        if request.tools:
-            body["tools"] = request.tools if request.encoded_tools is None else request.encoded_tools
+        if request.encoded_tools is not None:
+            body["tools"] = request.encoded_tools
             if (choice := request.tool_choice) is not None:
                 is_word = choice in _TOOL_MODES
                 body["tool_choice"] = choice if is_word else {"type": "function", "function": {"name": choice}}

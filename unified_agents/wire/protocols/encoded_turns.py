@@ -26,8 +26,12 @@ class EncodedTurns:
 
     def add(self, turn: Mapping[str, Any]) -> None:
         """Add a turn that stays as it is."""
-        self.put_last(turn)
-        self.close()
+        closed = self._closed
+        if self._last:
+            self.close()
+        if closed:
+            closed += b","
+        closed += to_json(turn)
 
     def put_last(self, turn: Mapping[str, Any]) -> None:
         """Set the turn at the end. It takes the place of the one that was put there before, until `close`."""

@@ -12,6 +12,7 @@ from unified_agents.wire.protocols.chat_completions_fields import is_stream_of_e
 from unified_agents.wire.protocols.messages_answer import parse_body
 from unified_agents.wire.protocols.messages_request import MessagesConversation
 from unified_agents.wire.protocols.messages_stream import MessagesReader
+from unified_agents.wire.protocols.messages_thinking import learnt_from
 
 
 class MessagesProtocol:
@@ -30,6 +31,10 @@ class MessagesProtocol:
     def conversation(self, model: str) -> MessagesConversation:
         """Return what writes a conversation with a model."""
         return MessagesConversation()
+
+    def learn(self, words: str, learnt: frozenset[str]) -> frozenset[str] | None:
+        """Return what is known of a server once it has refused a request; None where its words teach nothing new."""
+        return learnt_from(words, learnt)
 
     def read(self, raw: bytes) -> Answer:
         """Read a whole answer; one that is streamed all the same is put together.

@@ -8,15 +8,17 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
-from urllib.parse import unquote_to_bytes
 
 import orjson
 
 from unified_agents.messages import JsonObject
 from unified_agents.wire.protocols.base import ModelRequest, with_extra
 from unified_agents.wire.protocols.chat_completions_fields import content_text, decode_response, refusal_text
+from unified_agents.wire.protocols.data_urls import data_of_url
 from unified_agents.wire.protocols.encoded_turns import EncodedTurns
 from unified_agents.wire.protocols.messages_schema import output_schema
+from unified_agents.wire.protocols.messages_thinking import THINKING_BLOCKS, effort_of, thinking_of
+from unified_agents.wire.protocols.repeated_calls import Call, without_repeats
 
 DEFAULT_MAX_TOKENS = 8192
 """Sent where no limit is set, since the protocol requires one. A budget for thinking comes on top."""
@@ -27,11 +29,8 @@ MAX_DEPTH = 200
 PDF = "application/pdf"
 """The only kind of file that goes out as it is; others go out as their text."""
 
-_EFFORTS = {"minimal": "low"}
 _TIERS = {"default": "standard_only"}
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}
-_THINKING = frozenset({"thinking", "redacted_thinking"})
-_DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),", re.IGNORECASE)
 _FORBIDDEN_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -144,7 +143,7 @@ class MessagesConversation:
     def _goes_on_without_thinking(self) -> bool:
         """Tell whether the model is amid a turn that it began without thinking, perhaps as another model."""
         amid = self._role == "user" and bool(self._results)
-        return amid and self._began_with != "" and self._began_with not in _THINKING
+        return amid and self._began_with != "" and self._began_with not in THINKING_BLOCKS
 
     def _assistant(self, message: Mapping[str, Any]) -> list[JsonObject]:
         calls = message.get("tool_calls") or ()
@@ -153,6 +152,8 @@ class MessagesConversation:
             functions = [call["function"] for call in calls]
             text = "".join(filter(None, (content_text(message.get("content")), refusal_text(dict(message)))))
             blocks = assistant_blocks(text, [("", one["name"], one.get("arguments") or "") for one in functions])
+        else:
+            blocks = without_repeats(blocks, _calls_of, len(calls))
         places = [place for place, block in enumerate(blocks) if block.get("type") == "tool_use"]
         if calls:
             self._open = defaultdict(deque)
@@ -203,6 +204,10 @@ def _original(message: Mapping[str, Any]) -> list[JsonObject] | None:
     ]
 
 
+def _calls_of(block: JsonObject) -> list[Call]:
+    return [(block.get("id"), block.get("name"), block.get("input"))] if block.get("type") == "tool_use" else []
+
+
 def _content(blocks: list[JsonObject]) -> str | list[JsonObject]:
     """Return blocks, or the text alone where there is nothing else."""
     if _is_list(blocks):
@@ -245,12 +250,9 @@ def _file(file: JsonObject) -> JsonObject:
 
 
 def _source(url: str) -> JsonObject:
-    if not (parts := _DATA_URL.match(url)):
+    if (found := data_of_url(url)) is None:
         return {"type": "url", "url": url}
-    data = url[parts.end() :]
-    if not parts[2].lower().endswith(";base64"):
-        data = base64.b64encode(unquote_to_bytes(data)).decode()
-    return {"type": "base64", "media_type": parts[1].lower(), "data": data}
+    return {"type": "base64", "media_type": found[0], "data": found[1]}
 
 
 def _decoded(data: str) -> str | None:
@@ -287,13 +289,13 @@ def _add_parameters(body: JsonObject, request: ModelRequest, *, unthinking: bool
     parameters = request.parameters
     output: JsonObject = {}
     if reasoning := getattr(parameters, "reasoning", None):
-        if thinking := _thinking(reasoning, unthinking=unthinking):
+        if thinking := thinking_of(reasoning, request.learnt, unthinking=unthinking):
             body["thinking"] = thinking
             budget = thinking.get("budget_tokens", 0)
             if parameters.max_tokens is None or parameters.max_tokens <= budget:  # the API counts thinking in it
                 body["max_tokens"] += budget
-        if reasoning.effort is not None and reasoning.effort != "none":
-            output["effort"] = _EFFORTS.get(reasoning.effort, reasoning.effort)
+        if effort := effort_of(reasoning, request.learnt):
+            output["effort"] = effort
     if request.response_format is not None:
         output["format"] = {
             "type": "json_schema",
@@ -308,19 +310,3 @@ def _add_parameters(body: JsonObject, request: ModelRequest, *, unthinking: bool
         "output_config": output or None,
     }
     body |= {name: value for name, value in fields.items() if value is not None}
-
-
-def _thinking(reasoning: Any, *, unthinking: bool) -> JsonObject | None:
-    """Return how the model shall think; None leaves it to the provider.
-
-    A budget is left out while the model is amid a turn that it began without thinking, perhaps as another model: the
-    provider refuses that.
-    """
-    if reasoning.effort == "none" or reasoning.budget == 0:
-        return {"type": "disabled"}
-    display = {"display": "summarized"} if reasoning.summary is not None else {}
-    if reasoning.budget is None:
-        return {"type": "adaptive"} | display if reasoning.effort is not None or display else None
-    if unthinking:
-        return None
-    return {"type": "enabled", "budget_tokens": reasoning.budget} | display

@@ -30,6 +30,9 @@ ENCRYPTED_REASONING = "reasoning.encrypted_content"
 _WITHOUT_REASONING = re.compile(r"(openai/|ft:)?(gpt-3\.5|gpt-4|chatgpt-|gpt-5[\d.]*-chat)")
 """Models that do not reason. They refuse a request that asks for encrypted reasoning."""
 
+_TAKES_NO_INCLUDE = "no include"
+_OF_INCLUDE = re.compile(r"encrypted[ _](reasoning|content)|\binclude\b", re.IGNORECASE)
+
 _TOOL_MODES = ("auto", "none", "required")
 
 
@@ -60,7 +63,7 @@ class ResponsesConversation:
 
 def _fields(request: ModelRequest) -> JsonObject:
     body: JsonObject = {"model": request.model, "store": False}
-    if not _WITHOUT_REASONING.match(request.model):
+    if not (_WITHOUT_REASONING.match(request.model) or _TAKES_NO_INCLUDE in request.learnt):
         body["include"] = [ENCRYPTED_REASONING]
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
@@ -75,6 +78,12 @@ def _fields(request: ModelRequest) -> JsonObject:
         body["stream"] = True
     first = [] if request.system is None else InputWriter().items_of(request.system)
     return with_extra(body, request.extra) | {"input": first}
+
+
+def learnt_from(words: str, learnt: frozenset[str]) -> frozenset[str] | None:
+    """Return what is known of a model once it has refused a request; None where the words teach nothing new."""
+    is_new = _TAKES_NO_INCLUDE not in learnt and _OF_INCLUDE.search(words)
+    return learnt | {_TAKES_NO_INCLUDE} if is_new else None
 
 
 def _tool(tool: JsonObject) -> JsonObject:
