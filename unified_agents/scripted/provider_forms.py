@@ -11,6 +11,7 @@ import orjson
 from unified_agents.config.providers import ProtocolName
 from unified_agents.scripted.model import ScriptedModel
 from unified_agents.scripted.rendering import (
+    chat_completions_strict,
     generate_content,
     generate_content_strict,
     messages,
@@ -167,6 +168,8 @@ class ProviderModel:
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
         """Answer a Chat Completions request; see `ScriptedModel.reply`."""
+        if self.strict and (problem := chat_completions_strict.strict_problem(request)) is not None:
+            return error_reply(400, problem)
         return self.model.reply(request, key)
 
     def forget(self, key: str) -> None:

@@ -149,8 +149,7 @@ class ScriptServer:
         Args:
             script: What to answer; faults are counted for this URL. A `ProviderModel` is served as it is.
             api_key: When set, a request with another bearer token, or none, is refused with 401.
-            strict: Whether requests of other protocols than Chat Completions are refused where the real API refuses
-                them.
+            strict: Whether requests are refused where the real API refuses them.
             record: Whether to keep every request for `requests`; memory grows with them.
             protocol: The only protocol that is answered; None answers each at its path.
 
@@ -185,7 +184,7 @@ class ScriptServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = await request.content.read()
-        key, _, path = request.path.removeprefix("/").partition("/v1/")
+        key, _, path = request.path.replace("/v1beta/", "/v1/", 1).removeprefix("/").partition("/v1/")
         served = self._served.get(key)
         if served is None or not served.answers_at(path):
             return _whole(error_reply(404, f"there is nothing at {request.path}: POST to KEY/v1/chat/completions"))
@@ -201,8 +200,10 @@ class ScriptServer:
             return _whole(error_reply(401, "Incorrect API key provided.", code="invalid_api_key"))
         if not isinstance(body, dict):
             return _whole(error_reply(400, "the body of the request is no JSON object"))
-        if path == CHAT_PATH or served.provider is None:
+        if served.provider is None:
             return await self._send(request, served.model.reply(body))
+        if path == CHAT_PATH:
+            return await self._send(request, served.provider.reply(body))
         return await self._send(request, served.provider.reply_at(path, body))
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
@@ -273,14 +274,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     options = parser.parse_args(arguments)
     try:
-        asyncio.run(_serve(Script.load(options.script), options.port))
+        asyncio.run(serve(Script.load(options.script), options.port))
     except (ConfigError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
 
 
-async def _serve(script: Script, port: int) -> None:
+async def serve(script: Script, port: int = 0, **options: Any) -> None:
+    """Serve one script until the process is told to stop, and print its base URL on standard output.
+
+    Args:
+        script: What to answer.
+        port: Where to listen; 0 takes a free port.
+        options: Those of `ScriptServer.add`.
+
+    Raises:
+        OSError: the port is taken.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -288,7 +299,7 @@ async def _serve(script: Script, port: int) -> None:
     if _stdin_is_pipe():
         loop.add_reader(0, _end_with_stdin, stop)
     async with ScriptServer(port) as server:
-        sys.stdout.write(server.add(script, record=False) + "\n")
+        sys.stdout.write(server.add(script, record=False, **options) + "\n")
         sys.stdout.flush()
         await stop.wait()
 

@@ -264,7 +264,7 @@ class ContractBench:
         script = Script.model_validate(
             {"answers": answers, "tool_call_deltas": deltas, "repeat_last": repeat_last, "protocol": protocol}
         )
-        is_strict = self.spoken != "chat_completions"
+        is_strict = options.get("handling") != "native"
         served = _CutAfterTheEnd(ScriptedModel(script), strict=is_strict) if cut_after_the_end else script
         url = self.server.add(served, api_key=api_key, strict=is_strict)
         model = ModelConfig(

@@ -125,9 +125,8 @@ class CellRunner:
 
     def _oracle(self, task: Task, perturbation: Perturbation | None) -> AnyScripted:
         model = scripted_model(task, task.needed_oracle(), perturbation, self.start.variant)
-        spoken = self.start.model.spoken_protocol
-        oracle = self.start.model.provider == "oracle" and spoken != "chat_completions"
-        return ProviderModel(model, strict=True, spoken=spoken) if oracle else model
+        spoken = self.start.model.protocol
+        return model if spoken is None else ProviderModel(model, strict=True, spoken=spoken)
 
     async def _attempt(self, task: Task, handling: Handling, model: ModelConfig | AnyScripted, run_id: str) -> _Outcome:
         tools, folder = self.tools_of(task), self.start.scratch / run_id

@@ -53,8 +53,8 @@ class Observation:
 class _ObservedModel(ProviderModel):
     """A scripted model that keeps what it is told, and calls back when it is asked what it shall never answer."""
 
-    def __init__(self, model: ScriptedModel) -> None:
-        super().__init__(model, strict=True)
+    def __init__(self, model: ScriptedModel, *, strict: bool) -> None:
+        super().__init__(model, strict=strict)
         self.on_stall: Callable[[], object] | None = None
         self.requests = 0
         self.messages: dict[str, None] = {}
@@ -118,7 +118,10 @@ class FaultHarness:
         self, task: Task, handling: Handling, injection: Injection, streamed: bool, seconds: float
     ) -> Observation:
         script = Script.model_validate(injection.script)
-        model = _ObservedModel(ScriptedModel(script.in_text() if self.runner.start.variant == "react" else script))
+        model = _ObservedModel(
+            ScriptedModel(script.in_text() if self.runner.start.variant == "react" else script),
+            strict=handling == "unified",
+        )
         misbehaving = MisbehavingTool(injection, TOOL_TIMEOUT_SECONDS)
         wait = self.settings.model_timeout if injection.silent else _AMPLE_SECONDS
         agent = create_agent(
