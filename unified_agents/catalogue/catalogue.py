@@ -129,6 +129,23 @@ def read_entries(place: str | Path) -> Sequence[ToolLike]:
     return [text] if ":" in text else [ToolSource(python=text)]
 
 
+def mcp_servers(entries: Iterable[ToolLike]) -> Iterator[McpServerConfig]:
+    """Yield the settings of each MCP server that entries name, without connecting to it.
+
+    Raises:
+        ConfigError: an entry does not fit.
+    """
+    for number, entry in enumerate(entries, 1):
+        source = _as_source(entry, number)
+        if isinstance(source, McpServerConfig):
+            yield source
+        elif isinstance(source, ToolSource) and source.mcp is not None:
+            yield _settings(McpServerConfig, source.mcp, "tools: mcp")
+        elif isinstance(source, ToolSource) and source.mcp_file is not None:
+            for server, config in read_servers(Path(source.mcp_file).expanduser()).items():
+                yield config if config.name is not None else config.model_copy(update={"name": server})
+
+
 def _fill(catalogue: Catalogue, entries: Iterable[ToolLike], coercion: Coercion | None) -> None:
     tools: dict[str, Tool] = {}
     origins: dict[str, str] = {}
