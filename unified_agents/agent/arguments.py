@@ -69,7 +69,9 @@ def check_run_arguments(run_id: object, limits: object, on_event: object) -> Non
     """
     refuse_unless(run_id is None or isinstance(run_id, str), "run_id", "text", run_id)
     refuse_unless(limits is None or isinstance(limits, Limits), "limits", "Limits(…)", limits)
-    refuse_unless(on_event is None or callable(on_event), "on_event", "a function that takes an event", on_event)
+    if on_event is None:
+        return
+    refuse_unless(callable(on_event), "on_event", "a function that takes an event", on_event)
     is_async = inspect.iscoroutinefunction(on_event) or inspect.iscoroutinefunction(getattr(on_event, "__call__", None))  # noqa: B004  # an object may be callable
     refuse_unless(not is_async, "on_event", "a plain function; for asynchronous code use agent.stream(…)", on_event)
 

@@ -247,10 +247,10 @@ class ModelConfig(ConnectionSettings):
         return self
 
     def check_parameters(self) -> None:
-        """Check that the model's protocol has a field for each parameter that is set.
+        """Check that the model's protocol has a field for each parameter that is set, and takes them together.
 
         Raises:
-            ConfigError: it has none.
+            ConfigError: it does not.
         """
         if self.provider not in PROVIDERS:
             return
@@ -258,6 +258,10 @@ class ModelConfig(ConnectionSettings):
             raise ConfigError(
                 f"parameters: {PROTOCOL_TITLES[self.spoken_protocol]} has no field for {' and '.join(names)}; leave it"
                 " out, or give the server's own field in extra_body"
+            )
+        if self.spoken_protocol == "messages" and (names := self.parameters.refused_beside_thinking()):
+            raise ConfigError(
+                f"parameters: Anthropic's models refuse {' and '.join(names)} beside reasoning; leave one of them out"
             )
 
     @classmethod
@@ -314,6 +318,17 @@ class ModelConfig(ConnectionSettings):
         if callable(self.auth) or self.auth == "none" or self.provider not in PROVIDERS:
             return None
         return PROVIDERS[self.provider].key_variable if self.base_url is None else None
+
+    @property
+    def key_hint(self) -> str:
+        """What to look at when the server refuses the key."""
+        if callable(self.auth):
+            return "check the token that the function `auth` returns"
+        if self.auth == "none":
+            return "no key was sent, because `auth` is none"
+        if self.key_variable is not None:
+            return f"check the key in {self.key_variable}"
+        return "set `api_key_env` to the variable that holds the key"
 
     def api_key(self) -> str | None:
         """Read the key from the environment; None when none is to be sent.

@@ -30,9 +30,15 @@ class Offer:
     Args:
         tools: The tools.
         names: Their own names to those on the wire; None makes them.
+
+    Attributes:
+        tools: The tools by their names on the wire.
+        wire_names: Their own names to those on the wire.
+        renamed: The names that a framework offers in the place of those on the wire, under `native`.
     """
 
     def __init__(self, tools: Sequence[Tool], names: Mapping[str, str] | None = None) -> None:
+        self.renamed: Mapping[str, str] = {}
         if names is None:
             names = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
         self.tools = {names[tool.name]: tool for tool in tools}
@@ -43,6 +49,10 @@ class Offer:
     def cut(self, tools: Sequence[Tool]) -> Offer:
         """Return an offer of some of the tools, under the same names."""
         return Offer(tools, self.wire_names)
+
+    def asked_for(self, name: str) -> Tool | None:
+        """Return the tool that a model asks for by this name; None where there is none."""
+        return self.tools.get(self.renamed.get(name, name))
 
     def by_own_name(self, name: str) -> Tool | None:
         """Return the tool of this name, whatever name it has on the wire; None where there is none."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from unified_agents.config import ModelConfig
 from unified_agents.config.providers import SchemaDialect
+from unified_agents.wire.protocols.base import ProviderProtocol
 from unified_agents.wire.schema_dialects import schema_dialect_of
 
 RESPONSE_FORMAT = "response_format"
@@ -54,6 +55,7 @@ class Dialect:
         stream_options: Whether usage may be asked for beside `stream`.
         originals: Whether turns may go back as the model wrote them, with fields that are the provider's own.
         short_ids: Whether ids of calls must have nine letters or digits.
+        learnt: What the server's refusals have taught its protocol; words of the protocol's own.
         was_renamed: Whether the name of `max_tokens` was learnt from a refusal, and is not changed again.
         schemas: What of JSON Schema may stand in tools.
     """
@@ -64,9 +66,12 @@ class Dialect:
     originals: bool = True
     short_ids: bool = False
     was_renamed: bool = False
+    learnt: frozenset[str] = frozenset()
     schemas: SchemaDialect = "json_schema"
 
-    def without_refused(self, words: str, sent: Collection[str]) -> Dialect | None:
+    def without_refused(
+        self, words: str, sent: Collection[str], protocol: ProviderProtocol | None = None
+    ) -> Dialect | None:
         """Return what to try after a request was refused; None where nothing speaks for one of these fields.
 
         A refusal without any words may be about each of the fields that were sent.
@@ -75,7 +80,10 @@ class Dialect:
             words: What the server said.
             sent: Those of the optional fields that stood in the request, by the names of Chat Completions; `ORIGINALS`
                 for turns with fields of the provider's own, `CALL_IDS` for the ids of calls, and `TOOLS`.
+            protocol: The protocol that the server speaks; None for Chat Completions.
         """
+        if protocol is not None and (learnt := protocol.learn(words, self.learnt)) is not None:
+            return replace(self, learnt=learnt)
         is_silent = _WITHOUT_WORDS.search(words) is not None
         if STREAM_OPTIONS in sent and self.stream_options and _OF_STREAM_OPTIONS.search(words):
             return replace(self, stream_options=False)
@@ -89,8 +97,9 @@ class Dialect:
             return replace(self, stream_options=False)
         if CALL_IDS in sent and not self.short_ids and _OF_IDS.search(words):
             return replace(self, short_ids=True)
-        # Any refusal of a request that carries fields of the provider's own may be about these.
-        return replace(self, originals=False) if ORIGINALS in sent and self.originals else None
+        # A refusal that names no unknown field may be about one turn, and says nothing of the turns of other runs.
+        is_unknown = ORIGINALS in sent and self.originals and _UNKNOWN.search(words)
+        return replace(self, originals=False) if is_unknown else None
 
     def _names_max_tokens(self, words: str) -> bool:
         # A bound that is only too high is named too, and does not get better under another name.

@@ -166,17 +166,18 @@ class RequestWriter:
             response_format=response_format,
             parameters=self._parameters,
             stream=stream,
+            learnt=self.dialect.learnt,
         )
-        return to_json(_merged(protocol.write(request), self._extra_body))
+        return to_json(merged(protocol.write(request), self._extra_body))
 
 
-def _merged(body: JsonObject, extra: Mapping[str, Any]) -> JsonObject:
+def merged(body: JsonObject, extra: Mapping[str, Any]) -> JsonObject:
     """Return a body with further fields; objects of one name are merged."""
-    merged = body | dict(extra)
+    found = body | dict(extra)
     for name, value in extra.items():
         if isinstance(value, dict) and isinstance(body.get(name), dict):
-            merged[name] = _merged(body[name], value)
-    return merged
+            found[name] = merged(body[name], value)
+    return found
 
 
 def _written(
