@@ -276,8 +276,7 @@ class ModelCall:
         observation.begin_attempt()
         has_stand_in = endpoint is not self._settings.endpoints[-1]
         permit = await endpoint.admit(observation.attempt - 1, has_stand_in=has_stand_in)
-        if permit.waited or run.measurements.waits_since is not None:
-            observation.waited()
+        observation.admitted(waited=permit.waited)
         failure: BaseException | None = None
         try:
             # Asked again: others that count against the same limits may have come first.

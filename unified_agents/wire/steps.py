@@ -6,6 +6,7 @@ from unified_agents import wording
 from unified_agents.errors import InvalidInputError, ToolCallError, ToolNotFoundError
 from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run
+from unified_agents.tool_runner.input_output import invalid_arguments
 from unified_agents.tools.arguments import parse_object
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
@@ -96,5 +97,5 @@ def _problem(raw: RawCall, tool: Tool | None, name: str, offer: Offer, unknown: 
     try:
         parse_object(raw.arguments, name)
     except InvalidInputError as error:
-        return InvalidInputError(wording.invalid_arguments(name, error.problems), problems=error.problems)
+        return invalid_arguments(name, error.problems)
     return None
