@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import secrets
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Self
@@ -14,7 +14,7 @@ from unified_agents.agent.capabilities import check_capabilities
 from unified_agents.agent.model_servers import model_servers
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.agent.stream import QueuedEvents, RunStream
-from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, ModelClient
+from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, ModelClient, calls_by_id, native_tool_name
 from unified_agents.catalogue.catalogue import open_catalogue
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, Limits, ModelConfig
@@ -54,7 +54,7 @@ class BackendAgent:
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
         self.backend = settings.backend
-        self._catalogue = open_catalogue(settings.tools)
+        self._catalogue = open_catalogue(settings.tools, coercion=settings.coercion)
         try:
             self._build(settings)
         except BaseException:
@@ -68,6 +68,8 @@ class BackendAgent:
         tools, selector = self._catalogue.tools, settings.selector
         check_capabilities(settings, adapter, has_tools=bool(tools))
         self._offer = Offer(tools)
+        if settings.handling == "native":
+            self._offer.renamed = {native_tool_name(adapter, name): name for name in self._offer.tools}
         self._choice = _choice(selector, tools, settings.model) if selector is not None else None
         self._endpoints = model_servers(settings)
         self._redactor, self._answer_redactor = self._endpoints[0].redactor, self._endpoints[0].answer_redactor
@@ -82,11 +84,12 @@ class BackendAgent:
             protocol=TextProtocol() if settings.variant == "react" else None,
         )
         self._model = ModelClient(self._wire)
+        self._hides_tools = selector is not None or (settings.handling == "unified" and calls_by_id(adapter))
         self._agent = adapter.build(
             AgentSpec(
                 name=settings.name,
                 instructions=settings.instructions,
-                tools=_bound(self._offer if selector is None else self._offer.cut([]), settings.handling),
+                tools=_bound(self._offer.cut([]) if self._hides_tools else self._offer, settings.handling),
                 model=self._model,
                 handling=settings.handling,
                 variant=settings.variant,
@@ -215,7 +218,7 @@ class BackendAgent:
             raise UnifiedAgentsError("the run that this one would belong to has ended")
         bounds = _bounded(limits or settings.limits, outer.run if outer else None)
         self._check_cost(bounds)
-        trace, run_id = LiveTrace(), run_id or uuid.uuid4().hex
+        trace, run_id = LiveTrace(), run_id or secrets.token_hex(16)
         attributes: dict[str, spans.AttributeValue] = {
             spans.OPERATION: "invoke_agent",
             spans.AGENT_NAME: settings.name,
@@ -236,7 +239,7 @@ class BackendAgent:
             offer=self._offer,
             parent=outer.run if outer else None,
             tool_policy=settings.tool_policy,
-            hides_tools=self._choice is not None,
+            hides_tools=self._hides_tools,
             measurements=Measurements(exchanges=[] if record_exchanges else None),
             redactor=self._redactor,
             answer_redactor=self._answer_redactor,

@@ -52,6 +52,7 @@ def _check_native(settings: AgentSettings) -> None:
         "output_type": settings.output_type is not None,
         "a selector": settings.selector is not None,
         "tool_references": settings.tool_references,
+        "coercion": settings.coercion is not None,
     }
     for model in (settings.model, *settings.model.fallback):
         if settings.handling == "native" and model.spoken_protocol != "chat_completions":

@@ -166,6 +166,8 @@ class AgentConfig(Settings):
         tool_policy: How the call of an idempotent tool that fails for now is retried.
         tool_references: Whether a call may refer to the result of another call of the same answer, as
             `{"$call": 0, "path": "/rows/0"}`. The model is then told how.
+        coercion: `lenient` takes "5" for an integer in every tool, `strict` in none, but for sources that say their
+            own; None leaves each tool its own.
     """
 
     backend: str = "custom"
@@ -180,6 +182,7 @@ class AgentConfig(Settings):
     output_type: str | dict[str, Any] | None = None
     tool_policy: ToolPolicy = Field(default_factory=ToolPolicy)
     tool_references: bool = False
+    coercion: Literal["strict", "lenient"] | None = None
 
     _entries = field_validator("tools", mode="before")(_tool_entries)
 
