@@ -28,7 +28,8 @@ from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.negative_controls import applicable_controls
 from unified_agents_comparisons.progress import show_progress
 from unified_agents_comparisons.records import Perturbation
-from unified_agents_comparisons.report.markdown import REPORT, write_report
+from unified_agents_comparisons.report.markdown import write_report
+from unified_agents_comparisons.report.page import PAGE, write_page
 from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
 from unified_agents_comparisons.report.terminal import show
 from unified_agents_comparisons.suite.model import LoadedSuite
@@ -134,7 +135,7 @@ def run_command(plan: ComparisonPlan, *, as_json: bool, until_decided: bool = Fa
         put(summary.model_dump_json(indent=2) + "\n")
     else:
         show(summary, console())
-    print(f"report: {plan.out / REPORT}", file=sys.stderr if as_json else sys.stdout)
+    print(f"report: {plan.out / PAGE}", file=sys.stderr if as_json else sys.stdout)
     return COMPLETED if summary.ok else FAILED
 
 
@@ -155,6 +156,7 @@ def _run(plan: ComparisonPlan, planned: Sequence[int]) -> Summary:
                 progress.on_note(summary.power)
     write_summary(summary, plan.out)
     write_report(summary, plan.out)
+    write_page(summary, comparison.cells, plan.out)
     return summary
 
 
