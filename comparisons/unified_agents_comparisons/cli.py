@@ -1,14 +1,15 @@
-"""The command `unified-agents compare`."""
+"""The commands `unified-agents compare` and `unified-agents report`."""
 
 from __future__ import annotations
 
+import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from unified_agents.cli.stdio import USAGE, report, stop
+from unified_agents.cli.stdio import USAGE, exit_on_wrong_usage, print_message, report, stop
 from unified_agents.config import Variant
 from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
@@ -41,6 +42,13 @@ Protocol: TypeAlias = Annotated[
 KeyVariable: TypeAlias = Annotated[str | None, typer.Option(help="The environment variable that holds the key.")]
 Tasks: TypeAlias = Annotated[str, typer.Option(help="A shell pattern of task ids, such as 'no-*'.")]
 Repeats: TypeAlias = Annotated[int, typer.Option(help="How often each cell is run.", min=1)]
+UntilDecided: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--until-decided",
+        help="Run 1, 2, 4, … repeats, at most --repeats, and stop when no test is inconclusive. Each look is paid for.",
+    ),
+]
 Out: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -88,6 +96,7 @@ def compare_command(
     api_key_env: KeyVariable = None,
     tasks: Tasks = "*",
     repeats: Repeats = 1,
+    until_decided: UntilDecided = False,
     out: Out = None,
     seed: Seed = 0,
     timeout: Timeout = 60.0,
@@ -131,14 +140,38 @@ def compare_command(
             controls=controls,
             details=details,
         )
-        code = run_command(plan, as_json=json)
+        code = run_command(plan, as_json=json, until_decided=until_decided)
     except ConfigError as error:
         stop(error, USAGE, as_json=json)
     raise typer.Exit(code)
 
 
+Folder: TypeAlias = Annotated[Path, typer.Argument(help="The folder that a comparison wrote.")]
+Open: TypeAlias = Annotated[bool, typer.Option("--open", help="Open it in the browser.")]
+
+
+def report_command(folder: Folder, *, open_: Open = False) -> None:
+    """Write a comparison's report.html and report.md anew, from its records.
+
+    Exit codes: 0 written; 2 wrong usage, or the folder holds no comparison that has ended.
+    """
+    _check_extra(as_json=False)
+    from unified_agents_comparisons.records import read_cells  # noqa: PLC0415  # as in compare_command
+    from unified_agents_comparisons.report.markdown import write_report  # noqa: PLC0415
+    from unified_agents_comparisons.report.page import write_page  # noqa: PLC0415
+    from unified_agents_comparisons.report.summary import read_summary  # noqa: PLC0415
+
+    with exit_on_wrong_usage():
+        summary = read_summary(folder)
+        page = write_page(summary, read_cells(folder), folder)
+        write_report(summary, folder)
+    print(page)
+    if open_ and not webbrowser.open(page.resolve().as_uri()):
+        print_message("no browser was found: open the file by hand")
+
+
 def _check_extra(*, as_json: bool) -> None:
-    if not all(find_spec(name) for name in ("jinja2", "rich")):
+    if not all(find_spec(name) for name in ("jinja2", "rich", "scipy", "statsmodels")):
         message = f"comparisons need more: {remedy_of_extra('comparisons')}"
         report("usage", ModuleNotFoundError.__name__, message, as_json=as_json)
         raise typer.Exit(USAGE)

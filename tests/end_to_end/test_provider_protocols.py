@@ -22,7 +22,7 @@ from unified_agents import (
 from unified_agents.config.providers import PROVIDERS, WITHOUT_FIELD
 from unified_agents.errors import ConfigError, UnsupportedCapabilityError
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.wire import model_call
+from unified_agents.wire import conversation
 
 PROTOCOLS = tuple(WITHOUT_FIELD)
 OTHERS = PROTOCOLS[1:]
@@ -121,15 +121,8 @@ async def test_a_turn_that_comes_back_altered_is_refused(
 ) -> None:
     """The negative control of the strict server that the other tests pass."""
 
-    def spoilt(*arguments: Any) -> list[Any]:
-        found = with_originals(*arguments)
-        return [
-            {**message, "original": altered(message["original"])} if "original" in message else message
-            for message in found
-        ]
-
-    with_originals = model_call.with_originals
-    monkeypatch.setattr(model_call, "with_originals", spoilt)
+    body_for = conversation.body_for
+    monkeypatch.setattr(conversation, "body_for", lambda *arguments: altered(body_for(*arguments)))
     url = server.add(Script.model_validate({"answers": ANSWERS}), strict=True)
     async with create_agent(model=model(url, protocol, **thinking(protocol)), tools=[add]) as agent:
         try:

@@ -15,7 +15,7 @@ import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -25,19 +25,11 @@ from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.provider_forms import ProviderModel, form_at
 from unified_agents.scripted.rendering.chat_completions import STREAM_TYPE, error_reply
-from unified_agents.wire.local_upstream import Reply
+from unified_agents.wire.local_upstream import AnsweringModel, Reply
 from unified_agents.wire.upstream import CHAT_PATH
 
 HOST = "127.0.0.1"
 CLOSING_SECONDS = 1.0
-
-
-class AnsweringModel(Protocol):
-    """A model that the server can answer for: a `ScriptedModel`, or a wrapper of one."""
-
-    def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
-        """Answer a Chat Completions request."""
-        ...
 
 
 @dataclass(slots=True, frozen=True)
@@ -106,6 +98,7 @@ class ScriptServer:
         """
         self._port = port
         self._served: dict[str, _ServedScript] = {}
+        self._added = 0
         self._runner: web.ServerRunner | None = None
         self._closing = asyncio.Event()
 
@@ -161,7 +154,7 @@ class ScriptServer:
         """
         if self._runner is None:
             raise RuntimeError("the server is not open: add scripts inside `async with ScriptServer() as server:`")
-        key = f"s{len(self._served)}"
+        key, self._added = f"s{self._added}", self._added + 1
         model = ScriptedModel(script) if isinstance(script, Script) else script
         authorization = None if api_key is None else f"Bearer {api_key}".encode()
         provider = ProviderModel(model, strict=strict) if isinstance(model, ScriptedModel) else None
@@ -176,11 +169,21 @@ class ScriptServer:
         Raises:
             ConfigError: `add` did not give this URL.
         """
+        return list(self._served[self._key(url)].requests)
+
+    def remove(self, url: str) -> None:
+        """Serve nothing at the URL from now on, and forget its script and its requests.
+
+        Raises:
+            ConfigError: `add` did not give this URL.
+        """
+        del self._served[self._key(url)]
+
+    def _key(self, url: str) -> str:
         parts = url.rstrip("/").split("/")
-        served = self._served.get(parts[-2]) if len(parts) > 1 else None
-        if served is None:
+        if len(parts) < 2 or parts[-2] not in self._served:
             raise ConfigError(f"no script is served at {url}: pass what `add` returned")
-        return list(served.requests)
+        return parts[-2]
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = await request.content.read()

@@ -124,9 +124,10 @@ class FaultHarness:
         )
         misbehaving = MisbehavingTool(injection, TOOL_TIMEOUT_SECONDS)
         wait = self.settings.model_timeout if injection.silent else _AMPLE_SECONDS
+        url = self.server.add(model, record=False)
         agent = create_agent(
             backend=self.runner.start.backend,
-            model=self._model(self.server.add(model, record=False), streamed, wait),
+            model=self._model(url, streamed, wait),
             instructions=self.runner.suite.suite.instructions,
             tools=[misbehaving.wrap(tool) for tool in self.runner.tools_of(task)],
             limits=Limits(timeout=seconds, max_steps=self.settings.max_steps),
@@ -142,6 +143,7 @@ class FaultHarness:
         finally:
             misbehaving.release()
             await agent.aclose()
+            self.server.remove(url)
         took = loop.time() - start
         hung = hung or _used_all_its_time(result, seconds)
         return Observation(result, error, model.requests, tuple(model.messages), took, hung)
