@@ -251,8 +251,8 @@ class ModelCall:
     def _request_body(self, more: tuple[JsonObject, ...]) -> bytes:
         conversation, is_text = self._conversation(), self._settings.protocol is not None
         writer = conversation.writer(more, with_open_step=self._without_tools)
-        if conversation.left_behind:
-            self.observation.span.event("originals_left_behind", turns=conversation.left_behind)
+        if conversation.left_behind.turns:
+            self.observation.span.event("originals_left_behind", **conversation.left_behind.attributes())
         notes, response_format = self._settings.additions(self._run.offer, self._endpoint, self._without_tools)
         request = self._endpoint.request_writer.request(
             self._run.offer,

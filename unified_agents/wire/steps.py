@@ -21,6 +21,7 @@ MAX_SEARCHES = 8
 def record_step(run: Run, answer: Answer) -> Step:
     """Record an answer as the run's next step, with each call under an id that is unique within the run."""
     step = Step(len(run.steps), assistant_message(answer.text, answer.calls))
+    step.reasoning = answer.reasoning
     if answer.original is not None:
         step.original = answer.original
         run.has_originals = True
