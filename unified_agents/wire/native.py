@@ -230,7 +230,7 @@ class _RequestWatcher:
             if unreadable is None and not answer.calls and answer.time_to_first_token is not None:
                 observation.final_answer(answer.text or "")
         endpoint.with_origin(answer)
-        record_step(run, answer)
+        record_step(run, answer, observation.step)
         observation.completed(answer)
 
     def failed(self, error: BaseException) -> None:

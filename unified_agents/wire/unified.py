@@ -71,7 +71,7 @@ class Wire:
         except BaseException:
             call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
             raise
-        step = record_step(run, answer)
+        step = record_step(run, answer, call.observation.step)
         if self._settings.references and step.calls:
             start_calls(run, step, [raw.id for raw in answer.calls])
         return answer, step
@@ -82,8 +82,9 @@ class Wire:
         Raises:
             ModelError: no usable answer came.
         """
-        answer = await ModelCall(self._settings, run, messages, without_tools=True).answer()
-        record_step(run, answer)
+        call = ModelCall(self._settings, run, messages, without_tools=True)
+        answer = await call.answer()
+        record_step(run, answer, call.observation.step)
         return answer
 
 
