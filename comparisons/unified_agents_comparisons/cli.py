@@ -109,7 +109,7 @@ def compare_command(
     Exit codes: 0 every cell under unified handling passed, or with --perturb every cell failed, as it must;
     1 at least one did not; 2 wrong usage or configuration; 130 interrupted.
     """
-    _check_extra(as_json=json)
+    check_extra(as_json=json)
     from unified_agents_comparisons.command import (  # noqa: PLC0415  # costs 0.4 s: not at every start
         parse_model,
         plan_comparison,
@@ -149,7 +149,7 @@ def report_command(folder: Folder, *, open_: Open = False) -> None:
 
     Exit codes: 0 written; 2 wrong usage, or the folder holds no comparison that has ended.
     """
-    _check_extra(as_json=False)
+    check_extra(as_json=False)
     from unified_agents_comparisons.records import read_cells  # noqa: PLC0415  # as in compare_command
     from unified_agents_comparisons.report.markdown import write_report  # noqa: PLC0415
     from unified_agents_comparisons.report.page import write_page  # noqa: PLC0415
@@ -164,7 +164,8 @@ def report_command(folder: Folder, *, open_: Open = False) -> None:
         print_message("no browser was found: open the file by hand")
 
 
-def _check_extra(*, as_json: bool) -> None:
+def check_extra(*, as_json: bool) -> None:
+    """Exit with the remedy where the packages of comparisons are not installed."""
     if not all(find_spec(name) for name in ("jinja2", "rich", "scipy", "statsmodels")):
         message = f"comparisons need more: {remedy_of_extra('comparisons')}"
         report("usage", ModuleNotFoundError.__name__, message, as_json=as_json)
