@@ -75,6 +75,10 @@ Categories: TypeAlias = Annotated[
     str | None, typer.Option(help="bfcl: names with commas between, such as simple,parallel. Default: all nine.")
 ]
 Limit: TypeAlias = Annotated[int | None, typer.Option(help="bfcl: entries of each category at most.", min=1)]
+Junit: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Also write JUnit XML for a CI server; what judges nobody is skipped there.")
+]
+Csv: TypeAlias = Annotated[Path | None, typer.Option(help="Also write the cells as CSV.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -100,6 +104,8 @@ def compare_command(
     data: Data = None,
     categories: Categories = None,
     limit: Limit = None,
+    junit: Junit = None,
+    csv: Csv = None,
     json: Json = False,
 ) -> None:
     """Run a suite's tasks on every backend, and show where they differ.
@@ -116,6 +122,7 @@ def compare_command(
         run_command,
         suite_source,
     )
+    from unified_agents_comparisons.report.exports import Exports  # noqa: PLC0415
 
     try:
         plan = plan_comparison(
@@ -134,7 +141,7 @@ def compare_command(
             controls=controls,
             details=details,
         )
-        code = run_command(plan, as_json=json, until_decided=until_decided)
+        code = run_command(plan, as_json=json, until_decided=until_decided, exports=Exports(junit, csv))
     except ConfigError as error:
         stop(error, USAGE, as_json=json)
     raise typer.Exit(code)
