@@ -11,6 +11,7 @@ import typer
 
 from unified_agents.cli.stdio import USAGE, exit_on_wrong_usage, print_message, report, stop
 from unified_agents.config import Variant
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents.extras import remedy_of_extra
 
@@ -33,7 +34,11 @@ Loop: TypeAlias = Annotated[Variant, typer.Option(help="The loop: tool calling, 
 Model: TypeAlias = Annotated[
     str, typer.Option(help="provider:name; `oracle:` answers by each task's own script, without a network.")
 ]
-BaseUrl: TypeAlias = Annotated[str | None, typer.Option(help="Another server that speaks Chat Completions.")]
+BaseUrl: TypeAlias = Annotated[str | None, typer.Option(help="Another server that speaks the model's protocol.")]
+Protocol: TypeAlias = Annotated[
+    ProtocolName | None,
+    typer.Option(help="What the model speaks, where it is not the provider's own; for `oracle:` any, and strictly."),
+]
 KeyVariable: TypeAlias = Annotated[str | None, typer.Option(help="The environment variable that holds the key.")]
 Tasks: TypeAlias = Annotated[str, typer.Option(help="A shell pattern of task ids, such as 'no-*'.")]
 Repeats: TypeAlias = Annotated[int, typer.Option(help="How often each cell is run.", min=1)]
@@ -91,6 +96,7 @@ def compare_command(
     variant: Loop = "tool_calling",
     model: Model = "oracle:",
     base_url: BaseUrl = None,
+    protocol: Protocol = None,
     api_key_env: KeyVariable = None,
     tasks: Tasks = "*",
     repeats: Repeats = 1,
@@ -131,7 +137,7 @@ def compare_command(
             pythons=python or (),
             handlings=handling,
             variant=variant,
-            model=parse_model(model, base_url, api_key_env),
+            model=parse_model(model, base_url, api_key_env, protocol),
             tasks=tasks,
             repeats=repeats,
             out=out,

@@ -16,6 +16,7 @@ from rich.console import Console
 from unified_agents.cli.stdio import COMPLETED, FAILED, Interrupted, put
 from unified_agents.cli.tables import console
 from unified_agents.config import Handling, ModelConfig, parse_config
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.text import closest
@@ -100,7 +101,9 @@ def suite_source(suite: str, **options: object) -> str:
     return str(parse_config(BfclSource, chosen, f"compare {NAME}"))
 
 
-def parse_model(text: str, base_url: str | None, api_key_env: str | None) -> ModelConfig:
+def parse_model(
+    text: str, base_url: str | None, api_key_env: str | None, protocol: ProtocolName | None = None
+) -> ModelConfig:
     """Read `provider:name`; the path of a script becomes absolute, since a worker may run elsewhere.
 
     Raises:
@@ -108,7 +111,7 @@ def parse_model(text: str, base_url: str | None, api_key_env: str | None) -> Mod
     """
     model = ModelConfig.parse(text)
     name = str(Path(model.name).resolve()) if model.provider == "script" else model.name
-    values = model.model_dump() | {"name": name, "base_url": base_url, "api_key_env": api_key_env}
+    values = model.model_dump() | {"name": name, "base_url": base_url, "api_key_env": api_key_env, "protocol": protocol}
     return parse_config(ModelConfig, values, f"model {text}")
 
 

@@ -20,7 +20,7 @@ from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, Limits, ModelConfig
 from unified_agents.errors import BackendError, ConfigError, UnifiedAgentsError, UnsupportedCapabilityError, native_name
 from unified_agents.events import Event
-from unified_agents.messages import Task, check_text, task_messages
+from unified_agents.messages import Task, check_text, task_messages, with_all_calls_answered
 from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
 from unified_agents.run.context import Run, current_call
@@ -210,6 +210,9 @@ class BackendAgent:
             raise UnifiedAgentsError("the agent is closed: create a new one")
         check_run_arguments(run_id, limits, on_event)
         settings, outer = self._settings, current_call.get()
+        messages = task_messages(task)
+        if settings.handling == "unified":
+            messages = with_all_calls_answered(messages)
         if settings.instructions is not None:
             check_text(settings.instructions, "the instructions")
         if settings.handling == "unified" and self._choice is None:
@@ -233,7 +236,8 @@ class BackendAgent:
             backend=self.backend,
             handling=settings.handling,
             limits=bounds,
-            messages=task_messages(task),
+            messages=messages,
+            instructions=settings.instructions,
             trace=trace,
             root=trace.open(f"invoke_agent {settings.name}", attributes, None),
             offer=self._offer,
@@ -283,10 +287,7 @@ class BackendAgent:
             )
 
     async def _last_answer(self, run: Run) -> str | None:
-        instructions = self._settings.instructions
-        system = [] if instructions is None else [{"role": "system", "content": instructions}]
-        note = {"role": "user", "content": wording.answer_now(str(run.lifecycle.cause))}
-        return (await self._wire.last_answer(run, [*system, *run.conversation(), note])).text
+        return (await self._wire.last_answer(run, wording.answer_now(str(run.lifecycle.cause)))).text
 
 
 def _refuse_in_event_loop(what: str, instead: str) -> None:
