@@ -66,6 +66,13 @@ class Message(_ChatModel):
             return [*parts, {"type": "text", "text": self.content}] if self.content else parts
         return [*parts, *(self.content or ())]
 
+    @property
+    def text(self) -> str:
+        """The text of the content; of content parts, that of those which are text."""
+        if isinstance(self.content, list):
+            return "".join(str(part.get("text", "")) for part in self.content)
+        return self.content or ""
+
     def to_chat(self) -> JsonObject:
         """Return this message as a Chat Completions dict, without its original; `model_dump()` keeps that too."""
         chat: JsonObject = {"role": self.role, "content": self.content}

@@ -18,20 +18,24 @@ from unified_agents.wire.steps import record_step
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH, Response
 
+MAX_PIECES = 256
+"""So many pieces of an answer wait for a framework at most."""
 _CONNECTION_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection", "keep-alive"})
 
 
 @dataclass(slots=True, eq=False)
 class RelayedResponse:
-    """An answer that is handed on as it comes.
+    """An answer that is handed on as it comes; a framework that reads slowly holds the server back.
 
     Attributes:
         head: The status and the headers, once they have come.
     """
 
     head: asyncio.Future[tuple[int, dict[str, str]]]
-    _pieces: asyncio.Queue[bytes | BaseException | None] = field(default_factory=asyncio.Queue)
+    _pieces: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(MAX_PIECES))
     _task: asyncio.Task[None] | None = None
+    _has_ended: bool = False
+    _error: BaseException | None = None
 
     async def chunks(self, timeout: float | None) -> AsyncIterator[bytes]:
         """Yield the body, piece by piece.
@@ -44,14 +48,13 @@ class RelayedResponse:
             TimeoutError: a piece did not come in time.
             asyncio.CancelledError: the run ended.
         """
-        while True:
+        while not (self._has_ended and self._pieces.empty()):
             async with asyncio.timeout(timeout):
                 piece = await self._pieces.get()
-            if piece is None:
-                return
-            if isinstance(piece, BaseException):
-                raise piece
-            yield piece
+            if piece:
+                yield piece
+        if self._error is not None:
+            raise self._error
 
     async def aclose(self) -> None:
         """Give up what has not come yet."""
@@ -61,11 +64,16 @@ class RelayedResponse:
 
     def _fail(self, error: BaseException) -> None:
         if self.head.done():
-            self._pieces.put_nowait(error)
+            self._error = error
         elif isinstance(error, asyncio.CancelledError):
             self.head.cancel()
         else:
             self.head.set_exception(error)
+
+    def _end(self) -> None:
+        self._has_ended = True
+        if self._pieces.empty():
+            self._pieces.put_nowait(b"")  # wakes who waits for a piece
 
 
 async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Mapping[str, str]) -> RelayedResponse:
@@ -122,7 +130,7 @@ async def _forward(
                 if watcher is not None:
                     # Before the framework has it: a client may hang up as soon as it reads the end.
                     watcher.received(chunk, response)
-                relayed._pieces.put_nowait(chunk)
+                await relayed._pieces.put(chunk)
         if watcher is not None:
             watcher.ended(response)
     except BaseException as error:
@@ -133,7 +141,7 @@ async def _forward(
         if not isinstance(error, ModelError | asyncio.CancelledError):
             raise
     finally:
-        relayed._pieces.put_nowait(None)
+        relayed._end()
 
 
 def _without_connection_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -224,7 +232,7 @@ class _RequestWatcher:
             if unreadable is None and not answer.calls and answer.time_to_first_token is not None:
                 observation.final_answer(answer.text or "")
         endpoint.with_origin(answer)
-        record_step(run, answer)
+        record_step(run, answer, observation.step)
         observation.completed(answer)
 
     def failed(self, error: BaseException) -> None:

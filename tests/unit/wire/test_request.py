@@ -20,9 +20,9 @@ def offer() -> Offer:
 
 
 def writer(base_url: str | None = "http://127.0.0.1/v1", **parameters: Any) -> RequestWriter:
-    protocol = "chat_completions"
-    config = ModelConfig(name="m", base_url=base_url, protocol=protocol, parameters=ModelParameters(**parameters))
-    return RequestWriter(config)
+    return RequestWriter(
+        ModelConfig(name="m", base_url=base_url, protocol="chat_completions", parameters=ModelParameters(**parameters))
+    )
 
 
 def body(
