@@ -14,7 +14,7 @@ import yaml
 from aiohttp import web
 from pydantic import BaseModel
 
-from tests.support import BACKENDS, ROOT, add, asks_for, http_server, make_script
+from tests.support import CUSTOM_AND_OTHERS_IN_THE_PROOF, ROOT, add, asks_for, http_server, make_script
 from unified_agents import ModelConfig, ScriptedModel, create_agent
 from unified_agents.config import parse_config
 from unified_agents.scripted.provider_forms import ProviderModel
@@ -131,7 +131,7 @@ def script(server: Server, title: str) -> Any:
     return make_script({**asks_for("add", a=1, b=2), **thought}, {"text": final, **thought})
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", CUSTOM_AND_OTHERS_IN_THE_PROOF)
 @pytest.mark.parametrize(("title", "settings"), BLOCKS, ids=[f"{title} {n}" for n, (title, _) in enumerate(BLOCKS)])
 async def test_a_run_with_the_settings_of_the_page(
     backend: str, title: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
