@@ -30,6 +30,7 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     refusal_text,
     string,
     usage_of,
+    without_half,
 )
 from unified_agents.wire.protocols.chat_completions_original import (
     extra_fields_of,
@@ -311,7 +312,7 @@ class StreamReader:
         if text is None:
             return None
         if self._is_lenient:
-            text = self._with_halves_joined(text)
+            text, self._half_character = without_half(self._half_character + text)
         if self.redactor is not None:
             text = self.redactor.feed(text)
             if self._finish_reason is not None:
@@ -372,10 +373,3 @@ class StreamReader:
 
     def _rest_of_redacted(self) -> str:
         return "" if self.redactor is None else self.redactor.flush()
-
-    def _with_halves_joined(self, text: str) -> str:
-        # Some servers cut a character outside of the BMP into two halves, in two events.
-        text, self._half_character = self._half_character + text, ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self._half_character = text[:-1], text[-1]
-        return encodable(text)
