@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from unified_agents import RunResult, Script, ScriptedModel, Tool, ToolContext, backend_info, backend_names, tool
 from unified_agents.agent import Agent
+from unified_agents.wire.protocols.base import ModelRequest, ProviderProtocol
 
 ROOT = Path(__file__).parents[1]
 """The folder of the repository."""
@@ -24,8 +26,14 @@ PROGRAM = Path(sys.executable).with_name("unified-agents")
 """The command line, as it is installed."""
 CORPORA = Path(os.environ.get("UNIFIED_AGENTS_CORPORA", ""))
 """The folder of the public data sets; tests that read it are marked with `needs_corpora`."""
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
+EVERY_BACKEND = [name for name in backend_names() if backend_info(name).installed]
 """The names of the installed backends."""
+BACKENDS = [
+    name
+    for name in EVERY_BACKEND
+    if os.environ.get("UNIFIED_AGENTS_EVERY_BACKEND") or name in ("custom", "langchain", "llamaindex")
+]
+"""The names of those on which tests of whole runs are made. The contract suite holds them all in any case."""
 
 needs_corpora = pytest.mark.skipif(
     not os.environ.get("UNIFIED_AGENTS_CORPORA"), reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora"
@@ -36,6 +44,24 @@ needs_corpora = pytest.mark.skipif(
 async def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b
+
+
+def written_request(
+    protocol: ProviderProtocol, model: str, messages: Iterable[Mapping[str, Any]], **fields: Any
+) -> dict[str, Any]:
+    """Return the body of a request about a conversation, which is the same if a request was made after each message."""
+    first, *others = [*messages, {}]
+    is_system = first.get("role") in ("system", "developer")
+    request = ModelRequest(model, first if is_system else None, **fields)
+    whole, grown = protocol.conversation(model), protocol.conversation(model)
+    for message in [*([] if is_system else [first]), *others]:
+        if message:
+            whole.add(message)
+            grown.body(request)
+            grown.add(message)
+    body = whole.body(request)
+    assert grown.body(request) == grown.copy().body(request) == body
+    return json.loads(body)  # type: ignore[no-any-return]
 
 
 def make_script(*answers: Any, **options: Any) -> Script:

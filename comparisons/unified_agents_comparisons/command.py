@@ -16,6 +16,7 @@ from rich.console import Console
 from unified_agents.cli.stdio import COMPLETED, FAILED, Interrupted, put
 from unified_agents.cli.tables import console
 from unified_agents.config import Handling, ModelConfig, parse_config
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.text import closest
@@ -26,11 +27,15 @@ from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.negative_controls import applicable_controls
 from unified_agents_comparisons.progress import show_progress
-from unified_agents_comparisons.records import Perturbation
-from unified_agents_comparisons.report.markdown import REPORT, write_report
+from unified_agents_comparisons.records import Cell, Perturbation
+from unified_agents_comparisons.report.exports import Exports
+from unified_agents_comparisons.report.markdown import write_report
+from unified_agents_comparisons.report.page import PAGE, write_page
 from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
 from unified_agents_comparisons.report.terminal import show
 from unified_agents_comparisons.suite.model import LoadedSuite
+
+NO_EXPORTS = Exports()
 
 
 def plan_comparison(
@@ -96,7 +101,9 @@ def suite_source(suite: str, **options: object) -> str:
     return str(parse_config(BfclSource, chosen, f"compare {NAME}"))
 
 
-def parse_model(text: str, base_url: str | None, api_key_env: str | None) -> ModelConfig:
+def parse_model(
+    text: str, base_url: str | None, api_key_env: str | None, protocol: ProtocolName | None = None
+) -> ModelConfig:
     """Read `provider:name`; the path of a script becomes absolute, since a worker may run elsewhere.
 
     Raises:
@@ -104,17 +111,20 @@ def parse_model(text: str, base_url: str | None, api_key_env: str | None) -> Mod
     """
     model = ModelConfig.parse(text)
     name = str(Path(model.name).resolve()) if model.provider == "script" else model.name
-    values = model.model_dump() | {"name": name, "base_url": base_url, "api_key_env": api_key_env}
+    values = model.model_dump() | {"name": name, "base_url": base_url, "api_key_env": api_key_env, "protocol": protocol}
     return parse_config(ModelConfig, values, f"model {text}")
 
 
-def run_command(plan: ComparisonPlan, *, as_json: bool, until_decided: bool = False) -> int:
+def run_command(
+    plan: ComparisonPlan, *, as_json: bool, until_decided: bool = False, exports: Exports = NO_EXPORTS
+) -> int:
     """Run a comparison and print its report.
 
     Args:
         plan: What to compare.
         as_json: Whether standard output gets the summary as JSON and nothing else.
         until_decided: Whether to stop before all repeats when no test is inconclusive.
+        exports: Further files to write.
 
     Returns:
         The exit code: 0 when every `unified` cell passed, or every cell of a negative control failed; 1 when not.
@@ -124,14 +134,15 @@ def run_command(plan: ComparisonPlan, *, as_json: bool, until_decided: bool = Fa
         Interrupted: the user interrupted it; it says how to go on.
     """
     try:
-        summary = _run(plan, looks(plan.repeats) if until_decided else (plan.repeats,))
+        summary, cells = _run(plan, looks(plan.repeats) if until_decided else (plan.repeats,))
+        exports.write(cells)
     except KeyboardInterrupt:
         raise Interrupted(f"; go on with --out {plan.out}") from None
     if as_json:
         put(summary.model_dump_json(indent=2) + "\n")
     else:
         show(summary, console())
-    print(f"report: {plan.out / REPORT}", file=sys.stderr if as_json else sys.stdout)
+    print(f"report: {plan.out / PAGE}", file=sys.stderr if as_json else sys.stdout)
     return COMPLETED if summary.ok else FAILED
 
 
@@ -140,7 +151,7 @@ def looks(repeats: int) -> tuple[int, ...]:
     return (*itertools.takewhile(lambda count: count < repeats, (1 << power for power in itertools.count())), repeats)
 
 
-def _run(plan: ComparisonPlan, planned: Sequence[int]) -> Summary:
+def _run(plan: ComparisonPlan, planned: Sequence[int]) -> tuple[Summary, tuple[Cell, ...]]:
     with show_progress(plan, Console(stderr=True)) as progress:
         for repeats in planned:
             part = plan.model_copy(update={"repeats": repeats})
@@ -152,7 +163,8 @@ def _run(plan: ComparisonPlan, planned: Sequence[int]) -> Summary:
                 progress.on_note(summary.power)
     write_summary(summary, plan.out)
     write_report(summary, plan.out)
-    return summary
+    write_page(summary, comparison.cells, plan.out)
+    return summary, comparison.cells
 
 
 def _controls(perturb: bool, names: str | None, suite: LoadedSuite) -> tuple[str, ...]:

@@ -237,6 +237,7 @@ class BackendAgent:
             handling=settings.handling,
             limits=bounds,
             messages=messages,
+            instructions=settings.instructions,
             trace=trace,
             root=trace.open(f"invoke_agent {settings.name}", attributes, None),
             offer=self._offer,
@@ -286,10 +287,7 @@ class BackendAgent:
             )
 
     async def _last_answer(self, run: Run) -> str | None:
-        instructions = self._settings.instructions
-        system = [] if instructions is None else [{"role": "system", "content": instructions}]
-        note = {"role": "user", "content": wording.answer_now(str(run.lifecycle.cause))}
-        return (await self._wire.last_answer(run, [*system, *run.conversation(), note])).text
+        return (await self._wire.last_answer(run, wording.answer_now(str(run.lifecycle.cause)))).text
 
 
 def _refuse_in_event_loop(what: str, instead: str) -> None:

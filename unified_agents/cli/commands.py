@@ -13,7 +13,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from unified_agents.agent import create_agent
-from unified_agents.cli import tools
+from unified_agents.cli import model as model_commands, tools
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.streamed_text import StreamedText
@@ -198,6 +198,7 @@ def backends(
 
 
 app.command()(schema)
+app.add_typer(model_commands.app)
 app.add_typer(tools.app)
 
 for _command in entry_points(group="unified_agents.commands"):

@@ -57,6 +57,7 @@ class Run:
         handling: `unified` or `native`.
         limits: Its bounds.
         messages: What it was given.
+        instructions: The system text of its agent; None where it has none.
         trace: Its live trace.
         root: The open `invoke_agent` span.
         offer: The tools that the model is offered.
@@ -73,6 +74,7 @@ class Run:
         steps: The model's answers so far, with their calls.
         calls: The calls by id.
         given_ids: The ids of the calls in the conversation that it was given.
+        conversations: For each model that was asked: its conversation, as far as it is written.
         has_originals: Whether a turn of the conversation has an original.
         errors: What went wrong so far.
         abandoned: What does not end, and was given up.
@@ -96,6 +98,7 @@ class Run:
     trace: LiveTrace
     root: OpenSpan
     offer: Offer
+    instructions: str | None = None
     dependencies: Any = None
     redactor: Redactor = NO_SECRETS
     answer_redactor: Redactor = NO_SECRETS
@@ -113,6 +116,7 @@ class Run:
 
     steps: list[Step] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
+    conversations: dict[object, Any] = field(default_factory=dict)
     errors: list[ErrorRecord] = field(default_factory=list)
     abandoned: list[ErrorRecord] = field(default_factory=list)
     given_up: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -138,12 +142,8 @@ class Run:
         """The run's id and backend, for the log."""
         return f"{self.id} on {self.backend}"
 
-    def conversation(self) -> list[JsonObject]:
-        """Return the messages so far in Chat Completions terms, without the instructions and calls without a result."""
-        return [*(message.to_chat() for message in self.messages), *self.turns()]
-
-    def turns(self) -> Iterator[JsonObject]:
-        """Yield what the run has added to the messages that it was given."""
+    def turns(self, *, with_reasoning: bool = False) -> Iterator[JsonObject]:
+        """Yield what the run has added to the messages that it was given, with the model's thinking where asked."""
         for step in self.steps:
             done = [(call.id, call.outcome.content) for call in step.calls if call.outcome is not None]
             kept = {call_id for call_id, _ in done}
@@ -151,6 +151,8 @@ class Run:
             turn: JsonObject = {"role": "assistant", "content": step.message["content"]}
             if step.original is not None and len(calls) == len(step.calls):
                 turn["original"] = step.original
+            if with_reasoning and step.reasoning is not None:
+                turn["reasoning"] = step.reasoning
             if calls:
                 yield turn | {"tool_calls": calls}
             elif not step.calls:

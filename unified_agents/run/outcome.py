@@ -19,6 +19,7 @@ from unified_agents.errors import (
 from unified_agents.events import RunEnded
 from unified_agents.messages import Message
 from unified_agents.result import RunResult, RunStatus
+from unified_agents.run.calls import dropped_calls
 from unified_agents.run.context import Run
 from unified_agents.run.lifecycle import Cancelled
 from unified_agents.tracing import spans
@@ -116,10 +117,7 @@ def _dropped_calls(run: Run) -> BackendError | None:
     if run.handling == "native":
         return None
     dropped = [call for step in run.steps for call in step.calls if not call.reached]
-    if not dropped:
-        return None
-    names = ", ".join(sorted({call.name for call in dropped}))
-    return BackendError(f"the framework ended with {len(dropped)} of the model's tool calls not carried out: {names}")
+    return dropped_calls("ended", dropped) if dropped else None
 
 
 def _status(run: Run) -> RunStatus:
@@ -164,7 +162,7 @@ def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunR
 
 
 def _conversation(run: Run, output: str | None) -> tuple[Message, ...]:
-    messages = [*run.messages, *map(Message.from_chat, run.turns())]
+    messages = [*run.messages, *map(Message.from_chat, run.turns(with_reasoning=True))]
     if output and not (run.steps and not run.steps[-1].calls):
         messages.append(Message(role="assistant", content=output))
     return tuple(messages)

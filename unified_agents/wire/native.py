@@ -13,6 +13,7 @@ from unified_agents.wire.model_call import refuse_request
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.protocols.chat_completions import StreamReader
 from unified_agents.wire.protocols.finish_reasons import finish_error
+from unified_agents.wire.protocols.reasoning_thoughts import ThoughtReader
 from unified_agents.wire.steps import record_step
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH, Response
@@ -160,7 +161,7 @@ class _RequestWatcher:
         observation: What the run, its trace and its listeners are told by.
     """
 
-    __slots__ = ("_body", "_reader", "_run", "_wire", "has_ended", "observation")
+    __slots__ = ("_body", "_reader", "_run", "_thoughts", "_wire", "has_ended", "observation")
 
     def __init__(self, wire: Wire, run: Run, body: bytes) -> None:
         step, attempt, parent = None, 1, run.root
@@ -176,6 +177,7 @@ class _RequestWatcher:
         self._run = run
         self._body = body
         self._reader = StreamReader(wire.endpoint.answer_redactor.stream())  # for the record
+        self._thoughts = ThoughtReader(self._reader, wire.endpoint.answer_redactor)
         self.observation = ModelCallObservation(
             run, wire.endpoint, parent, step, attempt, in_text=wire.protocol is not None
         )
@@ -199,7 +201,7 @@ class _RequestWatcher:
             texts = self._reader.feed(chunk)
         except ModelError:
             return  # the framework gets the bytes as they are, and says what it makes of them
-        self.observation.text_received(texts, self._reader.first_delta)
+        self.observation.text_received(texts, self._reader.first_delta, self._thoughts.new(has_text=bool(texts)))
         if self._reader.done:
             self.ended(response)
 

@@ -1,4 +1,4 @@
-"""The record of a run's steps: each answer of the model, with its calls."""
+"""The record of a run's steps: each answer of the model, with its calls, and these as a framework gets them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unified_agents.run.context import Run
 from unified_agents.tool_runner.input_output import invalid_arguments
 from unified_agents.tools.arguments import parse_object
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.offer import Offer
+from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message
@@ -27,6 +27,7 @@ def record_step(run: Run, answer: Answer, number: int | None) -> Step:
         number: The model call's number, as its events have it; None takes the next one.
     """
     step = Step(len(run.steps) if number is None else number, assistant_message(answer.text, answer.calls))
+    step.reasoning = answer.reasoning
     if answer.original is not None:
         step.original = answer.original
         run.has_originals = True
@@ -38,6 +39,19 @@ def record_step(run: Run, answer: Answer, number: int | None) -> Step:
         step.message["tool_calls"][index]["id"] = call.id
     run.steps.append(step)
     return step
+
+
+def call_for_framework(call: Call, *, by_id: bool) -> tuple[str, str]:
+    """Return the name and the arguments under which a framework gets a call.
+
+    Args:
+        call: The call.
+        by_id: Whether the framework knows no tool but the reserved one, and the runner finds calls by their ids.
+    """
+    # A call that a framework would choke on becomes one of the reserved tool, which the runner answers.
+    if by_id or call.problem is not None:
+        return INVALID_CALL_TOOL, "{}"
+    return call.wire_name, call.arguments if call.arguments.strip() else "{}"
 
 
 def without_repeats(calls: list[RawCall]) -> list[RawCall]:

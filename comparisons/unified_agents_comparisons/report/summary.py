@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from unified_agents.config import Variant
+from unified_agents.errors import ConfigError
 from unified_agents_comparisons.analysis.fault_matrix import FaultRow, fault_matrix
 from unified_agents_comparisons.analysis.metrics import (
     CategoryCount,
@@ -142,7 +145,7 @@ def summarise(comparison: Comparison, *, looks: int = 1) -> Summary:
     """
     plan, cells = comparison.plan, comparison.cells
     sources = {task.id: task.source for task in comparison.tasks if task.source}
-    surprises = tuple(_surprise(cell) for cell in cells if _decides(cell))
+    surprises = tuple(_surprise(cell) for cell in cells if decides(cell))
     faults = fault_matrix(cells)
     repeats = max((cell.repeat + 1 for cell in cells), default=plan.repeats)
     tested = not faults and not plan.perturb
@@ -183,6 +186,21 @@ def write_summary(summary: Summary, folder: Path) -> Path:
     return write_atomically(folder / SUMMARY, summary.model_dump_json(indent=2) + "\n")
 
 
+def read_summary(folder: Path) -> Summary:
+    """Return the summary that a comparison's folder holds.
+
+    Raises:
+        ConfigError: there is none, or it is of another version.
+    """
+    path = folder / SUMMARY
+    if not path.is_file():
+        raise ConfigError(f"{folder}: holds no summary: let the comparison end, with compare --out {folder}")
+    try:
+        return Summary.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ConfigError(f"{path}: is no summary of this version; write it with compare --out {folder}") from error
+
+
 def _schemas(cells: Sequence[Cell]) -> tuple[SideFidelity, ...]:
     counted = [cell for cell in cells if cell.schemas and cell.repeat == 0 and cell.perturb is None]
     sides = by_side(sorted(counted, key=lambda cell: cell.task))
@@ -191,7 +209,8 @@ def _schemas(cells: Sequence[Cell]) -> tuple[SideFidelity, ...]:
     )
 
 
-def _decides(cell: Cell) -> bool:
+def decides(cell: Cell) -> bool:
+    """Tell whether a cell makes the comparison fail."""
     if cell.perturb is not None:
         return cell.passed
     return cell.handling == "unified" and not cell.passed

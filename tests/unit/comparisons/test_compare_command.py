@@ -69,7 +69,7 @@ def test_a_suite_of_ones_own_passes_and_leaves_its_report(write_suite: WriteSuit
     result = invoke(write_suite("one", "two"), "--backends", "custom", "--out", out)
     assert result.exit_code == 0, result.output
     assert "custom" in result.stdout
-    assert f"report: {out / 'report.md'}" in result.stdout
+    assert f"report: {out / 'report.html'}" in result.stdout
     assert "[4/4]" in result.stderr
     assert {path.name for path in out.iterdir()} >= {"cells.jsonl", "details", "plan.json", "report.md", "summary.json"}
 
@@ -240,3 +240,11 @@ def test_until_decided_stops_at_a_decision_and_pays_for_every_look(
     monkeypatch.setattr("unified_agents_comparisons.command.is_decided", lambda _: False)
     assert invoke(*options, "--out", tmp_path / "never").exit_code == 0
     assert json.loads((tmp_path / "never" / "summary.json").read_text())["repeats"] == 4
+
+
+def test_junit_and_csv_are_written_on_demand(write_suite: WriteSuite, tmp_path: Path) -> None:
+    files = ("--junit", tmp_path / "j.xml", "--csv", tmp_path / "c.csv")
+    done = invoke(write_suite("one", "two"), "--backends", "custom", "--out", tmp_path / "out", *files)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "j.xml").read_text().count("<testcase ") == 4
+    assert len((tmp_path / "c.csv").read_text().splitlines()) == 5

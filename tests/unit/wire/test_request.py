@@ -10,8 +10,8 @@ import pytest
 
 from unified_agents.config import ModelConfig, ModelParameters
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
-from unified_agents.wire.request import RequestWriter, added_tools, extra_fields, fingerprint, with_tool_names
+from unified_agents.tools.offer import Offer
+from unified_agents.wire.request import RequestWriter, fingerprint, with_tool_names
 
 
 def offer() -> Offer:
@@ -20,14 +20,17 @@ def offer() -> Offer:
 
 
 def writer(base_url: str | None = "http://127.0.0.1/v1", **parameters: Any) -> RequestWriter:
-    return RequestWriter(ModelConfig(name="m", base_url=base_url, parameters=ModelParameters(**parameters)))
+    return RequestWriter(
+        ModelConfig(name="m", base_url=base_url, protocol="chat_completions", parameters=ModelParameters(**parameters))
+    )
 
 
 def body(
     made: RequestWriter, offered: Offer | None = None, *, first: bool = True, stream: bool = False, **more: Any
 ) -> dict[str, Any]:
+    conversation = made.conversation([{"role": "user", "content": "q"}])
     parsed: dict[str, Any] = json.loads(
-        made.write([{"role": "user", "content": "q"}], offered or offer(), first=first, stream=stream, **more)
+        conversation.body(made.request(offered or offer(), first=first, stream=stream, **more))
     )
     return parsed
 
@@ -57,33 +60,6 @@ def test_choice_and_parallel_go_with_the_tools() -> None:
     )
     assert set(body(bare, Offer([]))) == {"model", "messages"}
     assert body(writer(parallel_tool_calls=False))["parallel_tool_calls"] is False
-
-
-def test_a_frameworks_own_fields_and_tools_pass_and_its_sampling_does_not() -> None:
-    made = writer()
-    received = {
-        "model": "other",
-        "temperature": 0.1,
-        "top_p": 1,
-        "stop": ["Observation:"],
-        "presence_penalty": 0,
-        "frequency_penalty": 0,
-        "reasoning_effort": "high",
-        "service_tier": "auto",
-        "verbosity": "low",
-        "response_format": {"type": "json_object"},
-        "user": None,
-        "tools": [
-            {"type": "function", "function": {"name": name, "parameters": {}}}
-            for name in ("a_b", "handoff_to", INVALID_CALL_TOOL)
-        ],
-    }
-    sent = body(made, extra=extra_fields(received), added_tools=added_tools(received, offer()))
-    assert sent["model"] == "m"
-    assert sent["response_format"] == {"type": "json_object"}
-    assert set(sent) == {"model", "messages", "tools", "response_format"}
-    assert [tool["function"]["name"] for tool in sent["tools"]] == ["a_b", "handoff_to"]
-    assert sent["tools"][0]["function"]["parameters"]["properties"] == {"x": {"type": "integer"}}
 
 
 CONVERSATION: list[dict[str, Any]] = [
@@ -167,7 +143,7 @@ def test_a_request_without_calls_has_its_tools_all_the_same() -> None:
 def test_extra_body_has_the_last_word() -> None:
     more = {"top_p": 0.1, "top_k": 4, "stream_options": None}
     made = RequestWriter(ModelConfig(name="m", extra_body=more, parameters=ModelParameters(top_p=0.9)))
-    sent = body(made, extra={"top_k": 5}, stream=True)
+    sent = body(made, stream=True)
     assert {name: sent[name] for name in more} == more
 
 
