@@ -120,7 +120,7 @@ def run(
         try:
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
-            options = {"backend": backend, "variant": variant, "handling": handling}
+            options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}
             agent = create_agent(config.model_copy(update={"model": asked}), **options)
             result = run_in_background(lambda: _run(agent, task, text))
         except RunError as error:
