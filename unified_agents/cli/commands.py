@@ -12,14 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
-from unified_agents.agent import create_agent
+from unified_agents.agent import Agent, create_agent
 from unified_agents.cli import model as model_commands, tools
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.streamed_text import StreamedText
 from unified_agents.cli.tables import console
 from unified_agents.concurrency.background_loop import run_in_background
-from unified_agents.config import AgentConfig, Handling, ModelConfig, Variant, load_config, parse_config
+from unified_agents.config import Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
 from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import BackendError, ConfigError, RunError
@@ -120,9 +120,9 @@ def run(
         try:
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
-            options = {"backend": backend, "variant": variant, "handling": handling}
-            asked_config = config.model_copy(update={"model": asked})
-            result = run_in_background(lambda: _run(asked_config, task, options, text))
+            options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}
+            agent = create_agent(config.model_copy(update={"model": asked}), **options)
+            result = run_in_background(lambda: _run(agent, task, text))
         except RunError as error:
             if text is not None:
                 text.end(None)
@@ -156,8 +156,8 @@ def _asked_model(model: ModelConfig, name: str | None, base_url: str | None, api
     return parse_config(ModelConfig, chosen.model_dump() | changes, f"model {chosen.provider}:{chosen.name}")
 
 
-async def _run(config: AgentConfig, task: str, options: dict[str, Any], text: StreamedText | None) -> RunResult:
-    async with create_agent(config, **options) as agent:
+async def _run(agent: Agent[Any], task: str, text: StreamedText | None) -> RunResult:
+    async with agent:
         if text is None:
             return await agent.run(task)
         async with agent.stream(task) as events:
