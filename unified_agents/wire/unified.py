@@ -61,7 +61,7 @@ class Wire:
         except BaseException:
             call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
             raise
-        step = record_step(run, answer)
+        step = record_step(run, answer, call.observation.step)
         if self._settings.references and step.calls:
             start_calls(run, step, [raw.id for raw in answer.calls])
         return answer, step
@@ -76,9 +76,9 @@ class Wire:
         Raises:
             ModelError: no usable answer came.
         """
-        more = ({"role": "user", "content": note},)
-        answer = await ModelCall(self._settings, run, more, without_tools=True).answer()
-        record_step(run, answer)
+        call = ModelCall(self._settings, run, ({"role": "user", "content": note},), without_tools=True)
+        answer = await call.answer()
+        record_step(run, answer, call.observation.step)
         return answer
 
 
