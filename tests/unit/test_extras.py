@@ -24,6 +24,7 @@ EXTRAS = {
     "llamaindex": "llama-index-core",
     "mcp": "mcp",
     "selection": "bm25s",
+    "statistics": "scipy",
 }
 
 

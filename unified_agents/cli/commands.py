@@ -18,6 +18,7 @@ from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.streamed_text import StreamedText
 from unified_agents.cli.tables import console
+from unified_agents.cli.trace import trace
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
@@ -198,6 +199,7 @@ def backends(
 
 
 app.command()(schema)
+app.command()(trace)
 app.add_typer(model_commands.app)
 app.add_typer(tools.app)
 
