@@ -38,6 +38,7 @@ LAYERS = (
     ("interop",),
     ("tool_runner",),
     ("run",),
+    ("journal",),
     ("events",),
     ("tools", "result"),
     ("config", "concurrency", "http", "messages"),

@@ -73,6 +73,18 @@ def check_run_arguments(run_id: object, limits: object, on_event: object) -> Non
     refuse_unless(not is_async, "on_event", "a plain function; for asynchronous code use agent.stream(…)", on_event)
 
 
+def check_resume_arguments(run_id: object, decisions: object, on_divergence: object) -> None:
+    """Check the types of the arguments of `resume` that a run does not have.
+
+    Raises:
+        ConfigError: an argument is of another type; the message says what to give.
+    """
+    refuse_unless(isinstance(run_id, str), "run_id", "the id of a run, as text", run_id)
+    is_mapping = decisions is None or isinstance(decisions, Mapping)
+    refuse_unless(is_mapping, "decisions", "a mapping of call ids, such as {call_id: approve()}", decisions)
+    refuse_unless(on_divergence in ("stop", "continue"), "on_divergence", '"stop" or "continue"', on_divergence)
+
+
 def _is_list(tools: object) -> bool:
     alone = isinstance(tools, str | Mapping | BaseModel) or callable(tools)
     return not alone and isinstance(tools, Iterable)
@@ -108,5 +120,9 @@ _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
         "a type such as a pydantic model, its module:Name, or a JSON Schema",
     ),
     "tool_references": (_one_of(bool), "True or False"),
+    "journal": (
+        lambda journal: isinstance(journal, str | Path) or callable(getattr(journal, "claim", None)),
+        'a file\'s path, such as "runs.db", or a Journal such as MemoryJournal()',
+    ),
     "variant": (lambda variant: variant in get_args(Variant), "'tool_calling' or 'react'"),
 }

@@ -26,6 +26,7 @@ from unified_agents.config import (
 )
 from unified_agents.config.importing import import_named
 from unified_agents.errors import ConfigError
+from unified_agents.journal.protocol import Journal
 from unified_agents.wire.local_upstream import ReplyingModel
 from unified_agents.wire.output_format import OutputType
 
@@ -52,6 +53,7 @@ def create_agent(
     tool_policy: ToolPolicy | Mapping[str, Any] | None = None,
     tool_references: bool | None = None,
     variant: Variant | None = None,
+    journal: str | Path | Journal | None = None,
 ) -> Agent[T | None]: ...
 
 
@@ -72,6 +74,7 @@ def create_agent(
     tool_policy: ToolPolicy | Mapping[str, Any] | None = None,
     tool_references: bool | None = None,
     variant: Variant | None = None,
+    journal: str | Path | Journal | None = None,
 ) -> Agent[Any]: ...
 
 
@@ -91,6 +94,7 @@ def create_agent(
     tool_policy: ToolPolicy | Mapping[str, Any] | None = None,
     tool_references: bool | None = None,
     variant: Variant | None = None,
+    journal: str | Path | Journal | None = None,
 ) -> Agent[Any]:
     """Make an agent, from a config file, from arguments, or from both: an argument wins over the file.
 
@@ -116,6 +120,8 @@ def create_agent(
             `{"$call": 0, "path": "/rows/0"}`, and the model is told how. False by default.
         variant: "tool_calling" (default), or "react": thought, action and input in plain text, one call at a time, for
             a model that does not call tools.
+        journal: Where the rows of each run are kept, by which it survives a crash: a SQLite file's path, which is made
+            where there is none, or a `Journal` such as `MemoryJournal()`. None keeps none.
 
     Raises:
         ConfigError: something does not fit; its subclasses tell an unknown backend, one that is not installed, one
@@ -147,6 +153,8 @@ def create_agent(
             tool_policy=_first(_of_mapping(ToolPolicy, tool_policy, "tool_policy"), base.tool_policy),
             tool_references=_first(tool_references, base.tool_references),
             variant=_first(variant, base.variant),
+            journal=_first(journal, base.journal),
+            file=str(Path(config).absolute()) if isinstance(config, str | Path) else None,
         )
     )
 

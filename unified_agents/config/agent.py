@@ -166,6 +166,7 @@ class AgentConfig(Settings):
         tool_policy: How the call of an idempotent tool that fails for now is retried.
         tool_references: Whether a call may refer to the result of another call of the same answer, as
             `{"$call": 0, "path": "/rows/0"}`. The model is then told how.
+        journal: The SQLite file that keeps each run, by which it survives a crash; None keeps none.
     """
 
     backend: str = "custom"
@@ -180,8 +181,14 @@ class AgentConfig(Settings):
     output_type: str | dict[str, Any] | None = None
     tool_policy: ToolPolicy = Field(default_factory=ToolPolicy)
     tool_references: bool = False
+    journal: str | None = None
 
     _entries = field_validator("tools", mode="before")(_tool_entries)
+
+    @field_validator("journal", mode="before")
+    @classmethod
+    def _journal_place(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
 
     @field_validator("model", mode="before")
     @classmethod

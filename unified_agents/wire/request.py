@@ -1,11 +1,11 @@
-"""The requests that go to a model under `handling: unified`, and the fingerprint of a conversation."""
+"""The requests that go to a model under `handling: unified`."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -236,41 +236,3 @@ def added_tools(received: Mapping[str, Any], offer: Offer) -> list[JsonObject]:
         for tool in received.get("tools") or ()
         if (name := (tool.get("function") or {}).get("name")) not in offer.tools and name != INVALID_CALL_TOOL
     ]
-
-
-def fingerprint(messages: Iterable[Mapping[str, Any]]) -> str:
-    """Return a hash of what a conversation says, the same whatever framework wrote it down.
-
-    Covers system texts, user texts, and for each step its calls (index, tool, parsed arguments) and results. Ignores
-    ids, content that is null, "" or absent, text beside calls, the spacing of arguments, and names' prefixes.
-    """
-    digest = hashlib.sha256()
-    for message in messages:
-        digest.update(orjson.dumps(_content_of(message), option=orjson.OPT_SORT_KEYS))
-        digest.update(b"\n")
-    return digest.hexdigest()
-
-
-def _content_of(message: Mapping[str, Any]) -> list[Any]:
-    role = message.get("role")
-    calls = message.get("tool_calls")
-    if role == "assistant" and calls:
-        return [
-            role,
-            [[call["function"]["name"], _parsed_arguments(call["function"].get("arguments"))] for call in calls],
-        ]
-    return ["system" if role == "developer" else role, _text(message.get("content"))]
-
-
-def _parsed_arguments(arguments: str | None) -> Any:
-    try:
-        return orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        return arguments
-
-
-def _text(content: Any) -> Any:
-    # Some frameworks write a text as a list of one part.
-    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
-        return "".join(part.get("text", "") for part in content)
-    return content or ""

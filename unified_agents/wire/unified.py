@@ -16,6 +16,7 @@ from unified_agents.wire.model_call import ModelCall, ModelCallSettings
 from unified_agents.wire.output_format import OutputFormat
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.react.protocol import TextProtocol
+from unified_agents.wire.replay import JournaledStep
 from unified_agents.wire.steps import record_step
 
 
@@ -65,13 +66,18 @@ class Wire:
             asyncio.CancelledError: the run is shut, or ends with this call's error.
         """
         await run.admit(run.budget.step_limit)
-        call = ModelCall(self._settings, run, messages, received=received, extra=extra, added_tools=added_tools)
-        try:
-            answer = await run.lifecycle.spawn(_answer_or_fail(run, call))
-        except BaseException:
-            call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
-            raise
+        journaled = None if run.journal is None else JournaledStep(run, run.journal, messages)
+        answer = replayed = None if journaled is None else journaled.answer()
+        if answer is None:
+            call = ModelCall(self._settings, run, messages, received=received, extra=extra, added_tools=added_tools)
+            try:
+                answer = await run.lifecycle.spawn(_answer_or_fail(run, call))
+            except BaseException:
+                call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
+                raise
         step = record_step(run, answer)
+        if journaled is not None and replayed is None:
+            journaled.note(answer, step)
         if self._settings.references and step.calls:
             start_calls(run, step, [raw.id for raw in answer.calls])
         return answer, step

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from unified_agents.config import ModelConfig, ModelParameters
+from unified_agents.journal.fingerprint import fingerprint
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
-from unified_agents.wire.request import RequestWriter, added_tools, extra_fields, fingerprint, with_tool_names
+from unified_agents.wire.request import RequestWriter, added_tools, extra_fields, with_tool_names
 
 
 def offer() -> Offer:
