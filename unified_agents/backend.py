@@ -18,6 +18,7 @@ from typing import Any, NoReturn, Protocol, runtime_checkable
 from pydantic import ValidationError
 
 from unified_agents import wording
+from unified_agents.concurrency.loop_bridge import call_event_loop, run_synchronous_loop
 from unified_agents.concurrency.off_loop_import import import_off_loop
 from unified_agents.config import Handling, Variant
 from unified_agents.errors import RunError, UnsupportedCapabilityError
@@ -30,7 +31,7 @@ from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import INVALID_CALL_TOOL
 from unified_agents.tools.results import to_text
 from unified_agents.wire.client import ModelClient
-from unified_agents.wire.sdk_errors import one_line, traceback_functions, translate_error
+from unified_agents.wire.sdk_errors import one_line, traceback_functions, translate_error, unreadable_answer
 
 __all__ = [
     "INVALID_CALL_TOOL",
@@ -45,16 +46,20 @@ __all__ = [
     "Variant",
     "call_tool",
     "call_tool_sync",
+    "calls_by_id",
     "import_off_loop",
     "native_construction",
+    "native_tool_name",
     "python_call",
     "react_instructions",
     "react_observation",
     "refuse_sync_model_call",
     "run_step",
+    "run_synchronous_loop",
     "to_text",
     "traceback_functions",
     "translate_error",
+    "unreadable_answer",
     "unsupported_natively",
     "variants_of",
 ]
@@ -133,6 +138,14 @@ class BoundTool:
         """
         return await run_call(call_id)
 
+    def run_in_thread(self, call_id: str) -> ToolOutcome:
+        """`run`, for a synchronous loop that `run_synchronous_loop` runs: from one of its threads.
+
+        Raises:
+            asyncio.CancelledError: the run has ended.
+        """
+        return call_event_loop(run_call(call_id))
+
     def refuse_sync(self) -> NoReturn:
         """Refuse a synchronous call of the tool by the framework.
 
@@ -155,7 +168,8 @@ class AgentSpec:
     Attributes:
         name: The agent's name.
         instructions: The system text; None for none.
-        tools: The tools that the model is offered; under `unified` with the reserved tool last.
+        tools: The tools that the model is offered; under `unified` with the reserved tool last. It is the only one for
+            a backend that declares `calls_by_id`, and where the tools are chosen for each run.
         model: The client that reaches the model.
         handling: `unified` or `native`.
         variant: The kind of loop; one of the backend's `variants`. Under `unified` the wire speaks the text protocol:
@@ -211,7 +225,14 @@ class NativeAgent(Protocol):
 class Backend(Protocol):
     """An adapter's entry point. The group `unified_agents.backends` names its class, which takes no arguments.
 
-    A backend with other loops than `tool_calling` names all of its loops in `variants: frozenset[Variant]`.
+    A backend may also have:
+
+    - `variants: frozenset[Variant]`, all of its loops, where it has others than `tool_calling`.
+    - `calls_by_id = True`, where its framework restricts the names of tools or parameters, or checks arguments itself:
+      under `unified` it is given every call as one of the reserved tool, without arguments, and `BoundTool.run`
+      carries it out by its id.
+    - `native_name(name: str) -> str`, where its framework changes the names of tools under `native`.
+    - `native_construction(tool: BoundTool) -> str`, for the reports.
     """
 
     name: str
@@ -225,11 +246,19 @@ class Backend(Protocol):
         """
 
 
-def native_construction(backend: Backend, tool: BoundTool) -> str | None:
-    """Return the Python call by which a backend makes a tool under `native`; None where it does not tell.
+def calls_by_id(backend: Backend) -> bool:
+    """Tell whether a backend is given every call as one of the reserved tool, to be carried out by its id."""
+    return bool(getattr(backend, "calls_by_id", False))
 
-    A backend tells in a method `native_construction(tool: BoundTool) -> str`, for the reports.
-    """
+
+def native_tool_name(backend: Backend, name: str) -> str:
+    """Return the name under which a backend's framework offers a tool to the model under `native`."""
+    rename = getattr(backend, "native_name", None)
+    return name if rename is None else str(rename(name))
+
+
+def native_construction(backend: Backend, tool: BoundTool) -> str | None:
+    """Return the Python call by which a backend makes a tool under `native`; None where it does not tell."""
     describe = getattr(backend, "native_construction", None)
     return None if describe is None else str(describe(tool))
 

@@ -7,7 +7,7 @@ from langchain_openai import StreamChunkTimeoutError
 from langchain_openai.chat_models.base import OpenAIRefusalError
 from langgraph import errors as graph
 
-from unified_agents.backend import traceback_functions, translate_error
+from unified_agents.backend import translate_error, unreadable_answer
 from unified_agents.errors import (
     AuthenticationError,
     BackendError,
@@ -46,19 +46,11 @@ FRAMEWORK_ERRORS: dict[type[BaseException], type[RunError]] = {
 if hasattr(core, "ModelRefusalError"):  # of langchain-core 1.7.5 and later
     FRAMEWORK_ERRORS[core.ModelRefusalError] = RefusalError
 
-_READERS = ("openai.", "langchain_openai.", "langchain_core.language_models.")
-_REQUEST_WRITER = "._get_request_payload"
+_is_unreadable_answer = unreadable_answer(
+    "langchain_openai.", "langchain_core.language_models.", but_not_in="._get_request_payload"
+)
 
 
 def translate(error: Exception) -> RunError | None:
     """Return the error of ours that a foreign one stands for; None when it is none of LangChain's or the client's."""
     return translate_error(error, FRAMEWORK_ERRORS, _is_unreadable_answer)
-
-
-def _is_unreadable_answer(error: BaseException) -> bool:
-    # An answer that the client cannot read raises whatever the reading happened to trip over.
-    if not isinstance(error, LookupError | TypeError | ValueError):
-        return False
-    functions = traceback_functions(error)
-    is_written = any(function.endswith(_REQUEST_WRITER) for function in functions)
-    return not is_written and any(function.startswith(_READERS) for function in functions)

@@ -36,6 +36,13 @@ BaseUrl: TypeAlias = Annotated[str | None, typer.Option(help="Another server tha
 KeyVariable: TypeAlias = Annotated[str | None, typer.Option(help="The environment variable that holds the key.")]
 Tasks: TypeAlias = Annotated[str, typer.Option(help="A shell pattern of task ids, such as 'no-*'.")]
 Repeats: TypeAlias = Annotated[int, typer.Option(help="How often each cell is run.", min=1)]
+UntilDecided: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--until-decided",
+        help="Run 1, 2, 4, … repeats, at most --repeats, and stop when no test is inconclusive. Each look is paid for.",
+    ),
+]
 Out: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -82,6 +89,7 @@ def compare_command(
     api_key_env: KeyVariable = None,
     tasks: Tasks = "*",
     repeats: Repeats = 1,
+    until_decided: UntilDecided = False,
     out: Out = None,
     seed: Seed = 0,
     timeout: Timeout = 60.0,
@@ -125,14 +133,14 @@ def compare_command(
             controls=controls,
             details=details,
         )
-        code = run_command(plan, as_json=json)
+        code = run_command(plan, as_json=json, until_decided=until_decided)
     except ConfigError as error:
         stop(error, USAGE, as_json=json)
     raise typer.Exit(code)
 
 
 def _check_extra(*, as_json: bool) -> None:
-    if not all(find_spec(name) for name in ("jinja2", "rich")):
+    if not all(find_spec(name) for name in ("jinja2", "rich", "scipy", "statsmodels")):
         message = f"comparisons need more: {remedy_of_extra('comparisons')}"
         report("usage", ModuleNotFoundError.__name__, message, as_json=as_json)
         raise typer.Exit(USAGE)

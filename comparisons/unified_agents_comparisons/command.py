@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from unified_agents.config import Handling, ModelConfig, parse_config
 from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.text import closest
+from unified_agents_comparisons.analysis.paired_tests import is_decided
 from unified_agents_comparisons.bfcl.suite import NAME, BfclSource
 from unified_agents_comparisons.execution.comparison import compare
 from unified_agents_comparisons.execution.plan import ComparisonPlan
@@ -106,12 +108,13 @@ def parse_model(text: str, base_url: str | None, api_key_env: str | None) -> Mod
     return parse_config(ModelConfig, values, f"model {text}")
 
 
-def run_command(plan: ComparisonPlan, *, as_json: bool) -> int:
+def run_command(plan: ComparisonPlan, *, as_json: bool, until_decided: bool = False) -> int:
     """Run a comparison and print its report.
 
     Args:
         plan: What to compare.
         as_json: Whether standard output gets the summary as JSON and nothing else.
+        until_decided: Whether to stop before all repeats when no test is inconclusive.
 
     Returns:
         The exit code: 0 when every `unified` cell passed, or every cell of a negative control failed; 1 when not.
@@ -121,7 +124,7 @@ def run_command(plan: ComparisonPlan, *, as_json: bool) -> int:
         Interrupted: the user interrupted it; it says how to go on.
     """
     try:
-        summary = _run(plan)
+        summary = _run(plan, looks(plan.repeats) if until_decided else (plan.repeats,))
     except KeyboardInterrupt:
         raise Interrupted(f"; go on with --out {plan.out}") from None
     if as_json:
@@ -132,10 +135,21 @@ def run_command(plan: ComparisonPlan, *, as_json: bool) -> int:
     return COMPLETED if summary.ok else FAILED
 
 
-def _run(plan: ComparisonPlan) -> Summary:
+def looks(repeats: int) -> tuple[int, ...]:
+    """Return after how many repeats a comparison is looked at to stop when it is decided."""
+    return (*itertools.takewhile(lambda count: count < repeats, (1 << power for power in itertools.count())), repeats)
+
+
+def _run(plan: ComparisonPlan, planned: Sequence[int]) -> Summary:
     with show_progress(plan, Console(stderr=True)) as progress:
-        comparison = asyncio.run(compare(plan, on_cell=progress.on_cell, on_note=progress.on_note))
-        summary = summarise(comparison)
+        for repeats in planned:
+            part = plan.model_copy(update={"repeats": repeats})
+            comparison = asyncio.run(compare(part, on_cell=progress.on_cell, on_note=progress.on_note))
+            summary = summarise(comparison, looks=len(planned))
+            if summary.tests and is_decided(summary.tests):
+                break
+            if repeats != planned[-1] and summary.power:
+                progress.on_note(summary.power)
     write_summary(summary, plan.out)
     write_report(summary, plan.out)
     return summary

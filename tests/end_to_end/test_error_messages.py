@@ -115,8 +115,9 @@ async def test_an_answer_in_the_wrong_form_is_one_line_about_it() -> None:
 async def test_a_server_without_such_a_place_names_it(server: str, backend: str) -> None:
     with pytest.raises(BadRequestError) as caught:
         await served(f"{server}?key=secret", backend).run("go")
-    assert f"requested URL: {server}/chat/completions, for the model 'qwen3'; does base_url lack a /v1" in str(
-        caught.value
+    assert (
+        f"requested URL: {server}/chat/completions, for the model 'qwen3'; does base_url lack a version such as /v1"
+        in str(caught.value)
     )
     assert "secret" not in str(caught.value)
 

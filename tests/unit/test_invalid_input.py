@@ -83,6 +83,7 @@ def one_line(caught: pytest.ExceptionInfo[Any]) -> str:
         ({"selector": "bm25"}, r"selector: give a SelectConfig\(…\)"),
         ({"tool_policy": 3}, r"tool_policy: give ToolPolicy\(…\)"),
         ({"tool_references": "yes"}, "tool_references: give True or False"),
+        ({"coercion": "loose"}, "coercion: give 'strict' or 'lenient'"),
         ({"variant": "reactt"}, "variant: give 'tool_calling' or 'react', not 'reactt'"),
     ],
 )

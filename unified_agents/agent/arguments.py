@@ -20,6 +20,7 @@ from unified_agents.config import (
     Variant,
 )
 from unified_agents.errors import ConfigError
+from unified_agents.tools.options import Coercion
 
 MAX_SHOWN_CHARS = 80
 
@@ -68,7 +69,9 @@ def check_run_arguments(run_id: object, limits: object, on_event: object) -> Non
     """
     refuse_unless(run_id is None or isinstance(run_id, str), "run_id", "text", run_id)
     refuse_unless(limits is None or isinstance(limits, Limits), "limits", "Limits(…)", limits)
-    refuse_unless(on_event is None or callable(on_event), "on_event", "a function that takes an event", on_event)
+    if on_event is None:
+        return
+    refuse_unless(callable(on_event), "on_event", "a function that takes an event", on_event)
     is_async = inspect.iscoroutinefunction(on_event) or inspect.iscoroutinefunction(getattr(on_event, "__call__", None))  # noqa: B004  # an object may be callable
     refuse_unless(not is_async, "on_event", "a plain function; for asynchronous code use agent.stream(…)", on_event)
 
@@ -124,5 +127,6 @@ _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
         lambda journal: isinstance(journal, str | Path) or callable(getattr(journal, "claim", None)),
         'a file\'s path, such as "runs.db", or a Journal such as MemoryJournal()',
     ),
+    "coercion": (lambda coercion: coercion in get_args(Coercion), "'strict' or 'lenient'"),
     "variant": (lambda variant: variant in get_args(Variant), "'tool_calling' or 'react'"),
 }

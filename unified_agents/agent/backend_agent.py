@@ -16,13 +16,12 @@ from unified_agents.agent.model_servers import model_servers
 from unified_agents.agent.new_run import check_cost, new_run
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.agent.stream import QueuedEvents, RunStream
-from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, ModelClient
+from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, ModelClient, calls_by_id, native_tool_name
 from unified_agents.catalogue.catalogue import open_catalogue
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, Limits, ModelConfig
 from unified_agents.errors import BackendError, ConfigError, UnifiedAgentsError, UnsupportedCapabilityError, native_name
 from unified_agents.events import Event
-from unified_agents.journal.opening import OpenJournal
 from unified_agents.messages import Task
 from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
@@ -55,18 +54,13 @@ class BackendAgent:
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
         self.backend = settings.backend
-        self._catalogue = open_catalogue(settings.tools)
+        self._catalogue = open_catalogue(settings.tools, coercion=settings.coercion)
         try:
             self._build(settings)
         except BaseException:
             self._catalogue.close()
             raise
-        self._open_journal = None if settings.journal is None else OpenJournal(settings.journal)
-        self._journal = (
-            None
-            if self._open_journal is None
-            else AgentJournal(self._open_journal.store, settings, self._catalogue.tools)
-        )
+        self._journal = None if settings.journal is None else AgentJournal(settings, self._catalogue.tools)
         self._runs: dict[Run, asyncio.Future[None]] = {}
         self._closed = False
 
@@ -76,6 +70,8 @@ class BackendAgent:
         check_capabilities(settings, adapter, has_tools=bool(tools))
         check_approval(settings, tools)
         self._offer = Offer(tools)
+        if settings.handling == "native":
+            self._offer.renamed = {native_tool_name(adapter, name): name for name in self._offer.tools}
         self._choice = _choice(selector, tools, settings.model) if selector is not None else None
         self._endpoints = model_servers(settings)
         self._redactor, self._answer_redactor = self._endpoints[0].redactor, self._endpoints[0].answer_redactor
@@ -90,11 +86,12 @@ class BackendAgent:
             protocol=TextProtocol() if settings.variant == "react" else None,
         )
         self._model = ModelClient(self._wire)
+        self._hides_tools = selector is not None or (settings.handling == "unified" and calls_by_id(adapter))
         self._agent = adapter.build(
             AgentSpec(
                 name=settings.name,
                 instructions=settings.instructions,
-                tools=_bound(self._offer if selector is None else self._offer.cut([]), settings.handling),
+                tools=_bound(self._offer.cut([]) if self._hides_tools else self._offer, settings.handling),
                 model=self._model,
                 handling=settings.handling,
                 variant=settings.variant,
@@ -198,8 +195,8 @@ class BackendAgent:
         loop = asyncio.get_running_loop()
         here = [done for run, done in list(self._runs.items()) if run.lifecycle.ended.get_loop() is loop]
         async with AsyncExitStack() as parts:  # each is closed, whatever happens to another
-            if self._open_journal is not None:
-                parts.push_async_callback(self._open_journal.aclose)
+            if self._journal is not None:
+                parts.push_async_callback(self._journal.aclose)
             parts.push_async_callback(self._catalogue.aclose)
             for endpoint in self._endpoints:
                 parts.push_async_callback(endpoint.upstream.aclose)
@@ -250,6 +247,7 @@ class BackendAgent:
             run_id=run_id,
             limits=limits,
             record_exchanges=record_exchanges,
+            hides_tools=self._hides_tools,
         )
         run.redactor, run.answer_redactor = self._redactor, self._answer_redactor
         if on_event is not None:
@@ -264,7 +262,7 @@ class BackendAgent:
         loop = Loop(
             start=lambda: self._native_run(run),
             translate=self._agent.translate,
-            last_answer=lambda: self._last_answer(run),
+            last_answer=lambda: _last_answer(self._wire, self._settings.instructions, run),
             parse=output.parse if output is not None else None,
         )
         try:
@@ -285,11 +283,11 @@ class BackendAgent:
         stream = run.handling == "native" and run.streaming if asked is None else asked
         return await self._agent.run(run.messages, stream=stream)
 
-    async def _last_answer(self, run: Run) -> str | None:
-        instructions = self._settings.instructions
-        system = [] if instructions is None else [{"role": "system", "content": instructions}]
-        note = {"role": "user", "content": wording.answer_now(str(run.lifecycle.cause))}
-        return (await self._wire.last_answer(run, [*system, *run.conversation(), note])).text
+
+async def _last_answer(wire: Wire, instructions: str | None, run: Run) -> str | None:
+    system = [] if instructions is None else [{"role": "system", "content": instructions}]
+    note = {"role": "user", "content": wording.answer_now(str(run.lifecycle.cause))}
+    return (await wire.last_answer(run, [*system, *run.conversation(), note])).text
 
 
 def _refuse_in_event_loop(what: str, instead: str) -> None:

@@ -72,6 +72,7 @@ def _check_native(settings: AgentSettings) -> None:
         "a selector": settings.selector is not None,
         "tool_references": settings.tool_references,
         "a journal": settings.journal is not None,
+        "coercion": settings.coercion is not None,
     }
     for model in (settings.model, *settings.model.fallback):
         if settings.handling == "native" and model.spoken_protocol != "chat_completions":

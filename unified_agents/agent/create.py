@@ -27,6 +27,7 @@ from unified_agents.config import (
 from unified_agents.config.importing import import_named
 from unified_agents.errors import ConfigError
 from unified_agents.journal.protocol import Journal
+from unified_agents.tools.options import Coercion
 from unified_agents.wire.local_upstream import ReplyingModel
 from unified_agents.wire.output_format import OutputType
 
@@ -52,6 +53,7 @@ def create_agent(
     selector: Selector | SelectConfig | Mapping[str, Any] | None = None,
     tool_policy: ToolPolicy | Mapping[str, Any] | None = None,
     tool_references: bool | None = None,
+    coercion: Coercion | None = None,
     variant: Variant | None = None,
     journal: str | Path | Journal | None = None,
 ) -> Agent[T | None]: ...
@@ -73,6 +75,7 @@ def create_agent(
     selector: Selector | SelectConfig | Mapping[str, Any] | None = None,
     tool_policy: ToolPolicy | Mapping[str, Any] | None = None,
     tool_references: bool | None = None,
+    coercion: Coercion | None = None,
     variant: Variant | None = None,
     journal: str | Path | Journal | None = None,
 ) -> Agent[Any]: ...
@@ -93,6 +96,7 @@ def create_agent(
     selector: Selector | SelectConfig | Mapping[str, Any] | None = None,
     tool_policy: ToolPolicy | Mapping[str, Any] | None = None,
     tool_references: bool | None = None,
+    coercion: Coercion | None = None,
     variant: Variant | None = None,
     journal: str | Path | Journal | None = None,
 ) -> Agent[Any]:
@@ -118,6 +122,8 @@ def create_agent(
         tool_policy: What is done about an idempotent tool that fails for now.
         tool_references: Whether a call may refer to the result of another call of the same answer, as
             `{"$call": 0, "path": "/rows/0"}`, and the model is told how. False by default.
+        coercion: `lenient` takes "5" for an integer in every tool, and records it; `strict` in none. A source that says
+            its own keeps it. None leaves each tool its own.
         variant: "tool_calling" (default), or "react": thought, action and input in plain text, one call at a time, for
             a model that does not call tools.
         journal: Where the rows of each run are kept, by which it survives a crash: a SQLite file's path, which is made
@@ -152,6 +158,7 @@ def create_agent(
             selector=_selector(_first(_of_mapping(SelectConfig, selector, "selector"), base.select)),
             tool_policy=_first(_of_mapping(ToolPolicy, tool_policy, "tool_policy"), base.tool_policy),
             tool_references=_first(tool_references, base.tool_references),
+            coercion=_first(coercion, base.coercion),
             variant=_first(variant, base.variant),
             journal=_first(journal, base.journal),
             file=str(Path(config).absolute()) if isinstance(config, str | Path) else None,

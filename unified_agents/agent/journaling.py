@@ -15,7 +15,7 @@ from unified_agents.agent.decisions import Decision, decision_rows
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.errors import DivergenceError, JournalError
 from unified_agents.journal.lease import Lease
-from unified_agents.journal.protocol import Journal
+from unified_agents.journal.opening import OpenJournal
 from unified_agents.journal.record import RunRecord, tool_differences
 from unified_agents.journal.rows import RunRow
 from unified_agents.result import RunResult, RunStatus
@@ -35,13 +35,16 @@ class AgentJournal:
     """The journal of one agent.
 
     Args:
-        journal: Where rows are kept.
         settings: What the agent is made of.
         tools: The agent's tools.
+
+    Raises:
+        ConfigError: the settings name no journal.
     """
 
-    def __init__(self, journal: Journal, settings: AgentSettings, tools: Sequence[Tool]) -> None:
-        self._journal = journal
+    def __init__(self, settings: AgentSettings, tools: Sequence[Tool]) -> None:
+        self._open = OpenJournal(settings.journal or "")
+        self._journal = self._open.store
         self._settings = settings
         self._tools = tools
         self._hashes: dict[str, str] | None = None
@@ -54,6 +57,10 @@ class AgentJournal:
                 for tool in self._tools
             }
         return self._hashes
+
+    async def aclose(self) -> None:
+        """Close the journal, where no other agent has it open."""
+        await self._open.aclose()
 
     async def _begin(self, run: Run) -> RunRecord:
         """Store that a run begins.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Sequence
 
 from unified_agents.agent.settings import AgentSettings
@@ -26,6 +26,7 @@ def new_run(
     run_id: str | None,
     limits: Limits | None,
     record_exchanges: bool,
+    hides_tools: bool,
 ) -> Run:
     """Make a run of an agent, below the run whose tool asks for it, where there is one.
 
@@ -37,6 +38,7 @@ def new_run(
         run_id: The run's id; None takes a new one.
         limits: The run's limits; None takes the agent's.
         record_exchanges: Whether bodies are kept.
+        hides_tools: Whether the framework knows none of the tools.
 
     Raises:
         ConfigError: the task is no conversation, or a limit on cost has no price.
@@ -52,7 +54,7 @@ def new_run(
         raise UnifiedAgentsError("the run that this one would belong to has ended")
     bounds = _bounded(limits or settings.limits, outer.run if outer else None)
     check_cost(endpoints, bounds)
-    trace, run_id = LiveTrace(), run_id or uuid.uuid4().hex
+    trace, run_id = LiveTrace(), run_id or secrets.token_hex(16)
     attributes: dict[str, spans.AttributeValue] = {
         spans.OPERATION: "invoke_agent",
         spans.AGENT_NAME: settings.name,
@@ -73,7 +75,7 @@ def new_run(
         offer=offer,
         parent=outer.run if outer else None,
         tool_policy=settings.tool_policy,
-        hides_tools=settings.selector is not None,
+        hides_tools=hides_tools,
         measurements=Measurements(exchanges=[] if record_exchanges else None),
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from unified_agents.catalogue.catalogue import ToolLike
 from unified_agents.config import Handling, Limits, ModelConfig, ToolPolicy, Variant
 from unified_agents.journal.protocol import Journal
+from unified_agents.tools.options import Coercion
 from unified_agents.wire.local_upstream import ReplyingModel
 from unified_agents.wire.output_format import OutputType
 
@@ -38,6 +39,7 @@ class AgentSettings:
     selector: Selector | None
     tool_policy: ToolPolicy
     tool_references: bool
+    coercion: Coercion | None
     variant: Variant
     journal: str | Path | Journal | None = None
     file: str | None = None

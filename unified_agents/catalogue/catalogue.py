@@ -30,6 +30,7 @@ from unified_agents.interop.source import Openable, OpenSource
 from unified_agents.text import closest
 from unified_agents.tools.decorator import as_tool
 from unified_agents.tools.definition import Tool
+from unified_agents.tools.options import Coercion
 
 ToolLike: TypeAlias = (
     Tool | Callable[..., Any] | str | ToolSource | McpServerConfig | OpenApiConfig | Mapping[str, Any] | Openable
@@ -81,8 +82,12 @@ class Catalogue:
         self.close()
 
 
-def open_catalogue(entries: Iterable[ToolLike]) -> Catalogue:
+def open_catalogue(entries: Iterable[ToolLike], *, coercion: Coercion | None = None) -> Catalogue:
     """Make a catalogue of entries, in their order, and open what they name: files are read, servers connected.
+
+    Args:
+        entries: What it is made of.
+        coercion: That of all tools but those of a source that says its own; None leaves each tool its own.
 
     Raises:
         ConfigError: an entry names nothing, a source cannot be opened, an `include` pattern matches no tool, or two
@@ -91,7 +96,7 @@ def open_catalogue(entries: Iterable[ToolLike]) -> Catalogue:
     """
     catalogue = Catalogue()
     try:
-        _fill(catalogue, entries)
+        _fill(catalogue, entries, coercion)
     except BaseException:
         catalogue.close()
         raise
@@ -124,12 +129,15 @@ def read_entries(place: str | Path) -> Sequence[ToolLike]:
     return [text] if ":" in text else [ToolSource(python=text)]
 
 
-def _fill(catalogue: Catalogue, entries: Iterable[ToolLike]) -> None:
+def _fill(catalogue: Catalogue, entries: Iterable[ToolLike], coercion: Coercion | None) -> None:
     tools: dict[str, Tool] = {}
     origins: dict[str, str] = {}
     for number, entry in enumerate(entries, 1):
-        origin, found = _read(_as_source(entry, number), catalogue)
-        for tool in found:
+        source = _as_source(entry, number)
+        origin, found = _read(source, catalogue)
+        own = source.coercion if isinstance(source, ToolSource) else None
+        for given in found:
+            tool = _with_coercion(given, own or coercion)
             if tool.name in tools:
                 raise _collision(tool.name, origins[tool.name], origin)
             tools[tool.name] = tool
@@ -156,7 +164,7 @@ def _read(entry: ToolLike, catalogue: Catalogue) -> tuple[str, Iterable[Tool]]:
         return entry.mcp_file, _from_servers_file(entry, Path(entry.mcp_file).expanduser(), catalogue)
     if isinstance(entry, ToolSource):
         origin, tools = _from_source(entry, catalogue)
-        return origin, [_offered(tool, entry, entry.prefix) for tool in _filtered(entry, tools, origin)]
+        return origin, [_prefixed(tool, entry.prefix) for tool in _filtered(entry, tools, origin)]
     if isinstance(entry, Settings):
         return _open(entry, catalogue)
     if not isinstance(entry, Tool) and isinstance(entry, Openable):
@@ -188,7 +196,7 @@ def _from_servers_file(entry: ToolSource, path: Path, catalogue: Catalogue) -> S
     kept: list[Tool] = []
     for tool in _filtered(entry, found, str(path)):
         server = servers[id(tool)]
-        kept.append(_offered(tool, entry, entry.prefix.replace("{server}", server)))
+        kept.append(_prefixed(tool, entry.prefix.replace("{server}", server)))
         name = kept[-1].name
         if (other := owners.setdefault(name, server)) != server:
             raise ConfigError(
@@ -242,11 +250,12 @@ def _filtered(source: ToolSource, known: Sequence[Tool], origin: str) -> Iterato
         yield tool
 
 
-def _offered(tool: Tool, source: ToolSource, prefix: str) -> Tool:
-    """Return a tool under the name and with the coercion that its source gives it."""
-    if source.coercion is not None:
-        tool = tool.with_options(replace(tool.options, coercion=source.coercion))
+def _prefixed(tool: Tool, prefix: str) -> Tool:
     return tool.renamed(prefix + tool.name) if prefix else tool
+
+
+def _with_coercion(tool: Tool, coercion: Coercion | None) -> Tool:
+    return tool if coercion in (None, tool.coercion) else tool.with_options(replace(tool.options, coercion=coercion))
 
 
 def _closest(pattern: str, tools: Sequence[Tool]) -> str:

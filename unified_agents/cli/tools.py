@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 from rich.console import Console
@@ -20,10 +20,14 @@ from unified_agents.cli.stdio import FAILED, claim_standard_output, exit_on_wron
 from unified_agents.cli.tables import console
 from unified_agents.config import Handling
 from unified_agents.config.importing import import_from
-from unified_agents.fidelity.report import FidelityReport, StrictFidelity, Threshold, ToolFidelity, check_tools
+from unified_agents.fidelity.model_tools import ModelToolFidelity, named_model
+from unified_agents.fidelity.report import COUNTED, FidelityReport, StrictFidelity, Threshold, ToolFidelity, check_tools
 from unified_agents.fidelity.schema_diff import SchemaChange
 
 MAX_VALUE_CHARS = 60
+_COLUMNS = ("what", "where", "before", "after", "why")
+
+_Row: TypeAlias = ToolFidelity | StrictFidelity | ModelToolFidelity
 
 app = typer.Typer(
     name="tools", help="Check what of a catalogue's tools reaches a model, or serve the tools.", no_args_is_help=True
@@ -55,6 +59,15 @@ def check(
             "--strict", help="Also show what OpenAI's strict form cannot express of each tool; it then counts as lost."
         ),
     ] = False,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="MODEL",
+            help="Also show what goes out to a model whose server takes less than JSON Schema: provider:name, or an "
+            "agent's file; it counts too. May be given several times. Nothing is sent.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Compare each tool's schema, keyword by keyword, with the request that each backend really sends.
@@ -67,8 +80,12 @@ def check(
     handlings: tuple[Handling, ...] = ("unified", "native") if handling == "both" else (handling,)
     names = [name.strip() for name in backends.split(",") if name.strip()] if backends else None
     with exit_on_wrong_usage(as_json=as_json), _open_catalogue(catalogue) as opened:
-        report = asyncio.run(check_tools(opened.tools, backends=names, handlings=handlings, strict=strict))
-    worse: list[ToolFidelity | StrictFidelity] = [
+        asked = [named_model(model) for model in models or ()]
+        report = asyncio.run(
+            check_tools(opened.tools, backends=names, handlings=handlings, strict=strict, models=asked)
+        )
+    worse: list[_Row] = [
+        *(row for row in report.models if row.is_worse_than(COUNTED[fail_on])),
         *(row for row in report.tools if row.handling == handlings[0] and row.is_worse_than(fail_on)),
         *(row for row in report.strict or () if row.is_worse_than(fail_on)),
     ]
@@ -111,7 +128,7 @@ def _open_catalogue(place: str) -> Catalogue:
     return load_catalogue(place)
 
 
-def _as_json(report: FidelityReport, worse: Sequence[ToolFidelity | StrictFidelity]) -> dict[str, Any]:
+def _as_json(report: FidelityReport, worse: Sequence[_Row]) -> dict[str, Any]:
     stacks = [
         {"backend": backend, "handling": handling, **report.counts(backend, handling)}
         for backend, handling in report.stacks()
@@ -119,9 +136,11 @@ def _as_json(report: FidelityReport, worse: Sequence[ToolFidelity | StrictFideli
     return report.model_dump(mode="json") | {"stacks": stacks, "beyond_threshold": [_name(row) for row in worse]}
 
 
-def _name(row: ToolFidelity | StrictFidelity) -> dict[str, str]:
+def _name(row: _Row) -> dict[str, str]:
     if isinstance(row, StrictFidelity):
         return {"tool": row.tool, "format": "strict"}
+    if isinstance(row, ModelToolFidelity):
+        return {"tool": row.tool, "model": row.model}
     return {"tool": row.tool, "backend": row.backend, "handling": row.handling}
 
 
@@ -142,9 +161,24 @@ def _print(report: FidelityReport) -> None:
         place = f"{row.tool} on {row.backend}, {row.handling}"
         if row.name != row.tool:
             place += f" (on the wire {row.name})"
-        _print_tool(out, place, row.refused, ("what", "where", "before", "after", "why"), map(_cells, row.changes))
+        _print_tool(out, place, row.refused, _COLUMNS, map(_cells, row.changes))
+    if report.models:
+        _print_models(out, report.models)
     if report.strict is not None:
         _print_strict(out, report.strict)
+
+
+def _print_models(out: Console, rows: Sequence[ModelToolFidelity]) -> None:
+    summary = Table("model", "protocol", "schema dialect", "tools", "unchanged", "refused")
+    for model in dict.fromkeys(row.model for row in rows):
+        of_model = [row for row in rows if row.model == model]
+        unchanged, refused = sum(not row.changes for row in of_model), sum(row.refused is not None for row in of_model)
+        first = of_model[0]
+        summary.add_row(model, first.protocol, first.dialect, str(len(of_model)), str(unchanged), str(refused))
+    out.print(summary)
+    for row in rows:
+        place = f"{row.tool} for {row.model}" + ("" if row.name == row.tool else f" (on the wire {row.name})")
+        _print_tool(out, place, row.refused, _COLUMNS, map(_cells, row.changes))
 
 
 def _print_strict(out: Console, rows: Sequence[StrictFidelity]) -> None:

@@ -167,6 +167,8 @@ class AgentConfig(Settings):
         tool_references: Whether a call may refer to the result of another call of the same answer, as
             `{"$call": 0, "path": "/rows/0"}`. The model is then told how.
         journal: The SQLite file that keeps each run, by which it survives a crash; None keeps none.
+        coercion: `lenient` takes "5" for an integer in every tool, `strict` in none, but for sources that say their
+            own; None leaves each tool its own.
     """
 
     backend: str = "custom"
@@ -182,6 +184,7 @@ class AgentConfig(Settings):
     tool_policy: ToolPolicy = Field(default_factory=ToolPolicy)
     tool_references: bool = False
     journal: str | None = None
+    coercion: Literal["strict", "lenient"] | None = None
 
     _entries = field_validator("tools", mode="before")(_tool_entries)
 

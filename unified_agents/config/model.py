@@ -23,6 +23,7 @@ from unified_agents.config.providers import (
     PROVIDERS,
     WITHOUT_FIELD,
     ProtocolName,
+    SchemaDialect,
 )
 from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
@@ -175,6 +176,10 @@ class ModelConfig(ConnectionSettings):
             the model is told what each is, as text, because a server of a model that does not see refuses the rest.
         reasoning_tags: Whether thinking that the model writes at the beginning of its text, between `<think>` and
             `</think>`, is kept out of the answer; under `handling: unified`.
+        schema_dialect: What of JSON Schema the server takes in tools: `json_schema` (all of it), `openai`, or
+            `reduced`, the keywords that all servers take. None takes `openai` at the hosts of OpenAI and Azure,
+            `reduced` at that of Gemini when Chat Completions is spoken, else `json_schema`; and `reduced` once a server
+            has refused a tool. Under `handling: unified`.
         faults: Faults to put in front of a server or a script file, to see how they are handled; None for none.
     """
 
@@ -192,6 +197,7 @@ class ModelConfig(ConnectionSettings):
     fallback: tuple[ModelConfig, ...] = ()
     tool_result_parts: ResultParts = False
     reasoning_tags: bool = False
+    schema_dialect: SchemaDialect | None = None
     faults: FaultShare | None = None
 
     @field_validator("tool_result_parts", mode="before")
@@ -241,10 +247,10 @@ class ModelConfig(ConnectionSettings):
         return self
 
     def check_parameters(self) -> None:
-        """Check that the model's protocol has a field for each parameter that is set.
+        """Check that the model's protocol has a field for each parameter that is set, and takes them together.
 
         Raises:
-            ConfigError: it has none.
+            ConfigError: it does not.
         """
         if self.provider not in PROVIDERS:
             return
@@ -252,6 +258,10 @@ class ModelConfig(ConnectionSettings):
             raise ConfigError(
                 f"parameters: {PROTOCOL_TITLES[self.spoken_protocol]} has no field for {' and '.join(names)}; leave it"
                 " out, or give the server's own field in extra_body"
+            )
+        if self.spoken_protocol == "messages" and (names := self.parameters.refused_beside_thinking()):
+            raise ConfigError(
+                f"parameters: Anthropic's models refuse {' and '.join(names)} beside reasoning; leave one of them out"
             )
 
     @classmethod
@@ -308,6 +318,17 @@ class ModelConfig(ConnectionSettings):
         if callable(self.auth) or self.auth == "none" or self.provider not in PROVIDERS:
             return None
         return PROVIDERS[self.provider].key_variable if self.base_url is None else None
+
+    @property
+    def key_hint(self) -> str:
+        """What to look at when the server refuses the key."""
+        if callable(self.auth):
+            return "check the token that the function `auth` returns"
+        if self.auth == "none":
+            return "no key was sent, because `auth` is none"
+        if self.key_variable is not None:
+            return f"check the key in {self.key_variable}"
+        return "set `api_key_env` to the variable that holds the key"
 
     def api_key(self) -> str | None:
         """Read the key from the environment; None when none is to be sent.

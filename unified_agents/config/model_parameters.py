@@ -24,6 +24,10 @@ _CHAT_FIELDS = (
 """Parameters that Chat Completions has under the same name."""
 
 
+LEAST_TOP_P_BESIDE_THINKING = 0.95
+"""The least `top_p` that Anthropic's models take while they think."""
+
+
 class ReasoningParameters(Settings):
     """How much a model thinks before it answers. What is None is not sent.
 
@@ -81,6 +85,22 @@ class ModelParameters(Settings):
         if self.reasoning is not None and self.reasoning.effort is not None:
             fields["reasoning_effort"] = self.reasoning.effort
         return fields
+
+    def refused_beside_thinking(self) -> list[str]:
+        """Return those of the parameters that are set which Anthropic's models refuse while they think.
+
+        They say so under "Feature compatibility" of https://docs.claude.com/en/docs/build-with-claude/extended-thinking.
+        """
+        reasoning = self.reasoning or ReasoningParameters()
+        thinks = reasoning.effort not in (None, "none") or bool(reasoning.budget) or reasoning.summary is not None
+        if not thinks or reasoning.budget == 0 or reasoning.effort == "none":
+            return []
+        refused = {
+            "temperature": self.temperature not in (None, 1),
+            "top_p": self.top_p is not None and self.top_p < LEAST_TOP_P_BESIDE_THINKING,
+            "tool_choice": self.tool_choice not in (None, "auto", "none"),
+        }
+        return [name for name, is_refused in refused.items() if is_refused]
 
     def set_among(self, names: Collection[str]) -> list[str]:
         """Return those of the names whose parameter is set; `reasoning.budget` stands for a part of one."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ProtocolName = Literal["chat_completions", "responses", "messages", "generate_content"]
+SchemaDialect = Literal["json_schema", "openai", "reduced"]
 KeyHeader = Literal["bearer", "x-api-key", "x-goog-api-key"]
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"

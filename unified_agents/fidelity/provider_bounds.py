@@ -10,13 +10,14 @@ from unified_agents.tools.definition import Tool
 
 MAX_DESCRIPTION_CHARS = 1_024
 MAX_TOOLS = 128
+_ANTHROPIC_KEY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _UNICODE_CLASS = re.compile(r"\\[pP]\{")
 
 
 def provider_cautions(tools: Sequence[Tool]) -> dict[str, tuple[str, ...]]:
     """Return what to know of each tool, by its name: what some providers refuse, or that it has no description.
 
-    Nothing of it is mended on the wire: what is cut or left out would be missing for every other provider.
+    Where a model's server is known to refuse it, or has refused a tool, the wire mends it; see `wire.schema_dialects`.
     """
     found = {tool.name: tuple(_cautions(tool)) for tool in tools}
     return {name: cautions for name, cautions in found.items() if cautions}
@@ -35,6 +36,9 @@ def _cautions(tool: Tool) -> Iterator[str]:
         yield "it has no description: the model is told its name and its arguments alone"
     if length > MAX_DESCRIPTION_CHARS:
         yield f"may be refused: its description has {length:,} characters; OpenAI takes {MAX_DESCRIPTION_CHARS:,}"
+    for name in tool.parameters.get("properties", ()):
+        if not _ANTHROPIC_KEY.fullmatch(name):
+            yield f"may be refused: Anthropic takes no argument {name!a:.80}: up to 64 letters, digits, _, . and -"
     for place, pattern in _patterns(tool.parameters, "/parameters"):
         if _UNICODE_CLASS.search(pattern):
             yield f"may be refused: the pattern at {place} has \\p{{…}}, which several providers' engines do not know"

@@ -10,8 +10,9 @@ from typing import Literal, TypeAlias
 from unified_agents.agent import create_agent
 from unified_agents.backend import INVALID_CALL_TOOL, BoundTool, native_construction
 from unified_agents.catalogue.catalogue import ToolLike, open_catalogue
-from unified_agents.config import Handling
+from unified_agents.config import Handling, ModelConfig
 from unified_agents.errors import UnsupportedCapabilityError
+from unified_agents.fidelity.model_tools import ModelToolFidelity, model_tools
 from unified_agents.fidelity.provider_bounds import catalogue_caution, provider_cautions
 from unified_agents.fidelity.schema_diff import (
     ChangeKind,
@@ -31,7 +32,7 @@ NOT_SENT = "it is not among the tools of the request"
 
 Threshold: TypeAlias = Literal["lost", "added", "changed", "none"]
 
-_COUNTED: Mapping[Threshold, frozenset[ChangeKind]] = {
+COUNTED: Mapping[Threshold, frozenset[ChangeKind]] = {
     "lost": frozenset({"lost"}),
     "added": frozenset({"lost", "added"}),
     "changed": frozenset({"lost", "added", "changed"}),
@@ -65,7 +66,7 @@ class ToolFidelity(FidelityModel):
 
     def is_worse_than(self, threshold: Threshold) -> bool:
         """Tell whether something counts against a threshold: `added` counts what is lost too, `changed` all three."""
-        counted = _COUNTED[threshold]
+        counted = COUNTED[threshold]
         return bool(counted) and (self.refused is not None or any(change.kind in counted for change in self.changes))
 
 
@@ -96,12 +97,14 @@ class FidelityReport(FidelityModel):
         cautions: What some providers refuse in a tool, and with it the whole request, or that it has no description, by
             the tool's name. Under `*` stands what concerns all tools together.
         strict: One entry for each tool in OpenAI's strict form; None where that was not asked for.
+        models: One entry for each tool and each model that was asked about.
     """
 
     tools: tuple[ToolFidelity, ...]
     skipped: Mapping[str, str] = {}
     cautions: Mapping[str, tuple[str, ...]] = {}
     strict: tuple[StrictFidelity, ...] | None = None
+    models: tuple[ModelToolFidelity, ...] = ()
 
     def counts(self, backend: str, handling: Handling) -> dict[str, int]:
         """Count the keywords that one stack lost, added and changed, and the tools that it refused."""
@@ -121,6 +124,7 @@ async def check_tools(
     backends: Iterable[str] | None = None,
     handlings: Sequence[Handling] = ("unified", "native"),
     strict: bool = False,
+    models: Iterable[ModelConfig | str] = (),
 ) -> FidelityReport:
     """Send tools to a scripted model on each stack, and compare what arrives with their canonical schemas.
 
@@ -130,12 +134,16 @@ async def check_tools(
         handlings: Which ways of handling.
         strict: Whether to tell, too, what OpenAI's strict form cannot carry of each tool. No agent of ours sends that
             form, so this is read off the schemas and not off the wire.
+        models: Models whose servers may take less than JSON Schema, as settings or `provider:name`; what goes out to
+            each is told. Nothing is sent.
 
     Raises:
         ConfigError: a backend is unknown or not installed, or two tools have one name.
     """
     with open_catalogue(tools) as catalogue:
-        return await _check(catalogue.tools, backends, handlings, strict)
+        report = await _check(catalogue.tools, backends, handlings, strict)
+        settings = [ModelConfig.parse(model) if isinstance(model, str) else model for model in models]
+        return report.model_copy(update={"models": model_tools(catalogue.tools, settings)})
 
 
 async def _check(

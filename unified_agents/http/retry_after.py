@@ -50,13 +50,35 @@ def _of_retry_after(value: str | None) -> float | None:
     return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - datetime.now(UTC).timestamp())
 
 
+def retry_after_of_error(error: Any) -> float | None:
+    """Return the seconds that an error within an answer asks to wait; None where it does not say.
+
+    Args:
+        error: The value of the `error` field, or the whole object where it has none.
+    """
+    if not isinstance(error, dict):
+        return _in_words(str(error))
+    return _of_retry_info(error) or _in_words(str(error.get("message") or ""))
+
+
 def _of_body(body: bytes) -> float | None:
-    for error in _errors(body):
-        details = error.get("details")
-        for detail in details if isinstance(details, list) else ():
-            if isinstance(detail, dict) and (seconds := _duration(detail.get("retryDelay"))):
-                return seconds
-    words = _IN_WORDS.search(body[:MAX_BODY_BYTES].decode("utf-8", "replace"))
+    hints = map(_of_retry_info, _errors(body))
+    return next(filter(None, hints), None) or _in_words(body[:MAX_BODY_BYTES].decode("utf-8", "replace"))
+
+
+def _of_retry_info(error: Mapping[str, Any]) -> float | None:
+    """Return what Google's `RetryInfo` among the details of an error says."""
+    details = error.get("details")
+    delays = (
+        (detail.get("retryDelay") for detail in details or () if isinstance(detail, dict))
+        if isinstance(details, list)
+        else ()
+    )
+    return next(filter(None, map(_duration, delays)), None)
+
+
+def _in_words(text: str) -> float | None:
+    words = _IN_WORDS.search(text[:MAX_BODY_BYTES])
     return _duration(words.group(1)) if words else None
 
 

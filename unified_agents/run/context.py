@@ -62,7 +62,7 @@ class Run:
         trace: Its live trace.
         root: The open `invoke_agent` span.
         offer: The tools that the model is offered.
-        hides_tools: Whether the framework knows none of the offered tools, since they were chosen for this run.
+        hides_tools: Whether the framework knows none of the offered tools, and is given each call by its id alone.
         dependencies: What the caller gave for the tools.
         redactor: Takes the secrets of the run's models out of what a framework says of errors.
         answer_redactor: Takes them out of the output, where short ones may be words.

@@ -58,8 +58,11 @@ async def drive(run: Run, loop: Loop) -> RunResult:
     logger.info("run started: %s", run.label, extra={"run_id": run.id})
     over = run.lifecycle.over
     task = asyncio.create_task(_native(run, loop.start, over), name=f"unified-agents run {run.id}")
+    # Counted from the run's first moment, as for the runs of its tools: else a child may end before its parent.
     clock = asyncio.get_running_loop().call_later(
-        run.limits.timeout, run.lifecycle.end, LimitError("timeout", f"{run.limits.timeout:g} seconds")
+        run.limits.timeout - run.trace.now(),
+        run.lifecycle.end,
+        LimitError("timeout", f"{run.limits.timeout:g} seconds"),
     )
     cancelled: asyncio.CancelledError | None = None
     try:
@@ -92,9 +95,11 @@ async def _native(
 ) -> str | None:
     current_run.set(run)
     current_call.set(None)
+    run.lifecycle.native = asyncio.current_task()
     try:
         return await native()
     finally:
+        run.lifecycle.native = None  # the task's context holds the run
         if not over.done():  # wakes the driver one round of the event loop earlier than the end of this task would
             over.set_result(None)
 

@@ -41,6 +41,7 @@ class Lifecycle:
         shut: Whether the run has ended.
         gives_up: Whether what ignores its cancel is left now.
         draining: Whether a limit ended the run, and what ran then may finish.
+        native: The task of the native loop while it runs.
         is_cancelled: Whether somebody cancelled it, though a limit may have ended it before.
         last_answer: The model call after a limit, which a cancel ends too.
         ended: Done once the run is shut.
@@ -59,6 +60,7 @@ class Lifecycle:
         "gives_up",
         "is_cancelled",
         "last_answer",
+        "native",
         "over",
         "shut",
         "tasks",
@@ -73,6 +75,7 @@ class Lifecycle:
         self.draining = False
         self.is_cancelled = False
         self.last_answer: asyncio.Task[str | None] | None = None
+        self.native: asyncio.Task[Any] | None = None
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.over: asyncio.Future[None] = loop.create_future()
@@ -85,6 +88,21 @@ class Lifecycle:
         self.tasks.add(task)
         task.add_done_callback(self._task_done)
         return task
+
+    async def carry_out(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do a piece of work that ends with the run.
+
+        The native loop's own task does it itself, since the run owns that task; any other task has a child task do it,
+        because the framework that owns that task decides on its life.
+        """
+        task = asyncio.current_task()
+        if task is not self.native or task is None:
+            return await self.spawn(work)
+        self.tasks.add(task)
+        try:
+            return await work
+        finally:
+            self._leave(task)
 
     def end(self, cause: Exception | None) -> None:
         """Shut the run at once and cancel what the seams have started. Only the first cause counts."""
@@ -125,8 +143,11 @@ class Lifecycle:
         self.end(error)
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
-        self.tasks.discard(task)
         if not task.cancelled():
             task.exception()  # retrieved by whoever awaits it; a cancelled waiter must not leave a warning
+        self._leave(task)
+
+    def _leave(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
         if self.draining and not self.tasks:
             self.end(self.cause)

@@ -92,8 +92,9 @@ def _translated(run: Run, error: Exception, translate: Callable[[Exception], Run
     known = _tool_failure(run, error) or (error if isinstance(error, RunError) else None) or translate(error)
     seen = run.last_model_error
     # The wire's words name the key's variable, and never hold the key. A client may have no class for what a server
-    # reports within a stream, and calls it an answer that cannot be read.
-    if known is not None and seen is not None and known is not seen and known.kind in (seen.kind, "bad_response"):
+    # reports within a stream, and calls it an answer that cannot be read. A framework may say only that it failed.
+    vague = ("bad_response", "backend")
+    if known is not None and seen is not None and known is not seen and known.kind in (seen.kind, *vague):
         seen.native_type = known.native_type
         known = seen
     if known is None:

@@ -119,7 +119,7 @@ class ScriptServer:
         """Serve a script under a URL of its own.
 
         Args:
-            script: What to answer; faults are counted for this URL.
+            script: What to answer; faults are counted for this URL. A `ProviderModel` is served as it is.
             api_key: When set, a request with another bearer token, or none, is refused with 401.
             strict: Whether requests of other protocols than Chat Completions are refused where the real API refuses
                 them.
@@ -137,6 +137,8 @@ class ScriptServer:
         model = ScriptedModel(script) if isinstance(script, Script) else script
         authorization = None if api_key is None else f"Bearer {api_key}".encode()
         provider = ProviderModel(model, strict=strict) if isinstance(model, ScriptedModel) else None
+        if isinstance(model, ProviderModel):
+            provider = model
         self._served[key] = _ServedScript(model, provider, authorization, record)
         return f"http://{HOST}:{self._runner.addresses[0][1]}/{key}/v1"
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import pytest
 import pytest_asyncio
 
-from unified_agents.backend import AgentSpec, Backend, Capability, NativeAgent
+from unified_agents.backend import AgentSpec, Backend, Capability, NativeAgent, native_tool_name
 from unified_agents.config import Limits
 from unified_agents.errors import ConfigError, UnsupportedCapabilityError
 from unified_agents.registry import backend_info, load_backend
@@ -106,6 +106,10 @@ class Contract:
         for name, test in list(vars(cls).items()):
             if name.startswith("test_") and inspect.isfunction(test):
                 setattr(cls, name, _with_rules(test, frozenset(needs) | _needed.get(test, frozenset())))
+
+    def native_name(self, name: str) -> str:
+        """Return the name under which the backend's framework offers a tool to the model under `native`."""
+        return native_tool_name(load_backend(self.backend), name)
 
     @pytest.fixture
     def server(self) -> Iterator[ScriptServer]:
@@ -253,6 +257,9 @@ class _DeclaringEverything:
 
     def build(self, spec: AgentSpec) -> NativeAgent:
         return self.backend.build(spec)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)  # its optional attributes
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from unified_agents.tools.definition import Tool
 
 
+ToolForm: TypeAlias = "Callable[[str, Tool], JsonObject]"
+"""Writes a tool, under the name that the model knows, in the form of Chat Completions."""
+
 INVALID_CALL_TOOL = "invalid_tool_call"
 """The reserved tool that takes the calls a framework would choke on; it never reaches the model."""
 
@@ -27,19 +30,29 @@ class Offer:
     Args:
         tools: The tools.
         names: Their own names to those on the wire; None makes them.
+
+    Attributes:
+        tools: The tools by their names on the wire.
+        wire_names: Their own names to those on the wire.
+        renamed: The names that a framework offers in the place of those on the wire, under `native`.
     """
 
     def __init__(self, tools: Sequence[Tool], names: Mapping[str, str] | None = None) -> None:
+        self.renamed: Mapping[str, str] = {}
         if names is None:
             names = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
         self.tools = {names[tool.name]: tool for tool in tools}
         self.wire_names = names
         self._by_own_name: dict[str, Tool] | None = None
-        self._encoded: orjson.Fragment | None = None
+        self._encoded: dict[ToolForm, orjson.Fragment] = {}
 
     def cut(self, tools: Sequence[Tool]) -> Offer:
         """Return an offer of some of the tools, under the same names."""
         return Offer(tools, self.wire_names)
+
+    def asked_for(self, name: str) -> Tool | None:
+        """Return the tool that a model asks for by this name; None where there is none."""
+        return self.tools.get(self.renamed.get(name, name))
 
     def by_own_name(self, name: str) -> Tool | None:
         """Return the tool of this name, whatever name it has on the wire; None where there is none."""
@@ -47,16 +60,23 @@ class Offer:
             self._by_own_name = {tool.name: tool for tool in self.tools.values()}
         return self._by_own_name.get(name)
 
-    def payload(self) -> orjson.Fragment | None:
+    def payload(self, form: ToolForm | None = None) -> orjson.Fragment | None:
         """Return the `tools` of a request, encoded once; None when there are none.
+
+        Args:
+            form: Writes each tool; None takes `function_tool`.
 
         Raises:
             ConfigError: a tool's description or schema has no JSON form.
         """
-        if self._encoded is None and self.tools:
-            encoded = b",".join(_encoded(name, tool) for name, tool in self.tools.items())
-            self._encoded = orjson.Fragment(b"[" + encoded + b"]")
-        return self._encoded
+        if not self.tools:
+            return None
+        form = form or function_tool
+        encoded = self._encoded.get(form)
+        if encoded is None:
+            written = b",".join(_encoded(form(name, tool), tool) for name, tool in self.tools.items())
+            encoded = self._encoded[form] = orjson.Fragment(b"[" + written + b"]")
+        return encoded
 
 
 def function_tool(name: str, tool: Tool) -> JsonObject:
@@ -66,8 +86,7 @@ def function_tool(name: str, tool: Tool) -> JsonObject:
     return {"type": "function", "function": {"name": name, **described, "parameters": parameters}}
 
 
-def _encoded(name: str, tool: Tool) -> bytes:
-    declared = function_tool(name, tool)
+def _encoded(declared: JsonObject, tool: Tool) -> bytes:
     try:
         return orjson.dumps(declared)
     except TypeError as error:

@@ -22,6 +22,7 @@ from unified_agents.wire.upstream import CHAT_PATH
 
 if TYPE_CHECKING:
     import httpx
+    from openai import AsyncOpenAI
 
 PLACEHOLDER_KEY = "unified-agents"
 
@@ -56,7 +57,7 @@ class ModelClient:
             self.parameters = self.parameters.model_copy(update={"max_tokens": None})
             self.extra_body = {renamed: bound, **self.extra_body}
         self._async_client: httpx.AsyncClient | None = None
-        self._refusing: httpx.Client | None = None
+        self._sync_clients: list[httpx.Client] = []
 
     def httpx_async_client(self) -> httpx.AsyncClient:
         """Return the client to hand to a framework's model class; one for the agent, closed with it."""
@@ -68,11 +69,35 @@ class ModelClient:
 
     def httpx_client(self) -> httpx.Client:
         """Return a synchronous client that refuses each request, for model classes that want one."""
-        if self._refusing is None:
-            from unified_agents.wire.httpx_transport import refusing_client  # noqa: PLC0415
+        from unified_agents.wire.httpx_transport import refusing_client  # noqa: PLC0415
 
-            self._refusing = refusing_client()
-        return self._refusing
+        return self._closed_with_the_agent(refusing_client())
+
+    def httpx_bridge_client(self) -> httpx.Client:
+        """Return a synchronous client whose requests go over the wire, for a loop that `run_synchronous_loop` runs."""
+        from unified_agents.wire.httpx_bridge import bridge_client  # noqa: PLC0415
+
+        return self._closed_with_the_agent(bridge_client(self.httpx_async_client()))
+
+    def openai_async_client(self, *, own_retries: bool) -> AsyncOpenAI:
+        """Return the OpenAI SDK's client with requests that go over the wire; it is closed with the agent.
+
+        Args:
+            own_retries: Whether the SDK tries again by itself. Under `unified` the wire alone does.
+        """
+        from unified_agents.wire.openai_client import async_openai_client  # noqa: PLC0415  # the adapters bring it
+
+        return async_openai_client(
+            self.httpx_async_client(),
+            base_url=self.base_url,
+            api_key=self.api_key,
+            timeout=self.timeout,
+            own_retries=own_retries,
+        )
+
+    def _closed_with_the_agent(self, client: httpx.Client) -> httpx.Client:
+        self._sync_clients.append(client)
+        return client
 
     async def ask(self, messages: Sequence[JsonObject]) -> tuple[Answer, Step]:
         """Make one model call under `unified`, for a loop that speaks Chat Completions itself.
@@ -122,8 +147,8 @@ class ModelClient:
         """Close the clients."""
         if self._async_client is not None:
             await self._async_client.aclose()
-        if self._refusing is not None:
-            self._refusing.close()
+        for client in self._sync_clients:
+            client.close()
 
 
 def _shown_to_frameworks(url: str) -> str:

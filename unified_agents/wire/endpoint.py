@@ -24,8 +24,9 @@ from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS,
 from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tools.json_values import to_json
 from unified_agents.tracing import spans
+from unified_agents.wire.chat_translation import TranslatingUpstream
 from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
-from unified_agents.wire.http_errors import error_for_status, with_key_hint
+from unified_agents.wire.http_errors import error_for_status
 from unified_agents.wire.original_turns import origin_of
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import AnswerReader, ModelRequest, ProviderProtocol
@@ -75,8 +76,10 @@ class ModelEndpoint:
 
     Attributes:
         attributes: The attributes of a `chat` span.
+        protocol: The protocol of its server; None for Chat Completions.
         request_writer: Writes its requests.
         origin: What the original turns of its answers are known by.
+        chat_upstream: Its server for requests in Chat Completions, whatever it speaks itself.
         redactor: Takes the secrets out of errors and records.
         answer_redactor: Takes them out of what the model answers, where short ones may be words.
     """
@@ -84,14 +87,19 @@ class ModelEndpoint:
     def __init__(self, model: ModelConfig, upstream: Upstream, secrets: Sequence[str] = ()) -> None:
         self.model = model
         self.upstream = upstream
-        self._protocol = provider_protocol(model.spoken_protocol)
-        self._paths = {stream: _path(self._protocol, model, stream=stream) for stream in (False, True)}
-        self._headers: Mapping[str, str] = {} if self._protocol is None else self._protocol.headers
-        self.request_writer = RequestWriter(model, self._protocol)
+        self.protocol = provider_protocol(model.spoken_protocol)
+        self._paths = {stream: _path(self.protocol, model, stream=stream) for stream in (False, True)}
+        self._headers: Mapping[str, str] = {} if self.protocol is None else self.protocol.headers
+        self.request_writer = RequestWriter(model, self.protocol)
         self.origin = origin_of(model, model.spoken_protocol)
         masks = dict.fromkeys(secrets, MASK)
         self.redactor = Redactor(masks)
         self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
+        self.chat_upstream = (
+            upstream
+            if self.protocol is None
+            else TranslatingUpstream(model, self.protocol, upstream, self.answer_redactor)
+        )
         self._circuit_breaker = CircuitBreaker(model.policy)
         self._rate_limiters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AdaptiveRateLimiter] = (
             weakref.WeakKeyDictionary()
@@ -193,8 +201,8 @@ class ModelEndpoint:
 
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ModelError:
         """Return the error that an answer of status 300 and more means."""
-        asked = None if self.upstream.address is None else (self.model.url, self.model.name)
-        error = error_for_status(status, headers, self.redacted(raw), key_variable=self.model.key_variable, asked=asked)
+        asked = None if self.upstream.address is None else (self.model.url, self._paths[False], self.model.name)
+        error = error_for_status(status, headers, self.redacted(raw), asked=asked)
         error.may_fall_back = status in _STATUSES_OF_THIS_MODEL
         error.final = forbids_retry(headers, raw)
         if status < 400 and (location := headers.get("Location")):
@@ -212,7 +220,8 @@ class ModelEndpoint:
         """
         text = self.redactor.redact(str(error))
         if isinstance(error, AuthenticationError):
-            text = with_key_hint(text, self.model.key_variable)
+            hint = self.model.key_hint
+            text = text if hint in text else f"{text}; {hint}"
         error.args = (text,)
         if isinstance(error, RateLimitError | ServerError) and error.retry_after is None and record is not None:
             error.retry_after = retry_after(record.rate_limits or {})
@@ -230,7 +239,7 @@ class ModelEndpoint:
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
         raw = self.answer_redactor.redact_bytes(raw)
-        answer = parse_answer(raw) if self._protocol is None else in_chat_completions(self._protocol.read(raw))
+        answer = parse_answer(raw) if self.protocol is None else in_chat_completions(self.protocol.read(raw))
         return split_answer(answer) if self.model.reasoning_tags else answer
 
     async def _streamed_exchange(
@@ -239,7 +248,7 @@ class ModelEndpoint:
         to_first = self.model.first_token_timeout * timeout_factor
         between = self.model.token_timeout * timeout_factor
         redactor = self.answer_redactor.stream()
-        reader: AnswerReader = StreamReader(redactor) if self._protocol is None else self._protocol.reader(redactor)
+        reader: AnswerReader = StreamReader(redactor) if self.protocol is None else self.protocol.reader(redactor)
         if self.model.reasoning_tags:
             reader = SplittingReader(reader)
         began = False
@@ -269,7 +278,7 @@ class ModelEndpoint:
             if record.keeps_bodies:
                 self.record_answer(record, reader.raw)
         answer = reader.answer()
-        return answer if self._protocol is None else in_chat_completions(answer)
+        return answer if self.protocol is None else in_chat_completions(answer)
 
 
 def _path(protocol: ProviderProtocol | None, model: ModelConfig, *, stream: bool) -> str:

@@ -19,7 +19,7 @@ from unified_agents.errors import (
     RateLimitError,
     ServerError,
 )
-from unified_agents.http.retry_after import retry_after
+from unified_agents.http.retry_after import retry_after, retry_after_of_error
 
 MAX_MESSAGE_CHARACTERS = 500
 MAX_PLACE_CHARACTERS = 100
@@ -65,8 +65,7 @@ def error_for_status(
     headers: Mapping[str, str],
     body: bytes,
     *,
-    key_variable: str | None,
-    asked: tuple[str, str] | None = None,
+    asked: tuple[str, str, str] | None = None,
 ) -> ModelError:
     """Return the error that an HTTP status of 300 and more means.
 
@@ -74,27 +73,17 @@ def error_for_status(
         status: The HTTP status.
         headers: The answer's headers, looked up without regard to case.
         body: The answer's body, without the key, which a server may echo.
-        key_variable: The environment variable of the key, to be named when the key is refused.
-        asked: Base URL and model, to be named where there is no such place; None for a model in this process.
+        asked: Base URL, path below it, and model, to be named where there is no such place; None for a model in this
+            process.
     """
-    message, codes = _message_and_codes(body)
+    message, codes = message_and_codes(body)
     if SCRIPT_ERROR in codes and 400 <= status < 500:
         return BadRequestError(message)
     text = f"the model's server answered {status}" + (f": {message}" if message else "")
     kind = _kind(status, codes, message)
-    if kind is AuthenticationError:
-        text = with_key_hint(text, key_variable)
     if kind is BadRequestError and status == HTTPStatus.NOT_FOUND and asked is not None:
         text += _not_found_hint(*asked)
     return _made(kind, text, retry_after(headers, body))
-
-
-def with_key_hint(text: str, key_variable: str | None) -> str:
-    """Return the text of an error about the key, with the variable to look at; once, whoever adds it."""
-    named = (
-        f"check the key in {key_variable}" if key_variable else "set `api_key_env` to the variable that holds the key"
-    )
-    return text if named in text else f"{text}; {named}"
 
 
 def reported_error(error: Any) -> ModelError:
@@ -109,7 +98,7 @@ def reported_error(error: Any) -> ModelError:
     text = f"the model's server reported an error instead of an answer: {message}"
     if status is None:
         return _made(_kind(HTTPStatus.BAD_REQUEST, codes, message, otherwise=BadResponseError), text, None)
-    return _made(_kind(status, codes, message), f"{text} ({status})", None)
+    return _made(_kind(status, codes, message), f"{text} ({status})", retry_after_of_error(error))
 
 
 def _kind(
@@ -136,16 +125,17 @@ def _made(kind: type[ModelError], text: str, seconds: float | None) -> ModelErro
     return kind(text, retry_after=seconds) if issubclass(kind, RateLimitError | ServerError) else kind(text)
 
 
-def _not_found_hint(base_url: str, model: str) -> str:
+def _not_found_hint(base_url: str, path: str, model: str) -> str:
     parts = urlsplit(base_url)
-    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/chat/completions"
-    hint = "" if _VERSION.search(parts.path) else "; does base_url lack a /v1 at its end?"
-    if parts.path.rstrip("/").endswith("/completions"):
-        hint = "; end base_url before /chat/completions, which is added to it"
+    own = parts.path.rstrip("/")
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{own}/{path}"
+    hint = "" if _VERSION.search(own) else "; does base_url lack a version such as /v1 at its end?"
+    if own.endswith(f"/{path}"):
+        hint = f"; end base_url before /{path}, which is added to it"
     return f"; requested URL: {where}, for the model {model!r}{hint}"
 
 
-def _message_and_codes(body: bytes) -> tuple[str, list[str]]:
+def message_and_codes(body: bytes) -> tuple[str, list[str]]:
     """Return what the body of an error says, and its codes."""
     try:
         parsed = orjson.loads(body)

@@ -20,7 +20,7 @@ from unified_agents.errors import (
 from unified_agents.messages import JsonObject
 from unified_agents.run.context import Run
 from unified_agents.wire.conversation import with_parts, with_system_text
-from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, Dialect
+from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, TOOLS, Dialect
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.original_turns import with_originals
@@ -80,6 +80,7 @@ class ModelCall:
         "_endpoint",
         "_extra",
         "_messages",
+        "_omits_originals",
         "_omits_tools",
         "_received",
         "_run",
@@ -111,6 +112,7 @@ class ModelCall:
         self._added_tools = added_tools
         self._without_tools = without_tools
         self._omits_tools = False
+        self._omits_originals = False
         self._endpoint = endpoint = settings.endpoints[0]
         self._step = run.budget.steps_started
         run.budget.steps_started += 1
@@ -148,13 +150,14 @@ class ModelCall:
                 if error.kind not in _FALLBACK_KINDS and not error.may_fall_back:
                     raise
                 self._discard_attempt(error, 0.0, "fallback")
+                self._omits_originals = False
         self._endpoint = last
         return await self._usable_answer()
 
     async def _usable_answer(self) -> Answer:
         """Return the answer; where it is cut or has the wrong form, the model is told once, within the same step."""
         answer = await self._answer_to(self._messages)
-        if (fault := self._fault_of(answer)) is None:
+        if (fault := _fault_of(answer, self._settings.output, self._unreadable)) is None:
             return answer
         self.observation.span.event("repair", reason="bad_response")
         logger.info("the model is asked to mend its answer (run %s)", self._run.label, extra={"run_id": self._run.id})
@@ -163,42 +166,30 @@ class ModelCall:
             {"original": answer.original} if answer.original else {}
         )
         answer = await self._answer_to([*self._messages, turn, {"role": "user", "content": fault}])
-        if (fault := self._fault_of(answer)) is not None:
+        if (fault := _fault_of(answer, self._settings.output, self._unreadable)) is not None:
             raise BadResponseError(
                 f"the model's answer cannot be used, even after it was told why: {wording.in_short(fault)}",
                 answer=answer.text,
             )
         return answer
 
-    def _fault_of(self, answer: Answer) -> str | None:
-        """Return what the model is told of an answer that cannot be used; None for one that can."""
-        output = self._settings.output
-        if answer.calls:
-            return None
-        if is_cut(answer.finish_reason):
-            return wording.answer_was_cut()
-        # A text that is not in the protocol cannot be held against the output's form.
-        if self._unreadable is not None or output is None:
-            return self._unreadable
-        try:
-            output.parse(answer.text or "")
-        except ValueError as error:
-            return wording.answer_does_not_fit([str(problem) for problem in error.args])
-        return None
-
-    async def _answer_to(self, messages: Sequence[Mapping[str, Any]]) -> Answer:
+    async def _answer_to(self, messages: Sequence[Mapping[str, Any]], body: bytes | None = None) -> Answer:
         writer = self._endpoint.request_writer
         dialect = writer.dialect
         self._timeout_factor = 1.0
-        body = self._request_body(messages)
+        body = self._request_body(messages) if body is None else body
         try:
             return await self._with_retries(body)
         except BadRequestError as error:
             if not self._asks_for_less(dialect, error):
                 raise
+            less = self._request_body(messages)
+            if less == body:  # what was refused did not stand in it
+                writer.dialect = dialect
+                raise
             self._discard_attempt(error, 0.0, "retry")
         try:
-            return await self._answer_to(messages)
+            return await self._answer_to(messages, less)
         except BadRequestError:
             writer.dialect = dialect  # it was refused for another reason
             raise
@@ -214,13 +205,15 @@ class ModelCall:
         if self._without_tools and not self._omits_tools and not is_text:
             self._omits_tools = True  # a conversation with calls needs tools at some servers, and others refuse them
             return True
-        has_format = self._settings.output is not None and not is_text
-        sent = {dialect.max_tokens} if self._endpoint.model.parameters.max_tokens is not None else set()
-        sent |= {CALL_IDS} | ({ORIGINALS} if self._run.has_originals else set())
-        sent |= ({RESPONSE_FORMAT} if has_format else set()) | ({STREAM_OPTIONS} if self._stream else set())
-        less = dialect.without_refused(str(error), sent)
+        sends_originals = self._run.has_originals and not is_text and dialect.originals and not self._omits_originals
+        sent = _optional_fields(self._settings, self._endpoint, dialect, stream=self._stream)
+        sent |= {TOOLS} if self._run.offer.tools and not is_text else set()
+        sent |= {ORIGINALS} if sends_originals else set()
+        less = dialect.without_refused(str(error), sent, self._endpoint.protocol)
         if less is None:
-            return False
+            # Any refusal of a request that carries fields of the provider's own may be about these.
+            self._omits_originals |= sends_originals
+            return sends_originals
         self._endpoint.request_writer.dialect = less
         return True
 
@@ -239,7 +232,8 @@ class ModelCall:
     def _request_body(self, messages: Sequence[Mapping[str, Any]]) -> bytes:
         settings, endpoint, run = self._settings, self._endpoint, self._run
         if run.has_originals and settings.protocol is None:
-            origin = endpoint.origin if endpoint.request_writer.dialect.originals else None
+            takes = endpoint.request_writer.dialect.originals and not self._omits_originals
+            origin = endpoint.origin if takes else None
             messages = with_originals(run, messages, origin, self.observation.span)
         messages, form = _composed(settings, endpoint, run, messages, without_tools=self._without_tools)
         return endpoint.request_writer.write(
@@ -328,6 +322,40 @@ def _composed(
     if not endpoint.request_writer.dialect.response_format:
         return with_system_text(messages, output.as_text), None
     return messages, {"response_format": output.response_format}
+
+
+def _fault_of(answer: Answer, output: OutputFormat | None, unreadable: str | None) -> str | None:
+    """Return what the model is told of an answer that cannot be used; None for one that can.
+
+    Args:
+        answer: The answer.
+        output: The form that it must have; None for free text.
+        unreadable: What is wrong with its text in the text protocol; None for nothing.
+    """
+    if answer.calls:
+        return None
+    if is_cut(answer.finish_reason):
+        return wording.answer_was_cut()
+    # A text that is not in the protocol cannot be held against the output's form.
+    if unreadable is not None or output is None:
+        return unreadable
+    try:
+        output.parse(answer.text or "")
+    except ValueError as error:
+        return wording.answer_does_not_fit([str(problem) for problem in error.args])
+    return None
+
+
+def _optional_fields(
+    settings: ModelCallSettings, endpoint: ModelEndpoint, dialect: Dialect, *, stream: bool
+) -> set[str]:
+    """Return those of the fields that some servers refuse which stand in a request."""
+    sent = {CALL_IDS}
+    if endpoint.model.parameters.max_tokens is not None:
+        sent.add(dialect.max_tokens)
+    if settings.output is not None and settings.protocol is None:
+        sent.add(RESPONSE_FORMAT)
+    return sent | {STREAM_OPTIONS} if stream else sent
 
 
 def _check(answer: Answer, broken_off: ModelError | None, run: Run, *, has_form: bool) -> None:

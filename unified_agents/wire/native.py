@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from unified_agents.errors import ModelError
 from unified_agents.run.context import Run, current_call
+from unified_agents.wire.chat_translation import TranslatedResponse
 from unified_agents.wire.model_call import refuse_request
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.protocols.chat_completions import StreamReader
@@ -112,7 +113,7 @@ async def _forward(
     if watcher is not None:
         watcher.begin()
     try:
-        async with wire.endpoint.upstream.post(*request) as response:
+        async with wire.endpoint.chat_upstream.post(*request) as response:
             if watcher is not None:
                 watcher.began(response)
             relayed.head.set_result((response.status, _without_connection_headers(response.headers)))
@@ -178,8 +179,11 @@ class _RequestWatcher:
 
     def began(self, response: Response) -> None:
         """Record the head of the answer."""
-        if self.observation.exchange is not None:
-            self._wire.endpoint.record_head(self.observation.exchange, response)
+        record = self.observation.exchange
+        if record is not None:
+            self._wire.endpoint.record_head(record, response)
+            if record.keeps_bodies and isinstance(response, TranslatedResponse):
+                record.sent = response.sent
 
     def received(self, chunk: bytes, response: Response) -> None:
         """Read a piece of the answer."""

@@ -13,10 +13,11 @@ import orjson
 from unified_agents.config import ModelConfig
 from unified_agents.messages import JsonObject
 from unified_agents.tools.json_values import to_json
-from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer, function_tool
+from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
 from unified_agents.wire.dialect import Dialect, dialect_of
 from unified_agents.wire.protocols.base import ModelRequest, ProviderProtocol
 from unified_agents.wire.protocols.chat_completions_original import with_original
+from unified_agents.wire.schema_dialects import tool_form
 
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 
@@ -101,7 +102,7 @@ class RequestWriter:
             return self._in_protocol(
                 self._protocol,
                 messages,
-                [] if without_tools else [*_function_tools(offer), *added_tools],
+                [] if without_tools else [*self._function_tools(offer), *added_tools],
                 tool_choice="none" if without_calls else self._choice(offer, first=first),
                 response_format=(extra or {}).get("response_format"),
                 stream=stream,
@@ -115,9 +116,9 @@ class RequestWriter:
             body[self.dialect.max_tokens] = self._max_tokens
         if extra:
             body |= extra
-        tools: Any = offer.payload()  # encoded once for all requests
+        tools: Any = offer.payload(tool_form(self.dialect.schemas))  # encoded once for all requests
         if added_tools:
-            tools = [*_function_tools(offer), *added_tools]
+            tools = [*self._function_tools(offer), *added_tools]
         if tools is not None and not without_tools:
             body["tools"] = tools
             if without_calls:
@@ -134,6 +135,10 @@ class RequestWriter:
         if self._extra_body:
             body |= self._extra_body
         return orjson.dumps(body)
+
+    def _function_tools(self, offer: Offer) -> list[JsonObject]:
+        form = tool_form(self.dialect.schemas)
+        return [form(name, tool) for name, tool in offer.tools.items()]
 
     def _choice(self, offer: Offer, *, first: bool) -> str | None:
         """Return the `tool_choice` of a request: one of its words, or the name of a tool as the model knows it."""
@@ -161,21 +166,18 @@ class RequestWriter:
             response_format=response_format,
             parameters=self._parameters,
             stream=stream,
+            learnt=self.dialect.learnt,
         )
-        return to_json(_merged(protocol.write(request), self._extra_body))
+        return to_json(merged(protocol.write(request), self._extra_body))
 
 
-def _merged(body: JsonObject, extra: Mapping[str, Any]) -> JsonObject:
+def merged(body: JsonObject, extra: Mapping[str, Any]) -> JsonObject:
     """Return a body with further fields; objects of one name are merged."""
-    merged = body | dict(extra)
+    found = body | dict(extra)
     for name, value in extra.items():
         if isinstance(value, dict) and isinstance(body.get(name), dict):
-            merged[name] = _merged(body[name], value)
-    return merged
-
-
-def _function_tools(offer: Offer) -> list[JsonObject]:
-    return [function_tool(name, tool) for name, tool in offer.tools.items()]
+            found[name] = merged(body[name], value)
+    return found
 
 
 def _written(

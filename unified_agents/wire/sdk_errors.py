@@ -93,6 +93,28 @@ def traceback_functions(error: BaseException) -> list[str]:
     return [f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}" for frame in frames]
 
 
+def unreadable_answer(*readers: str, but_not_in: str = "\0") -> Callable[[BaseException], bool]:
+    """Return what tells that an error of Python's own was raised where a model's answer was read.
+
+    An answer that a client cannot read raises whatever the reading happened to trip over.
+
+    Args:
+        readers: How the dotted names of the functions begin that read answers; those of openai's client are among them.
+        but_not_in: How the dotted name of a function ends in which it is no answer that was read.
+    """
+    begins = ("openai.", *readers)
+
+    def is_unreadable_answer(error: BaseException) -> bool:
+        if not isinstance(error, AttributeError | LookupError | TypeError | ValueError):
+            return False
+        functions = traceback_functions(error)
+        if any(function.endswith(but_not_in) for function in functions):
+            return False
+        return any(function.startswith(begins) for function in functions)
+
+    return is_unreadable_answer
+
+
 def _kind(
     error: BaseException, framework_errors: Mapping[type[BaseException], type[RunError]]
 ) -> type[RunError] | None:

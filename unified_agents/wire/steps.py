@@ -57,7 +57,7 @@ def _call(run: Run, step: int, index: int, raw: RawCall, unknown: dict[str, str]
         call_id = f"call_{step}_{index}" + (f"_{tried}" if tried else "")
         tried += 1
     offer = run.offer
-    tool, wire_name = offer.tools.get(raw.name), raw.name
+    tool, wire_name = offer.asked_for(raw.name), raw.name
     if tool is None and run.handling == "unified" and (tool := offer.by_own_name(raw.name)) is not None:
         wire_name = offer.wire_names[tool.name]
     name = tool.name if tool is not None else raw.name

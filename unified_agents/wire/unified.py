@@ -71,7 +71,7 @@ class Wire:
         if answer is None:
             call = ModelCall(self._settings, run, messages, received=received, extra=extra, added_tools=added_tools)
             try:
-                answer = await run.lifecycle.spawn(_answer_or_fail(run, call))
+                answer = await run.lifecycle.carry_out(_answer_or_fail(run, call))
             except BaseException:
                 call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
                 raise

@@ -11,4 +11,5 @@ from unified_agents.wording.openapi import *
 from unified_agents.wording.react import *
 from unified_agents.wording.references import *
 from unified_agents.wording.results import *
+from unified_agents.wording.schemas import *
 from unified_agents.wording.tools import *

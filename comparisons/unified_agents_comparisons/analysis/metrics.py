@@ -1,40 +1,53 @@
-"""The numbers of a comparison: what each backend did, and which differences are more than chance."""
+"""The numbers of a comparison: what each backend did."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
-from statistics import mean, median
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
 
 from unified_agents.config import Handling
 from unified_agents.messages import Usage
-from unified_agents_comparisons.analysis.sides import Side, SidePasses, by_side
+from unified_agents_comparisons.analysis.sides import SidePasses, by_side, is_infrastructure
 from unified_agents_comparisons.analysis.statistics import (
-    ALPHA,
     Interval,
-    holm,
+    clustered_rate,
     median_interval,
-    sign_test,
-    signed_rank,
+    pass_at_k,
+    pass_hat_k,
     wilson,
 )
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Perturbation
 from unified_agents_comparisons.suite.model import Task
 
-Metric = Literal["passed", "overhead"]
-_TestKey = tuple[Metric, Side, Side]
+
+class Consistency(FrozenModel):
+    """How the repeats of a side agree, averaged over its tasks.
+
+    Attributes:
+        k: A number of repeats.
+        any: How likely at least one of k repeats of a task passes (pass@k).
+        all: How likely all of k repeats of a task pass (pass^k).
+    """
+
+    k: int
+    any: float
+    all: float
 
 
 class Group(SidePasses):
     """The numbers of all cells of one side.
 
     Attributes:
-        pass_rate: Their share, with its Wilson interval.
+        infrastructure: Cells that failed for want of the model's server; the pass rates leave them out.
+        pass_rate: The share of those that passed, with its Wilson interval.
+        clustered: The same with an interval from standard errors clustered by source, else by task; None where it
+            cannot be estimated.
+        consistency: How the repeats agree, for 1, 2, 4 and more of them, up to all.
         timed: Cells that the times are taken from: those that passed.
         seconds: Median wall clock of a run, with its bootstrap interval; None when none passed.
+        p95: The time that 95 % of these runs stay within; None when none passed.
+        first_token: Median time to the first token, with its bootstrap interval; None when nothing was streamed.
         overhead: Median of what framework and library cost, in seconds; None when none passed.
         requests: Requests that reached the model, of all cells.
         retries: How many of these were retries.
@@ -42,38 +55,19 @@ class Group(SidePasses):
         usage: Tokens of all cells; a count is None when no answer reported it.
     """
 
+    infrastructure: int = 0
     pass_rate: Interval
+    clustered: Interval | None = None
+    consistency: tuple[Consistency, ...] = ()
     timed: int
     seconds: Interval | None
+    p95: float | None = None
+    first_token: Interval | None = None
     overhead: Interval | None
     requests: int
     retries: int
     request_bytes: int
     usage: Usage
-
-
-class PairedTest(FrozenModel):
-    """A statistical test of two sides, paired by task.
-
-    Attributes:
-        metric: `passed` (exact sign test; McNemar's with one repeat) or `overhead` (Wilcoxon signed-rank test).
-        left: The first side.
-        right: The second side.
-        tasks: How many tasks both sides have a value for.
-        difference: Left minus right: of pass rates, or the median of the tasks' differences in seconds.
-        p: The two-sided p-value of this test alone.
-        p_adjusted: The p-value adjusted by Holm's method for all tests of the report.
-        shown: Whether a difference was shown, at 5 %.
-    """
-
-    metric: Metric
-    left: Side
-    right: Side
-    tasks: int
-    difference: float
-    p: float
-    p_adjusted: float
-    shown: bool
 
 
 class CategoryCount(FrozenModel):
@@ -135,50 +129,41 @@ def control_counts(cells: Iterable[Cell]) -> tuple[ControlCount, ...]:
     return tuple(ControlCount(control=one, failed=failed[one], total=total[one]) for one in sorted(total))
 
 
-def groups(cells: Iterable[Cell]) -> tuple[Group, ...]:
-    """Return the numbers of each side."""
-    return tuple(_group(side, some) for side, some in by_side(cells).items())
+def groups(cells: Iterable[Cell], sources: Mapping[str, str] | None = None) -> tuple[Group, ...]:
+    """Return the numbers of each side.
+
+    Args:
+        cells: The cells of a comparison.
+        sources: The source of a task, where it shares one with others.
+    """
+    return tuple(_group(side.backend, side.handling, some, sources or {}) for side, some in by_side(cells).items())
 
 
-def paired_tests(cells: Iterable[Cell]) -> tuple[PairedTest, ...]:
-    """Test backends against each other under one handling, and the two handlings of each backend."""
-    sides = by_side(cells)
-    tests: dict[_TestKey, list[float]] = {}
-    for left, right in combinations(sides, 2):
-        if left.backend == right.backend or left.handling == right.handling:
-            tests["passed", left, right] = _differences(sides[left], sides[right], _pass_rate)
-            tests["overhead", left, right] = _differences(sides[left], sides[right], _overhead)
-    tests = {key: differences for key, differences in tests.items() if differences}
-    alone = {key: (sign_test if key[0] == "passed" else signed_rank)(values) for key, values in tests.items()}
-    adjusted = holm(alone)
-    return tuple(_test(key, values, alone[key], adjusted[key]) for key, values in tests.items())
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Return the value that this share of the values does not exceed: one of them, by the nearest rank."""
+    return sorted(values)[max(0, -int(-share * len(values) // 1) - 1)] if values else None
 
 
-def _test(key: _TestKey, values: Sequence[float], p: float, adjusted: float) -> PairedTest:
-    metric, left, right = key
-    return PairedTest(
-        metric=metric,
-        left=left,
-        right=right,
-        tasks=len(values),
-        difference=mean(values) if metric == "passed" else median(values),
-        p=p,
-        p_adjusted=adjusted,
-        shown=adjusted < ALPHA,
-    )
-
-
-def _group(side: Side, cells: Sequence[Cell]) -> Group:
+def _group(backend: str, handling: Handling, cells: Sequence[Cell], sources: Mapping[str, str]) -> Group:
     passed = sum(cell.passed for cell in cells)
-    times = [cell.seconds for cell in cells if cell.passed and cell.seconds is not None]
+    judged = [cell for cell in cells if not is_infrastructure(cell)]
+    timed = [cell for cell in cells if cell.passed and cell.seconds is not None]
+    times = [cell.seconds for cell in timed if cell.seconds is not None]
+    first = [cell.time_to_first_token for cell in timed if cell.time_to_first_token is not None]
+    clusters = [sources.get(cell.task) or f"task {cell.task}" for cell in judged]
     return Group(
-        backend=side.backend,
-        handling=side.handling,
+        backend=backend,
+        handling=handling,
         passed=passed,
         total=len(cells),
-        pass_rate=wilson(passed, len(cells)),
+        infrastructure=len(cells) - len(judged),
+        pass_rate=wilson(sum(cell.passed for cell in judged), len(judged)),
+        clustered=clustered_rate([cell.passed for cell in judged], clusters),
+        consistency=_consistency(judged),
         timed=len(times),
         seconds=median_interval([time.total for time in times]),
+        p95=percentile([time.total for time in times], 0.95),
+        first_token=median_interval(first),
         overhead=median_interval([time.overhead for time in times]),
         requests=sum(cell.requests for cell in cells),
         retries=sum(cell.retries for cell in cells),
@@ -187,25 +172,18 @@ def _group(side: Side, cells: Sequence[Cell]) -> Group:
     )
 
 
-def _differences(
-    left: Sequence[Cell], right: Sequence[Cell], value: Callable[[Sequence[Cell]], float | None]
-) -> list[float]:
-    ours, theirs = _by_task(left), _by_task(right)
-    pairs = [(value(some), value(theirs[task])) for task, some in ours.items() if task in theirs]
-    return [one - other for one, other in pairs if one is not None and other is not None]
-
-
-def _by_task(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    found: dict[str, list[Cell]] = {}
-    for cell in cells:
-        found.setdefault(cell.task, []).append(cell)
-    return found
-
-
-def _pass_rate(cells: Sequence[Cell]) -> float | None:
-    return sum(cell.passed for cell in cells) / len(cells)
-
-
-def _overhead(cells: Sequence[Cell]) -> float | None:
-    times = [cell.seconds.overhead for cell in cells if cell.passed and cell.seconds is not None]
-    return median(times) if times else None
+def _consistency(cells: Sequence[Cell]) -> tuple[Consistency, ...]:
+    total = Counter(cell.task for cell in cells)
+    passed = Counter(cell.task for cell in cells if cell.passed)
+    least = min(total.values(), default=1)
+    if least < 2:
+        return ()
+    ks = sorted({k for k in (1, 2, 4, 8, 16, 32) if k < least} | {least})
+    return tuple(
+        Consistency(
+            k=k,
+            any=sum(pass_at_k(passed[task], total[task], k) for task in total) / len(total),
+            all=sum(pass_hat_k(passed[task], total[task], k) for task in total) / len(total),
+        )
+        for k in ks
+    )

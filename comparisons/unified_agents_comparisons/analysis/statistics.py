@@ -1,20 +1,21 @@
-"""Intervals and tests, from the standard library alone; every random choice has a fixed seed."""
+"""Intervals and tests by SciPy and statsmodels; every random choice has a fixed seed."""
 
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist, median
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from unified_agents_comparisons.frozen_model import FrozenModel
 
-RESAMPLES = 2000
 LEVEL = 0.95
 ALPHA = 0.05
-MAX_EXACT_DIFFERENCES = 200
-"""More differences than these make the signed-rank test use an approximation."""
+RESAMPLES = 9_999
+MANY = 500
+"""More pairs than these are tested with fewer resamples."""
+FEWER_RESAMPLES = 1_999
+MAX_BATCH = 2_000_000
+"""Numbers that a permutation test holds at once."""
 
 K = TypeVar("K")
 
@@ -29,73 +30,173 @@ class Interval(FrozenModel):
 
 def median_interval(values: Sequence[float], *, seed: int = 0) -> Interval | None:
     """Return the median with a percentile bootstrap interval; None without values."""
+    import numpy as np  # noqa: PLC0415  # of the extra `statistics`, and slow to load
+    from scipy.stats import bootstrap  # noqa: PLC0415
+
     if not values:
         return None
-    chance = random.Random(seed)  # noqa: S311  # resampling, not a secret
-    medians = sorted(median(chance.choices(values, k=len(values))) for _ in range(RESAMPLES))
-    tail = round(RESAMPLES * (1 - LEVEL) / 2)
-    return Interval(estimate=median(values), low=medians[tail], high=medians[-tail - 1])
+    middle = float(np.median(values))
+    if len(set(values)) == 1:
+        return Interval(estimate=middle, low=middle, high=middle)
+    batch = max(1, MAX_BATCH // len(values))
+    found = bootstrap(
+        (values,),
+        np.median,
+        n_resamples=2_000,
+        batch=batch,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(estimate=middle, low=float(found.low), high=float(found.high))
 
 
 def wilson(passed: int, total: int) -> Interval:
-    """Return the share of passes among at least one run, with its Wilson score interval."""
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    share, bound = passed / total, 1 + z * z / total
-    centre = (share + z * z / (2 * total)) / bound
-    half = z / bound * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return Interval(estimate=share, low=max(0.0, centre - half), high=min(1.0, centre + half))
+    """Return the share of passes with its Wilson score interval; of no runs anything is possible."""
+    from statsmodels.stats.proportion import proportion_confint  # noqa: PLC0415
+
+    if total == 0:
+        return Interval(estimate=0.0, low=0.0, high=1.0)
+    low, high = proportion_confint(passed, total, alpha=1 - LEVEL, method="wilson")
+    return Interval(estimate=passed / total, low=max(0.0, float(low)), high=min(1.0, float(high)))
 
 
-def sign_test(differences: Sequence[float]) -> float:
-    """Return the p-value of the two-sided exact sign test of paired differences.
+def clustered_rate(passes: Sequence[bool], clusters: Sequence[str]) -> Interval | None:
+    """Return the share of passes with an interval from standard errors that are clustered.
 
-    Ties are left out. On pairs of one pass or fail each this is McNemar's test.
+    Runs of one cluster, such as the repeats of a task, may stand or fall together: the interval is as wide as the
+    clusters differ. None where it cannot be estimated: with one cluster, or when every cluster has the same share.
     """
-    above, below = sum(one > 0 for one in differences), sum(one < 0 for one in differences)
-    count = above + below
-    tail = sum(math.comb(count, least) for least in range(min(above, below) + 1))
-    return min(1.0, 2 * tail / (1 << count))
+    import numpy as np  # noqa: PLC0415
+    from statsmodels.api import OLS  # noqa: PLC0415
+
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
+    values = np.asarray(passes, dtype=float)
+    groups = np.asarray([numbers[name] for name in clusters])
+    if len(numbers) < 2 or len({values[groups == number].mean() for number in numbers.values()}) == 1:
+        return None
+    fit = OLS(values, np.ones_like(values)).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
+    low, high = fit.conf_int(alpha=1 - LEVEL)[0]
+    return Interval(estimate=float(values.mean()), low=max(0.0, float(low)), high=min(1.0, float(high)))
 
 
-def signed_rank(differences: Sequence[float]) -> float:
-    """Return the p-value of the two-sided Wilcoxon signed-rank test of paired differences.
+def pass_at_k(passed: int, total: int, k: int) -> float:
+    """Return how likely at least one of k repeats passes, estimated without bias from the repeats of one task."""
+    return 1 - math.comb(total - passed, k) / math.comb(total, k)
 
-    Zeros are left out, ties share their rank.
 
-    Exact up to 200 differences. Beyond, by the normal approximation with a correction for continuity: the exact
-    distribution would take minutes.
+def pass_hat_k(passed: int, total: int, k: int) -> float:
+    """Return how likely all of k repeats pass, estimated without bias from the repeats of one task."""
+    return math.comb(passed, k) / math.comb(total, k)
+
+
+def mcnemar(left_alone: int, right_alone: int) -> float:
+    """Return the p-value of McNemar's exact test, two-sided.
+
+    Args:
+        left_alone: Pairs in which only the left one passed.
+        right_alone: Pairs in which only the right one passed.
     """
-    left = sorted((one for one in differences if one != 0), key=abs)
-    doubled = _doubled_ranks([abs(one) for one in left])
-    if len(left) > MAX_EXACT_DIFFERENCES:
-        return _approximate_signed_rank(left, doubled)
-    # The distribution of the sum of the positive ranks when each sign is as likely as the other.
-    counts = [1]
-    for rank in doubled:
-        shifted = [0] * rank + counts
-        counts = [with_it + without for with_it, without in zip(shifted, counts + [0] * rank, strict=True)]
-    positive = sum(rank for rank, one in zip(doubled, left, strict=True) if one > 0)
-    tail = sum(counts[: min(positive, sum(doubled) - positive) + 1])
-    return min(1.0, 2 * tail / (1 << len(left)))
+    from statsmodels.stats.contingency_tables import mcnemar as exact  # noqa: PLC0415
+
+    if not left_alone + right_alone:
+        return 1.0
+    return min(1.0, float(exact([[0, left_alone], [right_alone, 0]], exact=True).pvalue))
 
 
-def _approximate_signed_rank(left: Sequence[float], doubled: Sequence[int]) -> float:
-    signed = sum(rank if one > 0 else -rank for rank, one in zip(doubled, left, strict=True)) / 2
-    deviation = math.sqrt(sum(rank * rank for rank in doubled)) / 2
-    return math.erfc(max(0.0, abs(signed) - 1) / deviation / math.sqrt(2))
+def rate_difference(left: int, right: int, total: int) -> Interval:
+    """Return the difference of two pass rates over as many runs each, with Newcombe's interval."""
+    from statsmodels.stats.proportion import confint_proportions_2indep  # noqa: PLC0415
+
+    low, high = confint_proportions_2indep(left, total, right, total, method="newcomb", compare="diff")
+    return Interval(estimate=(left - right) / total, low=float(low), high=float(high))
 
 
-def _doubled_ranks(magnitudes: Sequence[float]) -> list[int]:
-    first = {value: at for at, value in reversed(list(enumerate(magnitudes)))}
-    last = {value: at for at, value in enumerate(magnitudes)}
-    return [first[value] + last[value] + 2 for value in magnitudes]
+def same_rate(left: int, right: int, total: int, margin: float) -> float:
+    """Return the p-value of two one-sided tests (TOST): small when the rates differ by less than the margin."""
+    import numpy as np  # noqa: PLC0415
+    from statsmodels.stats.proportion import tost_proportions_2indep  # noqa: PLC0415
+
+    with np.errstate(all="ignore"):  # it computes odds on the way, also where all passed
+        found = tost_proportions_2indep(left, total, right, total, -margin, margin, compare="diff", method="score")
+    return 1.0 if math.isnan(found.pvalue) else float(found.pvalue)
 
 
-def holm(p_values: Mapping[K, float]) -> dict[K, float]:
-    """Adjust p-values for their number by Holm's step-down method."""
+def paired_permutation(differences: Sequence[float], weights: Sequence[float], *, seed: int = 0) -> float:
+    """Return the p-value of the two-sided paired permutation test of a weighted mean.
+
+    Without an effect each difference could as well have the other sign. Exact where all signs can be gone through.
+    """
+    import numpy as np  # noqa: PLC0415
+    from scipy.stats import permutation_test  # noqa: PLC0415
+
+    if len(differences) < 2 or not any(differences):
+        return 1.0
+    shares = np.asarray(weights, dtype=float)
+
+    def mean(values: Any, axis: int) -> Any:
+        return np.sum(values * shares, axis=axis)
+
+    count = len(differences)
+    found = permutation_test(
+        (np.asarray(differences, dtype=float),),
+        mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=resamples(count),
+        batch=max(1, MAX_BATCH // count),
+        rng=np.random.default_rng(seed),
+    )
+    return min(1.0, float(found.pvalue))
+
+
+def weighted_mean_interval(differences: Sequence[float], weights: Sequence[float], *, seed: int = 0) -> Interval:
+    """Return a weighted mean with the interval that belongs to `paired_permutation`.
+
+    The means of random subsets are what the test, turned around, does not reject (Hartigan's typical values).
+    """
+    import numpy as np  # noqa: PLC0415
+
+    values, shares = np.asarray(differences, dtype=float), np.asarray(weights, dtype=float)
+    chance = np.random.default_rng(seed)
+    drawn = resamples(len(values))
+    means = []
+    for first in range(0, drawn, step := max(1, MAX_BATCH // len(values))):
+        subsets = chance.random((min(step, drawn - first), len(values))) < 0.5
+        parts = subsets * shares
+        sums = parts.sum(axis=1)
+        means.append((parts @ values)[sums > 0] / sums[sums > 0])
+    low, high = np.quantile(np.concatenate(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    estimate = float(values @ shares / shares.sum())
+    return Interval(estimate=estimate, low=min(estimate, float(low)), high=max(estimate, float(high)))
+
+
+def resamples(count: int) -> int:
+    """Return how often so many pairs are resampled."""
+    return RESAMPLES if count <= MANY else FEWER_RESAMPLES
+
+
+def same_mean(differences: Sequence[float], margin: float) -> float:
+    """Return the p-value of two one-sided t tests (TOST): small when the mean is nearer to 0 than the margin."""
+    from statsmodels.stats.weightstats import DescrStatsW  # noqa: PLC0415
+
+    if len(set(differences)) < 2:
+        return 1.0
+    return float(DescrStatsW(list(differences)).ttost_mean(-margin, margin)[0])
+
+
+def holm(p_values: Mapping[K, float], *, of: int | None = None) -> dict[K, float]:
+    """Adjust p-values for their number by Holm's step-down method.
+
+    Args:
+        p_values: The p-values by name.
+        of: How many tests there are, with some whose p-value is not needed since it counts as 1.
+    """
+    # By hand: that of statsmodels collects all garbage at each call.
     adjusted: dict[K, float] = {}
     least = 0.0
+    count = of or len(p_values)
     for rank, (key, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        least = max(least, min(1.0, p * (len(p_values) - rank)))
+        least = max(least, min(1.0, p * (count - rank)))
         adjusted[key] = least
     return adjusted

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from unified_agents.messages import Usage
-from unified_agents_comparisons.analysis.metrics import PairedTest
 from unified_agents_comparisons.analysis.outcomes import Outcome
+from unified_agents_comparisons.analysis.paired_tests import PairedTest
 from unified_agents_comparisons.analysis.sides import Side
 from unified_agents_comparisons.analysis.statistics import Interval
 from unified_agents_comparisons.schema_fidelity import SchemaRecord
@@ -24,6 +24,11 @@ def milliseconds(interval: Interval | None) -> str:
 def median_milliseconds(interval: Interval | None) -> str:
     """Write seconds as milliseconds: `12.3`; `n/a` without a value."""
     return "n/a" if interval is None else _ms(interval.estimate)
+
+
+def plain_milliseconds(seconds: float | None) -> str:
+    """Write seconds as milliseconds: `12.3`; `n/a` without a value."""
+    return "n/a" if seconds is None else _ms(seconds)
 
 
 def percent(interval: Interval) -> str:
@@ -89,14 +94,24 @@ def span(numbers: Sequence[int]) -> str:
     return f"{min(numbers)} to {max(numbers)}" if len(numbers) > 1 else str(numbers[0])
 
 
+METRIC_NAMES = {"passed": "passes", "total": "total time", "overhead": "overhead"}
+
+
+def effect(test: PairedTest) -> str:
+    """Write what a test measured, with its interval: `+12 % (8 to 15)`."""
+    unit = "points" if test.metric == "passed" else "%"
+    low, high = 100 * test.effect.low, 100 * test.effect.high
+    return f"{100 * test.effect.estimate:+.1f} {unit} ({low:+.1f} to {high:+.1f})"
+
+
 def verdict(test: PairedTest) -> str:
     """Write what a test shows."""
-    if not test.shown:
-        return "no difference shown"
-    direction = "more" if test.difference > 0 else "less"
-    if test.metric == "passed":
-        return f"{side(test.left)}: {abs(test.difference):.0%} {direction} of the tasks passed".replace("%", " %")
-    return f"{side(test.left)}: {_ms(abs(test.difference))} ms {direction} overhead"
+    if test.conclusion == "inconclusive":
+        return "inconclusive" + (f": {test.why}" if test.why else "")
+    if test.conclusion == "alike":
+        return "alike, within 5 points" if test.metric == "passed" else "alike, within 5 %"
+    what = f"{side(test.left)}: {test.conclusion} {METRIC_NAMES[test.metric]} than {side(test.right)}"
+    return f"{what}; {'for tasks like these too' if test.generalises else 'on these tasks'}"
 
 
 def _listed(paths: Sequence[str]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from unified_agents.config import Variant
@@ -11,14 +14,13 @@ from unified_agents_comparisons.analysis.metrics import (
     CategoryCount,
     ControlCount,
     Group,
-    PairedTest,
     categories,
     control_counts,
     groups,
-    paired_tests,
 )
 from unified_agents_comparisons.analysis.outcomes import TaskOutcomes, phrase, task_outcomes
-from unified_agents_comparisons.analysis.sides import by_side
+from unified_agents_comparisons.analysis.paired_tests import PairedTest, paired_tests, power_line
+from unified_agents_comparisons.analysis.sides import SCRIPTED, by_side
 from unified_agents_comparisons.execution.comparison import Comparison
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Perturbation, model_label, write_atomically
@@ -26,7 +28,7 @@ from unified_agents_comparisons.report.formatting import counted
 from unified_agents_comparisons.schema_fidelity import SideFidelity, side_fidelity
 
 SUMMARY = "summary.json"
-SCRIPTED = "a scripted model answered: this proves the plumbing, never a model's quality"
+OF_A_SCRIPT = "a scripted model answered: this proves the plumbing, never a model's quality"
 REAL = "a real model answered: with few tasks and repeats, chance decides as much as the backends"
 
 
@@ -74,7 +76,11 @@ class Summary(FrozenModel):
         categories: The same by the tasks' categories; empty when they have none.
         controls: Of each negative control, how many cells failed; empty in an ordinary comparison.
         schemas: What each backend made of the tools' schemas; of the first repeat, and of no negative control.
-        tests: Paired tests of the sides.
+        tests: Paired tests of the sides; none of negative controls and of faults.
+        power: Which changes the tests find, in words; None where the noise is not known.
+        looks: How often the tests were looked at, to stop when they are decided; they are corrected for it.
+        date: When the report was made, with its time zone.
+        machine: What it ran on.
         outcomes: What came of each task everywhere; empty where there are faults.
         faults: What came of each fault everywhere; empty without any.
         surprises: The cells because of which `ok` is false.
@@ -101,6 +107,10 @@ class Summary(FrozenModel):
     controls: tuple[ControlCount, ...]
     schemas: tuple[SideFidelity, ...]
     tests: tuple[PairedTest, ...]
+    power: str | None = None
+    looks: int = 1
+    date: str = ""
+    machine: str = ""
     outcomes: tuple[TaskOutcomes, ...]
     faults: tuple[FaultRow, ...] = ()
     surprises: tuple[Surprise, ...]
@@ -123,33 +133,45 @@ class Summary(FrozenModel):
         return "Every cell under unified handling passed." if self.ok else failed
 
 
-def summarise(comparison: Comparison) -> Summary:
-    """Summarise a comparison."""
+def summarise(comparison: Comparison, *, looks: int = 1) -> Summary:
+    """Summarise a comparison.
+
+    Args:
+        comparison: What was run.
+        looks: How often it was looked at, to stop when it is decided.
+    """
     plan, cells = comparison.plan, comparison.cells
+    sources = {task.id: task.source for task in comparison.tasks if task.source}
     surprises = tuple(_surprise(cell) for cell in cells if _decides(cell))
     faults = fault_matrix(cells)
+    repeats = max((cell.repeat + 1 for cell in cells), default=plan.repeats)
+    tested = not faults and not plan.perturb
     return Summary(
         suite=plan.suite.suite.name,
         description=plan.suite.suite.description,
         digest=plan.suite.digest,
         variant=plan.variant,
         model=model_label(plan.model),
-        note=REAL if plan.model.provider == "openai" else SCRIPTED,
+        note=OF_A_SCRIPT if plan.model.provider in SCRIPTED else REAL,
         perturb=plan.perturb,
         ok=not surprises,
         out=str(plan.out),
         tasks=len(comparison.tasks),
-        repeats=max((cell.repeat + 1 for cell in cells), default=plan.repeats),
+        repeats=repeats,
         seed=plan.seed,
         cells=len(cells),
         beyond=comparison.beyond,
         left_out=comparison.left_out,
         versions={backend: dict(versions) for backend, versions in comparison.versions.items()},
-        groups=groups(cells),
+        groups=groups(cells, sources),
         categories=categories(comparison.tasks, cells),
         controls=control_counts(cells),
         schemas=_schemas(cells),
-        tests=() if faults else paired_tests(cells),
+        tests=paired_tests(cells, sources, looks=looks) if tested else (),
+        power=power_line(cells, repeats, looks=looks) if tested else None,
+        looks=looks,
+        date=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         outcomes=() if faults else task_outcomes(comparison.tasks, cells),
         faults=faults,
         surprises=surprises,

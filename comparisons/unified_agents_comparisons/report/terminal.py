@@ -33,6 +33,7 @@ def show(summary: Summary, console: Console) -> None:
     console.print(_totals(summary))
     _print(console, f"Model: {summary.model}; {summary.note}.", "dim")
     _print(console, "Times are medians of the cells that passed.", "dim")
+    _print_tests(summary, console)
     for line in formatting.scope(summary.left_out, summary.beyond):
         _print(console, line, "yellow")
     _print(console, summary.verdict, "green" if summary.ok else "bold red")
@@ -121,6 +122,20 @@ def _print_differences(summary: Summary, console: Console) -> None:
             _print(console, f"  {task.differs_native}", "dim")
     _print_more(console, len(summary.differing))
     console.print()
+
+
+def _print_tests(summary: Summary, console: Console) -> None:
+    shown = [test for test in summary.tests if test.shown]
+    for test in shown[:MAX_SHOWN]:
+        _print(console, f"{formatting.verdict(test)}: {formatting.effect(test)}")
+    _print_more(console, len(shown))
+    open_ = [test for test in summary.tests if test.conclusion == "inconclusive"]
+    if open_:
+        worst = max(open_, key=lambda test: -test.pairs)
+        reason = f", such as {formatting.METRIC_NAMES[worst.metric]}: {worst.why}" if worst.why else ""
+        _print(console, f"{len(open_)} of {len(summary.tests)} tests are inconclusive{reason}.", "yellow")
+    if summary.power:
+        _print(console, summary.power, "dim")
 
 
 def _print_surprises(summary: Summary, console: Console) -> None:

@@ -120,6 +120,8 @@ class Task(FrozenModel):
         id: Unique in the suite; may stand in a file name.
         description: What the task shows, in one line.
         category: What the report counts it under; empty for none.
+        source: What the task was taken from, such as a document; tasks of one source stand or fall together, and are
+            counted as one where a conclusion is drawn beyond them. Empty for a source of its own.
         question: What the user asks, or a conversation.
         tools: Attributes of the suite's tools module, in the order in which they are offered.
         schema_tools: Tools of this task alone, offered after those.
@@ -133,6 +135,7 @@ class Task(FrozenModel):
     id: Identifier
     description: str = ""
     category: str = ""
+    source: str = ""
     question: Annotated[str, Field(min_length=1)] | Annotated[tuple[Message, ...], Field(min_length=1)]
     tools: tuple[str, ...] = ()
     schema_tools: tuple[SchemaTool, ...] = ()

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from unified_agents.config import read_yaml
 from unified_agents_comparisons import loading
 from unified_agents_comparisons.cli import compare_command
+from unified_agents_comparisons.command import looks
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import CELLS, Cell
 
@@ -222,3 +223,20 @@ def test_both_names_both_handlings(write_suite: WriteSuite, tmp_path: Path) -> N
     result = invoke(write_suite(), "--handling", "nativ", "--out", str(tmp_path / "other"))
     assert result.exit_code == 2
     assert "--handling 'nativ': give unified, native or both; did you mean 'native'?" in result.stderr
+
+
+def test_looks_double_up_to_all_repeats() -> None:
+    assert [looks(count) for count in (1, 2, 5, 8)] == [(1,), (1, 2), (1, 2, 4, 5), (1, 2, 4, 8)]
+
+
+def test_until_decided_stops_at_a_decision_and_pays_for_every_look(
+    write_suite: WriteSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = (write_suite("one", "two"), "--backends", "custom", "--until-decided", "--repeats", "4")
+    monkeypatch.setattr("unified_agents_comparisons.command.is_decided", lambda tests: tests[0].pairs >= 4)
+    assert invoke(*options, "--out", tmp_path / "early").exit_code == 0
+    early = json.loads((tmp_path / "early" / "summary.json").read_text())
+    assert (early["repeats"], early["cells"], early["looks"]) == (2, 8, 3)
+    monkeypatch.setattr("unified_agents_comparisons.command.is_decided", lambda _: False)
+    assert invoke(*options, "--out", tmp_path / "never").exit_code == 0
+    assert json.loads((tmp_path / "never" / "summary.json").read_text())["repeats"] == 4

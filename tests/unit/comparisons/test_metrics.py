@@ -1,4 +1,4 @@
-"""The metrics of each group of runs, and the comparison of backends by pairs."""
+"""The metrics of each group of runs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from unified_agents.errors import ErrorRecord
 from unified_agents.messages import Usage
-from unified_agents_comparisons.analysis.metrics import groups, paired_tests
-from unified_agents_comparisons.analysis.sides import Side
+from unified_agents_comparisons.analysis.metrics import groups, percentile
 from unified_agents_comparisons.records import Cell
 
 MakeCell = Callable[..., Cell]
@@ -48,47 +48,27 @@ def test_groups_are_in_a_fixed_order(make_cell: MakeCell) -> None:
     ]
 
 
-def test_a_real_difference_is_shown_and_none_is_not(make_cell: MakeCell) -> None:
-    cells = [
-        make_cell(f"task-{number}", backend, overhead=0.01 + number / 1000 + (0.02 if backend == "slow" else 0.0))
-        for number in range(20)
-        for backend in ("quick", "slow")
-    ]
-    tests = {test.metric: test for test in paired_tests(cells)}
-    assert tests["overhead"].shown
-    assert tests["overhead"].difference == pytest.approx(-0.02)
-    assert tests["overhead"].left == Side("quick", "unified")
-    assert not tests["passed"].shown
-    assert tests["passed"].p == 1.0
+def test_the_share_of_passes_leaves_out_what_the_infrastructure_lost(make_cell: MakeCell) -> None:
+    error = ErrorRecord(kind="rate_limit", type="RateLimitError", message="429")
+    cells = [make_cell("one", model="openai:m"), make_cell("two", model="openai:m", passed=False, error=error)]
+    (group,) = groups(cells)
+    assert (group.passed, group.total, group.infrastructure) == (1, 2, 1)
+    assert group.pass_rate.estimate == 1.0
 
 
-def test_overhead_is_paired_by_the_tasks_that_passed_on_both_sides(make_cell: MakeCell) -> None:
-    cells = [make_cell(f"t{number}", "a") for number in range(6)]
-    cells += [make_cell(f"t{number}", "b", passed=number < 2) for number in range(6)]
-    tests = {test.metric: test for test in paired_tests(cells)}
-    assert tests["overhead"].tasks == 2
-    assert tests["passed"].tasks == 6
-    assert tests["passed"].p == pytest.approx(2 / 2**4)
-    assert tests["passed"].difference == pytest.approx(4 / 6)
+def test_repeats_agree_or_not(make_cell: MakeCell) -> None:
+    cells = [make_cell("one", repeat=repeat, passed=repeat < 3) for repeat in range(5)]
+    cells += [make_cell("two", repeat=repeat) for repeat in range(5)]
+    (group,) = groups(cells)
+    rates = {one.k: (one.any, one.all) for one in group.consistency}
+    assert set(rates) == {1, 2, 4, 5}
+    assert rates[2] == pytest.approx(((0.9 + 1) / 2, (0.3 + 1) / 2))
+    assert rates[5] == pytest.approx((1.0, 0.5))
+    assert groups(cells[:1])[0].consistency == ()
 
 
-def test_repeats_of_a_task_are_one_pair(make_cell: MakeCell) -> None:
-    cells = [make_cell("t", backend, repeat=repeat) for backend in "ab" for repeat in range(50)]
-    assert {test.tasks for test in paired_tests(cells)} == {1}
-
-
-def test_the_adjustment_counts_every_test(make_cell: MakeCell) -> None:
-    cells = [
-        make_cell(f"t{number}", backend, handling, passed=(backend, handling) != ("a", "native"))
-        for number in range(6)
-        for backend in "abc"
-        for handling in ("unified", "native")
-    ]
-    tests = paired_tests(cells)
-    assert {(test.left, test.right) for test in tests if test.left[0] != test.right[0]} == {
-        (Side(left, handling), Side(right, handling))
-        for left, right in ("ab", "ac", "bc")
-        for handling in ("unified", "native")
-    }
-    worst = min(tests, key=lambda test: test.p)
-    assert worst.p_adjusted == pytest.approx(worst.p * len(tests))
+def test_the_percentile_is_a_value() -> None:
+    values = [float(number) for number in range(1, 101)]
+    assert percentile(values, 0.95) == 95.0
+    assert percentile([3.0, 1.0], 0.95) == 3.0
+    assert percentile([], 0.95) is None

@@ -39,6 +39,11 @@ def made(name: str = "t", description: str = "d", **properties: Any) -> Tool:
             ),
         ),
         (made(pattern={"type": "string"}), ()),
+        (made(**{"page.size-max_1": {}}), ()),
+        (
+            made(**{"filter[name]": {}}),
+            ("may be refused: Anthropic takes no argument 'filter[name]': up to 64 letters, digits, _, . and -",),
+        ),
     ],
 )
 def test_what_some_providers_refuse(tool: Tool, expected: tuple[str, ...]) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from support import scripted_model
 from unified_agents import Limits, create_agent, tool
+from unified_agents.errors import LimitError
 from unified_agents.run.lifecycle import Cancelled, Lifecycle
 
 
@@ -93,3 +96,56 @@ async def test_closing_ends_a_last_answer_that_is_under_way() -> None:
     result = await running
     assert (result.status, result.output) == ("limit", None)
     assert "cancelled" in {error.kind for error in result.errors}
+
+
+class Work:
+    """A piece of work in a run, which says in which task it is done."""
+
+    def __init__(self, run: Lifecycle) -> None:
+        self.run = run
+        self.began, self.may_end = asyncio.Event(), asyncio.Event()
+        self.task: asyncio.Task[Any] | None = None
+
+    async def do(self) -> str:
+        self.task = asyncio.current_task()
+        assert self.task in self.run.tasks
+        self.began.set()
+        await self.may_end.wait()
+        return "done"
+
+    async def start(self, *, as_native: bool) -> asyncio.Task[str]:
+        caller = asyncio.create_task(self.run.carry_out(self.do()))
+        self.run.native = caller if as_native else None
+        await self.began.wait()
+        return caller
+
+
+@pytest.mark.parametrize("as_native", [True, False])
+async def test_only_the_native_loops_task_does_a_piece_of_work_itself(as_native: bool) -> None:
+    work = Work(Lifecycle("r", "r on custom"))
+    caller = await work.start(as_native=as_native)
+    assert (work.task is caller) is as_native
+    work.may_end.set()
+    assert await caller == "done"
+    assert not work.run.tasks
+
+
+@pytest.mark.parametrize("as_native", [True, False])
+async def test_a_piece_of_work_may_end_in_a_run_that_drains_and_ends_it(as_native: bool) -> None:
+    work = Work(Lifecycle("r", "r on custom"))
+    caller = await work.start(as_native=as_native)
+    work.run.drain(LimitError("max_steps", "1"))
+    assert not work.run.shut
+    work.may_end.set()
+    assert await caller == "done"
+    assert work.run.shut
+
+
+@pytest.mark.parametrize("as_native", [True, False])
+async def test_the_end_of_a_run_cancels_its_pieces_of_work(as_native: bool) -> None:
+    work = Work(Lifecycle("r", "r on custom"))
+    caller = await work.start(as_native=as_native)
+    work.run.end(Cancelled("enough"))
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert not work.run.tasks

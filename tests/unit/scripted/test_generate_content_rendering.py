@@ -427,7 +427,7 @@ async def test_the_sdk_reads_an_error(gemini: GeminiServer, status: int, kind: t
     error: Any = caught.value
     assert (error.code, error.message) == (status, "not now")
     assert error.status in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNAVAILABLE")
-    found: Any = error_for_status(*(status, {}), gemini.error[1], key_variable=None)
+    found: Any = error_for_status(*(status, {}), gemini.error[1])
     assert getattr(found, "retry_after", 2.5) == 2.5
 
 

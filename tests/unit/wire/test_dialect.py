@@ -71,4 +71,4 @@ def test_a_name_that_was_learnt_is_not_changed_again() -> None:
     ],
 )
 def test_an_error_names_the_field_that_it_is_about(body: bytes, words: str) -> None:
-    assert str(error_for_status(400, {}, body, key_variable=None)).endswith(words)
+    assert str(error_for_status(400, {}, body)).endswith(words)

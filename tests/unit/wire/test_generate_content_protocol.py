@@ -584,7 +584,7 @@ def test_errors_of_a_status(status: int, error: dict[str, Any], kind: type[Model
     delay = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7.5s"}]
     whole = {"error": {"code": status, "details": delay} | error}
     for raw in (whole, [whole]):
-        found = error_for_status(status, {}, json.dumps(raw).encode(), key_variable="GEMINI_API_KEY")
+        found = error_for_status(status, {}, json.dumps(raw).encode())
         assert type(found) is kind
         if isinstance(found, RateLimitError | ServerError):
             assert found.retry_after == 7.5

@@ -32,7 +32,7 @@ from unified_agents.wire.http_errors import error_for_status
     ],
 )
 def test_each_status_has_its_class(status: int, kind: type) -> None:
-    error = error_for_status(status, {}, b"", key_variable="KEY")
+    error = error_for_status(status, {}, b"")
     assert type(error) is kind
     assert str(status) in str(error)
 
@@ -42,29 +42,28 @@ def test_each_status_has_its_class(status: int, kind: type) -> None:
     [b'{"error": {"message": "bad ***"}}', b'{"error": "bad ***"}', b"bad ***", b'{"detail": "bad ***"}'],
 )
 def test_the_servers_words_are_kept(body: bytes) -> None:
-    text = str(error_for_status(401, {}, body, key_variable="MY_KEY"))
+    text = str(error_for_status(401, {}, body))
     assert "bad ***" in text
-    assert "MY_KEY" in text
 
 
 def test_a_place_that_is_not_there_is_named_without_its_query_and_password() -> None:
-    asked = ("https://me:pass@models.example:8443/openai/?api-key=secret", "qwen3")
-    text = str(error_for_status(404, {}, b"nothing here", key_variable=None, asked=asked))
+    asked = ("https://me:pass@models.example:8443/openai/?api-key=secret", "chat/completions", "qwen3")
+    text = str(error_for_status(404, {}, b"nothing here", asked=asked))
     assert "https://models.example:8443/openai/chat/completions, for the model 'qwen3'" in text
-    assert "base_url lack a /v1" in text
+    assert "base_url lack a version such as /v1" in text
     assert "secret" not in text
     assert "pass" not in text
-    with_version = error_for_status(404, {}, b"", key_variable=None, asked=("http://[::1]/v1", "m"))
-    assert "http://[::1]/v1/chat/completions" in str(with_version)
+    with_version = error_for_status(404, {}, b"", asked=("http://[::1]/v1", "messages", "m"))
+    assert "http://[::1]/v1/messages," in str(with_version)
     assert "lack" not in str(with_version)
-    whole = error_for_status(404, {}, b"", key_variable=None, asked=("http://[::1]/v1/chat/completions/", "m"))
+    whole = error_for_status(404, {}, b"", asked=("http://[::1]/v1/chat/completions/", "chat/completions", "m"))
     assert "end base_url before /chat/completions" in str(whole)
     assert "lack" not in str(whole)
-    assert "requested URL" not in str(error_for_status(400, {}, b"", key_variable=None, asked=asked))
+    assert "requested URL" not in str(error_for_status(400, {}, b"", asked=asked))
 
 
 def test_a_page_is_not_quoted() -> None:
-    assert "<html" not in str(error_for_status(502, {}, b"<html>no</html>", key_variable=None))
+    assert "<html" not in str(error_for_status(502, {}, b"<html>no</html>"))
 
 
 def test_retry_after_is_read_in_all_its_forms() -> None:
@@ -105,7 +104,7 @@ RETRY_INFO = (
     ],
 )
 def test_a_wait_is_read_wherever_servers_put_it(headers: dict[str, str], body: bytes, seconds: float | None) -> None:
-    error = error_for_status(429, headers, body, key_variable=None)
+    error = error_for_status(429, headers, body)
     assert isinstance(error, RateLimitError)
     assert error.retry_after == seconds
 

@@ -27,6 +27,7 @@ class ModelRequest:
         response_format: `{"type": "json_schema", "json_schema": {"name", "schema", "strict"}}`; None for free text.
         parameters: The sampling parameters; `tool_choice` and `parallel_tool_calls` of them stand above.
         stream: Whether the answer is to be streamed.
+        learnt: What the server's refusals have taught: words of the protocol's own, from `ProviderProtocol.learn`.
     """
 
     model: str
@@ -37,6 +38,7 @@ class ModelRequest:
     response_format: JsonObject | None = None
     parameters: ModelParameters = field(default_factory=ModelParameters)
     stream: bool = False
+    learnt: frozenset[str] = frozenset()
 
 
 class AnswerReader(Protocol):
@@ -85,6 +87,14 @@ class ProviderProtocol(Protocol):
 
     def write(self, request: ModelRequest) -> JsonObject:
         """Return the body of a request."""
+
+    def learn(self, words: str, learnt: frozenset[str]) -> frozenset[str] | None:
+        """Return what is known of a server once it has refused a request; None where its words teach nothing new.
+
+        Args:
+            words: What it said.
+            learnt: What was known when the request was written.
+        """
 
     def read(self, raw: bytes) -> Answer:
         """Read a whole answer; one that is streamed all the same is put together.

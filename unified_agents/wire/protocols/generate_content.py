@@ -11,7 +11,7 @@ from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import ModelRequest
 from unified_agents.wire.protocols.chat_completions_fields import is_stream_of_events
-from unified_agents.wire.protocols.generate_content_request import request_body
+from unified_agents.wire.protocols.generate_content_request import learnt_from, request_body
 from unified_agents.wire.protocols.generate_content_stream import GenerateContentReader, read_body
 
 
@@ -30,6 +30,10 @@ class GenerateContentProtocol:
     def write(self, request: ModelRequest) -> JsonObject:
         """Return the body of a request."""
         return request_body(request)
+
+    def learn(self, words: str, learnt: frozenset[str]) -> frozenset[str] | None:
+        """Return what is known of a server once it has refused a request; None where its words teach nothing new."""
+        return learnt_from(words, learnt)
 
     def read(self, raw: bytes) -> Answer:
         """Read a whole answer; one that is streamed all the same is put together.

@@ -7,19 +7,25 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
-from unified_agents.config.model import ModelParameters
 from unified_agents.messages import JsonObject
 from unified_agents.tools.json_values import parse_text, to_json
 from unified_agents.wire.protocols.base import ModelRequest
+from unified_agents.wire.protocols.data_urls import data_of_url
 from unified_agents.wire.protocols.generate_content_schema import reduced_schema
+from unified_agents.wire.protocols.repeated_calls import Call, without_repeats
 
 UNSIGNED = "skip_thought_signature_validator"
 """The signature that Google documents for a call which no Gemini model wrote, such as one of another provider."""
 RESULT = "result"
 """The key of a function response whose result is no JSON object."""
 
-_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]+)*;base64,", re.IGNORECASE)
 _SIGNS_NOTHING = re.compile(r"(?:.*/)?gemini-[12]\b")
+_LEVELS = {"xhigh": "HIGH", "max": "HIGH"}
+_BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576, "max": 24576}
+"""The tokens for thinking that stand for an effort where a model knows no levels, as Google's documentation of its
+Chat Completions has them."""
+_TAKES_BUDGETS = "budgets"
+_OF_LEVEL = re.compile(r"thinking[ _]?level", re.IGNORECASE)
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 _RESERVED_KEYS = frozenset({"output", "error"})
 _AUDIO_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
@@ -46,10 +52,10 @@ def _is_system(message: Mapping[str, Any]) -> bool:
     return message.get("role") in ("system", "developer")
 
 
-def _contents(request: ModelRequest, messages: Sequence[Mapping[str, Any]]) -> list[JsonObject]:
+def _contents(request: ModelRequest, messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the turns; a system message within the conversation stays at its place, as words of the user's side."""
     is_signed = not _SIGNS_NOTHING.match(request.model)
-    contents: list[JsonObject] = []
+    contents: list[Mapping[str, Any]] = []
     turn: Mapping[str, Any] = {}
     results: list[Mapping[str, Any]] = []
     for message in messages:
@@ -61,7 +67,7 @@ def _contents(request: ModelRequest, messages: Sequence[Mapping[str, Any]]) -> l
             results = []
         if message.get("role") == "assistant":
             turn = message
-            content = message.get("original") or _model_content(message, is_signed=is_signed)
+            content = _original(message) or _model_content(message, is_signed=is_signed)
         else:
             content = {"role": "user", "parts": _parts(message.get("content"))}
         if content.get("parts"):
@@ -69,6 +75,21 @@ def _contents(request: ModelRequest, messages: Sequence[Mapping[str, Any]]) -> l
     if results:
         contents.append({"role": "user", "parts": _responses(turn, results)})
     return contents
+
+
+def _original(turn: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return a turn as the provider wrote it, without calls that a server repeated; None where it was not kept."""
+    original: Mapping[str, Any] | None = turn.get("original")
+    if not original:
+        return None
+    parts: list[Mapping[str, Any]] = original.get("parts") or []
+    kept = without_repeats(parts, _calls_of, len(turn.get("tool_calls") or ()))
+    return original if kept is parts else {**original, "parts": kept}
+
+
+def _calls_of(part: Mapping[str, Any]) -> list[Call]:
+    call = part.get("functionCall")
+    return [(call.get("id"), call.get("name"), call.get("args"))] if call else []
 
 
 def _model_content(message: Mapping[str, Any], *, is_signed: bool) -> JsonObject:
@@ -92,7 +113,7 @@ def _responses(turn: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) ->
     places = {call.get("id"): place for place, call in enumerate(calls)}
     if len(places) < len(calls):
         places = {}  # ids that repeat tell nothing
-    original = turn.get("original") or {}
+    original = _original(turn) or {}
     written = [part["functionCall"] for part in original.get("parts", ()) if "functionCall" in part]
     named = written or [call["function"] for call in calls]
     responses = []
@@ -158,8 +179,8 @@ def _part(part: Mapping[str, Any]) -> JsonObject:
 
 
 def _media(url: str, name: str) -> JsonObject:
-    if found := _DATA_URL.match(url):
-        return {"inlineData": {"mimeType": found.group(1) or "application/octet-stream", "data": url[found.end() :]}}
+    if found := data_of_url(url):
+        return {"inlineData": {"mimeType": found[0] or "application/octet-stream", "data": found[1]}}
     import mimetypes  # noqa: PLC0415  # needed only beside a URL
 
     kind = mimetypes.guess_type(url.partition("?")[0])[0] or (mimetypes.guess_type(name)[0] if name else None)
@@ -178,6 +199,11 @@ def _declaration(function: Mapping[str, Any]) -> JsonObject:
     return declaration
 
 
+def learnt_from(words: str, learnt: frozenset[str]) -> frozenset[str] | None:
+    """Return what is known of a model once it has refused a request; None where the words teach nothing new."""
+    return learnt | {_TAKES_BUDGETS} if _TAKES_BUDGETS not in learnt and _OF_LEVEL.search(words) else None
+
+
 def _calling_config(tool_choice: str) -> JsonObject:
     mode = _MODES.get(tool_choice)
     return {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [tool_choice]}
@@ -194,7 +220,7 @@ def _generation_config(request: ModelRequest) -> JsonObject:
         "stopSequences": [stop] if isinstance(stop, str) else list(stop) if stop else None,
         "presencePenalty": getattr(parameters, "presence_penalty", None),
         "frequencyPenalty": getattr(parameters, "frequency_penalty", None),
-        "thinkingConfig": _thinking_config(parameters),
+        "thinkingConfig": _thinking_config(request),
     }
     if request.response_format is not None:
         config["responseMimeType"] = "application/json"
@@ -203,9 +229,12 @@ def _generation_config(request: ModelRequest) -> JsonObject:
     return {name: value for name, value in config.items() if value is not None}
 
 
-def _thinking_config(parameters: ModelParameters) -> JsonObject | None:
-    """Return how much the model is to think: a budget where there is one, since Gemini takes no level beside it."""
-    reasoning = getattr(parameters, "reasoning", None)
+def _thinking_config(request: ModelRequest) -> JsonObject | None:
+    """Return how much the model is to think: a budget where there is one, since Gemini takes no level beside it.
+
+    Gemini 2 has budgets alone.
+    """
+    reasoning = getattr(request.parameters, "reasoning", None)
     if reasoning is None:
         return None
     budget, effort = _setting(reasoning, "budget"), _setting(reasoning, "effort")
@@ -214,8 +243,10 @@ def _thinking_config(parameters: ModelParameters) -> JsonObject | None:
         config["thinkingBudget"] = budget
     elif effort == "none":
         config["thinkingBudget"] = 0
+    elif effort is not None and (_TAKES_BUDGETS in request.learnt or _SIGNS_NOTHING.match(request.model)):
+        config["thinkingBudget"] = _BUDGETS[effort]
     elif effort is not None:
-        config["thinkingLevel"] = str(effort).upper()
+        config["thinkingLevel"] = _LEVELS.get(effort, str(effort).upper())
     if (summary := _setting(reasoning, "summary")) is not None:
         config["includeThoughts"] = summary not in (False, "none")
     return config or None

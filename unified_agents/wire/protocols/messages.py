@@ -13,6 +13,7 @@ from unified_agents.wire.protocols.chat_completions_fields import is_stream_of_e
 from unified_agents.wire.protocols.messages_answer import parse_body
 from unified_agents.wire.protocols.messages_request import messages_request
 from unified_agents.wire.protocols.messages_stream import MessagesReader
+from unified_agents.wire.protocols.messages_thinking import learnt_from
 
 
 class MessagesProtocol:
@@ -31,6 +32,10 @@ class MessagesProtocol:
     def write(self, request: ModelRequest) -> JsonObject:
         """Return the body of a request."""
         return messages_request(request)
+
+    def learn(self, words: str, learnt: frozenset[str]) -> frozenset[str] | None:
+        """Return what is known of a server once it has refused a request; None where its words teach nothing new."""
+        return learnt_from(words, learnt)
 
     def read(self, raw: bytes) -> Answer:
         """Read a whole answer; one that is streamed all the same is put together.

@@ -8,14 +8,16 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import orjson
 
 from unified_agents.messages import JsonObject
 from unified_agents.wire.protocols.base import ModelRequest
 from unified_agents.wire.protocols.chat_completions_fields import content_text, decode_response, refusal_text
+from unified_agents.wire.protocols.data_urls import data_of_url
 from unified_agents.wire.protocols.messages_schema import output_schema
+from unified_agents.wire.protocols.messages_thinking import effort_of, thinking_of
+from unified_agents.wire.protocols.repeated_calls import Call, without_repeats
 
 DEFAULT_MAX_TOKENS = 8192
 """Sent where no limit is set, since the protocol requires one. A budget for thinking comes on top."""
@@ -26,11 +28,8 @@ MAX_DEPTH = 200
 PDF = "application/pdf"
 """The only kind of file that goes out as it is; others go out as their text."""
 
-_EFFORTS = {"minimal": "low"}
 _TIERS = {"default": "standard_only"}
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}
-_THINKING = frozenset({"thinking", "redacted_thinking"})
-_DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),", re.IGNORECASE)
 _FORBIDDEN_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -122,6 +121,8 @@ class _Conversation:
             functions = [call["function"] for call in calls]
             text = "".join(filter(None, (content_text(message.get("content")), refusal_text(dict(message)))))
             blocks = assistant_blocks(text, [("", one["name"], one.get("arguments") or "") for one in functions])
+        else:
+            blocks = without_repeats(blocks, _calls_of, len(calls))
         places = [place for place, block in enumerate(blocks) if block.get("type") == "tool_use"]
         if calls:
             self._open = defaultdict(deque)
@@ -172,6 +173,10 @@ def _original(message: Mapping[str, Any]) -> list[JsonObject] | None:
     ]
 
 
+def _calls_of(block: JsonObject) -> list[Call]:
+    return [(block.get("id"), block.get("name"), block.get("input"))] if block.get("type") == "tool_use" else []
+
+
 def _content(blocks: list[JsonObject]) -> str | list[JsonObject]:
     """Return blocks, or the text alone where there is nothing else."""
     if not blocks:
@@ -209,12 +214,9 @@ def _file(file: JsonObject) -> JsonObject:
 
 
 def _source(url: str) -> JsonObject:
-    if not (parts := _DATA_URL.match(url)):
+    if (found := data_of_url(url)) is None:
         return {"type": "url", "url": url}
-    data = url[parts.end() :]
-    if not parts[2].lower().endswith(";base64"):
-        data = base64.b64encode(unquote_to_bytes(data)).decode()
-    return {"type": "base64", "media_type": parts[1].lower(), "data": data}
+    return {"type": "base64", "media_type": found[0], "data": found[1]}
 
 
 def _decoded(data: str) -> str | None:
@@ -251,13 +253,13 @@ def _add_parameters(body: JsonObject, request: ModelRequest) -> None:
     parameters = request.parameters
     output: JsonObject = {}
     if reasoning := getattr(parameters, "reasoning", None):
-        if thinking := _thinking(reasoning, body["messages"]):
+        if thinking := thinking_of(reasoning, body["messages"], request.learnt):
             body["thinking"] = thinking
             budget = thinking.get("budget_tokens", 0)
             if parameters.max_tokens is None or parameters.max_tokens <= budget:  # the API counts thinking in it
                 body["max_tokens"] += budget
-        if reasoning.effort is not None and reasoning.effort != "none":
-            output["effort"] = _EFFORTS.get(reasoning.effort, reasoning.effort)
+        if effort := effort_of(reasoning, request.learnt):
+            output["effort"] = effort
     if request.response_format is not None:
         output["format"] = {
             "type": "json_schema",
@@ -272,24 +274,3 @@ def _add_parameters(body: JsonObject, request: ModelRequest) -> None:
         "output_config": output or None,
     }
     body |= {name: value for name, value in fields.items() if value is not None}
-
-
-def _thinking(reasoning: Any, turns: list[JsonObject]) -> JsonObject | None:
-    """Return how the model shall think; None leaves it to the provider.
-
-    A budget is left out while the model is amid a turn that it began without thinking, perhaps as another model: the
-    provider refuses that.
-    """
-    if reasoning.effort == "none" or reasoning.budget == 0:
-        return {"type": "disabled"}
-    display = {"display": "summarized"} if reasoning.summary is not None else {}
-    if reasoning.budget is None:
-        return {"type": "adaptive"} | display if reasoning.effort is not None or display else None
-    if _goes_on_without_thinking(turns):
-        return None
-    return {"type": "enabled", "budget_tokens": reasoning.budget} | display
-
-
-def _goes_on_without_thinking(turns: list[JsonObject]) -> bool:
-    first = [content[0]["type"] for turn in turns[-2:] if isinstance(content := turn["content"], list)]
-    return len(first) == 2 and first[1] == "tool_result" and first[0] not in _THINKING

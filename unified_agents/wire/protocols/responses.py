@@ -11,7 +11,7 @@ from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import ModelRequest
 from unified_agents.wire.protocols.chat_completions_fields import is_stream_of_events
 from unified_agents.wire.protocols.responses_answer import parse_body
-from unified_agents.wire.protocols.responses_request import write_request
+from unified_agents.wire.protocols.responses_request import learnt_from, write_request
 from unified_agents.wire.protocols.responses_stream import ResponsesReader
 
 
@@ -31,6 +31,10 @@ class ResponsesProtocol:
     def write(self, request: ModelRequest) -> JsonObject:
         """Return the body of a request."""
         return write_request(request)
+
+    def learn(self, words: str, learnt: frozenset[str]) -> frozenset[str] | None:
+        """Return what is known of a server once it has refused a request; None where its words teach nothing new."""
+        return learnt_from(words, learnt)
 
     def read(self, raw: bytes) -> Answer:
         """Read a whole answer; one that is streamed all the same is put together.

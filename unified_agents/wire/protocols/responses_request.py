@@ -29,13 +29,16 @@ ENCRYPTED_REASONING = "reasoning.encrypted_content"
 _WITHOUT_REASONING = re.compile(r"(openai/|ft:)?(gpt-3\.5|gpt-4|chatgpt-|gpt-5[\d.]*-chat)")
 """Models that do not reason. They refuse a request that asks for encrypted reasoning."""
 
+_TAKES_NO_INCLUDE = "no include"
+_OF_INCLUDE = re.compile(r"encrypted[ _](reasoning|content)|\binclude\b", re.IGNORECASE)
+
 _TOOL_MODES = ("auto", "none", "required")
 
 
 def write_request(request: ModelRequest) -> JsonObject:
     """Return the body of a request that leaves nothing on the server."""
     body: JsonObject = {"model": request.model, "input": input_items(request.messages), "store": False}
-    if not _WITHOUT_REASONING.match(request.model):
+    if not (_WITHOUT_REASONING.match(request.model) or _TAKES_NO_INCLUDE in request.learnt):
         body["include"] = [ENCRYPTED_REASONING]
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
@@ -49,6 +52,12 @@ def write_request(request: ModelRequest) -> JsonObject:
     if request.stream:
         body["stream"] = True
     return body
+
+
+def learnt_from(words: str, learnt: frozenset[str]) -> frozenset[str] | None:
+    """Return what is known of a model once it has refused a request; None where the words teach nothing new."""
+    is_new = _TAKES_NO_INCLUDE not in learnt and _OF_INCLUDE.search(words)
+    return learnt | {_TAKES_NO_INCLUDE} if is_new else None
 
 
 def _tool(tool: JsonObject) -> JsonObject:
