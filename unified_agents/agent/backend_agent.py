@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from unified_agents import wording
 from unified_agents.agent.arguments import check_resume_arguments, check_run_arguments
@@ -57,10 +57,13 @@ class BackendAgent:
         self._catalogue = open_catalogue(settings.tools, coercion=settings.coercion)
         try:
             self._build(settings)
+            self._journal = None
+            if settings.journal is not None:
+                secrets = {name: value for one in self._endpoints for name, value in one.secrets.items()}
+                self._journal = AgentJournal(settings, self._catalogue.tools, secrets)
         except BaseException:
             self._catalogue.close()
             raise
-        self._journal = None if settings.journal is None else AgentJournal(settings, self._catalogue.tools)
         self._runs: dict[Run, asyncio.Future[None]] = {}
         self._closed = False
 
@@ -155,7 +158,7 @@ class BackendAgent:
         if self._journal is None:
             raise ConfigError('resume needs a journal: create_agent(…, journal="runs.db")')
         check_resume_arguments(run_id, decisions, on_divergence)
-        record = await self._journal.completed(run_id)
+        record = await self._journal.completed(run_id, decisions)
         if record is not None:
             run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
             return finish(run, replay_whole(run, record), self._wire.output.parse if self._wire.output else None)
@@ -167,6 +170,10 @@ class BackendAgent:
             raise
         run.journal, run.state, run.dependencies = record, dict(record.state), dependencies
         return await self._drive(run)
+
+    def resume_sync(self, run_id: str, **options: Any) -> RunResult:
+        """`resume`, for code that is not asynchronous; see `Agent.resume_sync`."""
+        return run_in_background(lambda: self.resume(run_id, **options))
 
     def stream(
         self,

@@ -161,7 +161,7 @@ def create_agent(
             coercion=_first(coercion, base.coercion),
             variant=_first(variant, base.variant),
             journal=_first(journal, base.journal),
-            file=str(Path(config).absolute()) if isinstance(config, str | Path) else None,
+            file=base.file,
         )
     )
 

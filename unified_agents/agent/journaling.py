@@ -14,10 +14,13 @@ import orjson
 from unified_agents.agent.decisions import Decision, decision_rows
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.errors import DivergenceError, JournalError
+from unified_agents.journal.hidden_secrets import JournalWithoutSecrets
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.opening import OpenJournal
+from unified_agents.journal.protocol import Journal
 from unified_agents.journal.record import RunRecord, tool_differences
 from unified_agents.journal.rows import RunRow
+from unified_agents.redaction.placeholders import Placeholders
 from unified_agents.result import RunResult, RunStatus
 from unified_agents.run.context import Run
 from unified_agents.tool_runner.journaled import finished_outcome
@@ -37,14 +40,18 @@ class AgentJournal:
     Args:
         settings: What the agent is made of.
         tools: The agent's tools.
+        secrets: What must not be in a journal, by name.
 
     Raises:
         ConfigError: the settings name no journal.
     """
 
-    def __init__(self, settings: AgentSettings, tools: Sequence[Tool]) -> None:
+    def __init__(self, settings: AgentSettings, tools: Sequence[Tool], secrets: Mapping[str, str]) -> None:
         self._open = OpenJournal(settings.journal or "")
-        self._journal = self._open.store
+        self._placeholders = Placeholders(secrets)
+        self._journal: Journal = self._open.store
+        if secrets:
+            self._journal = JournalWithoutSecrets(self._journal, self._placeholders)
         self._settings = settings
         self._tools = tools
         self._hashes: dict[str, str] | None = None
@@ -86,7 +93,7 @@ class AgentJournal:
         except asyncio.CancelledError:
             beginning.add_done_callback(self._give_back)
             raise
-        return RunRecord(self._journal, lease, [row])
+        return RunRecord(self._journal, lease, [row], hide=self._placeholders.hide)
 
     def _give_back(self, beginning: asyncio.Future[Lease]) -> None:
         """Give a run back whose caller is gone."""
@@ -110,16 +117,20 @@ class AgentJournal:
         await _finish(run, run.journal, result, None)
         return result
 
-    async def completed(self, run_id: str) -> RunRecord | None:
+    async def completed(self, run_id: str, decisions: Mapping[str, Decision] | None) -> RunRecord | None:
         """Return what the journal holds of a run that is completed; None where the run can go on.
 
         Raises:
+            ConfigError: there are decisions, and the run is completed.
             RunNotFoundError: there is no such run.
             JournalError: the journal cannot be read.
         """
         rows = await self._journal.read(run_id)
         record = RunRecord(self._journal, Lease(run_id, fence=0, next_number=len(rows)), rows)
-        return record if record.end is not None and record.end.status == "completed" else None
+        if record.end is None or record.end.status != "completed":
+            return None
+        decision_rows(record, decisions or {}, self._tools)
+        return record
 
     async def claim(
         self, run_id: str, decisions: Mapping[str, Decision] | None, on_divergence: OnDivergence
@@ -134,7 +145,9 @@ class AgentJournal:
             JournalError: the journal cannot be read or written.
         """
         lease, rows = await self._journal.claim(run_id)
-        record = RunRecord(self._journal, lease, rows, goes_on=on_divergence == "continue")
+        record = RunRecord(
+            self._journal, lease, rows, hide=self._placeholders.hide, goes_on=on_divergence == "continue"
+        )
         try:
             changed = tool_differences(record.run.tools, self._schemas())
             if changed and on_divergence == "stop":

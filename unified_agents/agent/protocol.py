@@ -139,6 +139,19 @@ class Agent(Protocol[ValueT_co]):
             ConfigError: there is no journal, or a decision is about a call that does not wait for one.
         """
 
+    def resume_sync(
+        self,
+        run_id: str,
+        *,
+        decisions: Mapping[str, Decision] | None = None,
+        on_divergence: OnDivergence = "stop",
+        limits: Limits | None = None,
+        record_exchanges: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+        dependencies: object = None,
+    ) -> RunResult[ValueT_co]:
+        """`resume`, for code that is not asynchronous. Also works where an event loop is running, and blocks it."""
+
     async def aclose(self) -> None:
         """End the runs that are under way, and close all connections. The agent cannot be used after."""
 

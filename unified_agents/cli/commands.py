@@ -14,7 +14,8 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from unified_agents.agent import create_agent
-from unified_agents.cli import tools
+from unified_agents.cli import runs, tools
+from unified_agents.cli.journals import JournalOption, decided, exit_suspended, journal_place
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.streamed_text import StreamedText
@@ -30,7 +31,8 @@ from unified_agents.result import RunResult
 logging.getLogger("unified_agents").addHandler(logging.NullHandler())
 
 _EXIT_CODES = (
-    "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was reached, 130 interrupted. "
+    "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was reached, "
+    "4 a tool call waits for a decision, 130 interrupted. "
     "With --json, standard output has one object: the result, or what went wrong under the key `error`."
 )
 
@@ -94,6 +96,7 @@ def run(
         Variant | None,
         typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
     ] = None,
+    journal: JournalOption = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it arrives.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -109,8 +112,10 @@ def run(
         try:
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
+            place = journal_place(journal, config.journal)
+            config = config.model_copy(update={"model": asked, "journal": place})
             options = {"backend": backend, "variant": variant, "handling": handling}
-            result = asyncio.run(_run(config.model_copy(update={"model": asked}), task, options, text))
+            result = asyncio.run(_run(config, task, options, text, as_json=as_json))
         except RunError as error:
             if text is not None:
                 text.end(None)
@@ -123,6 +128,8 @@ def run(
         text.end(result.output)
     elif result.output is not None:
         put(result.output + "\n")
+    if result.status == "suspended":
+        exit_suspended(result, place, file)
     if result.status == "limit":
         print_message(result.errors[-1].message)
         raise typer.Exit(LIMIT)
@@ -144,16 +151,18 @@ def _asked_model(model: ModelConfig, name: str | None, base_url: str | None, api
     return parse_config(ModelConfig, chosen.model_dump() | changes, f"model {chosen.provider}:{chosen.name}")
 
 
-async def _run(config: AgentConfig, task: str, options: dict[str, Any], text: StreamedText | None) -> RunResult:
+async def _run(
+    config: AgentConfig, task: str, options: dict[str, Any], text: StreamedText | None, *, as_json: bool
+) -> RunResult:
     async with create_agent(config, **options) as agent:
         if text is None:
-            return await agent.run(task)
+            return await decided(agent, await agent.run(task), as_json=as_json)
         async with agent.stream(task) as events:
             async for event in events:
                 text.show(event)
         if events.result is None:
             raise BackendError("the run ended without a result")
-        return events.result
+        return await decided(agent, events.result, as_json=as_json)
 
 
 @app.command()
@@ -186,6 +195,7 @@ def backends(
 
 
 app.command()(schema)
+app.add_typer(runs.app)
 app.add_typer(tools.app)
 
 for _command in entry_points(group="unified_agents.commands"):

@@ -1,4 +1,4 @@
-"""The command line: `unified-agents run | compare | backends | schema | tools`."""
+"""The command line: `unified-agents run | runs | compare | backends | schema | tools`."""
 
 from __future__ import annotations
 

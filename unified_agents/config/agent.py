@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from unified_agents.config.model import ModelConfig
 from unified_agents.config.settings import ConfigT, RetryWaits, Settings, parse_settings
@@ -186,7 +186,20 @@ class AgentConfig(Settings):
     journal: str | None = None
     coercion: Literal["strict", "lenient"] | None = None
 
+    _file: str | None = PrivateAttr(default=None)
+
     _entries = field_validator("tools", mode="before")(_tool_entries)
+
+    @property
+    def file(self) -> str | None:
+        """The file that it was read from; None where it was made in Python."""
+        return self._file
+
+    def read_from(self, path: Path) -> AgentConfig:
+        """Return the same settings, which say that they were read from a file."""
+        config = self.model_copy()
+        config._file = str(path.absolute())
+        return config
 
     @field_validator("journal", mode="before")
     @classmethod

@@ -31,7 +31,9 @@ def load_config(path: str | Path) -> AgentConfig:
     journal = config.journal
     if journal is not None and "://" not in journal:
         journal = str(path.parent / Path(journal).expanduser())
-    return config.model_copy(update={"model": model, "tools": _located(config.tools, path), "journal": journal})
+    return config.model_copy(
+        update={"model": model, "tools": _located(config.tools, path), "journal": journal}
+    ).read_from(path)
 
 
 def load_tools(path: Path) -> tuple[str | ToolSource, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from unified_agents.errors import ErrorRecord, JournalError
 from unified_agents.journal.fingerprint import FingerprintChain
@@ -33,6 +34,7 @@ class RunRecord:
         journal: Where the rows are kept.
         lease: The right to write them.
         rows: What the journal holds already.
+        hide: Takes secrets out of what fingerprints are made of, so that a new key changes none.
         goes_on: Whether the run goes on where it asks something else than the journal holds.
 
     Attributes:
@@ -46,7 +48,15 @@ class RunRecord:
         fingerprints: Of the conversation that the model was asked.
     """
 
-    def __init__(self, journal: Journal, lease: Lease, rows: Sequence[Row], *, goes_on: bool = False) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        lease: Lease,
+        rows: Sequence[Row],
+        *,
+        hide: Callable[[bytes], bytes] = bytes,
+        goes_on: bool = False,
+    ) -> None:
         first = rows[0] if rows else None
         if not isinstance(first, RunRow):
             raise JournalError(f"run {lease.run_id} is damaged: its first row does not say what the run is")
@@ -61,7 +71,7 @@ class RunRecord:
         self.decisions: dict[str, DecisionRow] = {}
         self.end: EndRow | None = None
         self.state: JsonObject = {}
-        self.fingerprints = FingerprintChain(lambda data: data)
+        self.fingerprints = FingerprintChain(hide)
         for row in rows[1:]:
             self._learn(row)
 
@@ -135,3 +145,33 @@ def tool_differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[st
         elif now[name] != schema:
             lines.append(f"the schema of tool {name!r} has changed")
     return lines
+
+
+@dataclass(slots=True, frozen=True)
+class UnfinishedCall:
+    """A call that the model asked for and that has no end row.
+
+    Attributes:
+        call_id: Its id.
+        tool: Its name on the wire.
+        arguments: JSON text as the model wrote it.
+        is_started: Whether it was started.
+    """
+
+    call_id: str
+    tool: str
+    arguments: str
+    is_started: bool
+
+
+def waiting_calls(rows: Sequence[Row]) -> list[UnfinishedCall]:
+    """Return the calls of a run that are not finished, in the model's order."""
+    ended = {(row.step, row.index) for row in rows if isinstance(row, ToolEndRow)}
+    started = {(row.step, row.index) for row in rows if isinstance(row, ToolStartRow)}
+    return [
+        UnfinishedCall(call.call_id, call.name, call.arguments, (row.step, index) in started)
+        for row in rows
+        if isinstance(row, AnswerRow)
+        for index, call in enumerate(row.calls)
+        if (row.step, index) not in ended
+    ]

@@ -1,0 +1,68 @@
+"""Which journal a command uses, and how it ends where its run waits for decisions."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unified_agents.agent.protocol import Agent
+from unified_agents.cli.questions import ask_about, has_terminal
+from unified_agents.cli.stdio import SUSPENDED, print_message
+from unified_agents.config import load_config
+from unified_agents.errors import ConfigError
+from unified_agents.result import RunResult
+
+VARIABLE = "UNIFIED_AGENTS_JOURNAL"
+
+JournalOption = Annotated[
+    str | None,
+    typer.Option("--journal", help=f"The journal's file. Else the agent file's; else that of {VARIABLE}."),
+]
+
+
+def journal_place(option: str | None, of_the_file: str | None) -> str | None:
+    """Return the journal that a command uses; None where none is named."""
+    return option or of_the_file or os.environ.get(VARIABLE) or None
+
+
+def need_journal(option: str | None, agent: Path | None) -> str:
+    """Return the journal that a command needs.
+
+    Raises:
+        ConfigError: none is named, or there is no such file.
+    """
+    place = journal_place(option, None if option or agent is None else load_config(agent).journal)
+    if place is None:
+        raise ConfigError(f"no journal: give --journal FILE, or set {VARIABLE}")
+    if not Path(place).exists():
+        raise ConfigError(f"there is no journal {place}")
+    return place
+
+
+async def decided(agent: Agent[Any], result: RunResult[Any], *, as_json: bool) -> RunResult[Any]:
+    """Ask about calls that wait, where somebody can answer, and go on until none waits or nothing is decided."""
+    while result.status == "suspended" and not as_json and has_terminal():
+        decisions = ask_about(result)
+        if not decisions:
+            break
+        result = await agent.resume(result.run_id, decisions=decisions)
+    return result
+
+
+def exit_suspended(result: RunResult[Any], journal: str | None, agent: Path) -> None:
+    """Say which command goes on with a run that waits, and exit with the code for it.
+
+    Raises:
+        typer.Exit: always.
+    """
+    command = ["unified-agents", "runs", "resume", result.run_id, "--agent", str(agent)]
+    command += [] if journal is None else ["--journal", journal]
+    calls = ", ".join(f"{call.name} ({call.id})" for call in result.pending)
+    print_message(
+        f"the run waits for a decision on {calls}; go on with: {shlex.join(command)} --approve CALL, or --deny CALL"
+    )
+    raise typer.Exit(SUSPENDED)
