@@ -9,11 +9,12 @@ import orjson
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
 from pydantic import BaseModel, TypeAdapter
 
+from tests.support import written_request
 from unified_agents.scripted.rendering.chat_completions import Envelope, RenderedChoice
 from unified_agents.scripted.rendering.messages import whole_answer
 from unified_agents.scripted.rendering.messages_strict import strict_problem
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.base import ModelRequest, ProviderProtocol
+from unified_agents.wire.protocols.base import ProviderProtocol
 from unified_agents.wire.protocols.messages import MessagesProtocol
 
 PROTOCOL: ProviderProtocol = MessagesProtocol()
@@ -57,12 +58,11 @@ def read_through(value: Any) -> Any:
 
 def written(*messages: dict[str, Any], valid: bool = True, **more: Any) -> dict[str, Any]:
     """The body of a request, which the types of Anthropic's SDK take."""
-    request = ModelRequest("claude-x", list(messages), **more)
-    body = orjson.loads(orjson.dumps(PROTOCOL.write(request)))
+    body = written_request(PROTOCOL, "claude-x", messages, **more)
     if valid:
         assert known_to_the_sdk(body) == body
         assert strict_problem(body) is None
-    return body  # type: ignore[no-any-return]
+    return body
 
 
 def streamed(raw: bytes, size: int | None = None) -> tuple[Answer, str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from unified_agents import RunResult, Script, ScriptedModel, Tool, ToolContext, backend_info, backend_names, tool
 from unified_agents.agent import Agent
+from unified_agents.wire.protocols.base import ModelRequest, ProviderProtocol
 
 ROOT = Path(__file__).parents[1]
 """The folder of the repository."""
@@ -36,6 +38,24 @@ needs_corpora = pytest.mark.skipif(
 async def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b
+
+
+def written_request(
+    protocol: ProviderProtocol, model: str, messages: Iterable[Mapping[str, Any]], **fields: Any
+) -> dict[str, Any]:
+    """Return the body of a request about a conversation, which is the same if a request was made after each message."""
+    first, *others = [*messages, {}]
+    is_system = first.get("role") in ("system", "developer")
+    request = ModelRequest(model, first if is_system else None, **fields)
+    whole, grown = protocol.conversation(model), protocol.conversation(model)
+    for message in [*([] if is_system else [first]), *others]:
+        if message:
+            whole.add(message)
+            grown.body(request)
+            grown.add(message)
+    body = whole.body(request)
+    assert grown.body(request) == grown.copy().body(request) == body
+    return json.loads(body)  # type: ignore[no-any-return]
 
 
 def make_script(*answers: Any, **options: Any) -> Script:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from unified_agents import wording
 from unified_agents.errors import ConfigError, InvalidInputError
 from unified_agents.text import closest
 
@@ -180,6 +181,29 @@ def task_messages(task: Task) -> tuple[Message, ...]:
     if not messages:
         raise ConfigError("the task has no messages: give a text, or at least one message")
     return messages
+
+
+def with_all_calls_answered(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Return a conversation in which each call of a turn has its result, as servers demand.
+
+    A call that has none, such as that of a run which was interrupted, gets one that says so.
+    """
+    if not any(message.tool_calls for message in messages):
+        return tuple(messages)
+    answered: list[Message] = []
+    open_calls: dict[str, ToolCall] = {}
+    for message in messages:
+        if message.role == "tool":
+            open_calls.pop(message.tool_call_id or "", None)
+        else:
+            answered += map(_unanswered, open_calls.values())
+            open_calls = {call.id: call for call in message.tool_calls}
+        answered.append(message)
+    return (*answered, *map(_unanswered, open_calls.values()))
+
+
+def _unanswered(call: ToolCall) -> Message:
+    return Message(role="tool", content=wording.call_without_result(), tool_call_id=call.id)
 
 
 def check_text(text: str, what: str) -> None:

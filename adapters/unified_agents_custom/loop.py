@@ -1,6 +1,6 @@
 """The agent loop in the steps that textbooks name: think, act, observe.
 
-Model calls go over the wire and tool calls through the tool runner; this module keeps the conversation between them.
+Model calls go over the wire and tool calls through the tool runner.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from unified_agents.messages import JsonObject, Message
 
 
 class LoopMemory:
-    """The conversation of one run, which grows from step to step.
+    """The conversation of one run under `native`, which grows from step to step.
 
     Attributes:
         is_new: Whether no step has been made yet.
@@ -54,16 +54,15 @@ class CustomLoop:
 
 
 class UnifiedLoop(CustomLoop):
-    """The loop under `unified`, with all that the wire and the tool runner do."""
+    """The loop under `unified`, with all that the wire and the tool runner do: the wire keeps the conversation."""
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # the wire streams
         """Think, act, observe, until the model asks for no tool."""
-        memory = LoopMemory(self._spec.instructions, messages)
         while True:
-            answer, step = await self._spec.model.ask(memory.messages)
+            answer, step = await self._spec.model.ask()
             if not step.calls:
                 return answer.text
-            memory.remember(step.message, [outcome.content for outcome in await run_step(step)])
+            await run_step(step)
 
 
 class NativeLoop(CustomLoop):

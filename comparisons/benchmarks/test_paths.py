@@ -73,8 +73,12 @@ def run() -> Iterator[Run]:
 
 
 def test_compose_a_request(benchmark: BenchmarkFixture) -> None:
-    writer = RequestWriter(ModelConfig(name="m", base_url="http://127.0.0.1:1/v1"))
-    body = benchmark(writer.write, CONVERSATION, Offer([add]), first=False, stream=False)
+    writer, offer = RequestWriter(ModelConfig(name="m", base_url="http://127.0.0.1:1/v1")), Offer([add])
+
+    def compose() -> bytes:
+        return writer.conversation(CONVERSATION).body(writer.request(offer, first=False, stream=False))
+
+    body = benchmark(compose)
     assert body.startswith(b'{"model":"m"')
 
 

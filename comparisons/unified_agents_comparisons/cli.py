@@ -1,15 +1,17 @@
-"""The command `unified-agents compare`."""
+"""The commands `unified-agents compare` and `unified-agents report`."""
 
 from __future__ import annotations
 
+import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from unified_agents.cli.stdio import USAGE, report, stop
+from unified_agents.cli.stdio import USAGE, exit_on_wrong_usage, print_message, report, stop
 from unified_agents.config import Variant
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents.extras import remedy_of_extra
 
@@ -32,7 +34,11 @@ Loop: TypeAlias = Annotated[Variant, typer.Option(help="The loop: tool calling, 
 Model: TypeAlias = Annotated[
     str, typer.Option(help="provider:name; `oracle:` answers by each task's own script, without a network.")
 ]
-BaseUrl: TypeAlias = Annotated[str | None, typer.Option(help="Another server that speaks Chat Completions.")]
+BaseUrl: TypeAlias = Annotated[str | None, typer.Option(help="Another server that speaks the model's protocol.")]
+Protocol: TypeAlias = Annotated[
+    ProtocolName | None,
+    typer.Option(help="What the model speaks, where it is not the provider's own; for `oracle:` any, and strictly."),
+]
 KeyVariable: TypeAlias = Annotated[str | None, typer.Option(help="The environment variable that holds the key.")]
 Tasks: TypeAlias = Annotated[str, typer.Option(help="A shell pattern of task ids, such as 'no-*'.")]
 Repeats: TypeAlias = Annotated[int, typer.Option(help="How often each cell is run.", min=1)]
@@ -86,6 +92,7 @@ def compare_command(
     variant: Loop = "tool_calling",
     model: Model = "oracle:",
     base_url: BaseUrl = None,
+    protocol: Protocol = None,
     api_key_env: KeyVariable = None,
     tasks: Tasks = "*",
     repeats: Repeats = 1,
@@ -123,7 +130,7 @@ def compare_command(
             pythons=python or (),
             handlings=handling,
             variant=variant,
-            model=parse_model(model, base_url, api_key_env),
+            model=parse_model(model, base_url, api_key_env, protocol),
             tasks=tasks,
             repeats=repeats,
             out=out,
@@ -137,6 +144,30 @@ def compare_command(
     except ConfigError as error:
         stop(error, USAGE, as_json=json)
     raise typer.Exit(code)
+
+
+Folder: TypeAlias = Annotated[Path, typer.Argument(help="The folder that a comparison wrote.")]
+Open: TypeAlias = Annotated[bool, typer.Option("--open", help="Open it in the browser.")]
+
+
+def report_command(folder: Folder, *, open_: Open = False) -> None:
+    """Write a comparison's report.html and report.md anew, from its records.
+
+    Exit codes: 0 written; 2 wrong usage, or the folder holds no comparison that has ended.
+    """
+    _check_extra(as_json=False)
+    from unified_agents_comparisons.records import read_cells  # noqa: PLC0415  # as in compare_command
+    from unified_agents_comparisons.report.markdown import write_report  # noqa: PLC0415
+    from unified_agents_comparisons.report.page import write_page  # noqa: PLC0415
+    from unified_agents_comparisons.report.summary import read_summary  # noqa: PLC0415
+
+    with exit_on_wrong_usage():
+        summary = read_summary(folder)
+        page = write_page(summary, read_cells(folder), folder)
+        write_report(summary, folder)
+    print(page)
+    if open_ and not webbrowser.open(page.resolve().as_uri()):
+        print_message("no browser was found: open the file by hand")
 
 
 def _check_extra(*, as_json: bool) -> None:

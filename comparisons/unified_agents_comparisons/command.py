@@ -16,6 +16,7 @@ from rich.console import Console
 from unified_agents.cli.stdio import COMPLETED, FAILED, Interrupted, put
 from unified_agents.cli.tables import console
 from unified_agents.config import Handling, ModelConfig, parse_config
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, backend_names
 from unified_agents.text import closest
@@ -27,7 +28,8 @@ from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.negative_controls import applicable_controls
 from unified_agents_comparisons.progress import show_progress
 from unified_agents_comparisons.records import Perturbation
-from unified_agents_comparisons.report.markdown import REPORT, write_report
+from unified_agents_comparisons.report.markdown import write_report
+from unified_agents_comparisons.report.page import PAGE, write_page
 from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
 from unified_agents_comparisons.report.terminal import show
 from unified_agents_comparisons.suite.model import LoadedSuite
@@ -96,7 +98,9 @@ def suite_source(suite: str, **options: object) -> str:
     return str(parse_config(BfclSource, chosen, f"compare {NAME}"))
 
 
-def parse_model(text: str, base_url: str | None, api_key_env: str | None) -> ModelConfig:
+def parse_model(
+    text: str, base_url: str | None, api_key_env: str | None, protocol: ProtocolName | None = None
+) -> ModelConfig:
     """Read `provider:name`; the path of a script becomes absolute, since a worker may run elsewhere.
 
     Raises:
@@ -104,7 +108,7 @@ def parse_model(text: str, base_url: str | None, api_key_env: str | None) -> Mod
     """
     model = ModelConfig.parse(text)
     name = str(Path(model.name).resolve()) if model.provider == "script" else model.name
-    values = model.model_dump() | {"name": name, "base_url": base_url, "api_key_env": api_key_env}
+    values = model.model_dump() | {"name": name, "base_url": base_url, "api_key_env": api_key_env, "protocol": protocol}
     return parse_config(ModelConfig, values, f"model {text}")
 
 
@@ -131,7 +135,7 @@ def run_command(plan: ComparisonPlan, *, as_json: bool, until_decided: bool = Fa
         put(summary.model_dump_json(indent=2) + "\n")
     else:
         show(summary, console())
-    print(f"report: {plan.out / REPORT}", file=sys.stderr if as_json else sys.stdout)
+    print(f"report: {plan.out / PAGE}", file=sys.stderr if as_json else sys.stdout)
     return COMPLETED if summary.ok else FAILED
 
 
@@ -152,6 +156,7 @@ def _run(plan: ComparisonPlan, planned: Sequence[int]) -> Summary:
                 progress.on_note(summary.power)
     write_summary(summary, plan.out)
     write_report(summary, plan.out)
+    write_page(summary, comparison.cells, plan.out)
     return summary
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from unified_agents import wording
 from unified_agents.config import Variant
 from unified_agents.messages import JsonObject
-from unified_agents.scripted.model import Reply, Script, ScriptedModel
+from unified_agents.scripted.model import DueAnswer, Reply, Script, ScriptedModel
 from unified_agents_comparisons.bfcl.mutations import Mutation, mutated
 from unified_agents_comparisons.bfcl.suite import oracle_script
 from unified_agents_comparisons.records import Perturbation
@@ -52,6 +52,10 @@ class AlteredResults(ScriptedModel):
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
         """Return the script's answer to the altered request."""
         return super().reply(_altered_request(request), key)
+
+    def due(self, request: Mapping[str, Any], key: str) -> DueAnswer | Reply:
+        """Return the script's answer to the altered request, for another protocol to write it."""
+        return super().due(_altered_request(request), key)
 
 
 def scripted_model(

@@ -204,6 +204,18 @@ class CellFile:
         self._file.close()
 
 
+def read_cells(folder: Path) -> tuple[Cell, ...]:
+    """Return the cells of a comparison's folder, without a torn last line; the file is left as it is.
+
+    Raises:
+        ConfigError: there is no such file, or a line is no cell.
+    """
+    path = folder / CELLS
+    if not path.is_file():
+        raise ConfigError(f"{folder}: holds no comparison: there is no {CELLS}")
+    return tuple(_parse(_untorn(path.read_bytes()).splitlines(), path))
+
+
 def _untorn(found: bytes) -> bytes:
     """Return a file's bytes without a last line that has no end, or is no whole JSON."""
     whole = found[: found.rfind(b"\n") + 1]

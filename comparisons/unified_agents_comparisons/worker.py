@@ -106,11 +106,9 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
 
 
 def _ready(backend: Backend, model: ModelConfig, versions: dict[str, str]) -> Ready:
-    handlings: tuple[Handling, ...] = (
-        ("unified", "native")
-        if Capability.NATIVE in backend.capabilities and model.spoken_protocol == "chat_completions"
-        else ("unified",)
-    )
+    speaks_natively = model.for_handling("native").spoken_protocol == "chat_completions"
+    is_native = Capability.NATIVE in backend.capabilities and speaks_natively
+    handlings: tuple[Handling, ...] = ("unified", "native") if is_native else ("unified",)
     return Ready(versions=versions, handlings=handlings, variants=tuple(sorted(variants_of(backend))))
 
 

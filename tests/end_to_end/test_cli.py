@@ -178,8 +178,10 @@ def test_with_json_a_script_is_told_what_went_wrong(arguments: tuple[str, ...], 
 def test_without_json_wrong_usage_is_told_to_people_alone() -> None:
     done = call("backends", "--all")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Usage:" in done.stderr
-    assert "No such option" in done.stderr
+    assert done.stderr == "unified-agents: No such option: --all; see unified-agents backends --help\n"
+    done = call()
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "Usage:" in done.stdout, "without any word the help is shown"
 
 
 def test_with_json_a_run_that_fails_is_still_a_result(tmp_path: Path) -> None:
@@ -293,6 +295,35 @@ def test_an_interrupt_exits_with_130(options: tuple[str, ...], tmp_path: Path, g
         assert printed is not None
         assert printed.readline() == "ready\n"  # its modules are loaded, and asyncio handles the signal
         ends_interrupted(process, as_json=bool(options))
+
+
+BLOCKING = """
+import time
+
+async def hold() -> str:
+    print("ready", flush=True)
+    time.sleep(60)
+    return ""
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_async_tool_that_blocks_is_told_of_and_left_at_the_second_signal(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    path = agent_file(tmp_path, "model: script:answers.yaml\ntools: [blocking:hold]")
+    (tmp_path / "answers.yaml").write_text("answers: [{tool_calls: [{name: hold}]}, {text: done}]")
+    (tmp_path / "blocking.py").write_text(BLOCKING)
+    with started("run", path, "go") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert "an async tool that blocks holds the event loop up; interrupt again" in process.stderr.readline()
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    expected = {signal.SIGINT: ("interrupted", 130), signal.SIGTERM: ("terminated", 143)}[number]
+    assert (said, process.returncode) == (f"unified-agents: {expected[0]}\n", expected[1])
 
 
 def slow_module(folder: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import add, asks_for, make_script
+from tests.support import add, asks_for, make_script, written_request
 from unified_agents import (
     AuthenticationError,
     BadRequestError,
@@ -24,7 +24,6 @@ from unified_agents import (
 from unified_agents.scripted.provider_forms import ProviderModel
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.wire.local_upstream import Reply
-from unified_agents.wire.protocols.base import ModelRequest
 from unified_agents.wire.protocols.generate_content import GenerateContentProtocol
 from unified_agents.wire.protocols.generate_content_request import UNSIGNED
 
@@ -235,10 +234,10 @@ def test_gemini_gets_a_repeated_call_once() -> None:
     chat_call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}}
     turn = {"role": "assistant", "tool_calls": [chat_call], "original": {"role": "model", "parts": parts}}
     messages = [{"role": "user", "content": "?"}, turn, {"role": "tool", "tool_call_id": "c", "content": "1"}]
-    body = GenerateContentProtocol().write(ModelRequest("gemini-3-pro", messages))
+    body = written_request(GenerateContentProtocol(), "gemini-3-pro", messages)
     assert body["contents"][1]["parts"] == parts[:2]
     twice = turn | {"tool_calls": [chat_call, chat_call | {"id": "d"}]}  # the run took them for two
-    body = GenerateContentProtocol().write(ModelRequest("gemini-3-pro", [messages[0], twice]))
+    body = written_request(GenerateContentProtocol(), "gemini-3-pro", [messages[0], twice])
     assert body["contents"][1]["parts"] == parts
 
 

@@ -22,7 +22,7 @@ from unified_agents import (
 from unified_agents.config.providers import PROVIDERS, WITHOUT_FIELD
 from unified_agents.errors import ConfigError, UnsupportedCapabilityError
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.wire import model_call
+from unified_agents.wire import conversation
 
 PROTOCOLS = tuple(WITHOUT_FIELD)
 OTHERS = PROTOCOLS[1:]
@@ -121,15 +121,8 @@ async def test_a_turn_that_comes_back_altered_is_refused(
 ) -> None:
     """The negative control of the strict server that the other tests pass."""
 
-    def spoilt(*arguments: Any) -> list[Any]:
-        found = with_originals(*arguments)
-        return [
-            {**message, "original": altered(message["original"])} if "original" in message else message
-            for message in found
-        ]
-
-    with_originals = model_call.with_originals
-    monkeypatch.setattr(model_call, "with_originals", spoilt)
+    body_for = conversation.body_for
+    monkeypatch.setattr(conversation, "body_for", lambda *arguments: altered(body_for(*arguments)))
     url = server.add(Script.model_validate({"answers": ANSWERS}), strict=True)
     async with create_agent(model=model(url, protocol, **thinking(protocol)), tools=[add]) as agent:
         try:
@@ -229,8 +222,37 @@ def test_a_provider_has_its_own_host_key_and_protocol(provider: str, monkeypatch
     assert (config.url, config.key_variable, config.spoken_protocol) == (
         defaults.base_url,
         defaults.key_variable,
-        defaults.protocol,
+        "responses" if provider == "openai" else defaults.protocol,
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "handling", "protocol"),
+    [
+        ({}, "unified", "responses"),
+        ({"parameters": {"reasoning": {"summary": "auto"}}}, "unified", "responses"),
+        ({"base_url": "https://api.openai.com/v1/"}, "unified", "responses"),
+        ({"protocol": "chat_completions"}, "unified", "chat_completions"),
+        ({"base_url": "https://x.openai.azure.com/openai/v1"}, "unified", "chat_completions"),
+        ({"base_url": "http://127.0.0.1:9/v1"}, "unified", "chat_completions"),
+        ({"parameters": {"seed": 7}}, "unified", "chat_completions"),
+        ({"parameters": {"stop": ["END"]}}, "unified", "chat_completions"),
+        ({"max_tokens_field": "max_tokens"}, "unified", "chat_completions"),
+        ({}, "native", "chat_completions"),
+    ],
+)
+def test_openais_own_host_is_asked_in_responses(
+    settings: dict[str, Any], handling: Any, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    config = ModelConfig(name="m", **settings)
+    agent: Any = create_agent(model=config.model_copy(update={"fallback": (config,)}), handling=handling)
+    (found, stand_in) = agent._settings.model, agent._settings.model.fallback[0]
+    assert (found.spoken_protocol, stand_in.spoken_protocol) == (protocol, protocol)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    if "base_url" not in settings:
+        assert config.spoken_protocol == "chat_completions"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support import BACKENDS
 from unified_agents import ConfigError, Message, RunResult, Script, ScriptedModel, create_agent
 from unified_agents.messages import task_messages
 
@@ -65,3 +66,31 @@ def test_what_is_no_message_is_refused_with_the_reason_and_the_remedy(calls: lis
 def test_a_message_of_a_dump_is_the_same_message() -> None:
     message = Message(role="tool", content="3", tool_call_id="1", name="add")
     assert Message.from_chat(message.model_dump()) == message
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+OTHER = {**CALL, "id": "c2"}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "conversation",
+    [
+        [{"role": "assistant", "content": None, "tool_calls": [CALL, OTHER]}],
+        [{"role": "assistant", "content": None, "tool_calls": [CALL, OTHER]}, {"role": "user", "content": "Go on."}],
+        [
+            {"role": "assistant", "content": None, "tool_calls": [CALL, OTHER]},
+            {"role": "tool", "content": "done", "tool_call_id": "c2"},
+            {"role": "assistant", "content": "Well."},
+        ],
+    ],
+)
+async def test_a_call_that_was_never_answered_gets_a_result_that_says_so(backend: str, conversation: Any) -> None:
+    model = ScriptedModel(Script.model_validate({"answers": [{"text": "done"}] * 5}))
+    async with create_agent(backend=backend, model=model) as agent:
+        result = await agent.run([{"role": "user", "content": "x"}, *conversation], record_exchanges=True)
+    sent = json.loads(result.exchanges[0].sent)["messages"]
+    told = {message["tool_call_id"]: message["content"] for message in sent if message["role"] == "tool"}
+    assert told.keys() == {"c1", "c2"}
+    assert told["c1"].startswith("This call has no result: the run ended before it.")
+    assert [message["role"] for message in sent[1:4]] == ["assistant", "tool", "tool"]

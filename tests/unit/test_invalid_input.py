@@ -31,6 +31,7 @@ from unified_agents import (
     UnifiedAgentsError,
     UnsupportedCapabilityError,
     create_agent,
+    load_openapi,
     tool,
 )
 from unified_agents.cli.main import main
@@ -384,3 +385,40 @@ def test_the_contract_of_an_unknown_backend_fails_once(name: str) -> None:
         type("TestIt", (testing.BackendContract,), {"backend": name})
     one_line(caught)
     assert type("TestIt", (testing.BackendContract,), {"backend": "custom"})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model: script:none.yaml", r"model: script: .*none.yaml: cannot be read: No such file"),
+        (
+            "model: script:s.yaml\ntools: [{openapi: none.yaml}]",
+            r"tools: entry 1: openapi: there is no file .*none.yaml",
+        ),
+        ("model: script:s.yaml\ntools: [{openapi: {file: none.yaml}}]", r"tools: entry 1: openapi: there is no file"),
+        (
+            "model: script:s.yaml\ntools: [{mcp_file: none.json}]",
+            r"tools: entry 1: mcp_file: there is no file .*none.json",
+        ),
+    ],
+)
+def test_a_file_that_is_missing_is_told_with_the_key_that_names_it(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "agent.yaml").write_text(text)
+    (tmp_path / "s.yaml").write_text("answers: [{text: done}]")
+    with pytest.raises(ConfigError, match=told):
+        create_agent(tmp_path / "agent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: ScriptedModel({"answers": []}), r"ScriptedModel: give a Script, by Script.load\(…\) .*, not dict"),
+        (lambda: ScriptedModel("answers.yaml"), r"not str"),
+        (lambda: load_openapi({"openapi": "3.1.0"}), r"load_openapi: give an OpenApiConfig\(…\), or a file, not dict"),
+        (lambda: load_openapi("none.yaml"), r"none.yaml: cannot be read: No such file"),
+        (lambda: load_openapi("https://a.example/openapi.json"), r"documents are not fetched"),
+    ],
+)
+def test_what_is_no_script_and_no_document(make: Callable[[], object], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        make()

@@ -41,10 +41,13 @@ TELLING = [
     *(LIBRARY / "tools" / f"{name}.py" for name in ("parts", "results")),
     *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("attempt", "call_references", "input_output", "process")),
     *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("journaled", "retries", "standalone", "unified")),
-    *(LIBRARY / "interop" / "mcp" / f"{name}.py" for name in ("connection", "public_transport", "results", "session")),
+    *(
+        LIBRARY / "interop" / "mcp" / f"{name}.py"
+        for name in ("connection", "oauth", "public_transport", "results", "session")
+    ),
     *(
         LIBRARY / "interop" / "openapi" / f"{name}.py"
-        for name in ("client", "file_content", "operation", "public_resolver")
+        for name in ("client", "client_token", "file_content", "operation", "public_resolver")
     ),
     *(LIBRARY / "interop" / "openapi" / f"{name}.py" for name in ("request_plan", "serialization")),
     *(LIBRARY / "wire" / f"{name}.py" for name in ("model_call", "output_format", "request", "steps")),

@@ -57,10 +57,8 @@ class BackendAgent:
         self._catalogue = open_catalogue(settings.tools, coercion=settings.coercion)
         try:
             self._build(settings)
-            self._journal = None
-            if settings.journal is not None:
-                secrets = {name: value for one in self._endpoints for name, value in one.secrets.items()}
-                self._journal = AgentJournal(settings, self._catalogue.tools, secrets)
+            secrets = {name: value for one in self._endpoints for name, value in one.secrets.items()}
+            self._journal = AgentJournal(settings, self._catalogue.tools, secrets) if settings.journal else None
         except BaseException:
             self._catalogue.close()
             raise
@@ -161,7 +159,7 @@ class BackendAgent:
         record = await self._journal.completed(run_id, decisions)
         if record is not None:
             run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
-            return finish(run, replay_whole(run, record), self._wire.output.parse if self._wire.output else None)
+            return finish(run, replay_whole(run, record), self._wire.parse)
         record = await self._journal.claim(run_id, decisions, on_divergence)
         try:
             run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
@@ -265,12 +263,11 @@ class BackendAgent:
         done = self._runs[run] = asyncio.get_running_loop().create_future()
         siblings = run.parent.lifecycle.child_runs if run.parent is not None else set()
         siblings.add(run.lifecycle)
-        output = self._wire.output
         loop = Loop(
             start=lambda: self._native_run(run),
             translate=self._agent.translate,
-            last_answer=lambda: _last_answer(self._wire, self._settings.instructions, run),
-            parse=output.parse if output is not None else None,
+            last_answer=lambda: _last_answer(self._wire, run),
+            parse=self._wire.parse,
         )
         try:
             if self._journal is not None:
@@ -291,10 +288,8 @@ class BackendAgent:
         return await self._agent.run(run.messages, stream=stream)
 
 
-async def _last_answer(wire: Wire, instructions: str | None, run: Run) -> str | None:
-    system = [] if instructions is None else [{"role": "system", "content": instructions}]
-    note = {"role": "user", "content": wording.answer_now(str(run.lifecycle.cause))}
-    return (await wire.last_answer(run, [*system, *run.conversation(), note])).text
+async def _last_answer(wire: Wire, run: Run) -> str | None:
+    return (await wire.last_answer(run, wording.answer_now(str(run.lifecycle.cause)))).text
 
 
 def _refuse_in_event_loop(what: str, instead: str) -> None:

@@ -144,15 +144,16 @@ def create_agent(
     if parameters is not None:
         chosen = chosen.model_copy(update={"parameters": parameters})
     base = file or AgentConfig.model_construct(model=chosen)
+    asked_handling = _first(handling, base.handling)
     return BackendAgent(
         AgentSettings(
             backend=_first(backend, base.backend),
-            model=chosen,
+            model=chosen.for_handling(asked_handling),
             local_model=None if model is None or isinstance(model, str | ModelConfig) else model,
             instructions=_first(instructions, base.instructions),
             tools=_first(tools, base.tools),
             limits=_first(limits, base.limits),
-            handling=_first(handling, base.handling),
+            handling=asked_handling,
             name=name or base.name or "agent",
             output_type=_output_type(_first(output_type, base.output_type)),
             selector=_selector(_first(_of_mapping(SelectConfig, selector, "selector"), base.select)),
@@ -181,7 +182,7 @@ def _model(model: str | ModelConfig | ReplyingModel | None, file: AgentConfig | 
         named = ModelConfig.parse(model)
         return named if file is None else file.model.renamed(named)
     if model is not None:
-        return ModelConfig(provider="script", name="script")
+        return ModelConfig(provider="script", name="script", protocol=getattr(model, "spoken", None))
     if file is None:
         raise ConfigError('no model: give model="openai:<name>", or model="script:<file>" for a scripted one')
     return file.model

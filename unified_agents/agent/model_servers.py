@@ -38,7 +38,10 @@ def _endpoint(model: ModelConfig, variant: Variant) -> ModelEndpoint:
     if model.provider == "script":
         from unified_agents.scripted.model import Script, ScriptedModel  # noqa: PLC0415  # only who has a script pays for it
 
-        script = Script.load(model.name)
+        try:
+            script = Script.load(model.name)
+        except ConfigError as error:
+            raise ConfigError(f"model: script: {error}") from error
         scripted = ScriptedModel(script.in_text() if variant == "react" else script)
         upstream: Upstream = LocalUpstream(scripted)
         if model.spoken_protocol != "chat_completions":

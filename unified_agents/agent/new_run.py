@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.config import Limits
 from unified_agents.errors import ConfigError, UnifiedAgentsError
-from unified_agents.messages import Task, check_text, task_messages
+from unified_agents.messages import Task, check_text, task_messages, with_all_calls_answered
 from unified_agents.run.context import Run, current_call
 from unified_agents.run.measurements import Measurements
 from unified_agents.tools.offer import Offer
@@ -46,6 +46,9 @@ def new_run(
         UnifiedAgentsError: the run above has ended.
     """
     outer = current_call.get()
+    messages = task_messages(task)
+    if settings.handling == "unified":
+        messages = with_all_calls_answered(messages)
     if settings.instructions is not None:
         check_text(settings.instructions, "the instructions")
     if settings.handling == "unified" and settings.selector is None:
@@ -69,7 +72,8 @@ def new_run(
         backend=settings.backend,
         handling=settings.handling,
         limits=bounds,
-        messages=task_messages(task),
+        messages=messages,
+        instructions=settings.instructions,
         trace=trace,
         root=trace.open(f"invoke_agent {settings.name}", attributes, None),
         offer=offer,

@@ -129,11 +129,30 @@ def read_entries(place: str | Path) -> Sequence[ToolLike]:
     return [text] if ":" in text else [ToolSource(python=text)]
 
 
+def mcp_servers(entries: Iterable[ToolLike]) -> Iterator[McpServerConfig]:
+    """Yield the settings of each MCP server that entries name, without connecting to it.
+
+    Raises:
+        ConfigError: an entry does not fit.
+    """
+    for number, entry in enumerate(entries, 1):
+        source = _as_source(entry, number)
+        if isinstance(source, McpServerConfig):
+            yield source
+        elif isinstance(source, ToolSource) and source.mcp is not None:
+            yield _settings(McpServerConfig, source.mcp, "tools: mcp")
+        elif isinstance(source, ToolSource) and source.mcp_file is not None:
+            for server, config in read_servers(Path(source.mcp_file).expanduser()).items():
+                yield config if config.name is not None else config.model_copy(update={"name": server})
+
+
 def _fill(catalogue: Catalogue, entries: Iterable[ToolLike], coercion: Coercion | None) -> None:
     tools: dict[str, Tool] = {}
     origins: dict[str, str] = {}
     for number, entry in enumerate(entries, 1):
         source = _as_source(entry, number)
+        if isinstance(source, ToolSource):
+            _check_file(source, number)
         origin, found = _read(source, catalogue)
         own = source.coercion if isinstance(source, ToolSource) else None
         for given in found:
@@ -143,6 +162,14 @@ def _fill(catalogue: Catalogue, entries: Iterable[ToolLike], coercion: Coercion 
             tools[tool.name] = tool
             origins[tool.name] = origin
     catalogue.tools = tuple(tools.values())
+
+
+def _check_file(source: ToolSource, number: int) -> None:
+    """Say which key names a file that is not there."""
+    document = source.openapi.get("openapi") if isinstance(source.openapi, Mapping) else None
+    for key, file in (("mcp_file", source.mcp_file), ("openapi", document)):
+        if isinstance(file, str | Path) and "://" not in str(file) and not Path(file).expanduser().exists():
+            raise ConfigError(f"tools: entry {number}: {key}: there is no file {file}")
 
 
 def _collision(name: str, first: str, second: str) -> ConfigError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -14,12 +13,13 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from unified_agents.agent import create_agent
-from unified_agents.cli import runs, tools
+from unified_agents.cli import model as model_commands, runs, tools
 from unified_agents.cli.journals import JournalOption, decided, exit_suspended, journal_place
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.streamed_text import StreamedText
 from unified_agents.cli.tables import console
+from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import AgentConfig, Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
 from unified_agents.config.providers import PROVIDERS
@@ -29,6 +29,17 @@ from unified_agents.result import RunResult
 
 # An application decides what its log shows: this one reports an error in one line, and logs nothing.
 logging.getLogger("unified_agents").addHandler(logging.NullHandler())
+
+
+class _ToStandardError(logging.Handler):
+    """Prints what the user has to know at once."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        print_message(record.getMessage())
+
+
+logging.getLogger("unified_agents.concurrency").addHandler(_ToStandardError(logging.WARNING))
 
 _EXIT_CODES = (
     "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was reached, "
@@ -115,7 +126,7 @@ def run(
             place = journal_place(journal, config.journal)
             config = config.model_copy(update={"model": asked, "journal": place})
             options = {"backend": backend, "variant": variant, "handling": handling}
-            result = asyncio.run(_run(config, task, options, text, as_json=as_json))
+            result = run_in_background(lambda: _run(config, task, options, text, as_json=as_json))
         except RunError as error:
             if text is not None:
                 text.end(None)
@@ -196,6 +207,7 @@ def backends(
 
 app.command()(schema)
 app.add_typer(runs.app)
+app.add_typer(model_commands.app)
 app.add_typer(tools.app)
 
 for _command in entry_points(group="unified_agents.commands"):

@@ -1,11 +1,12 @@
-"""The command line: `unified-agents run | runs | compare | backends | schema | tools`."""
+"""The command line: `unified-agents run | runs | compare | backends | schema | tools | model`."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any, NoReturn
 
-from unified_agents.cli.stdio import INTERRUPTED, USAGE, Interrupted, claim_standard_output, report
+from unified_agents.cli.stdio import INTERRUPTED, TERMINATED, USAGE, Interrupted, claim_standard_output, report
 
 
 def main() -> NoReturn:
@@ -14,11 +15,21 @@ def main() -> NoReturn:
     if as_json and "--help" not in sys.argv[1:]:
         claim_standard_output()
     try:
-        app = _load_commands(as_json=as_json)
-        sys.exit(_run_as_json(app) if as_json else app())
+        signal.signal(signal.SIGTERM, _terminate)
+        sys.exit(_run(_load_commands(as_json=as_json), as_json=as_json))
     except (KeyboardInterrupt, Interrupted) as error:
-        report("cancelled", KeyboardInterrupt.__name__, f"interrupted{error}", as_json=as_json)
-        sys.exit(INTERRUPTED)
+        what = "terminated" if _terminated else "interrupted"
+        report("cancelled", KeyboardInterrupt.__name__, f"{what}{error}", as_json=as_json)
+        sys.exit(TERMINATED if _terminated else INTERRUPTED)
+
+
+_terminated: list[int] = []
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    """End as on an interrupt: what was begun is cancelled, and one line says how to go on."""
+    _terminated.append(number)
+    raise KeyboardInterrupt
 
 
 def _load_commands(*, as_json: bool) -> Any:
@@ -35,7 +46,8 @@ def _load_commands(*, as_json: bool) -> Any:
     return app
 
 
-def _run_as_json(app: Any) -> int | None:
+def _run(app: Any, *, as_json: bool) -> int | None:
+    """Run the command, and report wrong usage on one line."""
     from typer import BadParameter  # noqa: PLC0415  # the `cli` extra may be missing
 
     # The base UsageError stands in click, or in typer's own copy of it, by typer's version: no import fits both.
@@ -43,6 +55,10 @@ def _run_as_json(app: Any) -> int | None:
     try:
         code: int | None = app(standalone_mode=False)
     except wrong_usage as error:
-        report("usage", type(error).__name__, error.format_message(), as_json=True)
+        told, context = error.format_message(), error.ctx
+        if type(error).__name__ == "NoArgsIsHelpError" and not as_json:
+            return USAGE  # the help was shown
+        remedy = f"; see {context.command_path} --help" if context is not None else ""
+        report("usage", type(error).__name__, told.rstrip(".") + remedy, as_json=as_json)
         return USAGE
     return code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 from griffe import Docstring, DocstringSectionKind
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from unified_agents.cli.stdio import exit_on_wrong_usage, put_json
 from unified_agents.config.importing import import_named
+from unified_agents.config.model import Provider
 from unified_agents.interop.mcp import McpServerConfig
 from unified_agents.interop.openapi import OpenApiConfig
 
@@ -18,7 +19,7 @@ FILES = {
     "catalogue": "unified_agents.config:CatalogueConfig",
     "suite": "unified_agents_comparisons.suite.model:Suite",
 }
-SHORT_MODEL = {"type": "string", "pattern": r"^(openai|script|oracle):|\$\{"}
+SHORT_MODEL = {"type": "string", "pattern": rf"^({'|'.join(get_args(Provider))}):|\$\{{"}
 PATTERNS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 
@@ -64,7 +65,9 @@ def _describe_sources(definitions: dict[str, Any]) -> None:
         definitions |= made.pop("$defs", {})
         definitions[kind.__name__] = made
         properties[key] = {"$ref": f"#/$defs/{kind.__name__}"}
+    definitions["McpServerConfig"]["properties"]["oauth"]["anyOf"].append({"type": "boolean"})
     document = definitions["OpenApiConfig"]
+    document["properties"] |= {key: dict(PATTERNS) for key in ("tags", "paths", "methods")}
     document["properties"]["file"] = document["properties"]["openapi"]
     document["anyOf"] = [{"required": ["openapi"]}, {"required": ["file"]}]
     document["required"] = [key for key in document.get("required", ()) if key != "openapi"]

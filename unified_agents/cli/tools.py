@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
+import webbrowser
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -15,14 +16,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from unified_agents.catalogue.catalogue import Catalogue, load_catalogue
+from unified_agents.catalogue.catalogue import Catalogue, load_catalogue, mcp_servers, read_entries
 from unified_agents.cli.stdio import FAILED, claim_standard_output, exit_on_wrong_usage, print_message, put_json
 from unified_agents.cli.tables import console
 from unified_agents.config import Handling
 from unified_agents.config.importing import import_from
+from unified_agents.errors import ConfigError
 from unified_agents.fidelity.model_tools import ModelToolFidelity, named_model
 from unified_agents.fidelity.report import COUNTED, FidelityReport, StrictFidelity, Threshold, ToolFidelity, check_tools
 from unified_agents.fidelity.schema_diff import SchemaChange
+from unified_agents.interop.mcp.connection import require_sdk
 
 MAX_VALUE_CHARS = 60
 _COLUMNS = ("what", "where", "before", "after", "why")
@@ -121,6 +124,39 @@ def serve(
                 raise typer.Exit from None
             finally:
                 claim_standard_output()  # the server has ended, and what is printed now is not for the client either
+
+
+@app.command()
+def login(
+    catalogue: CatalogueName,
+    *,
+    server: Annotated[str | None, typer.Option(help="The name of one server; all by default.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the address in a browser, and not only print it.")] = True,
+) -> None:
+    """Log in at the MCP servers whose `oauth` wants a person, and keep the tokens for agents.
+
+    The tokens are kept in a file that the user alone may read, and renewed there.
+    """
+    with exit_on_wrong_usage():
+        import_from(Path(catalogue).parent, Path.cwd())
+        waiting = [
+            config
+            for config in mcp_servers(read_entries(catalogue))
+            if config.oauth is not None and config.oauth.client_secret_env is None and server in (None, config.label)
+        ]
+        if not waiting:
+            raise ConfigError(f"{catalogue}: no MCP server {f'{server!r} ' if server else ''}there has `oauth: true`")
+        require_sdk()
+        from unified_agents.interop.mcp.login import log_in  # noqa: PLC0415  # needs an extra
+
+        def show(address: str) -> None:
+            print_message(f"open this address to log in: {address}")
+            if browser:
+                webbrowser.open(address)
+
+        for config in waiting:
+            count = asyncio.run(log_in(config, show))
+            print_message(f"logged in at {config.label}, which has {count} tools")
 
 
 def _open_catalogue(place: str) -> Catalogue:

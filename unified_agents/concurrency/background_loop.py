@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -15,6 +16,12 @@ from unified_agents.concurrency.daemon_threads import current
 from unified_agents.errors import UnsupportedCapabilityError
 
 T = TypeVar("T")
+
+logger = logging.getLogger("unified_agents.concurrency")
+
+_EXIT_SECONDS = 2.0
+_HELD_UP_SECONDS = 1.0
+"""How long work that was cancelled may take to end before that is told."""
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -54,6 +61,10 @@ def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     except BaseException:  # a signal's, where the work has not ended
         if not ended.done():
             loop.call_soon_threadsafe(cancel)
+            if not wait([ended], timeout=_HELD_UP_SECONDS).done:
+                logger.warning(
+                    "interrupted: an async tool that blocks holds the event loop up; interrupt again to end without it"
+                )
             wait([ended])
         raise
 
@@ -93,7 +104,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result(timeout=5)
+    try:
+        asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result(timeout=_EXIT_SECONDS)
+    except TimeoutError:
+        return  # work holds the loop up; its thread ends with the process
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(timeout=5)
-    loop.close()
+    thread.join(timeout=_EXIT_SECONDS)
+    if not thread.is_alive():
+        loop.close()

@@ -18,7 +18,9 @@ from unified_agents.config.model_connection import (
 )
 from unified_agents.config.model_parameters import ModelParameters as ModelParameters  # noqa: PLC0414  # its old place
 from unified_agents.config.providers import (
+    CHAT_COMPLETIONS_ALONE,
     KEY_HEADERS,
+    OPENAI_HOST,
     PROTOCOL_TITLES,
     PROVIDERS,
     WITHOUT_FIELD,
@@ -161,8 +163,9 @@ class ModelConfig(ConnectionSettings):
         api_key_env: The environment variable that holds the key. None takes the provider's usual one at its own
             host (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY), and sends no key to another server.
         protocol: What the server speaks: `chat_completions`, `responses` (OpenAI's), `messages` (Anthropic's) or
-            `generate_content` (Gemini's). None takes the provider's own; that of `openai` is Chat Completions. Another
-            one than Chat Completions needs `handling: unified`.
+            `generate_content` (Gemini's). None takes the provider's own; that of `openai` is Responses at OpenAI's own
+            host, and Chat Completions elsewhere, under `handling: native`, and beside a parameter that Responses has no
+            field for. Another one than Chat Completions needs `handling: unified`.
         timeout: Seconds for one request to the model, from sending it to its last byte.
         first_token_timeout: Seconds from the request until the first byte of a streamed answer.
         token_timeout: Seconds between two pieces of a streamed answer.
@@ -298,10 +301,27 @@ class ModelConfig(ConnectionSettings):
 
     @property
     def spoken_protocol(self) -> ProtocolName:
-        """The protocol that the server speaks."""
+        """The protocol that the server speaks: at OpenAI's own host Responses, unless a parameter needs the other."""
         if self.protocol is not None:
             return self.protocol
-        return PROVIDERS[self.provider].protocol if self.provider in PROVIDERS else "chat_completions"
+        if self.provider != "openai":
+            return PROVIDERS[self.provider].protocol if self.provider in PROVIDERS else "chat_completions"
+        if urlsplit(self.url).hostname != OPENAI_HOST or self.max_tokens_field is not None:
+            return "chat_completions"
+        return "chat_completions" if self.parameters.set_among(CHAT_COMPLETIONS_ALONE) else "responses"
+
+    def for_handling(self, handling: str) -> ModelConfig:
+        """Return the same settings, with the protocol that a handling needs where none is said.
+
+        Under `native` the framework's own client speaks, which is Chat Completions.
+        """
+        if handling != "native":
+            return self
+        fallback = tuple(other.for_handling(handling) for other in self.fallback)
+        changed: dict[str, Any] = {} if fallback == self.fallback else {"fallback": fallback}
+        if self.provider == "openai" and self.spoken_protocol != "chat_completions" and self.protocol is None:
+            changed["protocol"] = "chat_completions"
+        return self.model_copy(update=changed) if changed else self
 
     @property
     def key_header(self) -> str:

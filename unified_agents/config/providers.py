@@ -10,7 +10,8 @@ ProtocolName = Literal["chat_completions", "responses", "messages", "generate_co
 SchemaDialect = Literal["json_schema", "openai", "reduced"]
 KeyHeader = Literal["bearer", "x-api-key", "x-goog-api-key"]
 
-OPENAI_BASE_URL = "https://api.openai.com/v1"
+OPENAI_HOST = "api.openai.com"
+OPENAI_BASE_URL = f"https://{OPENAI_HOST}/v1"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
 
 
@@ -21,7 +22,7 @@ class ProviderDefaults:
     Attributes:
         base_url: The provider's own host.
         key_variable: The environment variable of its key.
-        protocol: The protocol that is spoken.
+        protocol: The protocol that is spoken at every server of the provider's kind.
         others: The other protocols that its host speaks at the same URL.
     """
 
@@ -54,6 +55,9 @@ WITHOUT_FIELD: Mapping[ProtocolName, frozenset[str]] = {
     "generate_content": frozenset({"parallel_tool_calls", "verbosity"}),
 }
 """The parameters that a protocol has no field for, so that a model which sets one is refused."""
+
+CHAT_COMPLETIONS_ALONE = WITHOUT_FIELD["responses"] - WITHOUT_FIELD["chat_completions"]
+"""The parameters for which a model at OpenAI's own host is asked in Chat Completions, where no protocol is said."""
 
 PROTOCOL_TITLES: Mapping[ProtocolName, str] = {
     "chat_completions": "Chat Completions",

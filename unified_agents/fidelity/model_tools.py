@@ -77,7 +77,8 @@ def _of_model(tools: Sequence[Tool], model: ModelConfig) -> list[ModelToolFideli
     rows = []
     for tool in tools:
         name = offer.wire_names[tool.name]
-        body = json.loads(writer.write(_QUESTION, offer.cut([tool]), first=True, stream=False))
+        request = writer.request(offer.cut([tool]), first=True, stream=False)
+        body = json.loads(writer.conversation(_QUESTION).body(request))
         function, problem = _read(model, body)
         rows.append(
             ModelToolFidelity(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,46 +13,33 @@ from unified_agents.tools.json_values import to_json
 MAX_SHOWN_CHARS = 80
 
 
-def fingerprint(messages: Iterable[Mapping[str, Any]]) -> str:
-    """Return a hash of what a conversation says, the same whatever framework wrote it down.
+class Fingerprint:
+    """The fingerprint of a conversation that grows.
 
-    Covers system texts, user texts, and for each step its calls (index, tool, parsed arguments) and results. Ignores
-    ids, content that is null, "" or absent, text beside calls, the spacing of arguments, and names' prefixes.
-    """
-    digest = hashlib.sha256()
-    for message in messages:
-        digest.update(_line(message))
-    return digest.hexdigest()
-
-
-class FingerprintChain:
-    """The fingerprints of a conversation that grows: what was hashed once is not hashed again.
+    It covers system texts, user texts, and for each step its calls (index, tool, parsed arguments) and results. It
+    ignores ids, content that is null, "" or absent, text beside calls, and the spacing of arguments.
 
     Args:
-        redact: Takes secrets out of what is hashed, so that a new key changes no fingerprint.
+        hide: Takes secrets out of what is hashed, so that a new key changes no fingerprint.
+
+    Attributes:
+        steps: How many steps of the run it covers; None before it covers what the run was given.
     """
 
-    __slots__ = ("_digests", "_messages", "_redact")
+    __slots__ = ("_digest", "_hide", "steps")
 
-    def __init__(self, redact: Callable[[bytes], bytes]) -> None:
-        self._redact = redact
-        self._messages: list[Mapping[str, Any]] = []
-        self._digests = [hashlib.sha256()]
+    def __init__(self, hide: Callable[[bytes], bytes] = bytes) -> None:
+        self._digest = hashlib.sha256()
+        self._hide = hide
+        self.steps: int | None = None
 
-    def of(self, messages: Sequence[Mapping[str, Any]]) -> str:
-        """Return the fingerprint of a conversation; see `fingerprint`."""
-        same = 0
-        for known, message in zip(self._messages, messages, strict=False):
-            if known != message:
-                break
-            same += 1
-        del self._messages[same:], self._digests[same + 1 :]
-        for message in messages[same:]:
-            digest = self._digests[-1].copy()
-            digest.update(self._redact(_line(message)))
-            self._messages.append(dict(message))
-            self._digests.append(digest)
-        return self._digests[-1].hexdigest()
+    def add(self, message: Mapping[str, Any]) -> None:
+        """Add a message in Chat Completions terms."""
+        self._digest.update(self._hide(_line(message)))
+
+    def text(self) -> str:
+        """Return the fingerprint of what was added so far."""
+        return self._digest.hexdigest()
 
 
 def first_difference(then: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> str:

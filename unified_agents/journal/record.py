@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from unified_agents.errors import ErrorRecord, JournalError
-from unified_agents.journal.fingerprint import FingerprintChain
+from unified_agents.journal.fingerprint import Fingerprint
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.protocol import Journal
 from unified_agents.journal.rows import (
@@ -45,7 +45,7 @@ class RunRecord:
         decisions: What was decided about calls, by call id, and not used yet.
         end: How the run ended; None where it goes on.
         state: `ToolContext.state` as the last finished call left it.
-        fingerprints: Of the conversation that the model was asked.
+        fingerprint: Of the conversation so far.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class RunRecord:
         self.decisions: dict[str, DecisionRow] = {}
         self.end: EndRow | None = None
         self.state: JsonObject = {}
-        self.fingerprints = FingerprintChain(hide)
+        self.fingerprint = Fingerprint(hide)
         for row in rows[1:]:
             self._learn(row)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from unified_agents.errors import ErrorRecord, ToolCallError
+from unified_agents.errors import BackendError, ErrorRecord, ToolCallError
 from unified_agents.messages import JsonObject
 from unified_agents.result import ToolCallRecord
 from unified_agents.tools.definition import Tool
@@ -113,3 +114,14 @@ class Step:
     message: JsonObject
     calls: list[Call] = field(default_factory=list)
     original: JsonObject | None = None
+
+
+def dropped_calls(what: str, calls: Sequence[Call]) -> BackendError:
+    """Return the error of a framework that left calls out.
+
+    Args:
+        what: What it did, such as "ended".
+        calls: The calls.
+    """
+    names = ", ".join(sorted({call.name for call in calls}))
+    return BackendError(f"the framework {what} with {len(calls)} of the model's tool calls not carried out: {names}")

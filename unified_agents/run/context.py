@@ -59,6 +59,7 @@ class Run:
         handling: `unified` or `native`.
         limits: Its bounds.
         messages: What it was given.
+        instructions: The system text of its agent; None where it has none.
         trace: Its live trace.
         root: The open `invoke_agent` span.
         offer: The tools that the model is offered.
@@ -78,6 +79,7 @@ class Run:
         steps: The model's answers so far, with their calls.
         calls: The calls by id.
         given_ids: The ids of the calls in the conversation that it was given.
+        conversations: For each model that was asked: its conversation, as far as it is written.
         has_originals: Whether a turn of the conversation has an original.
         errors: What went wrong so far.
         abandoned: What does not end, and was given up.
@@ -101,6 +103,7 @@ class Run:
     trace: LiveTrace
     root: OpenSpan
     offer: Offer
+    instructions: str | None = None
     dependencies: Any = None
     redactor: Redactor = NO_SECRETS
     answer_redactor: Redactor = NO_SECRETS
@@ -121,6 +124,7 @@ class Run:
 
     steps: list[Step] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
+    conversations: dict[object, Any] = field(default_factory=dict)
     errors: list[ErrorRecord] = field(default_factory=list)
     abandoned: list[ErrorRecord] = field(default_factory=list)
     given_up: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -145,10 +149,6 @@ class Run:
     def label(self) -> str:
         """The run's id and backend, for the log."""
         return f"{self.id} on {self.backend}"
-
-    def conversation(self) -> list[JsonObject]:
-        """Return the messages so far in Chat Completions terms, without the instructions and calls without a result."""
-        return [*(message.to_chat() for message in self.messages), *self.turns()]
 
     def turns(self) -> Iterator[JsonObject]:
         """Yield what the run has added to the messages that it was given."""

@@ -66,7 +66,6 @@ class Measurements:
         model_time: When requests were under way.
         tool_time: When tools ran.
         waiting_time: When something was put off: for a retry, for the rate limit, for another call.
-        waits_since: When the current wait for a retry began; None when there is none.
         exchanges: The exchanges whose bodies are kept; None when bodies are not kept.
         model_calls: All requests to a model, in order.
     """
@@ -77,14 +76,8 @@ class Measurements:
     model_time: list[Interval] = field(default_factory=list)
     tool_time: list[Interval] = field(default_factory=list)
     waiting_time: list[Interval] = field(default_factory=list)
-    waits_since: float | None = None
     exchanges: list[ExchangeRecord] | None = None
     model_calls: list[ExchangeRecord] = field(default_factory=list)
-
-    def waited(self, since: float, now: float) -> None:
-        """Record a wait that ends now: from where `waits_since` says, else from the moment given."""
-        self.waiting_time.append((since if self.waits_since is None else self.waits_since, now))
-        self.waits_since = None
 
     def record_exchange(
         self, step: int | None, attempt: int, model: str, received: bytes, sent: bytes

@@ -19,6 +19,7 @@ from unified_agents.errors import (
 from unified_agents.events import RunEnded
 from unified_agents.messages import Message
 from unified_agents.result import PendingCall, RunResult, RunStatus
+from unified_agents.run.calls import dropped_calls
 from unified_agents.run.context import Run
 from unified_agents.run.lifecycle import Cancelled, Suspended
 from unified_agents.tracing import spans
@@ -118,10 +119,7 @@ def _dropped_calls(run: Run) -> BackendError | None:
     if run.handling == "native":
         return None
     dropped = [call for step in run.steps for call in step.calls if not call.reached]
-    if not dropped:
-        return None
-    names = ", ".join(sorted({call.name for call in dropped}))
-    return BackendError(f"the framework ended with {len(dropped)} of the model's tool calls not carried out: {names}")
+    return dropped_calls("ended", dropped) if dropped else None
 
 
 def _status(run: Run) -> RunStatus:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from unified_agents.errors import ConfigError
 from unified_agents.scripted.format import Fault, FaultEntry, Script, ScriptedAnswer, ScriptedCall, ScriptedUsage
 from unified_agents.scripted.mutations import altered
 from unified_agents.scripted.rendering.chat_completions import (
@@ -113,6 +114,11 @@ class ScriptedModel:
     """
 
     def __init__(self, script: Script) -> None:
+        if not isinstance(script, Script):
+            kind = type(script).__name__
+            raise ConfigError(
+                f"ScriptedModel: give a Script, by Script.load(…) or Script.model_validate(…), not {kind}"
+            )
         self.script = script
         self._is_react = script.protocol == "react"
         self.thinks = any(not isinstance(entry, FaultEntry) and entry.reasoning for entry in script.answers)

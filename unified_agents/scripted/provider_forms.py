@@ -11,6 +11,7 @@ import orjson
 from unified_agents.config.providers import ProtocolName
 from unified_agents.scripted.model import ScriptedModel
 from unified_agents.scripted.rendering import (
+    chat_completions_strict,
     generate_content,
     generate_content_strict,
     messages,
@@ -105,17 +106,35 @@ def form_at(path: str) -> ProviderForm | None:
     return FORMS["generate_content"] if generate_content.model_and_stream(path) is not None else None
 
 
+def in_chat_completions(protocol: ProtocolName, body: str) -> str:
+    """Return the body of a request in Chat Completions terms; the body itself where it is no request.
+
+    Args:
+        protocol: What it is written in.
+        body: The JSON text.
+    """
+    form = FORMS.get(protocol)
+    if form is None:
+        return body
+    try:
+        return orjson.dumps(form.chat_request("/models/m:generateContent", orjson.loads(body))).decode()
+    except (orjson.JSONDecodeError, BadRequestShapeError):
+        return body
+
+
 class ProviderModel:
     """A scripted model that answers requests in a provider's own form.
 
     Args:
         model: What it says.
         strict: Whether it refuses with status 400 what the real API refuses.
+        spoken: The protocol that an agent asks it in, where it is given as the agent's model.
     """
 
-    def __init__(self, model: ScriptedModel, *, strict: bool = False) -> None:
+    def __init__(self, model: ScriptedModel, *, strict: bool = False, spoken: ProtocolName | None = None) -> None:
         self.model = model
         self.strict = strict
+        self.spoken = spoken
 
     def reply_at(self, path: str, body: JsonMapping, key: str = "") -> Reply:
         """Answer a request.
@@ -149,6 +168,8 @@ class ProviderModel:
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
         """Answer a Chat Completions request; see `ScriptedModel.reply`."""
+        if self.strict and (problem := chat_completions_strict.strict_problem(request)) is not None:
+            return error_reply(400, problem)
         return self.model.reply(request, key)
 
     def forget(self, key: str) -> None:

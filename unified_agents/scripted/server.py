@@ -15,28 +15,21 @@ import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from aiohttp import web
 
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.provider_forms import ProviderModel, form_at
 from unified_agents.scripted.rendering.chat_completions import STREAM_TYPE, error_reply
-from unified_agents.wire.local_upstream import Reply
+from unified_agents.wire.local_upstream import AnsweringModel, Reply
 from unified_agents.wire.upstream import CHAT_PATH
 
 HOST = "127.0.0.1"
 CLOSING_SECONDS = 1.0
-
-
-class AnsweringModel(Protocol):
-    """A model that the server can answer for: a `ScriptedModel`, or a wrapper of one."""
-
-    def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
-        """Answer a Chat Completions request."""
-        ...
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,11 +40,23 @@ class ReceivedRequest:
         headers: Without regard to case. They may hold a key, so they are left out of the representation.
         body: The parsed JSON; None when it is no JSON.
         raw: The body's bytes.
+        path: Where it came, below the base URL.
     """
 
     headers: Mapping[str, str] = field(repr=False)
     body: Any
     raw: bytes = field(repr=False)
+    path: str = CHAT_PATH
+
+    def in_chat_completions(self) -> dict[str, Any]:
+        """Return the body in Chat Completions terms, whatever protocol it came in.
+
+        Raises:
+            BadRequestShapeError: it is no request of the protocol that its path stands for.
+        """
+        form = form_at(self.path)
+        chat: dict[str, Any] = self.body if form is None else form.chat_request(self.path, self.body)
+        return chat
 
 
 _KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
@@ -63,7 +68,16 @@ class _ServedScript:
     provider: ProviderModel | None
     authorization: bytes | None
     record: bool
+    protocol: ProtocolName | None
     requests: list[ReceivedRequest] = field(default_factory=list)
+
+    def answers_at(self, path: str) -> bool:
+        """Tell whether a request at a path, below the base URL, is answered."""
+        form = form_at(path)
+        if form is None and path != CHAT_PATH:
+            return False
+        name = "chat_completions" if form is None else form.name
+        return self.protocol in (None, name) and (form is None or self.provider is not None)
 
 
 class ScriptServer:
@@ -84,6 +98,7 @@ class ScriptServer:
         """
         self._port = port
         self._served: dict[str, _ServedScript] = {}
+        self._added = 0
         self._runner: web.ServerRunner | None = None
         self._closing = asyncio.Event()
 
@@ -114,16 +129,22 @@ class ScriptServer:
             await runner.cleanup()
 
     def add(
-        self, script: Script | AnsweringModel, *, api_key: str | None = None, record: bool = True, strict: bool = False
+        self,
+        script: Script | AnsweringModel,
+        *,
+        api_key: str | None = None,
+        record: bool = True,
+        strict: bool = False,
+        protocol: ProtocolName | None = None,
     ) -> str:
         """Serve a script under a URL of its own.
 
         Args:
             script: What to answer; faults are counted for this URL. A `ProviderModel` is served as it is.
             api_key: When set, a request with another bearer token, or none, is refused with 401.
-            strict: Whether requests of other protocols than Chat Completions are refused where the real API refuses
-                them.
+            strict: Whether requests are refused where the real API refuses them.
             record: Whether to keep every request for `requests`; memory grows with them.
+            protocol: The only protocol that is answered; None answers each at its path.
 
         Returns:
             The base URL, which ends in `/v1`.
@@ -133,13 +154,13 @@ class ScriptServer:
         """
         if self._runner is None:
             raise RuntimeError("the server is not open: add scripts inside `async with ScriptServer() as server:`")
-        key = f"s{len(self._served)}"
+        key, self._added = f"s{self._added}", self._added + 1
         model = ScriptedModel(script) if isinstance(script, Script) else script
         authorization = None if api_key is None else f"Bearer {api_key}".encode()
         provider = ProviderModel(model, strict=strict) if isinstance(model, ScriptedModel) else None
         if isinstance(model, ProviderModel):
             provider = model
-        self._served[key] = _ServedScript(model, provider, authorization, record)
+        self._served[key] = _ServedScript(model, provider, authorization, record, protocol)
         return f"http://{HOST}:{self._runner.addresses[0][1]}/{key}/v1"
 
     def requests(self, url: str) -> list[ReceivedRequest]:
@@ -148,17 +169,27 @@ class ScriptServer:
         Raises:
             ConfigError: `add` did not give this URL.
         """
+        return list(self._served[self._key(url)].requests)
+
+    def remove(self, url: str) -> None:
+        """Serve nothing at the URL from now on, and forget its script and its requests.
+
+        Raises:
+            ConfigError: `add` did not give this URL.
+        """
+        del self._served[self._key(url)]
+
+    def _key(self, url: str) -> str:
         parts = url.rstrip("/").split("/")
-        served = self._served.get(parts[-2]) if len(parts) > 1 else None
-        if served is None:
+        if len(parts) < 2 or parts[-2] not in self._served:
             raise ConfigError(f"no script is served at {url}: pass what `add` returned")
-        return list(served.requests)
+        return parts[-2]
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = await request.content.read()
-        key, _, path = request.path.removeprefix("/").partition("/v1/")
+        key, _, path = request.path.replace("/v1beta/", "/v1/", 1).removeprefix("/").partition("/v1/")
         served = self._served.get(key)
-        if served is None or not (path == CHAT_PATH or (served.provider is not None and form_at(path) is not None)):
+        if served is None or not served.answers_at(path):
             return _whole(error_reply(404, f"there is nothing at {request.path}: POST to KEY/v1/chat/completions"))
         if request.method != "POST":
             return _whole(error_reply(405, f"{request.method} is not allowed here: POST a request"))
@@ -167,13 +198,15 @@ class ScriptServer:
         except orjson.JSONDecodeError:
             body = None
         if served.record:
-            served.requests.append(ReceivedRequest(request.headers, body, raw))
+            served.requests.append(ReceivedRequest(request.headers, body, raw, path))
         if served.authorization is not None and not _has_key(request, served.authorization):
             return _whole(error_reply(401, "Incorrect API key provided.", code="invalid_api_key"))
         if not isinstance(body, dict):
             return _whole(error_reply(400, "the body of the request is no JSON object"))
-        if path == CHAT_PATH or served.provider is None:
+        if served.provider is None:
             return await self._send(request, served.model.reply(body))
+        if path == CHAT_PATH:
+            return await self._send(request, served.provider.reply(body))
         return await self._send(request, served.provider.reply_at(path, body))
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
@@ -244,14 +277,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     options = parser.parse_args(arguments)
     try:
-        asyncio.run(_serve(Script.load(options.script), options.port))
+        asyncio.run(serve(Script.load(options.script), options.port))
     except (ConfigError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
 
 
-async def _serve(script: Script, port: int) -> None:
+async def serve(script: Script, port: int = 0, **options: Any) -> None:
+    """Serve one script until the process is told to stop, and print its base URL on standard output.
+
+    Args:
+        script: What to answer.
+        port: Where to listen; 0 takes a free port.
+        options: Those of `ScriptServer.add`.
+
+    Raises:
+        OSError: the port is taken.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -259,7 +302,7 @@ async def _serve(script: Script, port: int) -> None:
     if _stdin_is_pipe():
         loop.add_reader(0, _end_with_stdin, stop)
     async with ScriptServer(port) as server:
-        sys.stdout.write(server.add(script, record=False) + "\n")
+        sys.stdout.write(server.add(script, record=False, **options) + "\n")
         sys.stdout.flush()
         await stop.wait()
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from unified_agents.backend import Capability
-from unified_agents.testing.contract import Contract, proves, whole_and_streamed
+from unified_agents.testing.contract import Contract, proves, spoken_in, whole_and_streamed
 from unified_agents.testing.harness import ContractBench, add, answer, call, calls, canonical_json
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
@@ -46,8 +46,9 @@ class AnswerContract(Contract):
         scenario = bench.scenario(answer("Yes."))
         result = await scenario.completes(record_exchanges=True)
         assert not json.loads(result.exchanges[0].received).get("stream")
-        assert "stream" not in scenario.sent[0]
+        assert not scenario.sent[0].get("stream")
 
+    @spoken_in("chat_completions", "responses", "messages")
     @proves(Capability.STREAMING)
     async def test_the_framework_streams_when_asked(self, bench: ContractBench) -> None:
         """`NativeAgent.run(…, stream=True)` lets the framework ask for a stream, which is what STREAMING declares."""

@@ -12,17 +12,9 @@ from pydantic import BaseModel, Field
 from unified_agents.backend import Capability
 from unified_agents.config import Limits
 from unified_agents.messages import JsonObject
-from unified_agents.testing.contract import Contract, whole_and_streamed
-from unified_agents.testing.harness import (
-    ContractBench,
-    RecordingTool,
-    add,
-    answer,
-    call,
-    calls,
-    canonical_json,
-    error_kind,
-)
+from unified_agents.testing.contract import Contract, spoken_in, whole_and_streamed
+from unified_agents.testing.harness import ContractBench, add, answer, call, calls, canonical_json, error_kind
+from unified_agents.testing.tools import RecordingTool
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 
@@ -224,6 +216,8 @@ class RefusalContract(Contract, needs=(Capability.TOOLS,)):
         self, bench: ContractBench, arguments: object, problem: str, typed: bool
     ) -> None:
         """The tool is not run, the model is told path and reason, and its own turn goes back as it wrote it."""
+        if isinstance(arguments, str) and bench.spoken in ("messages", "generate_content"):
+            pytest.skip("has arguments as objects, which cannot be broken")
         orders = _TypedOrder() if typed else RecordingTool("order", ORDER_SCHEMA, returns="ordered")
         corrected = calls(call("order", {"item": "tea", "count": 2}))
         scenario, result = await bench.complete(
@@ -242,6 +236,7 @@ class RefusalContract(Contract, needs=(Capability.TOOLS,)):
         if isinstance(arguments, str):
             assert refused.arguments == arguments
 
+    @spoken_in("chat_completions", "responses", "generate_content")
     @pytest.mark.parametrize("deltas", ["separate", "together"])
     @whole_and_streamed
     async def test_good_and_bad_calls_in_one_answer(self, bench: ContractBench, stream: bool, deltas: str) -> None:

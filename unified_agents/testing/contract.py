@@ -17,11 +17,11 @@ import pytest_asyncio
 
 from unified_agents.backend import AgentSpec, Backend, Capability, NativeAgent, native_tool_name
 from unified_agents.config import Limits
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError, UnsupportedCapabilityError
 from unified_agents.registry import backend_info, load_backend
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.testing.harness import (
-    TEST_SECONDS,
     ContractBench,
     ServerThread,
     add,
@@ -31,6 +31,7 @@ from unified_agents.testing.harness import (
     calls,
     new_tasks,
 )
+from unified_agents.testing.tools import TEST_SECONDS
 
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
@@ -48,6 +49,7 @@ TASKS_END_SECONDS = 1.0
 _warm: set[str] = set()
 _needed: dict[Callable[..., Any], frozenset[Capability]] = {}
 _proved: dict[Callable[..., Any], frozenset[Capability]] = {}
+_spoken: dict[Callable[..., Any], frozenset[ProtocolName]] = {}
 
 
 def needs(*capabilities: Capability) -> Callable[[TestT], TestT]:
@@ -75,6 +77,16 @@ def proves(*capabilities: Capability) -> Callable[[TestT], TestT]:
     return mark
 
 
+def spoken_in(*protocols: ProtocolName) -> Callable[[TestT], TestT]:
+    """Declare that a test is about these protocols alone; over another one it is skipped."""
+
+    def mark(test: TestT) -> TestT:
+        _spoken[test] = frozenset(protocols)
+        return test
+
+    return mark
+
+
 def whole_and_streamed(test: TestT) -> TestT:
     """Run a test with whole answers and with streamed ones, as its argument `stream`."""
     marked: TestT = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])(test)
@@ -90,9 +102,12 @@ class Contract:
 
     Attributes:
         backend: The name of the backend under test, as its entry point gives it.
+        spoken: The protocol that the models of the tests speak. Tests of Chat Completions itself are skipped with
+            another one, and so are those of `handling: native`.
     """
 
     backend: ClassVar[str]
+    spoken: ClassVar[ProtocolName] = "chat_completions"
 
     def __init_subclass__(cls, *, needs: tuple[Capability, ...] = (), **options: Any) -> None:
         """Put the rules around each test of the class, which needs these capabilities.
@@ -122,7 +137,7 @@ class Contract:
         """Make agents of the backend; at the end close them all, and check that no task is left."""
         await _warm_up(self.backend, server)
         before = asyncio.all_tasks()
-        bench = ContractBench(self.backend, server)
+        bench = ContractBench(self.backend, server, self.spoken)
         yield bench
         await bench.aclose()
         await _no_new_tasks(before)
@@ -172,10 +187,14 @@ async def _warm_up(backend: str, server: ScriptServer) -> None:
 
 def _with_rules(test: Callable[..., Any], needed: frozenset[Capability]) -> Callable[..., Any]:
     proved = _proved.get(test, frozenset())
+    spoken = _spoken.get(test)
+    if Capability.NATIVE in needed:
+        spoken = frozenset({"chat_completions"})  # there the framework's own client speaks
     if not inspect.iscoroutinefunction(test):
 
         @functools.wraps(test)
         def checked(self: Contract, **arguments: Any) -> None:
+            _skip_unless_spoken(self.spoken, spoken)
             for rule, _ in _rules(self.backend, needed, proved, arguments):
                 with rule:
                     test(self, **arguments)
@@ -184,12 +203,18 @@ def _with_rules(test: Callable[..., Any], needed: frozenset[Capability]) -> Call
 
     @functools.wraps(test)
     async def checked_async(self: Contract, **arguments: Any) -> None:
+        _skip_unless_spoken(self.spoken, spoken)
         for rule, seconds in _rules(self.backend, needed, proved, arguments):
             with rule:
                 await _within_time(test, self, arguments, seconds)
 
     marked: Callable[..., Any] = pytest.mark.asyncio(checked_async)
     return marked
+
+
+def _skip_unless_spoken(protocol: ProtocolName, spoken: frozenset[ProtocolName] | None) -> None:
+    if spoken is not None and protocol not in spoken:
+        pytest.skip(f"is about {', '.join(sorted(spoken))} alone")
 
 
 def _rules(

@@ -16,12 +16,16 @@ import pytest
 
 from unified_agents.agent import Agent, ToolLike, create_agent
 from unified_agents.config import ModelConfig, ModelParameters, ResultParts
+from unified_agents.config.providers import WITHOUT_FIELD, ProtocolName
 from unified_agents.errors import ErrorKind, ErrorRecord, RunError
 from unified_agents.events import Event
 from unified_agents.messages import JsonObject
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Reply, Script, ScriptedModel
+from unified_agents.scripted.provider_forms import ProviderModel
+from unified_agents.scripted.rendering.chat_completions import STREAM_TYPE
 from unified_agents.scripted.server import ReceivedRequest, ScriptServer
+from unified_agents.testing.tools import HangingTool, HeldTool
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 
@@ -29,8 +33,6 @@ ErrorT = TypeVar("ErrorT", bound=RunError)
 T = TypeVar("T")
 
 MODEL_NAME = "contract-model"
-TEST_SECONDS = 30.0
-"""Seconds that a single test may take before it fails; a backend that hangs must not hang the suite."""
 CANCEL_SECONDS = 3.0
 """Seconds in which a cancelled run must have ended."""
 
@@ -118,15 +120,17 @@ class ServerThread:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10.0)
 
 
-class _CutAfterTheEnd:
+class _CutAfterTheEnd(ProviderModel):
     """A scripted model whose streams are whole, and whose connections then break."""
 
-    def __init__(self, script: Script) -> None:
-        self._model = ScriptedModel(script)
-
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
-        reply = self._model.reply(request, key)
-        return replace(reply, ending="truncate") if request.get("stream") else reply
+        return self._cut(super().reply(request, key))
+
+    def reply_at(self, path: str, body: Mapping[str, Any], key: str = "") -> Reply:
+        return self._cut(super().reply_at(path, body, key))
+
+    def _cut(self, reply: Reply) -> Reply:
+        return replace(reply, ending="truncate") if reply.content_type == STREAM_TYPE else reply
 
 
 @dataclass(slots=True)
@@ -150,8 +154,8 @@ class Scenario:
 
     @property
     def sent(self) -> list[JsonObject]:
-        """The bodies of the requests that reached the server."""
-        return [request.body for request in self.received]
+        """The bodies of the requests that reached the server, in Chat Completions terms."""
+        return [request.in_chat_completions() for request in self.received]
 
     def tool_results(self, request: int = -1) -> list[str]:
         """Return the contents of a request's tool messages, in their order; of the last request by default."""
@@ -213,11 +217,13 @@ class ContractBench:
     Attributes:
         backend: The backend under test.
         server: Where scripts are served.
+        spoken: The protocol that the models speak.
         agents: The agents that were made and are to be closed.
     """
 
     backend: str
     server: ScriptServer
+    spoken: ProtocolName = "chat_completions"
     agents: list[Agent] = field(default_factory=list)
 
     def scenario(
@@ -257,16 +263,24 @@ class ContractBench:
         script = Script.model_validate(
             {"answers": answers, "tool_call_deltas": deltas, "repeat_last": repeat_last, "protocol": protocol}
         )
-        url = self.server.add(_CutAfterTheEnd(script) if cut_after_the_end else script, api_key=api_key)
+        is_strict = options.get("handling") != "native"
+        served = _CutAfterTheEnd(ScriptedModel(script), strict=is_strict) if cut_after_the_end else script
+        url = self.server.add(served, api_key=api_key, strict=is_strict)
         model = ModelConfig(
             name=MODEL_NAME,
             base_url=url,
+            protocol=self.spoken,
             api_key_env=api_key_env,
             timeout=timeout,
-            parameters=ModelParameters.model_validate({"stream": stream} | asked | dict(parameters or {})),
+            parameters=self._parameters({"stream": stream} | asked | dict(parameters or {})),
             tool_result_parts=result_parts,
         )
         return Scenario(self.agent(model, tools=tools, **options), url, self.server)
+
+    def _parameters(self, values: Mapping[str, Any]) -> ModelParameters:
+        """Return the parameters, without those that the protocol has no field for."""
+        lacking = WITHOUT_FIELD[self.spoken]
+        return ModelParameters.model_validate({name: value for name, value in values.items() if name not in lacking})
 
     async def complete(self, *answers: JsonObject, task: str = "Do it.", **options: Any) -> tuple[Scenario, RunResult]:
         """Make a scenario, run one task on it, and check that it completed; for the options see `scenario`."""
@@ -296,82 +310,6 @@ class ContractBench:
         for agent in self.agents:
             await agent.aclose()
         self.agents.clear()
-
-
-class RecordingTool:
-    """A tool with a JSON Schema and no typed function, which keeps the arguments of each call.
-
-    Attributes:
-        received: The arguments of each call, in order.
-    """
-
-    def __init__(self, name: str, parameters: JsonObject, *, returns: str) -> None:
-        self.received: list[JsonObject] = []
-        self._returns = returns
-        self.tool = Tool(name=name, description="Take it.", parameters=parameters, handler=self._take)
-
-    async def _take(self, /, **arguments: Any) -> str:
-        self.received.append(arguments)
-        return self._returns
-
-
-class HeldTool:
-    """An asynchronous tool, `hold`, whose calls stay in flight until they are released or cancelled.
-
-    Attributes:
-        started: How many calls have begun.
-        cancelled: How many saw a CancelledError.
-        finished: How many came to their end.
-        all_started: Set when as many as expected have begun.
-        release: Set it to let them finish.
-    """
-
-    def __init__(self, expected: int = 1) -> None:
-        self.started = self.cancelled = self.finished = 0
-        self.all_started = asyncio.Event()
-        self.release = asyncio.Event()
-        self._expected = expected
-        self.tool: Tool = tool(self._hold, name="hold")
-
-    async def _hold(self, n: int) -> int:
-        """Hold a number."""  # some frameworks take no function without a docstring
-        self.started += 1
-        if self.started == self._expected:
-            self.all_started.set()
-        try:
-            await self.release.wait()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        self.finished += 1
-        return n
-
-
-class HangingTool:
-    """A synchronous tool, `hang`, whose calls do not end before they are released, whatever is cancelled.
-
-    Attributes:
-        all_started: Set when as many calls as expected have begun.
-        release: Set it, in any case, before the test ends.
-    """
-
-    def __init__(self, expected: int = 2) -> None:
-        self.all_started = asyncio.Event()
-        self.release = threading.Event()
-        self._loop = asyncio.get_running_loop()
-        self._expected = expected
-        self.tool: Tool = tool(self._hang, name="hang")
-
-    def _count_start(self) -> None:
-        self._expected -= 1
-        if not self._expected:
-            self.all_started.set()
-
-    def _hang(self, n: int) -> int:
-        """Hang with a number."""
-        self._loop.call_soon_threadsafe(self._count_start)  # so that only the loop's own thread counts
-        self.release.wait(TEST_SECONDS)
-        return n
 
 
 async def cancel(running: asyncio.Task[RunResult]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from unified_agents.backend import INVALID_CALL_TOOL, Capability
 from unified_agents.messages import Message, ToolCall
-from unified_agents.testing.contract import Contract, whole_and_streamed
+from unified_agents.testing.contract import Contract, spoken_in, whole_and_streamed
 from unified_agents.testing.harness import MODEL_NAME, ContractBench, add, answer, call, calls, canonical_json, fault
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
@@ -49,6 +49,7 @@ def _plain(chat: dict[str, Any]) -> dict[str, Any]:
 class RequestContract(Contract):
     """The conversation and the parameters that a request holds."""
 
+    @spoken_in("chat_completions")
     async def test_long_history_reaches_the_model_whole(self, bench: ContractBench) -> None:
         """A conversation of 42 long messages, with tool calls among them, reaches the model unaltered and in order."""
         text = "Ein langer Absatz über 東京. " * 60
@@ -92,18 +93,21 @@ class RequestContract(Contract):
         scenario, _ = await bench.complete(answer("Yes."))
         assert scenario.sent[0]["model"] == MODEL_NAME
 
+    @spoken_in("chat_completions")
     @whole_and_streamed
     async def test_nothing_is_added(self, bench: ContractBench, stream: bool) -> None:
         """A request has no field that nobody asked for, whatever the framework adds by itself."""
         scenario, _ = await bench.complete(answer("Yes."), stream=stream)
         assert set(scenario.sent[0]) == {"model", "messages"} | ({"stream", "stream_options"} if stream else set())
 
+    @spoken_in("chat_completions")
     async def test_sampling_parameters(self, bench: ContractBench) -> None:
         """Temperature, token limit and seed go out as configured, zero too."""
         scenario, _ = await bench.complete(answer("Yes."), parameters={"temperature": 0, "max_tokens": 123, "seed": 7})
         sent = {key: value for key, value in scenario.sent[0].items() if key not in ("model", "messages")}
         assert sent == {"temperature": 0, "max_tokens": 123, "seed": 7}
 
+    @spoken_in("chat_completions")
     @whole_and_streamed
     async def test_further_parameters(self, bench: ContractBench, stream: bool) -> None:
         """All other parameters go out as configured, by the names of Chat Completions."""
@@ -119,6 +123,7 @@ class RequestContract(Contract):
         scenario, _ = await bench.complete(answer("Yes."))
         assert "Authorization" not in scenario.received[0].headers
 
+    @spoken_in("chat_completions")
     async def test_the_key_is_sent(self, bench: ContractBench, monkeypatch: pytest.MonkeyPatch) -> None:
         """The key goes out as a bearer token, on retries too."""
         monkeypatch.setenv("CONTRACT_KEY", "sk-right")
@@ -145,6 +150,7 @@ class OfferContract(Contract, needs=(Capability.TOOLS,)):
             assert roles.count("system") == 1
             assert request["messages"][0]["content"] == "Use the tools.\n\n{braces} stay."
 
+    @spoken_in("chat_completions", "messages", "generate_content")
     @whole_and_streamed
     async def test_canonical_schemas(self, bench: ContractBench, stream: bool) -> None:
         """The model gets the canonical schema of each tool, our tools only, and no reserved one."""
@@ -161,11 +167,13 @@ class OfferContract(Contract, needs=(Capability.TOOLS,)):
         for request in scenario.sent:
             assert request["tools"] == expected
 
+    @spoken_in("chat_completions")
     async def test_nothing_is_added_beside_tools(self, bench: ContractBench) -> None:
         """Neither `tool_choice` nor `parallel_tool_calls` goes out when nobody asked for it."""
         scenario, _ = await bench.complete(calls(call("add", {"a": 1, "b": 1})), answer("2"), tools=[add])
         assert [set(request) for request in scenario.sent] == [{"model", "messages", "tools"}] * 2
 
+    @spoken_in("chat_completions")
     async def test_a_forced_tool_choice_holds_for_the_first_request(self, bench: ContractBench) -> None:
         """A tool that must be called must be called once, else the run would never end."""
         parameters = {"tool_choice": "add", "parallel_tool_calls": False}

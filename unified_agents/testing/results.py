@@ -15,18 +15,9 @@ from unified_agents.backend import Capability
 from unified_agents.config import ResultParts
 from unified_agents.messages import JsonObject
 from unified_agents.result import RunResult
-from unified_agents.testing.contract import Contract, async_and_sync, whole_and_streamed
-from unified_agents.testing.harness import (
-    ContractBench,
-    HangingTool,
-    HeldTool,
-    Scenario,
-    answer,
-    call,
-    calls,
-    error_kind,
-    make_tool,
-)
+from unified_agents.testing.contract import Contract, async_and_sync, spoken_in, whole_and_streamed
+from unified_agents.testing.harness import ContractBench, Scenario, answer, call, calls, error_kind, make_tool
+from unified_agents.testing.tools import HangingTool, HeldTool
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import ToolContext
 from unified_agents.tools.parts import FilePart, ImagePart
@@ -71,6 +62,10 @@ RESULTS = [
 ]
 
 
+def _compact(text: str) -> str:
+    return text.replace('": ', '":') if text.startswith("{") else text
+
+
 class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
     """From a tool's result, or its failure, to what the model reads."""
 
@@ -79,7 +74,8 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
     async def test_results(self, bench: ContractBench, value: object, text: str, is_async: bool) -> None:
         """Whatever a tool returns reaches the model as one text, which our library makes and no framework."""
         scenario, result = await _give(bench, value, is_async=is_async)
-        assert scenario.tool_results() == [text]
+        sent = [_compact(text)] if bench.spoken == "generate_content" else [text]  # which has objects as objects
+        assert scenario.tool_results() == sent
         assert result.tool_calls[0].content == text
 
     async def test_a_result_that_is_too_long(self, bench: ContractBench) -> None:
@@ -105,6 +101,7 @@ class ToolResultContract(Contract, needs=(Capability.TOOLS,)):
         assert "has no JSON form: NaN at /rows/0/price" in content
         assert [error.kind for error in result.errors] == ["tool_error"]
 
+    @spoken_in("chat_completions", "messages", "generate_content")
     @whole_and_streamed
     async def test_images_in_a_user_message(self, bench: ContractBench, stream: bool) -> None:
         """Images follow the tool messages of their step, in call order, in each request, and not in `messages`."""

@@ -17,7 +17,7 @@ from unified_agents.wire.http_errors import message_and_codes
 from unified_agents.wire.local_upstream import LocalResponse, Reply
 from unified_agents.wire.protocols.base import ModelRequest, ProviderProtocol
 from unified_agents.wire.protocols.chat_completions_writer import stream_of
-from unified_agents.wire.request import merged, with_tool_names
+from unified_agents.wire.request import with_tool_names
 from unified_agents.wire.upstream import CHAT_PATH, Response, Upstream, read_body
 
 _PARAMETERS = (
@@ -75,8 +75,11 @@ class TranslatingUpstream:
             return
         received: JsonObject = orjson.loads(body)
         try:
-            request = _request_of(received, self._model.name)
-            sent = to_json(merged(self._protocol.write(request), self._model.extra_body))
+            request = _request_of(received, self._model)
+            conversation = self._protocol.conversation(request.model)
+            for message in with_tool_names(received["messages"]):
+                conversation.add(message)
+            sent = conversation.body(request)
         except (KeyError, TypeError, AttributeError) as error:
             yield TranslatedResponse(_error(400, f"the request is no Chat Completions request: {error!r}"), b"")
             return
@@ -111,18 +114,18 @@ def _error(status: int, message: str, codes: list[str] | None = None) -> Reply:
     return Reply(status, "application/json", chunks=(to_json({"error": error}),))
 
 
-def _request_of(received: Mapping[str, Any], model: str) -> ModelRequest:
+def _request_of(received: Mapping[str, Any], model: ModelConfig) -> ModelRequest:
     """Return a Chat Completions request as what any protocol writes."""
     choice = received.get("tool_choice")
     form = received.get("response_format")
     return ModelRequest(
-        model=model,
-        messages=with_tool_names(received["messages"]),
+        model=model.name,
         tools=received.get("tools") or (),
         tool_choice=choice["function"]["name"] if isinstance(choice, dict) else choice,
         parallel_tool_calls=received.get("parallel_tool_calls"),
         response_format=form if isinstance(form, dict) and form.get("type") == "json_schema" else None,
         parameters=_parameters_of(received),
+        extra=model.extra_body,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -99,11 +98,8 @@ class ModelClient:
         self._sync_clients.append(client)
         return client
 
-    async def ask(self, messages: Sequence[JsonObject]) -> tuple[Answer, Step]:
-        """Make one model call under `unified`, for a loop that speaks Chat Completions itself.
-
-        Args:
-            messages: The conversation in Chat Completions terms.
+    async def ask(self) -> tuple[Answer, Step]:
+        """Make one model call under `unified`, for a loop of one's own: the run holds the conversation.
 
         Raises:
             BackendError: there is no run.
@@ -112,7 +108,7 @@ class ModelClient:
         run = current_run.get()
         if run is None:
             raise BackendError("a model call outside of a run: use `agent.run(…)`")
-        return await self._wire.ask(run, messages)
+        return await self._wire.ask(run)
 
     async def relay(self, request: JsonObject, *, stream: bool) -> Answer:
         """Make one model call under `native`, for a loop that speaks Chat Completions itself: it is sent as it is.

@@ -284,7 +284,7 @@ class ModelEndpoint:
 
 
 def _path(protocol: ProviderProtocol | None, model: ModelConfig, *, stream: bool) -> str:
-    return CHAT_PATH if protocol is None else protocol.path(ModelRequest(model.name, (), stream=stream))
+    return CHAT_PATH if protocol is None else protocol.path(ModelRequest(model.name, stream=stream))
 
 
 def in_chat_completions(answer: Answer) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import unquote, urlsplit
 
@@ -14,11 +15,10 @@ from unified_agents.errors import ModelError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run, current_call, current_run
-from unified_agents.wire.conversation import call_for_framework, in_call_order
 from unified_agents.wire.native import RelayedResponse, relay
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_writer import stream_of
-from unified_agents.wire.request import added_tools, extra_fields
+from unified_agents.wire.steps import call_for_framework
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 
@@ -28,6 +28,9 @@ _REPLACED_HEADERS = frozenset(
 
 _HIDDEN_FIELDS = frozenset({"refusal", "function_call"})
 """Fields of an answer whose content a framework gets as text or as tool calls, alike on every backend."""
+
+_ASKS_FOR_A_STREAM = re.compile(rb'"stream"\s*:\s*true')
+"""In a request that is without it nothing needs to be read: within a text its quotation marks would be escaped."""
 
 _HTTPX_ERRORS: tuple[tuple[type[BaseException], type[httpx.TransportError]], ...] = (
     (aiohttp.ClientConnectorError, httpx.ConnectError),
@@ -74,18 +77,10 @@ class WireTransport(httpx.AsyncBaseTransport):
         return httpx.Response(status, headers=answered_headers, stream=_RelayedStream(relayed, timeout))
 
     async def _ask(self, run: Run, body: bytes) -> httpx.Response:
-        received = orjson.loads(body)
+        answer, step = await self._wire.ask(run, body)
         protocol = self._wire.protocol
-        messages = in_call_order(run, received["messages"])
-        answer, step = await self._wire.ask(
-            run,
-            messages if protocol is None else protocol.own_turns(messages, run.steps),
-            received=body,
-            extra=extra_fields(received),
-            added_tools=added_tools(received, run.offer),
-        )
         text = None if protocol is None else protocol.canonical(answer, step, hidden=run.hides_tools)
-        if received.get("stream"):
+        if _ASKS_FOR_A_STREAM.search(body) and (received := orjson.loads(body)).get("stream"):
             include_usage = bool((received.get("stream_options") or {}).get("include_usage"))
             content_type = "text/event-stream"
             content = b"".join(stream_of(_for_framework(answer, step, run, text), include_usage))

@@ -40,11 +40,15 @@ class Reply:
     ending: Ending = "complete"
 
 
-class ReplyingModel(Protocol):
-    """A model in this process that answers requests, such as `ScriptedModel`."""
+class AnsweringModel(Protocol):
+    """A model that answers requests, such as `ScriptedModel` or a wrapper of one."""
 
     def reply(self, request: Mapping[str, object], key: str = "") -> Reply:
         """Answer a Chat Completions request."""
+
+
+class ReplyingModel(AnsweringModel, Protocol):
+    """A model in this process in place of a server, such as `ScriptedModel`."""
 
     def forget(self, key: str) -> None:
         """Drop what was counted for a conversation."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from unified_agents import wording
 from unified_agents.errors import (
@@ -19,11 +18,11 @@ from unified_agents.errors import (
 )
 from unified_agents.messages import JsonObject
 from unified_agents.run.context import Run
-from unified_agents.wire.conversation import with_parts, with_system_text
+from unified_agents.tools.offer import Offer
+from unified_agents.wire.conversation import RunConversation
 from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, TOOLS, Dialect
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.observation import ModelCallObservation
-from unified_agents.wire.original_turns import with_originals
 from unified_agents.wire.output_format import OutputFormat
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.finish_reasons import (
@@ -58,6 +57,23 @@ class ModelCallSettings:
     references: bool
     protocol: TextProtocol | None
 
+    def additions(
+        self, offer: Offer, endpoint: ModelEndpoint, without_tools: bool
+    ) -> tuple[tuple[str, ...], JsonObject | None]:
+        """Return the system texts that the settings add to a request, and the field that asks for the answer's form."""
+        if self.output is None and self.protocol is None and not self.references:
+            return (), None
+        notes = []
+        if self.references and not without_tools:
+            notes.append(wording.REFERENCES)
+        if self.protocol is not None and not without_tools and (prompt := self.protocol.prompt(offer)):
+            notes.append(prompt)
+        if self.output is None:
+            return tuple(notes), None
+        if self.protocol is None and endpoint.request_writer.dialect.response_format:
+            return tuple(notes), self.output.response_format
+        return (*notes, self.output.as_text), None
+
 
 class ModelCall:
     """One model call of the agent, which is the run's next step.
@@ -65,10 +81,8 @@ class ModelCall:
     Args:
         settings: What it has in common with the agent's other calls.
         run: The run.
-        messages: The conversation in call order, in Chat Completions terms.
+        more: Messages that come after what the run has recorded, in this call alone.
         received: What the framework sent; empty when our own loop asks.
-        extra: Fields of the request that are the framework's own.
-        added_tools: Tools that the framework added itself.
         without_tools: Whether the model must not call a tool; such a call is past the run's limits.
 
     Attributes:
@@ -76,10 +90,8 @@ class ModelCall:
     """
 
     __slots__ = (
-        "_added_tools",
         "_endpoint",
-        "_extra",
-        "_messages",
+        "_more",
         "_omits_originals",
         "_omits_tools",
         "_received",
@@ -97,19 +109,15 @@ class ModelCall:
         self,
         settings: ModelCallSettings,
         run: Run,
-        messages: Sequence[Mapping[str, Any]],
+        more: tuple[JsonObject, ...] = (),
         *,
         received: bytes = b"",
-        extra: JsonObject | None = None,
-        added_tools: Sequence[JsonObject] = (),
         without_tools: bool = False,
     ) -> None:
         self._settings = settings
         self._run = run
-        self._messages = messages
+        self._more = more
         self._received = received
-        self._extra = extra
-        self._added_tools = added_tools
         self._without_tools = without_tools
         self._omits_tools = False
         self._omits_originals = False
@@ -156,16 +164,14 @@ class ModelCall:
 
     async def _usable_answer(self) -> Answer:
         """Return the answer; where it is cut or has the wrong form, the model is told once, within the same step."""
-        answer = await self._answer_to(self._messages)
+        answer = await self._answer_to(self._more)
         if (fault := _fault_of(answer, self._settings.output, self._unreadable)) is None:
             return answer
         self.observation.span.event("repair", reason="bad_response")
         logger.info("the model is asked to mend its answer (run %s)", self._run.label, extra={"run_id": self._run.id})
         self._discard_attempt(BadResponseError(fault), 0.0, "repair")
-        turn = {"role": "assistant", "content": answer.text} | (
-            {"original": answer.original} if answer.original else {}
-        )
-        answer = await self._answer_to([*self._messages, turn, {"role": "user", "content": fault}])
+        turn = self._conversation().turn(answer.text, answer.original)
+        answer = await self._answer_to((*self._more, turn, {"role": "user", "content": fault}))
         if (fault := _fault_of(answer, self._settings.output, self._unreadable)) is not None:
             raise BadResponseError(
                 f"the model's answer cannot be used, even after it was told why: {wording.in_short(fault)}",
@@ -173,23 +179,23 @@ class ModelCall:
             )
         return answer
 
-    async def _answer_to(self, messages: Sequence[Mapping[str, Any]], body: bytes | None = None) -> Answer:
+    async def _answer_to(self, more: tuple[JsonObject, ...], body: bytes | None = None) -> Answer:
         writer = self._endpoint.request_writer
         dialect = writer.dialect
         self._timeout_factor = 1.0
-        body = self._request_body(messages) if body is None else body
+        body = self._request_body(more) if body is None else body
         try:
             return await self._with_retries(body)
         except BadRequestError as error:
             if not self._asks_for_less(dialect, error):
                 raise
-            less = self._request_body(messages)
+            less = self._request_body(more)
             if less == body:  # what was refused did not stand in it
                 writer.dialect = dialect
                 raise
             self._discard_attempt(error, 0.0, "retry")
         try:
-            return await self._answer_to(messages, less)
+            return await self._answer_to(more, less)
         except BadRequestError:
             writer.dialect = dialect  # it was refused for another reason
             raise
@@ -229,24 +235,36 @@ class ModelCall:
                 lambda error, _, wait: self._discard_attempt(error, wait, "retry"),
             )
 
-    def _request_body(self, messages: Sequence[Mapping[str, Any]]) -> bytes:
-        settings, endpoint, run = self._settings, self._endpoint, self._run
-        if run.has_originals and settings.protocol is None:
-            takes = endpoint.request_writer.dialect.originals and not self._omits_originals
-            origin = endpoint.origin if takes else None
-            messages = with_originals(run, messages, origin, self.observation.span)
-        messages, form = _composed(settings, endpoint, run, messages, without_tools=self._without_tools)
-        return endpoint.request_writer.write(
-            messages,
-            run.offer,
+    def _conversation(self) -> RunConversation:
+        """Return the run's conversation with the model that is asked; a new one where its server's dialect is new."""
+        run, endpoint = self._run, self._endpoint
+        known: RunConversation | None = run.conversations.get(endpoint)
+        if known is not None and known.dialect is endpoint.request_writer.dialect and not self._omits_originals:
+            return known
+        protocol, place = self._settings.protocol, endpoint.model.tool_result_parts
+        origin = None if self._omits_originals else endpoint.origin
+        made = RunConversation(run, endpoint.request_writer, protocol, origin, place)
+        if not self._omits_originals:
+            run.conversations[endpoint] = made
+        return made
+
+    def _request_body(self, more: tuple[JsonObject, ...]) -> bytes:
+        conversation, is_text = self._conversation(), self._settings.protocol is not None
+        writer = conversation.writer(more, with_open_step=self._without_tools)
+        if conversation.left_behind:
+            self.observation.span.event("originals_left_behind", turns=conversation.left_behind)
+        notes, response_format = self._settings.additions(self._run.offer, self._endpoint, self._without_tools)
+        request = self._endpoint.request_writer.request(
+            self._run.offer,
+            conversation.system,
+            notes=notes,
             first=self._step == 0,
             stream=self._stream,
-            extra=self._extra if form is None else (self._extra or {}) | form,
-            added_tools=self._added_tools,
-            without_tools=self._omits_tools or settings.protocol is not None,
+            response_format=response_format,
+            without_tools=self._omits_tools or is_text,
             without_calls=self._without_tools,
-            has_originals=run.has_originals,
         )
+        return writer.body(request)
 
     def _discard_attempt(self, error: ModelError, wait: float, reaction: str) -> None:
         if isinstance(error, ModelTimeoutError):
@@ -258,8 +276,7 @@ class ModelCall:
         observation.begin_attempt()
         has_stand_in = endpoint is not self._settings.endpoints[-1]
         permit = await endpoint.admit(observation.attempt - 1, has_stand_in=has_stand_in)
-        if permit.waited or run.measurements.waits_since is not None:
-            observation.waited()
+        observation.admitted(waited=permit.waited)
         failure: BaseException | None = None
         try:
             # Asked again: others that count against the same limits may have come first.
@@ -298,30 +315,6 @@ class ModelCall:
             logger.info("%d further actions in one turn are ignored", len(ignored), extra={"run_id": self._run.id})
         if self._unreadable is None and not answer.calls and self._stream:
             self.observation.final_answer(answer.text or "")
-
-
-def _composed(
-    settings: ModelCallSettings,
-    endpoint: ModelEndpoint,
-    run: Run,
-    messages: Sequence[Mapping[str, Any]],
-    *,
-    without_tools: bool,
-) -> tuple[Sequence[Mapping[str, Any]], JsonObject | None]:
-    """Return a conversation with what the settings add to it, and the field that asks for the answer's form."""
-    output, protocol = settings.output, settings.protocol
-    if settings.references and not without_tools:
-        messages = with_system_text(messages, wording.REFERENCES)
-    if place := endpoint.model.tool_result_parts:
-        messages = with_parts(run, messages, place, in_text=protocol is not None)
-    if protocol is not None:
-        offer = None if without_tools else run.offer
-        return protocol.messages(messages, offer, notes=[output.as_text] if output else []), None
-    if output is None:
-        return messages, None
-    if not endpoint.request_writer.dialect.response_format:
-        return with_system_text(messages, output.as_text), None
-    return messages, {"response_format": output.response_format}
 
 
 def _fault_of(answer: Answer, output: OutputFormat | None, unreadable: str | None) -> str | None:

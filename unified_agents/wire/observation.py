@@ -34,6 +34,7 @@ class ModelCallObservation:
     """
 
     __slots__ = (
+        "_failed_at",
         "_final_text",
         "_in_text",
         "_run",
@@ -50,6 +51,7 @@ class ModelCallObservation:
     ) -> None:
         self._run = run
         self._in_text = in_text
+        self._failed_at: float | None = None  # when an attempt failed after which another one is made
         self._final_text: FinalText | None = None
         self._started = 0.0
         self.step = step
@@ -64,10 +66,12 @@ class ModelCallObservation:
         self.exchange = None
         self._started = self._run.trace.now()
 
-    def waited(self) -> None:
-        """Record how long the attempt had to wait: for its turn, or after the attempt before it."""
-        since, self._started = self._started, self._run.trace.now()
-        self._run.measurements.waited(since, self._started)
+    def admitted(self, *, waited: bool) -> None:
+        """Record how long the attempt had to wait: after the attempt before it, or for its turn."""
+        since = self._started if self._failed_at is None else self._failed_at
+        if waited or self._failed_at is not None:
+            self._started, self._failed_at = self._run.trace.now(), None
+            self._run.measurements.waiting_time.append((since, self._started))
 
     def request_sent(self, model: str, received: bytes, sent: bytes) -> ExchangeRecord:
         """Record that the attempt's request goes out, and return its record.
@@ -169,7 +173,7 @@ class ModelCallObservation:
         self.span.event(reaction, attempt=self.attempt, reason=error.kind)
         if run.sinks and self.step is not None:
             run.emit(AttemptDiscarded(run.id, run.trace.now(), self.step, self.attempt, error.record(), wait))
-        run.measurements.waits_since = run.trace.now()
+        self._failed_at = run.trace.now()
 
     def failed(self, error: ModelError) -> None:
         """Close the span of a call that failed for good, and tell listeners."""

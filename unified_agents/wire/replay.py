@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from unified_agents.errors import DivergenceError
-from unified_agents.journal.fingerprint import first_difference
+from unified_agents.journal.fingerprint import Fingerprint, first_difference
 from unified_agents.journal.record import RunRecord
 from unified_agents.journal.rows import AnsweredCall, AnswerRow
 from unified_agents.messages import JsonObject
@@ -24,15 +22,13 @@ class JournaledStep:
     Args:
         run: The run, whose next step it is.
         record: What its journal holds of it.
-        messages: The conversation that is asked.
     """
 
-    def __init__(self, run: Run, record: RunRecord, messages: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, run: Run, record: RunRecord) -> None:
         self._run = run
         self._record = record
-        self._messages = messages
         self._step = run.budget.steps_started
-        self._fingerprint = record.fingerprints.of(messages)
+        self._fingerprint = _fingerprint(run, record.fingerprint)
 
     def answer(self) -> Answer | None:
         """Return the answer that the journal holds, and count it as it was counted then; None where it holds none.
@@ -73,13 +69,33 @@ class JournaledStep:
         )
 
     def _divergence(self) -> DivergenceError:
-        instructions = self._record.run.instructions
-        then = [] if instructions is None else [{"role": "system", "content": instructions}]
-        place = first_difference([*then, *self._run.conversation()], self._messages)
+        then = _with_instructions(self._record.run.instructions, self._run)
+        place = first_difference(then, _with_instructions(self._run.instructions, self._run))
         return DivergenceError(
             f"the resumed run asks something else than its journal holds, in step {self._step}, at {place}; "
             'on_divergence="continue" goes on all the same'
         )
+
+
+def _with_instructions(instructions: str | None, run: Run) -> list[JsonObject]:
+    system = [] if instructions is None else [{"role": "system", "content": instructions}]
+    return [*system, *(message.to_chat() for message in run.messages), *run.turns()]
+
+
+def _fingerprint(run: Run, growing: Fingerprint) -> str:
+    """Return the fingerprint of what the run asks now."""
+    if growing.steps is None:
+        growing.steps = 0
+        if run.instructions is not None:
+            growing.add({"role": "system", "content": run.instructions})
+        for message in run.messages:
+            growing.add(message.to_chat())
+    for step in run.steps[growing.steps :]:
+        growing.add(step.message)
+        for call in step.calls:
+            growing.add({"role": "tool", "content": call.outcome.content if call.outcome is not None else None})
+        growing.steps += 1
+    return growing.text()
 
 
 def count_answer(run: Run, row: AnswerRow) -> None:

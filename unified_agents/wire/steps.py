@@ -1,4 +1,4 @@
-"""The record of a run's steps: each answer of the model, with its calls."""
+"""The record of a run's steps: each answer of the model, with its calls, and these as a framework gets them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from unified_agents import wording
 from unified_agents.errors import InvalidInputError, ToolCallError, ToolNotFoundError
 from unified_agents.run.calls import Call, Step
 from unified_agents.run.context import Run
+from unified_agents.tool_runner.input_output import invalid_arguments
 from unified_agents.tools.arguments import parse_object
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.offer import Offer
+from unified_agents.tools.offer import INVALID_CALL_TOOL, Offer
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message
@@ -31,6 +32,19 @@ def record_step(run: Run, answer: Answer) -> Step:
         step.message["tool_calls"][index]["id"] = call.id
     run.steps.append(step)
     return step
+
+
+def call_for_framework(call: Call, *, by_id: bool) -> tuple[str, str]:
+    """Return the name and the arguments under which a framework gets a call.
+
+    Args:
+        call: The call.
+        by_id: Whether the framework knows no tool but the reserved one, and the runner finds calls by their ids.
+    """
+    # A call that a framework would choke on becomes one of the reserved tool, which the runner answers.
+    if by_id or call.problem is not None:
+        return INVALID_CALL_TOOL, "{}"
+    return call.wire_name, call.arguments if call.arguments.strip() else "{}"
 
 
 def without_repeats(calls: list[RawCall]) -> list[RawCall]:
@@ -83,5 +97,5 @@ def _problem(raw: RawCall, tool: Tool | None, name: str, offer: Offer, unknown: 
     try:
         parse_object(raw.arguments, name)
     except InvalidInputError as error:
-        return InvalidInputError(wording.invalid_arguments(name, error.problems), problems=error.problems)
+        return invalid_arguments(name, error.problems)
     return None

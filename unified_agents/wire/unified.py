@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from unified_agents.errors import ModelError
-from unified_agents.messages import JsonObject
-from unified_agents.run.calls import Step
+from unified_agents.errors import BackendError, ModelError
+from unified_agents.run.calls import Step, dropped_calls
 from unified_agents.run.context import Run
 from unified_agents.tool_runner.unified import start_calls
 from unified_agents.wire.endpoint import ModelEndpoint
@@ -40,36 +38,28 @@ class Wire:
     ) -> None:
         self.endpoint = endpoints[0]
         self.model = self.endpoint.model
-        self.output = output
+        self.parse = None if output is None else output.parse
         self.protocol = protocol
         self._settings = ModelCallSettings(tuple(endpoints), output, references, protocol)
 
-    async def ask(
-        self,
-        run: Run,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        received: bytes = b"",
-        extra: JsonObject | None = None,
-        added_tools: Sequence[JsonObject] = (),
-    ) -> tuple[Answer, Step]:
+    async def ask(self, run: Run, received: bytes = b"") -> tuple[Answer, Step]:
         """Make one model call of the agent: a new step of the run.
 
         Args:
-            run: The run.
-            messages: The conversation in call order, in Chat Completions terms.
-            received: What the framework sent; empty when our own loop asks.
-            extra: Fields of the request that are the framework's own.
-            added_tools: Tools that the framework added itself.
+            run: The run. The model gets what it has recorded.
+            received: What the framework sent, for the record; empty when our own loop asks.
 
         Raises:
-            asyncio.CancelledError: the run is shut, or ends with this call's error.
+            asyncio.CancelledError: the run is shut, or ends with this call's error, or the framework broke the rules.
         """
         await run.admit(run.budget.step_limit)
-        journaled = None if run.journal is None else JournaledStep(run, run.journal, messages)
+        if run.steps and (fault := _broken_rule(run.steps[-1])) is not None:
+            run.lifecycle.fail(fault)
+            raise asyncio.CancelledError(f"run {run.id} has ended")
+        journaled = None if run.journal is None else JournaledStep(run, run.journal)
         answer = replayed = None if journaled is None else journaled.answer()
         if answer is None:
-            call = ModelCall(self._settings, run, messages, received=received, extra=extra, added_tools=added_tools)
+            call = ModelCall(self._settings, run, received=received)
             try:
                 answer = await run.lifecycle.carry_out(_answer_or_fail(run, call))
             except BaseException:
@@ -82,13 +72,18 @@ class Wire:
             start_calls(run, step, [raw.id for raw in answer.calls])
         return answer, step
 
-    async def last_answer(self, run: Run, messages: Sequence[Mapping[str, Any]]) -> Answer:
+    async def last_answer(self, run: Run, note: str) -> Answer:
         """Make one more model call of a run that has met a limit: without tools, and past the limits.
+
+        Args:
+            run: The run.
+            note: What the model is told.
 
         Raises:
             ModelError: no usable answer came.
         """
-        answer = await ModelCall(self._settings, run, messages, without_tools=True).answer()
+        more = ({"role": "user", "content": note},)
+        answer = await ModelCall(self._settings, run, more, without_tools=True).answer()
         record_step(run, answer)
         return answer
 
@@ -99,3 +94,18 @@ async def _answer_or_fail(run: Run, call: ModelCall) -> Answer:
     except ModelError as error:
         run.lifecycle.fail(error)
         raise asyncio.CancelledError(f"run {run.id} has ended") from error
+
+
+def _broken_rule(step: Step) -> BackendError | None:
+    """Return why a framework may not ask the model again after a step; None where it may.
+
+    Args:
+        step: The run's last.
+    """
+    if not step.calls:
+        return BackendError("the framework asked the model again after its final answer")
+    for call in step.calls:
+        if call.outcome is None or not call.reached:
+            dropped = [call for call in step.calls if call.outcome is None or not call.reached]
+            return dropped_calls("went on", dropped)
+    return None

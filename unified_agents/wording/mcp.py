@@ -81,6 +81,17 @@ def mcp_last_words(text: str) -> str:
     return f"; its last words: {text}"
 
 
+def mcp_login_needed(server: str) -> str:
+    """Say that a person has to log in to an MCP server."""
+    who = f"MCP server {server!r}: nobody is logged in, or the login has ended"
+    return f"{who}: run `unified-agents tools login CATALOGUE`"
+
+
+def mcp_unreadable_login(file: str) -> str:
+    """Say that the file of a login is no such file."""
+    return f"{file} holds no login that can be read: remove it, and run `unified-agents tools login CATALOGUE`"
+
+
 def mcp_closed() -> str:
     """Say that an MCP server cannot be used because we have closed its connection."""
     return "its connection is closed"

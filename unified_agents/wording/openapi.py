@@ -61,6 +61,11 @@ def http_too_long(status: int, longest: int) -> str:
     return f"HTTP {status}: the answer is longer than {most}: ask for less, or raise max_response_bytes"
 
 
+def http_no_token(host: str, reason: str) -> str:
+    """Tell the model that no token for a call was given."""
+    return f"{host} gave no token for this call ({reason})"
+
+
 def http_redirect(target: str) -> str:
     """Say that a redirect to another place is not followed."""
     return f"the server answered with a redirect to {target}, which is not followed"

@@ -109,6 +109,11 @@ def foreign_command(tool: str, what: str, framework: str) -> str:
     return f"tool {tool!r} gave a {what}, which only {framework} can carry out"
 
 
+def call_without_result() -> str:
+    """Tell the model of a call in an earlier turn whose result the conversation does not have."""
+    return "This call has no result: the run ended before it. Whether it took effect is not known."
+
+
 def alternatives(choices: Sequence[Sequence[str]]) -> str:
     """Tell the model which arguments go together, where a schema has alternatives."""
     return "Give one of these sets of arguments: " + "; or ".join(", ".join(names) for names in choices) + "."

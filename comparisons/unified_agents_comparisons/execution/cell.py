@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
 from unified_agents.agent import create_agent
 from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
+from unified_agents.config.providers import PROVIDERS, ProtocolName
 from unified_agents.errors import (
     ConfigError,
     ErrorRecord,
@@ -26,6 +27,7 @@ from unified_agents.errors import (
 from unified_agents.fidelity.report import tool_fidelity
 from unified_agents.result import Exchange, RunResult
 from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.scripted.provider_forms import ProviderModel, in_chat_completions
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.text import closest
 from unified_agents.tools.decorator import as_tool
@@ -40,6 +42,9 @@ from unified_agents_comparisons.suite.model import LoadedSuite, SchemaTool, Suit
 STREAM_IGNORED = "the server ignored `stream`: it was asked for a stream, and answered whole"
 WARM_UP = Script.model_validate({"answers": [{"text": "ok"}]})
 """What answers the warm-up of a suite without an oracle."""
+
+
+AnyScripted: TypeAlias = ScriptedModel | ProviderModel
 
 
 class _Outcome(NamedTuple):
@@ -79,11 +84,12 @@ class CellRunner:
         task = next((task for task in tasks if task.oracle is not None), tasks[0])
         for handling in handlings:
             model = ScriptedModel(WARM_UP) if task.oracle is None else self._oracle(task, None)
-            if self.start.model.provider != "openai":
+            if self.start.model.provider not in PROVIDERS:
                 await self._attempt(task, handling, model, f"warm-up.{handling}")
                 continue
             async with ScriptServer() as server:
-                served = ModelConfig(name="warm-up", base_url=server.add(model))
+                spoken = self.start.model.for_handling(handling).spoken_protocol
+                served = ModelConfig(name="warm-up", base_url=server.add(model), protocol=spoken)
                 await self._attempt(task, handling, served, f"warm-up.{handling}")
 
     async def run(self, job: Job) -> Cell:
@@ -94,7 +100,8 @@ class CellRunner:
         """
         task, blank = self.suite.task(job.task), self.blank_cell(job)
         outcome = await self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
-        cell = _filled(blank, outcome, self.tools_of(task))
+        spoken = self.start.model.for_handling(job.handling).spoken_protocol
+        cell = _filled(blank, outcome, self.tools_of(task), spoken)
         await self.keep_details(cell, outcome.result)
         return cell
 
@@ -110,18 +117,18 @@ class CellRunner:
         """Return the tools of a task, in the order in which they are offered."""
         return [*(self.tools[name] for name in task.tools), *(_schema_tool(task, one) for one in task.schema_tools)]
 
-    def _model(self, task: Task, perturbation: Perturbation | None) -> ModelConfig | ScriptedModel:
+    def _model(self, task: Task, perturbation: Perturbation | None) -> ModelConfig | AnyScripted:
         model, faults = self.start.model, self.suite.suite.faults
         if model.provider == "oracle":
             return self._oracle(task, perturbation)
         return model.model_copy(update={"faults": faults.in_front_of_a_model() if faults is not None else None})
 
-    def _oracle(self, task: Task, perturbation: Perturbation | None) -> ScriptedModel:
-        return scripted_model(task, task.needed_oracle(), perturbation, self.start.variant)
+    def _oracle(self, task: Task, perturbation: Perturbation | None) -> AnyScripted:
+        model = scripted_model(task, task.needed_oracle(), perturbation, self.start.variant)
+        spoken = self.start.model.protocol
+        return model if spoken is None else ProviderModel(model, strict=True, spoken=spoken)
 
-    async def _attempt(
-        self, task: Task, handling: Handling, model: ModelConfig | ScriptedModel, run_id: str
-    ) -> _Outcome:
+    async def _attempt(self, task: Task, handling: Handling, model: ModelConfig | AnyScripted, run_id: str) -> _Outcome:
         tools, folder = self.tools_of(task), self.start.scratch / run_id
         await asyncio.to_thread(folder.mkdir)
         token = self.scratch.set(folder) if self.scratch else None
@@ -135,11 +142,16 @@ class CellRunner:
         if result is None:
             return _Outcome(None, error, Score(False, 0.0, (error.message,) if error else ()))
         offered = {tool.name: tool for tool in tools}
-        scored = score(result, task.expect, tools=offered, files=files, scripted=isinstance(model, ScriptedModel))
+        scored = score(result, task.expect, tools=offered, files=files, scripted=not isinstance(model, ModelConfig))
         return _Outcome(result, error, scored)
 
     async def _run_agent(
-        self, task: Task, tools: list[Tool], handling: Handling, model: ModelConfig | ScriptedModel, run_id: str
+        self,
+        task: Task,
+        tools: list[Tool],
+        handling: Handling,
+        model: ModelConfig | AnyScripted,
+        run_id: str,
     ) -> tuple[RunResult | None, ErrorRecord | None]:
         limits = Limits(timeout=self.start.timeout, **({"max_steps": task.max_steps} if task.max_steps else {}))
         parameters = model.parameters if isinstance(model, ModelConfig) else ModelParameters()
@@ -188,7 +200,7 @@ async def run_outcome(run: Awaitable[RunResult]) -> tuple[RunResult | None, Erro
     return result, result.errors[-1] if result.errors and result.status != "completed" else None
 
 
-def _filled(blank: Cell, outcome: _Outcome, tools: list[Tool]) -> Cell:
+def _filled(blank: Cell, outcome: _Outcome, tools: list[Tool], spoken: ProtocolName) -> Cell:
     changes = outcome.score._asdict() | {"error": outcome.error}
     result = outcome.result
     if result is None:
@@ -200,7 +212,8 @@ def _filled(blank: Cell, outcome: _Outcome, tools: list[Tool]) -> Cell:
     changes |= {"tool_calls": summarise_calls(result, tools), "trace_shape": result.trace.shape()}
     # In the text protocol the tools stand in the system text: there is no schema to compare theirs with.
     if result.exchanges and blank.variant == "tool_calling":
-        found = tool_fidelity(tools, result.exchanges[0].sent, blank.backend, blank.handling)
+        sent = in_chat_completions(spoken, result.exchanges[0].sent)
+        found = tool_fidelity(tools, sent, blank.backend, blank.handling)
         changes["schemas"] = tuple(map(SchemaRecord.of, found))
     return blank.model_copy(update=changes)
 

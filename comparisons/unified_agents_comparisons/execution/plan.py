@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from unified_agents.config import Handling, ModelConfig, Variant
+from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script
 from unified_agents_comparisons.execution.worker_process import GRACE_SECONDS
@@ -120,7 +121,7 @@ class ComparisonPlan(FrozenModel):
         return {task: tuple(one for one in self.perturb if one in found) for task, found in possible.items()}
 
     def _check_model(self, tasks: list[str]) -> None:
-        if self.model.provider == "openai":
+        if self.model.provider in PROVIDERS:
             self.model.api_key()
         if self.model.provider == "script":
             Script.load(self.model.name)

@@ -12,6 +12,7 @@ from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.errors import ErrorRecord
 from unified_agents.result import RunResult
 from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.scripted.provider_forms import ProviderModel, form_at
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.wire.local_upstream import Reply
 from unified_agents_comparisons.execution.cell import CellRunner, run_outcome
@@ -49,22 +50,29 @@ class Observation:
     hung: bool = False
 
 
-@dataclass(slots=True)
-class _ObservedModel:
+class _ObservedModel(ProviderModel):
     """A scripted model that keeps what it is told, and calls back when it is asked what it shall never answer."""
 
-    model: ScriptedModel
-    on_stall: Callable[[], object] | None = None
-    requests: int = 0
-    messages: dict[str, None] = field(default_factory=dict)
+    def __init__(self, model: ScriptedModel, *, strict: bool) -> None:
+        super().__init__(model, strict=strict)
+        self.on_stall: Callable[[], object] | None = None
+        self.requests = 0
+        self.messages: dict[str, None] = {}
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
         """Keep what the request tells the model, and return the model's answer."""
+        return self._observed(request, super().reply(request, key))
+
+    def reply_at(self, path: str, body: Mapping[str, Any], key: str = "") -> Reply:
+        """Keep what the request tells the model, and return the model's answer in the protocol of the path."""
+        form = form_at(path)
+        return self._observed(form.chat_request(path, body) if form else body, super().reply_at(path, body, key))
+
+    def _observed(self, request: Mapping[str, Any], reply: Reply) -> Reply:
         self.requests += 1
         messages = [message for message in request.get("messages", ()) if message.get("role") in ("user", "tool")]
         for message in messages[1:]:
             self.messages[str(message.get("content"))[:MAX_MESSAGE_LENGTH]] = None
-        reply = self.model.reply(request, key)
         if reply.ending == "stall" and self.on_stall is not None:
             self.on_stall()
         return reply
@@ -110,12 +118,16 @@ class FaultHarness:
         self, task: Task, handling: Handling, injection: Injection, streamed: bool, seconds: float
     ) -> Observation:
         script = Script.model_validate(injection.script)
-        model = _ObservedModel(ScriptedModel(script.in_text() if self.runner.start.variant == "react" else script))
+        model = _ObservedModel(
+            ScriptedModel(script.in_text() if self.runner.start.variant == "react" else script),
+            strict=handling == "unified",
+        )
         misbehaving = MisbehavingTool(injection, TOOL_TIMEOUT_SECONDS)
         wait = self.settings.model_timeout if injection.silent else _AMPLE_SECONDS
+        url = self.server.add(model, record=False)
         agent = create_agent(
             backend=self.runner.start.backend,
-            model=self._model(self.server.add(model, record=False), streamed, wait),
+            model=self._model(url, streamed, wait),
             instructions=self.runner.suite.suite.instructions,
             tools=[misbehaving.wrap(tool) for tool in self.runner.tools_of(task)],
             limits=Limits(timeout=seconds, max_steps=self.settings.max_steps),
@@ -131,6 +143,7 @@ class FaultHarness:
         finally:
             misbehaving.release()
             await agent.aclose()
+            self.server.remove(url)
         took = loop.time() - start
         hung = hung or _used_all_its_time(result, seconds)
         return Observation(result, error, model.requests, tuple(model.messages), took, hung)
@@ -139,6 +152,7 @@ class FaultHarness:
         return ModelConfig(
             name="scripted",
             base_url=url,
+            protocol=self.runner.start.model.spoken_protocol,
             timeout=wait,
             first_token_timeout=wait,
             token_timeout=wait,

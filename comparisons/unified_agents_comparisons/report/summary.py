@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from unified_agents.config import Variant
+from unified_agents.errors import ConfigError
 from unified_agents_comparisons.analysis.fault_matrix import FaultRow, fault_matrix
 from unified_agents_comparisons.analysis.metrics import (
     CategoryCount,
@@ -181,6 +184,21 @@ def summarise(comparison: Comparison, *, looks: int = 1) -> Summary:
 def write_summary(summary: Summary, folder: Path) -> Path:
     """Write `summary.json`; return its path."""
     return write_atomically(folder / SUMMARY, summary.model_dump_json(indent=2) + "\n")
+
+
+def read_summary(folder: Path) -> Summary:
+    """Return the summary that a comparison's folder holds.
+
+    Raises:
+        ConfigError: there is none, or it is of another version.
+    """
+    path = folder / SUMMARY
+    if not path.is_file():
+        raise ConfigError(f"{folder}: holds no summary: let the comparison end, with compare --out {folder}")
+    try:
+        return Summary.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ConfigError(f"{path}: is no summary of this version; write it with compare --out {folder}") from error
 
 
 def _schemas(cells: Sequence[Cell]) -> tuple[SideFidelity, ...]:

@@ -69,7 +69,7 @@ def test_a_suite_of_ones_own_passes_and_leaves_its_report(write_suite: WriteSuit
     result = invoke(write_suite("one", "two"), "--backends", "custom", "--out", out)
     assert result.exit_code == 0, result.output
     assert "custom" in result.stdout
-    assert f"report: {out / 'report.md'}" in result.stdout
+    assert f"report: {out / 'report.html'}" in result.stdout
     assert "[4/4]" in result.stderr
     assert {path.name for path in out.iterdir()} >= {"cells.jsonl", "details", "plan.json", "report.md", "summary.json"}
 

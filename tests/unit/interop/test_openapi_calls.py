@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -743,3 +744,128 @@ async def test_a_closed_source_leaves_no_connection_and_can_be_called_again(tmp_
     async with asyncio.timeout(5):
         while not all(connection.is_closing() for connection in server.connections):  # noqa: ASYNC110  # it tells nobody
             await asyncio.sleep(0)
+
+
+# ---- OAuth's client credentials ----
+
+
+class TokenServer(Server):
+    """An API that takes tokens of its own token endpoint alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens: list[str] = []
+        self.forms: list[dict[str, str]] = []
+        self.lasts: object = 3_600
+        self.refusal: web.Response | None = None
+        self.expired = False
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/token":
+            form = {key: str(value) for key, value in (await request.post()).items()}
+            self.forms.append(form | {"authorization": request.headers.get("Authorization", "")})
+            if self.refusal is not None:
+                return self.refusal
+            self.tokens.append(f"token-{len(self.tokens)}")
+            self.expired = False
+            return web.json_response({"access_token": self.tokens[-1], "expires_in": self.lasts})
+        await super().handle(request)
+        token = request.headers.get("Authorization", "")
+        if self.expired or not self.tokens or token != f"Bearer {self.tokens[-1]}":
+            return web.json_response({"message": f"not with {token}"}, status=401)
+        return web.json_response({"told": token})
+
+
+def exchanging(server: Server, stated: str | None, **auth: Any) -> OpenApiConfig:
+    flow = {"clientCredentials": {"scopes": {}} | ({} if stated is None else {"tokenUrl": stated})}
+    document = {
+        "openapi": "3.1.0",
+        "servers": [{"url": server.url}],
+        "components": {"securitySchemes": {"own": {"type": "oauth2", "flows": flow}}},
+        "security": [{"own": []}],
+        "paths": {"/a": {"post": {"operationId": "a", "requestBody": {"content": {"application/json": {}}}}}},
+    }
+    settings = {"env": "SHOP_SECRET", "client_id": "shop", **auth}
+    return OpenApiConfig.model_validate({"openapi": document, "allow_private": True, "auth": {"own": settings}})
+
+
+@pytest.mark.parametrize("place", ["client_secret_basic", "client_secret_post"])
+async def test_a_clients_secret_is_exchanged_for_tokens(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_SECRET", SECRET)
+    api = TokenServer()
+    async with http_server(api.handle) as api.url:
+        source = open_openapi(exchanging(api, f"{api.url}/token", scope="read", secret_in=place))
+        (tool,) = source.tools
+        first = await asyncio.gather(*(tool.handler(body={"x": 1}) for _ in range(5)))
+        assert first == [{"told": "Bearer ***"}] * 5
+        assert len(api.forms) == 1, "calls at one time share a token"
+        api.expired = True
+        assert await tool.handler(body={"x": 1}) == {"told": "Bearer ***"}
+        assert api.last["body"] == b'{"x":1}'
+        await source.aclose()
+    assert len(api.forms) == 2
+    assert api.forms[0]["grant_type"] == "client_credentials"
+    assert api.forms[0]["scope"] == "read"
+    if place == "client_secret_post":
+        assert (api.forms[0]["client_id"], api.forms[0]["client_secret"]) == ("shop", SECRET)
+    else:
+        pair = base64.b64decode(api.forms[0]["authorization"].removeprefix("Basic ")).decode()
+        assert pair.split(":")[0] == "shop"
+        assert unquote(pair.split(":")[1]) == SECRET
+
+
+async def test_a_token_that_ends_soon_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_SECRET", SECRET)
+    api = TokenServer()
+    api.lasts = 5
+    async with http_server(api.handle) as api.url:
+        source = open_openapi(exchanging(api, None, token_url=f"{api.url}/token"))
+        for _ in range(2):
+            await source.tools[0].handler()
+        await source.aclose()
+    assert len(api.forms) == 2
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        (
+            web.json_response({"error": "invalid_client", "error_description": f"not {SECRET}"}, status=401),
+            r"127.0.0.1 gave no token for this call \(HTTP 401: not \*\*\*\)",
+        ),
+        (web.Response(text="<html>"), r"its answer has no access_token"),
+        (web.json_response({"access_token": "a\nb"}), r"its answer has no access_token"),
+        (web.Response(status=302, headers={"Location": "https://elsewhere.example"}), r"HTTP 302"),
+    ],
+)
+async def test_a_token_endpoint_that_gives_none(
+    refusal: web.Response, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_SECRET", SECRET)
+    api = TokenServer()
+    api.refusal = refusal
+    async with http_server(api.handle) as api.url:
+        source = open_openapi(exchanging(api, f"{api.url}/token"))
+        with pytest.raises(ToolFailedError, match=told) as caught:
+            await source.tools[0].handler()
+        await source.aclose()
+    assert SECRET not in str(caught.value)
+    assert api.requests == [], "without a token nothing is called"
+
+
+@pytest.mark.parametrize(
+    ("stated", "auth", "told"),
+    [
+        ("https://login.example.com/token", {}, "own: tokens come from login.example.com: give token_url"),
+        (None, {}, "own: give token_url, such as"),
+        (None, {"token_url": "ftp://a.example"}, "own: give token_url, such as"),
+    ],
+)
+def test_a_secret_goes_to_no_host_that_only_the_document_names(
+    stated: str | None, auth: Any, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_SECRET", SECRET)
+    api = TokenServer()
+    api.url = "http://127.0.0.1:9"
+    with pytest.raises(ConfigError, match=told):
+        open_openapi(exchanging(api, stated, **auth))

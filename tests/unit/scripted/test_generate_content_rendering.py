@@ -14,6 +14,7 @@ from google import genai
 from google.genai import errors, types
 from hypothesis import given, strategies as st
 
+from tests.support import written_request
 from unified_agents.scripted.rendering.chat_completions import Envelope, RenderedCall, RenderedChoice
 from unified_agents.scripted.rendering.generate_content import (
     answer_events,
@@ -26,7 +27,6 @@ from unified_agents.scripted.rendering.generate_content_strict import signature,
 from unified_agents.scripted.values import BadRequestShapeError, ConversationTurn
 from unified_agents.wire.http_errors import error_for_status
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.base import ModelRequest
 from unified_agents.wire.protocols.generate_content import GenerateContentProtocol
 
 PROTOCOL = GenerateContentProtocol()
@@ -46,8 +46,7 @@ TOOL: dict[str, Any] = {
 
 
 def written(*messages: dict[str, Any], **options: Any) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(json.dumps(PROTOCOL.write(ModelRequest("gemini-3-pro", messages, **options))))
-    return body
+    return written_request(PROTOCOL, "gemini-3-pro", messages, **options)
 
 
 # Requests

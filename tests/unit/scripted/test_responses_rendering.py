@@ -15,6 +15,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 from pydantic import TypeAdapter, ValidationError
 
+from tests.support import written_request
 from unified_agents.messages import JsonObject
 from unified_agents.scripted.rendering.chat_completions import Envelope, RenderedCall, RenderedChoice, error_reply
 from unified_agents.scripted.rendering.responses import decrypted, encrypted, error_event, events, whole
@@ -22,7 +23,6 @@ from unified_agents.scripted.rendering.responses_input import chat_request
 from unified_agents.scripted.rendering.responses_strict import KNOWN_FIELDS, strict_problem
 from unified_agents.scripted.values import BadRequestShapeError, ConversationTurn
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.base import ModelRequest
 from unified_agents.wire.protocols.responses import ResponsesProtocol
 
 PROTOCOL = ResponsesProtocol()
@@ -275,10 +275,8 @@ def test_a_conversation_goes_there_and_back(messages: list[JsonObject], is_strea
     chat_tool = {"type": "function", "function": tool}
     schema = {"name": "out", "schema": {"type": "object"}, "strict": True}
     form = {"type": "json_schema", "json_schema": schema}
-    request = ModelRequest(
-        "m", messages, tools=[chat_tool], tool_choice="add", response_format=form, stream=is_streamed
-    )
-    body = orjson.loads(orjson.dumps(PROTOCOL.write(request)))
+    options: Any = {"tools": [chat_tool], "tool_choice": "add", "response_format": form, "stream": is_streamed}
+    body = written_request(PROTOCOL, "m", messages, **options)
     assert strict_problem(body) is None
     read = chat_request(body)
     assert read["messages"] == messages
@@ -297,7 +295,7 @@ def test_results_are_found_by_a_script() -> None:
     model = Model(CALLS, reasoning="hm")
     answer = PROTOCOL.read(model.reply({"model": "m", "input": "go", "store": False})[1])
     messages = [{"role": "user", "content": "go"}, turn_of(answer, 0), *results_of(answer, 0)]
-    request = chat_request(PROTOCOL.write(ModelRequest("m", messages)))
+    request = chat_request(written_request(PROTOCOL, "m", messages))
     turn = ConversationTurn.of(request)
     assert (turn.number, turn.step) == (1, 1)
     assert [turn.result(0, index) for index in (0, 1)] == ["result 0", "result 1"]
@@ -356,14 +354,13 @@ def test_reasoning_goes_back_byte_for_byte(steps: int, is_streamed: bool) -> Non
     messages: list[JsonObject] = [{"role": "user", "content": "go"}]
     outputs: list[JsonObject] = []
     for step in range(steps + 1):
-        request = ModelRequest("m", messages, stream=is_streamed)
-        status, raw = model.reply(orjson.loads(orjson.dumps(PROTOCOL.write(request))))
+        status, raw = model.reply(written_request(PROTOCOL, "m", messages, stream=is_streamed))
         assert status == 200, raw
         answer = PROTOCOL.read(raw)
         assert answer.original
         outputs += answer.original["output"]
         messages += [turn_of(answer, step), *results_of(answer, step)]
-    sent = PROTOCOL.write(ModelRequest("m", [*messages, {"role": "user", "content": "again"}]))["input"]
+    sent = written_request(PROTOCOL, "m", [*messages, {"role": "user", "content": "again"}])["input"]
     back = [item for item in sent if item["type"] != "function_call_output" and item.get("role") != "user"]
     assert orjson.dumps(back) == orjson.dumps(outputs)
     assert sum(item["type"] == "reasoning" for item in back) == steps + 1
@@ -373,7 +370,7 @@ def valid_request() -> JsonObject:
     """A request that the API takes: a turn with reasoning, two calls and their results."""
     answer = PROTOCOL.read(whole(CALLS, ENVELOPE, {}, reasoning="hm")[0])
     messages = [{"role": "user", "content": "go"}, turn_of(answer, 0), *results_of(answer, 0)]
-    body: JsonObject = orjson.loads(orjson.dumps(PROTOCOL.write(ModelRequest("gpt-5", messages))))
+    body: JsonObject = written_request(PROTOCOL, "gpt-5", messages)
     assert [item["type"] for item in body["input"]] == [
         "message", "reasoning", "message", "function_call", "function_call",
         "function_call_output", "function_call_output",

@@ -280,3 +280,18 @@ async def test_a_process_names_what_is_wrong_with_the_file(tmp_path: Path) -> No
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (2, b"")
     assert err.decode() == f"{path}: answers.0: unknown key 'txt'; did you mean 'text'?\n"
+
+
+async def test_a_script_that_is_removed_is_served_no_more(client: aiohttp.ClientSession) -> None:
+    script = Script.model_validate({"answers": [{"text": "hello"}]})
+    async with ScriptServer() as server:
+        first = server.add(script)
+        second = server.add(script)
+        server.remove(first)
+        third = server.add(script)
+        assert len({first, second, third}) == 3, "a URL is not given again"
+        assert [(await ask(client, url))[0] for url in (first, second, third)] == [404, 200, 200]
+        with pytest.raises(ConfigError, match="no script is served at"):
+            server.requests(first)
+        with pytest.raises(ConfigError, match="no script is served at"):
+            server.remove(first)

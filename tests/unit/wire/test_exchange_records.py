@@ -22,10 +22,13 @@ UNKNOWN_CALL = {"id": "c", "type": "function", "function": {"name": "no_such_too
 
 
 class EarlyAndLate:
-    """A model that answers `early` with a call of an unknown tool, and anything else later and with a text."""
+    """A model that answers the first request with a call of an unknown tool, and the others later and with a text."""
+
+    def __init__(self) -> None:
+        self._asked = 0
 
     def reply(self, request: Mapping[str, object], key: str = "") -> Reply:
-        early = "early" in json.dumps(request["messages"])
+        early, self._asked = not self._asked, self._asked + 1
         message = {"role": "assistant", "content": None if early else "x"} | (
             {"tool_calls": [UNKNOWN_CALL]} if early else {}
         )

@@ -11,6 +11,7 @@ import pytest
 from google.genai import types
 from hypothesis import given, strategies as st
 
+from tests.support import written_request
 from unified_agents.config.model import ModelParameters
 from unified_agents.errors import (
     AuthenticationError,
@@ -78,7 +79,7 @@ FUNCTION = {
 
 
 def body(*messages: dict[str, Any], **options: Any) -> dict[str, Any]:
-    written = PROTOCOL.write(ModelRequest(options.pop("model", "gemini-3-pro"), messages, **options))
+    written = written_request(PROTOCOL, options.pop("model", "gemini-3-pro"), messages, **options)
     check_by_sdk(written)
     return written
 
@@ -121,10 +122,10 @@ def read_stream(raw: bytes, sizes: list[int] | None = None, redactor: Redactor |
 
 
 def test_where_a_request_goes() -> None:
-    request = ModelRequest("gemini-3-pro", ())
+    request = ModelRequest("gemini-3-pro")
     assert PROTOCOL.path(request) == "models/gemini-3-pro:generateContent"
-    assert PROTOCOL.path(ModelRequest("m 1", (), stream=True)) == "models/m%201:streamGenerateContent?alt=sse"
-    assert PROTOCOL.path(ModelRequest("tunedModels/mine", ())) == "tunedModels/mine:generateContent"
+    assert PROTOCOL.path(ModelRequest("m 1", stream=True)) == "models/m%201:streamGenerateContent?alt=sse"
+    assert PROTOCOL.path(ModelRequest("tunedModels/mine")) == "tunedModels/mine:generateContent"
 
 
 def test_system_and_user_messages() -> None:

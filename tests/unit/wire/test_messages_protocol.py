@@ -26,7 +26,7 @@ from unified_agents.wire.protocols.messages_request import DEFAULT_MAX_TOKENS
 
 
 def test_it_says_where_requests_go_and_with_what_key() -> None:
-    assert PROTOCOL.path(ModelRequest("m", [USER])) == "messages"
+    assert PROTOCOL.path(ModelRequest("m")) == "messages"
     assert dict(PROTOCOL.headers) == {"anthropic-version": "2023-06-01"}
 
 

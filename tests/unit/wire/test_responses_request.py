@@ -16,6 +16,7 @@ from openai.types.responses.response_create_params import (
 )
 from pydantic import TypeAdapter, ValidationError
 
+from tests.support import written_request
 from unified_agents.config.model import ModelParameters
 from unified_agents.messages import JsonObject
 from unified_agents.wire.protocols.base import ModelRequest, ProviderProtocol
@@ -24,7 +25,6 @@ from unified_agents.wire.protocols.responses_request import (
     MAX_CALL_ID_CHARS,
     OUTPUT_ONLY_ELSEWHERE,
     OUTPUT_ONLY_FIELDS,
-    InputWriter,
 )
 
 PROTOCOL: ProviderProtocol = ResponsesProtocol()
@@ -52,7 +52,7 @@ def check(body: JsonObject) -> JsonObject:
 
 
 def write(*messages: JsonObject, **fields: Any) -> JsonObject:
-    return check(PROTOCOL.write(ModelRequest(model="gpt-5-mini", messages=messages, **fields)))
+    return check(written_request(PROTOCOL, "gpt-5-mini", messages, **fields))
 
 
 def call(id_: str, name: str = "add", arguments: str = "{}") -> JsonObject:
@@ -106,7 +106,7 @@ def test_a_request_leaves_nothing_on_the_server() -> None:
         "store": False,
         "include": ["reasoning.encrypted_content"],
     }
-    assert PROTOCOL.path(ModelRequest("m", [])) == "responses"
+    assert PROTOCOL.path(ModelRequest("m")) == "responses"
     assert dict(PROTOCOL.headers) == {}
 
 
@@ -126,7 +126,7 @@ def test_a_request_leaves_nothing_on_the_server() -> None:
     ],
 )
 def test_encrypted_reasoning_is_asked_of_models_that_may_reason(model: str, asks: bool) -> None:
-    assert ("include" in PROTOCOL.write(ModelRequest(model, [ASKED]))) is asks
+    assert ("include" in written_request(PROTOCOL, model, [ASKED])) is asks
 
 
 def test_system_messages_keep_their_order_and_places() -> None:
@@ -159,7 +159,7 @@ def test_parts_of_a_user_message() -> None:
 
 def test_parts_of_an_unknown_kind_go_out_as_they_are() -> None:
     part = {"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}}
-    body = PROTOCOL.write(ModelRequest("m", [{"role": "user", "content": [part]}]))
+    body = written_request(PROTOCOL, "m", [{"role": "user", "content": [part]}])
     assert body["input"][0]["content"] == [part]
 
 
@@ -206,7 +206,7 @@ def test_a_turn_of_this_provider_goes_back_as_it_came() -> None:
 def test_what_only_output_has_stays_behind_and_what_is_unknown_goes_back() -> None:
     thought = reasoning() | {"status": None, "content": None, "created_by": "me", "unheard_of": {"x": [None]}}
     output = [thought | {"status": "completed"}, function_call("c1") | {"created_by": "me", "namespace": None}]
-    body = PROTOCOL.write(ModelRequest("m", [ASKED, assistant("c1", output=output)]))
+    body = written_request(PROTOCOL, "m", [ASKED, assistant("c1", output=output)])
     assert body["input"][1:] == [reasoning() | {"unheard_of": {"x": [None]}}, function_call("c1")]
     check(write(ASKED, assistant("c1", output=[function_call("c1")])))
 
@@ -384,12 +384,6 @@ def test_further_parameters() -> None:
     body = write(ASKED, parameters=cast("ModelParameters", parameters))
     assert body["reasoning"] == {"effort": "high", "summary": "auto"}
     assert (body["top_p"], body["service_tier"], body["text"]) == (0.5, "flex", {"verbosity": "low"})
-
-
-def test_a_conversation_may_be_written_message_by_message() -> None:
-    messages = [ASKED, assistant("a", "", output=[function_call("x"), function_call("", 2)]), result(""), result("a")]
-    writer = InputWriter()
-    assert [item for message in messages for item in writer.items_of(message)] == write(*messages)["input"]
 
 
 def test_the_beginning_of_a_request_is_the_same_from_step_to_step() -> None:

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from unified_agents.config import Settings
 from unified_agents.errors import ConfigError
 from unified_agents.http.public_hosts import checked_url
+from unified_agents.interop.mcp.oauth_config import McpOAuth
 from unified_agents.interop.mcp.pasted import own_keys
 from unified_agents.redaction.redactor import MIN_SECRET_CHARS
 
@@ -36,6 +37,7 @@ class McpServerConfig(Settings):
         url: Where the server is. Requests go to this host only, redirects elsewhere are not followed.
         headers_env: Header to the environment variable that holds its value; `Bearer NAME` puts that word before it.
         set_headers: Headers with their values, for what is no secret.
+        oauth: How tokens for `url` are got; `true` stands for a person's login with `unified-agents tools login`.
         allow_private: Whether `url` may be this machine or in a private network.
         name: Its name in messages; None takes the command's or the host's name.
         timeout: Seconds that one call of a tool may take; None leaves only the run's own clock.
@@ -49,6 +51,7 @@ class McpServerConfig(Settings):
     url: str | None = None
     headers_env: dict[str, str] = Field(default_factory=dict)
     set_headers: dict[str, str] = Field(default_factory=dict)
+    oauth: McpOAuth | None = None
     allow_private: bool = False
     name: str | None = Field(default=None, min_length=1)
     timeout: float | None = Field(default=60.0, gt=0)
@@ -58,6 +61,11 @@ class McpServerConfig(Settings):
     @classmethod
     def _in_own_keys(cls, values: Any) -> Any:
         return own_keys(values) if isinstance(values, Mapping) else values
+
+    @field_validator("oauth", mode="before")
+    @classmethod
+    def _only_a_login(cls, value: object) -> object:
+        return {} if value is True else None if value is False else value
 
     @field_validator("env")
     @classmethod
@@ -73,17 +81,24 @@ class McpServerConfig(Settings):
         if self.command is not None and not (self.command and self.command[0]):
             raise ValueError("command needs at least the program")
         misplaced = (
-            ("env", "set_env", "cwd") if self.command is None else ("headers_env", "set_headers", "allow_private")
+            ("env", "set_env", "cwd")
+            if self.command is None
+            else ("headers_env", "set_headers", "oauth", "allow_private")
         )
         for key in misplaced:
             if getattr(self, key):
                 raise ValueError(f"{key} goes with {'command' if self.command is None else 'url'}")
+        if self.oauth is not None and any(name.lower() == "authorization" for name in self._header_names()):
+            raise ValueError("oauth sends the header Authorization: leave it out of the headers")
         if self.url is not None:
             try:
                 checked_url(self.url, allow_private=self.allow_private)
             except ValueError as error:
                 raise ValueError(f"url: {error}") from error
         return self
+
+    def _header_names(self) -> list[str]:
+        return [*self.headers_env, *self.set_headers]
 
     @property
     def label(self) -> str:
@@ -123,11 +138,22 @@ class McpServerConfig(Settings):
             headers[header] = f"{scheme} {self._variable(name)}".lstrip()
         return headers
 
+    def client_secret(self) -> str:
+        """Return the client's secret of `oauth`.
+
+        Raises:
+            ConfigError: its variable is not set.
+        """
+        name = self.oauth.client_secret_env if self.oauth is not None else None
+        return self._variable(name or "").strip()
+
     def secrets(self) -> dict[str, str]:
         """Return each secret value with the name of its variable; values too short for a secret are left out."""
         names = [*self.env, *(source.rpartition(" ")[2] for source in self.headers_env.values())]
+        if self.oauth is not None and self.oauth.client_secret_env is not None:
+            names.append(self.oauth.client_secret_env)
         found = {os.environ.get(name, ""): name for name in names}
-        return {value: name for value, name in found.items() if len(value) >= MIN_SECRET_CHARS}
+        return {value.strip(): name for value, name in found.items() if len(value) >= MIN_SECRET_CHARS}
 
     def _variable(self, name: str) -> str:
         value = os.environ.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 
@@ -41,7 +42,14 @@ class HttpFailures:
 
     async def note(self, response: httpx2.Response) -> None:
         """Remember a failed response: an event hook of the HTTP client."""
-        if response.status_code < 400 or response.request.method != "POST":
+        if response.status_code < 400 and not self._by_id:
+            return
+        message = _message(response.request) if response.request.method == "POST" else None
+        if message is None:
+            return  # one of OAuth's, or of the session's end
+        request_id = message.get("id")
+        if response.status_code < 400:
+            self._by_id.pop(request_id, None)  # it was asked again, with a token
             return
         is_told = response.status_code == 400 and "json" in response.headers.get("content-type", "")
         body = (await response.aread()).decode("utf-8", "replace") if is_told else ""
@@ -54,7 +62,7 @@ class HttpFailures:
         self.last = failure
         if len(self._by_id) >= _MAX_REMEMBERED:
             self._by_id.clear()
-        self._by_id[_request_id(response.request)] = failure
+        self._by_id[request_id] = failure
 
     def take(self, request_id: object) -> HttpFailure | None:
         """Return the failure of a request once; None where it had none."""
@@ -66,12 +74,13 @@ def _is_forgotten(status: int, body: str) -> bool:
     return status == 404 or (status == 400 and "session" in body.lower())
 
 
-def _request_id(request: httpx2.Request) -> object:
+def _message(request: httpx2.Request) -> dict[str, Any] | None:
+    """Return the JSON-RPC message of a request; None where it has none."""
     try:
         found = json.loads(request.content)
     except (ValueError, httpx2.RequestNotRead):
         return None
-    return found.get("id") if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and "jsonrpc" in found else None
 
 
 async def speaks_old_sse(client: httpx2.AsyncClient, url: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.auth import OAuthFlowError
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
@@ -33,6 +34,7 @@ from unified_agents.http.public_hosts import refuse_private
 from unified_agents.interop.mcp.config import McpServerConfig
 from unified_agents.interop.mcp.http_failures import HttpFailure, HttpFailures, speaks_old_sse
 from unified_agents.interop.mcp.listing import ToolListing
+from unified_agents.interop.mcp.oauth import Login, oauth_of, silence_tracebacks
 from unified_agents.interop.mcp.public_transport import transport_to
 from unified_agents.interop.mcp.results import error_text, result_value
 from unified_agents.interop.mcp.server_process import ErrorOutput, WatchedStream
@@ -61,6 +63,7 @@ def _is_not_reported_here(record: logging.LogRecord) -> bool:
 
 # The SDK logs a traceback for each line that is no message. Our own sessions note such a line, and report it once.
 logging.getLogger("mcp.client.stdio").addFilter(_is_not_reported_here)
+silence_tracebacks(_in_session.get)
 
 
 class SessionExpiredError(Exception):
@@ -72,6 +75,7 @@ class McpSession:
 
     Args:
         config: Which server.
+        login: How a person logs in, for a server whose `oauth` wants that; None uses what was saved.
 
     Attributes:
         tools: What the server listed; filled by `start`.
@@ -79,8 +83,10 @@ class McpSession:
         tools_changed: Whether the server has said since that its tools are others now.
     """
 
-    def __init__(self, config: McpServerConfig) -> None:
+    def __init__(self, config: McpServerConfig, login: Login | None = None) -> None:
         self._config = config
+        self._login = login
+        self._auth: httpx2.Auth | None = None
         self._redactor = Redactor({secret: wording.hidden(name) for secret, name in config.secrets().items()})
         self._error_output = ErrorOutput(config.label, self._redactor)
         self._closing = asyncio.Event()
@@ -105,10 +111,12 @@ class McpSession:
         Raises:
             ConfigError: the server cannot be started or reached; the message says why.
         """
+        _in_session.set(True)  # the SDK handles a request in the context of whoever makes it
         try:
             async with asyncio.timeout(self._config.start_timeout):
                 if self._config.url is not None and not self._config.allow_private:
                     await refuse_private(self._config.url, where=wording.mcp_server(self._config.label))
+                self._auth = await oauth_of(self._config, self._redactor, self._login)
                 await self._connect()
                 self.tools = await self._list_tools()
         except BaseException as error:
@@ -130,6 +138,7 @@ class McpSession:
         async def on_progress(progress: float, total: float | None, message: str | None) -> None:
             context.report_progress(progress, total, self._redactor.redact(message or ""))
 
+        _in_session.set(True)
         try:
             result = await self._client.result().call_tool(name, arguments, progress_callback=on_progress)
         except Exception as error:  # the SDK has several classes for an unfit answer, and more for a closed session
@@ -214,6 +223,7 @@ class McpSession:
     def _http_client(self, url: str) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
             headers=self._config.headers(),
+            auth=self._auth,
             timeout=httpx2.Timeout(_CONNECT_SECONDS, read=None),
             follow_redirects=False,
             transport=transport_to(url, allow_private=self._config.allow_private),
@@ -236,7 +246,7 @@ class McpSession:
     async def _look_for_old_sse(self) -> None:
         """Find out whether a server that refuses our requests speaks the transport of before streamable HTTP."""
         failure = self._http_failures.last
-        if self._config.url is not None and failure is not None and failure.status in _NO_POST:
+        if self._auth is None and self._config.url is not None and failure is not None and failure.status in _NO_POST:
             async with self._http_client(self._config.url) as client:
                 self._speaks_old_sse = await speaks_old_sse(client, self._config.url)
 
@@ -264,7 +274,11 @@ class McpSession:
         """Return why the server cannot be used; None for what is no fault of the server's, such as a cancellation."""
         if isinstance(error, TimeoutError):
             return wording.mcp_not_ready(self._config.start_timeout)
-        if not isinstance(error, MCPError | ValidationError | RuntimeError | OSError | httpx2.HTTPError):
+        if isinstance(_innermost(error), ConfigError):
+            return None  # it says all
+        if not isinstance(
+            error, OAuthFlowError | MCPError | ValidationError | RuntimeError | OSError | httpx2.HTTPError
+        ):
             return None
         if self._speaks_old_sse:
             return wording.mcp_old_sse(self._config.place)

@@ -19,6 +19,7 @@ from unified_agents.http.charsets import decode_text
 from unified_agents.http.loop_sessions import LoopSessions
 from unified_agents.http.public_hosts import PrivateAddressError
 from unified_agents.http.retry_after import retry_after
+from unified_agents.interop.openapi.client_token import ClientToken
 from unified_agents.interop.openapi.config import OpenApiConfig
 from unified_agents.interop.openapi.public_resolver import PublicResolver, check_target
 from unified_agents.interop.openapi.serialization import plain
@@ -47,12 +48,14 @@ class HttpRequest:
         url: The URL with its query.
         headers: Those of the operation and the credentials.
         body: The content, as bytes or as a form; None for none.
+        token: What gives the token that it is sent with; None where it needs none.
     """
 
     method: str
     url: URL
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | aiohttp.FormData | None = None
+    token: ClientToken | None = None
 
 
 class OpenApiClient:
@@ -87,6 +90,7 @@ class OpenApiClient:
         """
         session = await self._sessions.get()
         try:
+            token = await self._authorize(session, request)
             for _ in range(_MAX_REDIRECTS + 1):
                 check_target(request.url, self._hosts, self._config.allow_private)
                 async with session.request(
@@ -97,6 +101,10 @@ class OpenApiClient:
                     allow_redirects=False,
                     skip_auto_headers=None if request.body is not None else ("Content-Type",),
                 ) as response:
+                    if response.status == 401 and token and not isinstance(request.body, aiohttp.FormData):
+                        refused, token = token, None
+                        if await self._authorize(session, request, refused) != refused:
+                            continue
                     if not (300 <= response.status < 400 and "Location" in response.headers):
                         return await self._result(request, response, missing_schemes)
                     request = self._redirected(request, response)
@@ -107,6 +115,16 @@ class OpenApiClient:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._sessions.aclose()
+
+    async def _authorize(
+        self, session: aiohttp.ClientSession, request: HttpRequest, refused: str | None = None
+    ) -> str | None:
+        """Put a token into a request that needs one, and return it; another one than that which was refused."""
+        if request.token is None:
+            return None
+        token = await request.token.value(session, allow_private=self._config.allow_private, refused=refused)
+        request.headers["Authorization"] = f"Bearer {token}"
+        return token
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -127,7 +145,9 @@ class OpenApiClient:
         if keeps and isinstance(request.body, aiohttp.FormData):
             raise ToolFailedError(wording.http_form_redirect())
         headers = request.headers if keeps else _without_content(request.headers)
-        return HttpRequest(request.method if keeps else "GET", url, headers, request.body if keeps else None)
+        return HttpRequest(
+            request.method if keeps else "GET", url, headers, request.body if keeps else None, request.token
+        )
 
     async def _result(self, request: HttpRequest, response: aiohttp.ClientResponse, missing_schemes: str | None) -> Any:
         data = self._redactor.redact_bytes(await self._read(response))

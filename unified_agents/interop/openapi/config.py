@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from unified_agents.config import Settings
-from unified_agents.interop.openapi.credentials import FixedValue, OpenApiKey
+from unified_agents.interop.openapi.credentials import FixedValue, OpenApiAuth
 from unified_agents.interop.openapi.document import METHODS, document_label
 
 
@@ -25,7 +25,7 @@ class OpenApiConfig(Settings):
         base_url: Where calls go, in place of what the document says; with its path, such as `https://host/api/v3`.
         auth: Name of a security scheme of the document to the place of its secret. Secrets come from environment
             variables only, and reach only the document's server; where it sends back one of 6 characters or more, `***`
-            takes its place.
+            takes its place. With `client_id` the secret is exchanged for tokens.
         headers: Headers of every call, which the model does not see: values, or `{env: NAME}` for a secret.
         arguments: Values of parameters by name, in every operation that has them; the model does not see these either.
         tags: Patterns with `*`, `?` and `[…]` for the operations' tags.
@@ -39,7 +39,7 @@ class OpenApiConfig(Settings):
 
     openapi: Path | Mapping[str, Any]
     base_url: str | None = None
-    auth: Mapping[str, OpenApiKey] = Field(default_factory=dict)
+    auth: Mapping[str, OpenApiAuth] = Field(default_factory=dict)
     headers: Mapping[str, FixedValue] = Field(default_factory=dict)
     arguments: Mapping[str, FixedValue] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from yarl import URL
 from unified_agents import wording
 from unified_agents.errors import ConfigError, ToolFailedError
 from unified_agents.interop.openapi.client import HttpRequest, OpenApiClient
+from unified_agents.interop.openapi.client_token import ClientToken
 from unified_agents.interop.openapi.credentials import Credential, Credentials
 from unified_agents.interop.openapi.document import Document, as_list
 from unified_agents.interop.openapi.file_content import file_content
@@ -137,6 +138,9 @@ class Operation:
     def _credentials(self) -> Sequence[Credential]:
         return self._context.credentials.for_operation(self._operation)
 
+    def _token(self) -> ClientToken | None:
+        return next((found for credential in self._credentials() if (found := credential.token)), None)
+
     def _request(self, arguments: Mapping[str, Any]) -> HttpRequest:
         arguments = {**arguments, **self.plan.fixed}
         path_values: dict[str, str] = {}
@@ -166,7 +170,7 @@ class Operation:
                     cookies.append(f"{credential.name}={quote(credential.value, safe='')}")
         if cookies:
             headers["Cookie"] = "; ".join(cookies)
-        request = HttpRequest(self.method, self._url(path_values, query), headers)
+        request = HttpRequest(self.method, self._url(path_values, query), headers, token=self._token())
         if self.plan.body is not None and BODY in arguments:
             _write_body(request, self.plan.body, arguments[BODY])
         return request

@@ -53,6 +53,7 @@ def open_openapi(config: OpenApiConfig) -> OpenSource:
         check_target(servers[0], hosts, config.allow_private)
     except ToolFailedError as error:
         raise ConfigError(f"{document.where}: {error}") from error
+    credentials.check_token_hosts(config.auth, hosts, document.where)
     client = OpenApiClient(config, hosts, credentials.redactor)
     is_overridden = config.base_url is not None
     context = OperationContext(document, SchemaTranslator(document), credentials, client, base_url, is_overridden)

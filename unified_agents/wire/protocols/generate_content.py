@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import quote
 
-from unified_agents.messages import JsonObject
 from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import ModelRequest
 from unified_agents.wire.protocols.chat_completions_fields import is_stream_of_events
-from unified_agents.wire.protocols.generate_content_request import learnt_from, request_body
+from unified_agents.wire.protocols.generate_content_request import ContentsConversation, learnt_from
 from unified_agents.wire.protocols.generate_content_stream import GenerateContentReader, read_body
 
 
@@ -27,9 +26,9 @@ class GenerateContentProtocol:
         verb = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
         return f"{quote(name, safe='/-._~@')}:{verb}"
 
-    def write(self, request: ModelRequest) -> JsonObject:
-        """Return the body of a request."""
-        return request_body(request)
+    def conversation(self, model: str) -> ContentsConversation:
+        """Return what writes a conversation with a model."""
+        return ContentsConversation(model)
 
     def learn(self, words: str, learnt: frozenset[str]) -> frozenset[str] | None:
         """Return what is known of a server once it has refused a request; None where its words teach nothing new."""

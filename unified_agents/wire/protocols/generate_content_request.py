@@ -1,16 +1,16 @@
-"""Writes a conversation as the body of a Gemini `generateContent` request."""
+"""Writes a conversation as the bodies of Gemini `generateContent` requests."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
-from typing import Any
+from typing import Any, Self
 
 from unified_agents.messages import JsonObject
 from unified_agents.tools.json_values import parse_text, to_json
-from unified_agents.wire.protocols.base import ModelRequest
+from unified_agents.wire.protocols.base import ModelRequest, with_extra
 from unified_agents.wire.protocols.data_urls import data_of_url
+from unified_agents.wire.protocols.encoded_turns import EncodedTurns
 from unified_agents.wire.protocols.generate_content_schema import reduced_schema
 from unified_agents.wire.protocols.repeated_calls import Call, without_repeats
 
@@ -27,54 +27,88 @@ Chat Completions has them."""
 _TAKES_BUDGETS = "budgets"
 _OF_LEVEL = re.compile(r"thinking[ _]?level", re.IGNORECASE)
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+_SYSTEM_ROLES = ("system", "developer")
 _RESERVED_KEYS = frozenset({"output", "error"})
 _AUDIO_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
 
 
-def request_body(request: ModelRequest) -> JsonObject:
-    """Return the body of a request; the model and the wish for a stream stand in its path."""
-    leading = list(takewhile(_is_system, request.messages))
-    body: JsonObject = {"contents": _contents(request, request.messages[len(leading) :])}
-    if instructions := [part for message in leading for part in _parts(message.get("content"))]:
-        body["systemInstruction"] = {"parts": instructions}
-    if request.tools:
-        body["tools"] = [{"functionDeclarations": [_declaration(tool["function"]) for tool in request.tools]}]
-        if request.tool_choice is not None:
-            body["toolConfig"] = {"functionCallingConfig": _calling_config(request.tool_choice)}
-    if generation := _generation_config(request):
-        body["generationConfig"] = generation
-    if tier := getattr(request.parameters, "service_tier", None):
-        body["serviceTier"] = tier
-    return body
+class ContentsConversation:
+    """A conversation in requests of generateContent; see `ConversationWriter`.
 
+    The results of a turn are one content, which grows until another message comes. A system message amid the
+    conversation stays at its place, as words of the user's side.
 
-def _is_system(message: Mapping[str, Any]) -> bool:
-    return message.get("role") in ("system", "developer")
+    Args:
+        model: The model's name.
+    """
 
+    __slots__ = ("_began", "_contents", "_grown", "_instructions", "_model", "_results", "_turn")
 
-def _contents(request: ModelRequest, messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the turns; a system message within the conversation stays at its place, as words of the user's side."""
-    is_signed = not _SIGNS_NOTHING.match(request.model)
-    contents: list[Mapping[str, Any]] = []
-    turn: Mapping[str, Any] = {}
-    results: list[Mapping[str, Any]] = []
-    for message in messages:
-        if message.get("role") == "tool":
-            results.append(message)
-            continue
-        if results:
-            contents.append({"role": "user", "parts": _responses(turn, results)})
-            results = []
-        if message.get("role") == "assistant":
-            turn = message
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._contents = EncodedTurns("contents")
+        self._instructions: list[JsonObject] = []  # of system messages at the beginning
+        self._began = False
+        self._turn: Mapping[str, Any] = {}
+        self._results: list[Mapping[str, Any]] = []
+        self._grown = False  # whether results have come since they were encoded
+
+    def add(self, message: Mapping[str, Any]) -> None:
+        """Add a message."""
+        role = message.get("role")
+        if role in _SYSTEM_ROLES and not self._began:
+            # A new list, since encoded fields are known by it.
+            self._instructions = [*self._instructions, *_parts(message.get("content"))]
+            return
+        self._began = True
+        if role == "tool":
+            self._results.append(message)
+            self._grown = True
+            return
+        self._encode()
+        self._contents.close()
+        self._results = []
+        if role == "assistant":
+            self._turn = message
+            is_signed = not _SIGNS_NOTHING.match(self._model)
             content = _original(message) or _model_content(message, is_signed=is_signed)
         else:
             content = {"role": "user", "parts": _parts(message.get("content"))}
         if content.get("parts"):
-            contents.append(content)
-    if results:
-        contents.append({"role": "user", "parts": _responses(turn, results)})
-    return contents
+            self._contents.add(content)
+
+    def copy(self) -> Self:
+        """Return the conversation so far."""
+        copied = type(self)(self._model)
+        copied._contents, copied._instructions = self._contents.copy(), self._instructions
+        copied._began, copied._turn = self._began, self._turn
+        copied._results, copied._grown = self._results.copy(), self._grown
+        return copied
+
+    def body(self, request: ModelRequest) -> bytes:
+        """Return the body of a request; the model and the wish for a stream stand in its path."""
+        self._encode()
+        return self._contents.in_body(request, self._instructions, lambda: self._fields(request))
+
+    def _encode(self) -> None:
+        if self._grown:
+            self._contents.put_last({"role": "user", "parts": _responses(self._turn, self._results)})
+            self._grown = False
+
+    def _fields(self, request: ModelRequest) -> JsonObject:
+        body: JsonObject = {}
+        first = [] if request.system is None else _parts(request.system.get("content"))
+        if instructions := first + self._instructions:
+            body["systemInstruction"] = {"parts": instructions}
+        if request.tools:
+            body["tools"] = [{"functionDeclarations": [_declaration(tool["function"]) for tool in request.tools]}]
+            if request.tool_choice is not None:
+                body["toolConfig"] = {"functionCallingConfig": _calling_config(request.tool_choice)}
+        if generation := _generation_config(request):
+            body["generationConfig"] = generation
+        if tier := getattr(request.parameters, "service_tier", None):
+            body["serviceTier"] = tier
+        return with_extra(body, request.extra)
 
 
 def _original(turn: Mapping[str, Any]) -> Mapping[str, Any] | None:

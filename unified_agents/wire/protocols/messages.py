@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from unified_agents.messages import JsonObject
 from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import ModelRequest
 from unified_agents.wire.protocols.chat_completions_fields import is_stream_of_events
 from unified_agents.wire.protocols.messages_answer import parse_body
-from unified_agents.wire.protocols.messages_request import messages_request
+from unified_agents.wire.protocols.messages_request import MessagesConversation
 from unified_agents.wire.protocols.messages_stream import MessagesReader
 from unified_agents.wire.protocols.messages_thinking import learnt_from
 
@@ -29,9 +28,9 @@ class MessagesProtocol:
         """Return where a request goes, below the base URL."""
         return "messages"
 
-    def write(self, request: ModelRequest) -> JsonObject:
-        """Return the body of a request."""
-        return messages_request(request)
+    def conversation(self, model: str) -> MessagesConversation:
+        """Return what writes a conversation with a model."""
+        return MessagesConversation()
 
     def learn(self, words: str, learnt: frozenset[str]) -> frozenset[str] | None:
         """Return what is known of a server once it has refused a request; None where its words teach nothing new."""

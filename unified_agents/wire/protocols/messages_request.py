@@ -1,4 +1,4 @@
-"""Anthropic Messages: a conversation is written as a request."""
+"""Anthropic Messages: a conversation is written as requests."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import binascii
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
 from unified_agents.messages import JsonObject
-from unified_agents.wire.protocols.base import ModelRequest
+from unified_agents.wire.protocols.base import ModelRequest, with_extra
 from unified_agents.wire.protocols.chat_completions_fields import content_text, decode_response, refusal_text
 from unified_agents.wire.protocols.data_urls import data_of_url
+from unified_agents.wire.protocols.encoded_turns import EncodedTurns
 from unified_agents.wire.protocols.messages_schema import output_schema
-from unified_agents.wire.protocols.messages_thinking import effort_of, thinking_of
+from unified_agents.wire.protocols.messages_thinking import THINKING_BLOCKS, effort_of, thinking_of
 from unified_agents.wire.protocols.repeated_calls import Call, without_repeats
 
 DEFAULT_MAX_TOKENS = 8192
@@ -31,26 +32,6 @@ PDF = "application/pdf"
 _TIERS = {"default": "standard_only"}
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 _FORBIDDEN_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
-
-
-def messages_request(request: ModelRequest) -> JsonObject:
-    """Return the body of a request."""
-    conversation = _Conversation()
-    for message in request.messages:
-        conversation.add(message)
-    turns = conversation.turns()
-    body: JsonObject = {"model": request.model, "max_tokens": request.parameters.max_tokens or DEFAULT_MAX_TOKENS}
-    if conversation.system:
-        body["system"] = "\n\n".join(conversation.system)
-    body["messages"] = turns
-    if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
-        if choice := _tool_choice(request.tool_choice, request.parallel_tool_calls):
-            body["tool_choice"] = choice
-    _add_parameters(body, request)
-    if request.stream:
-        body["stream"] = True
-    return body
 
 
 def assistant_blocks(text: str | None, calls: Iterable[tuple[str, str, str]]) -> list[JsonObject]:
@@ -77,42 +58,92 @@ def input_of(arguments: str) -> JsonObject:
     return value if isinstance(value, dict) else {BROKEN_ARGUMENTS: arguments}
 
 
-class _Conversation:
-    """A conversation in the protocol's form: turns of user and model alternate, and results stand first in theirs.
+class MessagesConversation:
+    """A conversation in requests of Messages; see `ConversationWriter`.
 
-    Attributes:
-        system: The texts of the system messages, wherever they stood.
+    Turns of user and model alternate, and results stand first in theirs. So the turn at the end grows until the other
+    side has its turn.
     """
 
+    __slots__ = ("_began_with", "_grown", "_ids", "_open", "_others", "_results", "_role", "_system", "_turns")
+
     def __init__(self) -> None:
-        self.system: list[str] = []
-        self._turns: list[tuple[str, list[JsonObject], list[JsonObject]]] = []  # role, tool results, other blocks
+        self._turns = EncodedTurns("messages")
+        self._system: list[str] = []  # the texts of system messages amid the conversation
+        self._role = ""  # of the turn at the end, with its tool results and other blocks
+        self._results: list[JsonObject] = []
+        self._others: list[JsonObject] = []
+        self._grown = False  # whether it has grown since it was encoded
+        self._began_with = ""  # the first block of the turn before
         self._ids: set[str] = set()  # of all calls so far
         self._open: dict[Any, deque[str]] = {}  # by a call's id in the run: its id here; of the last turn with calls
 
     def add(self, message: Mapping[str, Any]) -> None:
-        """Add a message in Chat Completions terms."""
+        """Add a message."""
         role = message["role"]
         if role in ("system", "developer"):
             if text := content_text(message.get("content")):
-                self.system.append(text)
+                self._system = [*self._system, text]  # a new list, since encoded fields are known by it
         elif role == "tool":
-            self._blocks_of("user")[0].append(self._result(message))
+            self._turn_of("user")
+            self._results.append(self._result(message))
         elif role == "assistant":
             if blocks := self._assistant(message):
-                self._blocks_of("assistant")[1].extend(blocks)
+                self._turn_of("assistant")
+                self._others += blocks
         else:
-            self._blocks_of("user")[1].extend(_parts(message.get("content")))
+            self._turn_of("user")
+            self._others += _parts(message.get("content"))
 
-    def turns(self) -> list[JsonObject]:
-        """Return the messages of the request."""
-        return [{"role": role, "content": _content(results + others)} for role, results, others in self._turns]
+    def copy(self) -> Self:
+        """Return the conversation so far."""
+        copied = type(self)()
+        copied._turns, copied._system = self._turns.copy(), self._system
+        copied._role, copied._grown, copied._began_with = self._role, self._grown, self._began_with
+        copied._results, copied._others = self._results.copy(), self._others.copy()
+        copied._ids = self._ids.copy()
+        copied._open = {own: deque(ids) for own, ids in self._open.items()}
+        return copied
 
-    def _blocks_of(self, role: str) -> tuple[list[JsonObject], list[JsonObject]]:
-        if not self._turns or self._turns[-1][0] != role:
-            self._turns.append((role, [], []))
-        _, results, others = self._turns[-1]
-        return results, others
+    def body(self, request: ModelRequest) -> bytes:
+        """Return the body of a request."""
+        self._encode()
+        unthinking = self._goes_on_without_thinking()
+        return self._turns.in_body(request, (unthinking, self._system), lambda: self._fields(request, unthinking))
+
+    def _fields(self, request: ModelRequest, unthinking: bool) -> JsonObject:
+        body: JsonObject = {"model": request.model, "max_tokens": request.parameters.max_tokens or DEFAULT_MAX_TOKENS}
+        first = content_text(request.system.get("content")) if request.system is not None else None
+        if system := [text for text in (first, *self._system) if text]:
+            body["system"] = "\n\n".join(system)
+        if request.tools:
+            body["tools"] = [_tool(tool) for tool in request.tools]
+            if choice := _tool_choice(request.tool_choice, request.parallel_tool_calls):
+                body["tool_choice"] = choice
+        _add_parameters(body, request, unthinking=unthinking)
+        if request.stream:
+            body["stream"] = True
+        return with_extra(body, request.extra)
+
+    def _turn_of(self, role: str) -> None:
+        """Go on with the turn at the end, or begin one where that is the other side's."""
+        if self._role != role:
+            self._encode()
+            self._turns.close()
+            blocks = self._results + self._others
+            self._began_with = str(blocks[0].get("type")) if _is_list(blocks) else ""
+            self._role, self._results, self._others = role, [], []
+        self._grown = True
+
+    def _encode(self) -> None:
+        if self._grown:
+            self._turns.put_last({"role": self._role, "content": _content(self._results + self._others)})
+            self._grown = False
+
+    def _goes_on_without_thinking(self) -> bool:
+        """Tell whether the model is amid a turn that it began without thinking, perhaps as another model."""
+        amid = self._role == "user" and bool(self._results)
+        return amid and self._began_with != "" and self._began_with not in THINKING_BLOCKS
 
     def _assistant(self, message: Mapping[str, Any]) -> list[JsonObject]:
         calls = message.get("tool_calls") or ()
@@ -179,9 +210,14 @@ def _calls_of(block: JsonObject) -> list[Call]:
 
 def _content(blocks: list[JsonObject]) -> str | list[JsonObject]:
     """Return blocks, or the text alone where there is nothing else."""
-    if not blocks:
-        return ""
-    return blocks[0]["text"] if len(blocks) == 1 and blocks[0].keys() == {"type", "text"} else blocks
+    if _is_list(blocks):
+        return blocks
+    return blocks[0]["text"] if blocks else ""
+
+
+def _is_list(blocks: list[JsonObject]) -> bool:
+    """Tell whether blocks are more than one text."""
+    return len(blocks) > 1 or (len(blocks) == 1 and blocks[0].keys() != {"type", "text"})
 
 
 def _parts(content: Any) -> list[JsonObject]:
@@ -249,11 +285,11 @@ def _tool_choice(choice: str | None, parallel: bool | None) -> JsonObject | None
     return written
 
 
-def _add_parameters(body: JsonObject, request: ModelRequest) -> None:
+def _add_parameters(body: JsonObject, request: ModelRequest, *, unthinking: bool) -> None:
     parameters = request.parameters
     output: JsonObject = {}
     if reasoning := getattr(parameters, "reasoning", None):
-        if thinking := thinking_of(reasoning, body["messages"], request.learnt):
+        if thinking := thinking_of(reasoning, request.learnt, unthinking=unthinking):
             body["thinking"] = thinking
             budget = thinking.get("budget_tokens", 0)
             if parameters.max_tokens is None or parameters.max_tokens <= budget:  # the API counts thinking in it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from unified_agents.config.model_parameters import ReasoningParameters
 from unified_agents.messages import JsonObject
@@ -12,8 +11,10 @@ BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh":
 """The tokens for thinking that stand for an effort, where a model takes budgets alone. With the bound that goes out
 where none is set, the most is below the 32,000 tokens that Claude Opus 4 writes."""
 
+THINKING_BLOCKS = frozenset({"thinking", "redacted_thinking"})
+"""The types of the blocks that a model's thinking is in."""
+
 _EFFORTS = {"minimal": "low"}
-_THINKING = frozenset({"thinking", "redacted_thinking"})
 
 _TAKES_BUDGETS = "budgets"
 _TAKES_ADAPTIVE = "adaptive"
@@ -43,11 +44,14 @@ def effort_of(reasoning: ReasoningParameters, learnt: frozenset[str]) -> str | N
     return "high" if _HIGH_IS_MOST in learnt and effort in ("xhigh", "max") else _EFFORTS.get(effort, effort)
 
 
-def thinking_of(reasoning: ReasoningParameters, turns: list[JsonObject], learnt: frozenset[str]) -> JsonObject | None:
+def thinking_of(reasoning: ReasoningParameters, learnt: frozenset[str], *, unthinking: bool) -> JsonObject | None:
     """Return how the model shall think; None leaves it to the provider.
 
-    A budget is left out while the model is amid a turn that it began without thinking, perhaps as another model: the
-    provider refuses that.
+    Args:
+        reasoning: What is asked for.
+        learnt: What the model's refusals have taught.
+        unthinking: Whether the model is amid a turn that it began without thinking, perhaps as another model. A budget
+            is left out then: the provider refuses that.
     """
     if reasoning.effort == "none" or reasoning.budget == 0:
         return {"type": "disabled"}
@@ -59,11 +63,6 @@ def thinking_of(reasoning: ReasoningParameters, turns: list[JsonObject], learnt:
         budget, display = None, {"display": "summarized"}
     if budget is None:
         return {"type": "adaptive"} | display if reasoning.effort is not None or display else None
-    if _goes_on_without_thinking(turns):
+    if unthinking:
         return None
     return {"type": "enabled", "budget_tokens": budget} | display
-
-
-def _goes_on_without_thinking(turns: list[JsonObject]) -> bool:
-    first: list[Any] = [content[0]["type"] for turn in turns[-2:] if isinstance(content := turn["content"], list)]
-    return len(first) == 2 and first[1] == "tool_result" and first[0] not in _THINKING

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from unified_agents.config.model import ModelParameters
 from unified_agents.messages import JsonObject
-from unified_agents.wire.protocols.base import ModelRequest
+from unified_agents.wire.protocols.base import ModelRequest, with_extra
 from unified_agents.wire.protocols.chat_completions_fields import arguments_text
+from unified_agents.wire.protocols.encoded_turns import EncodedTurns
 
 MAX_CALL_ID_CHARS = 64
 """The API refuses a longer `call_id`, even one that it gave itself."""
@@ -35,9 +36,33 @@ _OF_INCLUDE = re.compile(r"encrypted[ _](reasoning|content)|\binclude\b", re.IGN
 _TOOL_MODES = ("auto", "none", "required")
 
 
-def write_request(request: ModelRequest) -> JsonObject:
-    """Return the body of a request that leaves nothing on the server."""
-    body: JsonObject = {"model": request.model, "input": input_items(request.messages), "store": False}
+class ResponsesConversation:
+    """A conversation in requests that leave nothing on the server; see `ConversationWriter`."""
+
+    __slots__ = ("_items", "_writer")
+
+    def __init__(self) -> None:
+        self._items = EncodedTurns("input")
+        self._writer = InputWriter()
+
+    def add(self, message: Mapping[str, Any]) -> None:
+        """Add a message. System messages keep their places."""
+        for item in self._writer.items_of(message):
+            self._items.add(item)
+
+    def copy(self) -> Self:
+        """Return the conversation so far."""
+        copied = type(self)()
+        copied._items, copied._writer = self._items.copy(), self._writer.copy()
+        return copied
+
+    def body(self, request: ModelRequest) -> bytes:
+        """Return the body of a request."""
+        return self._items.in_body(request, None, lambda: _fields(request))
+
+
+def _fields(request: ModelRequest) -> JsonObject:
+    body: JsonObject = {"model": request.model, "store": False}
     if not (_WITHOUT_REASONING.match(request.model) or _TAKES_NO_INCLUDE in request.learnt):
         body["include"] = [ENCRYPTED_REASONING]
     if request.tools:
@@ -51,7 +76,8 @@ def write_request(request: ModelRequest) -> JsonObject:
         body["text"] = text
     if request.stream:
         body["stream"] = True
-    return body
+    first = [] if request.system is None else InputWriter().items_of(request.system)
+    return with_extra(body, request.extra) | {"input": first}
 
 
 def learnt_from(words: str, learnt: frozenset[str]) -> frozenset[str] | None:
@@ -95,12 +121,6 @@ def _text_options(request: ModelRequest) -> JsonObject:
     return options
 
 
-def input_items(messages: Iterable[Mapping[str, Any]]) -> list[JsonObject]:
-    """Return a conversation as input items, in its own order; system messages keep their places."""
-    writer = InputWriter()
-    return [item for message in messages for item in writer.items_of(message)]
-
-
 class InputWriter:
     """Writes the messages of a conversation as input items, one after the other.
 
@@ -109,6 +129,12 @@ class InputWriter:
 
     def __init__(self) -> None:
         self._ids = _CallIds()
+
+    def copy(self) -> Self:
+        """Return a writer that goes on where this one is."""
+        copied = type(self)()
+        copied._ids = self._ids.copy()
+        return copied
 
     def items_of(self, message: Mapping[str, Any]) -> list[JsonObject]:
         """Return the items of the next message."""
@@ -232,6 +258,12 @@ class _CallIds:
         self._used: set[str] = set()
         self._known: dict[str, str] = {}
         self._open: list[tuple[str, str]] = []
+
+    def copy(self) -> Self:
+        """Return the ids so far."""
+        copied = type(self)()
+        copied._used, copied._known, copied._open = self._used.copy(), self._known.copy(), self._open.copy()
+        return copied
 
     def begin_turn(self) -> None:
         """Begin an assistant turn: results that follow answer its calls first."""

@@ -14,10 +14,10 @@ from typing import Any
 from unified_agents import wording
 from unified_agents.run.calls import Step
 from unified_agents.tools.offer import Offer
-from unified_agents.wire.conversation import call_for_framework, with_system_text
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 from unified_agents.wire.react.parser import ReactParseError, Reading, begins_answer, may_become_mark, read_turn
+from unified_agents.wire.steps import call_for_framework
 
 _A_MARK = re.compile(r"(action|answer|observation|thought)([ _*`0-9]*[:：])", re.IGNORECASE)
 
@@ -36,15 +36,11 @@ class TextProtocol:
             prompt = self._prompts[offer] = wording.react_instructions(tools) if tools else ""
         return prompt
 
-    def messages(
-        self, messages: Sequence[Mapping[str, Any]], offer: Offer | None, *, notes: Sequence[str] = ()
-    ) -> list[Mapping[str, Any]]:
-        """Return the conversation as it is sent to the model.
+    def written(self, messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Return messages as they are sent to the model.
 
         Args:
-            messages: In tool-calling terms, or in text already.
-            offer: The tools that the model is told of; None for none.
-            notes: More system text.
+            messages: In tool-calling terms, or in text already. Results stand with the turn that they belong to.
         """
         written: list[Mapping[str, Any]] = []
         ignored: tuple[str, ...] = ()
@@ -60,8 +56,6 @@ class TextProtocol:
                 ignored = ()
             else:
                 written.append(message)
-        for text in filter(None, ("" if offer is None else self.prompt(offer), *notes)):
-            written = with_system_text(written, text)
         return written
 
     def read(self, answer: Answer, *, without_tools: bool = False) -> str | None:
@@ -94,15 +88,6 @@ class TextProtocol:
         """Return the actions of an answer, once it was read, that are not carried out."""
         reading = _read(answer.text or "") if answer.calls else None
         return reading.ignored if reading is not None else ()
-
-    def own_turns(self, messages: Sequence[Mapping[str, Any]], steps: Sequence[Step]) -> list[Mapping[str, Any]]:
-        """Return a framework's conversation with the assistant turns of this run, its last, as the model wrote them."""
-        # A framework keeps these turns in the form that `canonical` gave them, and adds none of its own at the end.
-        turns = list(messages)
-        places = [place for place, message in enumerate(turns) if message.get("role") == "assistant"]
-        for place, step in zip(reversed(places), reversed(steps), strict=False):
-            turns[place] = step.message
-        return turns
 
     def canonical(self, answer: Answer, step: Step, *, hidden: bool = False) -> str:
         """Return a turn in the form that every framework's own parser reads, whatever the model wrote.

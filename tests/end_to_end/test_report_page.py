@@ -1,0 +1,271 @@
+"""`report.html` in a browser: what it shows, that it holds against hostile text, and that it asks nobody."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from browser import Browser, axe_source, browsers
+from unified_agents.result import Timing
+from unified_agents_comparisons.cli import compare_command
+from unified_agents_comparisons.records import Cell, read_cells
+from unified_agents_comparisons.report.page import PAGE, render_page, write_page
+from unified_agents_comparisons.report.summary import Summary, read_summary
+
+pytestmark = pytest.mark.slow
+
+HOSTILE = (
+    "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> **bold** [x](javascript:1) "
+    "\x1b[31mred\x1b[0m \x1b]8;;http://evil.test\x07link\x1b]8;;\x07 \u202egnp.exe\u202c \u2066abc\u2069 &lt;b&gt; "
+    "\U0001f600"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    yield from browsers()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a real comparison of some tasks on two backends, under both handlings, twice."""
+    app = typer.Typer()
+    app.command()(compare_command)
+    out = tmp_path_factory.mktemp("report") / "out"
+    arguments = ["quickstart", "--backends", "custom,langchain", "--repeats", "2", "--out", str(out)]
+    done = CliRunner().invoke(app, [*arguments, "--tasks", "[motw]*-*"])
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def with_text(folder: Path, out: Path, text: str) -> Path:
+    """Write the report of a comparison in which every text of a model, a tool or an error is another one."""
+    cells = [
+        cell.model_copy(update={"output": text, "reasons": (text,), "passed": cell.repeat == 0})
+        for cell in read_cells(folder)
+    ]
+    (out / "details").mkdir(parents=True)
+    for cell in cells:
+        details = json.loads((folder / "details" / cell.key.file_name).read_text())
+        for exchange in details["result"]["exchanges"]:
+            exchange.update(dict.fromkeys(("received", "sent", "answered", "returned"), text))
+        for message in details["result"]["messages"]:
+            message["content"] = text
+        for call in details["result"]["tool_calls"]:
+            call.update(name=text, arguments=text, content=text)
+        details["result"]["trace"]["name"] = text
+        (out / "details" / cell.key.file_name).write_text(json.dumps(details))
+    summary = read_summary(folder).model_copy(update={"description": text, "suite": text, "model": text})
+    return write_page(summary, cells, out)
+
+
+def cell_address(task: str, side: str, **more: str) -> str:
+    return "#" + "&".join(
+        f"{k}={v.replace(',', '%2C').replace(' ', '+')}"
+        for k, v in {"view": "cell", "task": task, "side": side, **more}.items()
+    )
+
+
+def requests_of(browser: Browser) -> list[str]:
+    entries = [json.loads(entry["message"])["message"] for entry in browser.driver.get_log("performance")]
+    sent = [entry["params"]["request"]["url"] for entry in entries if entry["method"] == "Network.requestWillBeSent"]
+    return [url for url in sent if not url.startswith(("file:", "data:", "about:"))]
+
+
+def test_the_page_computes_every_number_anew(browser: Browser, folder: Path) -> None:
+    browser.open(folder / PAGE)
+    text = browser.text("#checks")
+    assert re.match(r"This page computed \d{2,} numbers anew from its cells; all match\.", text), text
+    assert browser.messages() == []
+    assert requests_of(browser) == []
+
+
+def test_a_number_that_does_not_match_is_said(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    summary = read_summary(folder)
+    group = summary.groups[0].model_copy(update={"passed": summary.groups[0].passed - 1, "p95": 99.0})
+    wrong = summary.model_copy(update={"groups": (group, *summary.groups[1:])})
+    browser.open(write_page(wrong, read_cells(folder), tmp_path))
+    assert browser.text("#checks").startswith("2 of ")
+    assert "custom, unified: passed: the report says" in browser.text(".wrong")
+    assert "2 numbers of this report do not match" in browser.text("#verdict")
+
+
+def test_filters_search_and_order_stand_in_the_address(browser: Browser, folder: Path) -> None:
+    browser.open(folder / PAGE)
+    tasks = "return [...document.querySelectorAll('.matrix .task')].map((one) => one.textContent)"
+    everything = browser.run(tasks)
+    assert len(everything) > 3
+    browser.run("document.querySelector('button[value=different]').click()")
+    differing = browser.run(tasks)
+    assert 0 < len(differing) < len(everything)
+    assert set(differing) == {task.task for task in read_summary(folder).differing}
+    assert browser.run("return location.hash") == "#filter=different"
+    browser.open(folder / PAGE, "#filter=different&sort=name")
+    assert browser.run(tasks) == sorted(differing)
+    browser.open(folder / PAGE, "#q=%5Ewrong&re=1")
+    found = browser.run(tasks)
+    browser.open(folder / PAGE, "#q=(&re=1")
+    assert browser.text("#found").startswith("Not a regular expression")
+    assert browser.run(tasks) == []
+    assert found != everything
+
+
+def test_a_cell_shows_the_run_and_a_pair_where_it_parts(browser: Browser, folder: Path) -> None:
+    failed = next(cell for cell in read_cells(folder) if not cell.passed)
+    side = f"{failed.backend}, {failed.handling}"
+    browser.open(folder / PAGE, cell_address(failed.task, side))
+    text = browser.text()
+    for title in ("Waterfall", "Conversation", "Tool calls", "Exchanges with the model", "Why it did not pass"):
+        assert title in text
+    browser.run("document.querySelector('.exchange summary').click()")
+    browser.until("return document.querySelectorAll('.exchange h4').length === 4")
+    assert '"messages"' in browser.text(".exchange")
+    browser.open(
+        folder / PAGE, cell_address(failed.task, "custom, unified", other=side).replace("view=cell", "view=pair")
+    )
+    assert "Exchange 1: step 1" in browser.text("#difference")
+    assert browser.run("return document.querySelectorAll('.diff .gone, .diff .come').length") > 0
+    browser.open(folder / PAGE, "#view=cell&task=nothing&side=x")
+    assert "Not in this report" in browser.text()
+    assert browser.messages() == []
+
+
+def test_hostile_text_is_text_everywhere(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    page = with_text(folder, tmp_path / "hostile", HOSTILE)
+    browser.open(page)
+    assert "</script><script>window.hacked" in browser.text("#verdict")
+    task = read_cells(folder)[0].task
+    browser.open(page, cell_address(task, "custom, unified"))
+    browser.run("for (const one of document.querySelectorAll('details')) one.open = true")
+    browser.until("return document.querySelectorAll('.exchange h4').length >= 4")
+    assert "onerror=" in browser.text("#transcript")
+    browser.open(
+        page, cell_address(task, "custom, unified", other="langchain, native").replace("view=cell", "view=pair")
+    )
+    assert browser.run("return window.hacked ?? null") is None
+    assert browser.run("return document.querySelectorAll('main img, main script').length") == 0
+    assert browser.messages() == []
+    assert requests_of(browser) == []
+
+
+def test_a_line_of_a_megabyte_is_cut_and_said(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    page = with_text(folder, tmp_path / "long", "x" * 1_000_000)
+    assert page.stat().st_size < 1_000_000
+    browser.open(page, cell_address(read_cells(folder)[0].task, "custom, unified"))
+    assert "more characters)" in browser.text("#transcript")
+
+
+@pytest.mark.parametrize("view", ["", "cell", "pair"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_serious_fault_of_accessibility(browser: Browser, folder: Path, view: str, dark: bool) -> None:
+    failed = next(cell for cell in read_cells(folder) if not cell.passed)
+    side = f"{failed.backend}, {failed.handling}"
+    address = {
+        "": "",
+        "cell": cell_address(failed.task, side),
+        "pair": cell_address(failed.task, "custom, unified", other=side).replace("view=cell", "view=pair"),
+    }[view]
+    for width in (1400, 390):
+        browser.open(folder / PAGE, address, width=width, dark=dark)
+        browser.run(axe_source())
+        found = browser.driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+        serious = [
+            (one["id"], one["nodes"][0]["html"][:200], one["nodes"][0].get("failureSummary"))
+            for one in found["violations"]
+            if one["impact"] in {"serious", "critical"}
+        ]
+        assert serious == []
+        assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), (
+            "the page itself scrolls sideways"
+        )
+
+
+def test_it_is_used_by_keyboard(browser: Browser, folder: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.open(folder / PAGE)
+    first = browser.run("const cell = document.querySelector('a.cell'); cell.focus(); return cell.getAttribute('href')")
+    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    browser.until("return document.querySelector('#cell') !== null")
+    assert browser.run("return location.hash") == first
+    browser.driver.back()
+    browser.until("return document.querySelector('#matrix') !== null")
+
+
+def slowed(seconds: Timing | None, factor: float) -> Timing | None:
+    if seconds is None:
+        return None
+    return Timing(**{name: value * factor for name, value in seconds.model_dump().items()})
+
+
+def many_cells(folder: Path, count: int) -> tuple[Summary, list[Cell]]:
+    from unified_agents_comparisons.analysis.metrics import groups
+    from unified_agents_comparisons.analysis.paired_tests import paired_tests
+
+    chance = random.Random(5)
+    known = read_cells(folder)
+    sides = len({(cell.backend, cell.handling) for cell in known})
+    each = [cell for cell in known if cell.repeat == 0]
+    cells = [
+        cell.model_copy(
+            update={
+                "task": f"{cell.task}-{number}",
+                "output": f"{cell.output} {number}",
+                "seconds": slowed(cell.seconds, chance.lognormvariate(0, 0.2)),
+            }
+        )
+        for number in range(count // len(each) + 1)
+        for cell in each
+    ][: count - count % sides]
+    summary = read_summary(folder)
+    return summary.model_copy(update={"groups": groups(cells), "tests": paired_tests(cells), "outcomes": ()}), cells
+
+
+def test_ten_thousand_cells(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    summary, cells = many_cells(folder, 10_000)
+    began = time.perf_counter()
+    page = render_page(summary, cells, folder)
+    seconds = time.perf_counter() - began
+    assert seconds < 20
+    assert len(page) < 8_000_000
+    path = tmp_path / PAGE
+    path.write_text(page, encoding="utf-8")
+    browser.open(path)
+    measure = """
+    const slowest = [];
+    for (const value of ['failed', 'errors', 'different', 'all']) {
+      const began = performance.now();
+      document.querySelector(`button[value=${value}]`).click();
+      document.querySelector('.matrix').offsetHeight;
+      slowest.push(performance.now() - began);
+    }
+    return slowest;
+    """
+    times: list[float] = browser.run(measure)
+    print(f"{len(cells)} cells: {seconds:.1f} s, {len(page):,} bytes, filters {[round(one) for one in times]} ms")
+    assert max(times) < 200, times
+    assert "all match" in browser.text("#checks")
+
+
+def test_a_thousand_cells_with_their_texts_stay_below_a_megabyte(folder: Path, tmp_path: Path) -> None:
+    cells = list(read_cells(folder))
+    out = tmp_path / "many"
+    (out / "details").mkdir(parents=True)
+    many: list[Cell] = []
+    for repeat in range(1_000 // len(cells) + 1):
+        for cell in cells:
+            copied: Any = cell.model_copy(update={"repeat": 2 * repeat + cell.repeat})
+            many.append(copied)
+            text = (folder / "details" / cell.key.file_name).read_text().replace("call_", f"call_{repeat}")
+            (out / "details" / copied.key.file_name).write_text(text)
+    page = write_page(read_summary(folder), many[:1_000], out)
+    assert page.stat().st_size < 1_000_000

@@ -1,0 +1,53 @@
+"""The command `model serve`: a scripted model as a server on loopback, for any client in any language."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unified_agents.cli.stdio import exit_on_wrong_usage
+from unified_agents.config.model_connection import environment_variable
+from unified_agents.config.providers import ProtocolName
+from unified_agents.errors import ConfigError
+
+app = typer.Typer(name="model", help="Serve a scripted model, as the providers' own APIs answer.", no_args_is_help=True)
+
+
+@app.callback()
+def _root() -> None:
+    pass
+
+
+@app.command()
+def serve(
+    *,
+    script: Annotated[Path, typer.Option(help="The YAML or JSON file with the model's answers.")],
+    protocol: Annotated[
+        ProtocolName | None, typer.Option(help="Answer this protocol alone; all four by default, each at its path.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse, with status 400, what the provider's real API refuses.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="The port; a free one by default.", min=0, max=65535)] = 0,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="The environment variable with the key that clients must send; none by default.")
+    ] = None,
+) -> None:
+    """Serve a scripted model on 127.0.0.1, and print its base URL on one line.
+
+    The OpenAI SDK takes the URL as it is; those of Anthropic and Google take it without the /v1 at its end. The server
+    ends on an interrupt, on SIGTERM, and when its standard input is a pipe that is closed.
+    """
+    from unified_agents.scripted.model import Script  # noqa: PLC0415  # costs aiohttp: not at every start
+    from unified_agents.scripted.server import serve as serve_script  # noqa: PLC0415
+
+    with exit_on_wrong_usage(as_json=False):
+        key = None if api_key_env is None else environment_variable(api_key_env)
+        answers = Script.load(script)
+        try:
+            asyncio.run(serve_script(answers, port, protocol=protocol, strict=strict, api_key=key))
+        except OSError as error:
+            raise ConfigError(f"cannot listen on port {port}: {error}") from error
