@@ -135,6 +135,7 @@ if TYPE_CHECKING:
         load_openapi as load_openapi,
     )
     from unified_agents.interop.source import OpenSource as OpenSource
+    from unified_agents.journal.forks import fork_run as fork_run
     from unified_agents.journal.memory import MemoryJournal as MemoryJournal
     from unified_agents.journal.protocol import Journal as Journal, RunInfo as RunInfo
     from unified_agents.journal.sqlite import SqliteJournal as SqliteJournal

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from support import run_program
+from support import run_code, run_program
 
 AGENT = """
 model: script:script.yaml
@@ -140,3 +141,43 @@ def test_a_tool_that_asks_for_approval_without_a_journal_is_refused(folder: Path
     done = run_program("run", "agent.yaml", "Go.", cwd=folder)
     assert done.returncode == 2
     assert "needs a journal" in done.stderr
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from unified_agents import create_agent
+
+async def main():
+    agent = create_agent(sys.argv[1], journal=sys.argv[2])
+    agent._journal._open.store.append = lambda *arguments, **options: os.kill(os.getpid(), signal.SIGKILL)
+    await agent.run("Go.")
+
+asyncio.run(main())
+"""
+
+
+def test_orphans_are_recovered_and_old_runs_pruned(folder: Path) -> None:
+    (folder / "outbox.py").write_text(OUTBOX.replace('(approval="always")', ""))
+    journal = ("--journal", str(folder / "runs.db"))
+    for _ in range(2):
+        run_code(KILLED, folder / "agent.yaml", folder / "runs.db", cwd=folder)
+    assert [row["state"] for row in listed(folder, *journal)] == ["orphan", "orphan"]
+    done = run_program("runs", "recover", *journal, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["completed", "completed"]
+    assert sent(folder) == ["ada@example.org"] * 2
+    run = listed(folder, *journal)[0]["run"]
+    script = yaml.safe_load(run_program("runs", "export", run, *journal, cwd=folder).stdout)
+    assert script == {
+        "answers": [
+            {"tool_calls": [{"name": "send_email", "arguments": '{"to":"ada@example.org"}'}]},
+            {"text": "Sent."},
+        ]
+    }
+    forked = run_program("runs", "fork", run, "--at", "1", "--answer", "Never mind.", *journal, cwd=folder)
+    resumed = run_program("runs", "resume", forked.stdout.strip(), *journal, cwd=folder)
+    assert resumed.stdout == "Never mind.\n"
+    kept = run_program("runs", "prune", "1", *journal, cwd=folder)
+    pruned = run_program("runs", "prune", "0", *journal, cwd=folder)
+    assert (kept.stdout, pruned.stdout) == ("0\n", "3\n")
+    assert listed(folder, *journal) == []

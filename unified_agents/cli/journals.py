@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -14,7 +15,12 @@ from unified_agents.cli.questions import ask_about, has_terminal
 from unified_agents.cli.stdio import SUSPENDED, print_message
 from unified_agents.config import load_config
 from unified_agents.errors import ConfigError
+from unified_agents.journal.opening import OpenJournal
+from unified_agents.journal.protocol import Journal, RunInfo
+from unified_agents.journal.rows import Row, RunRow
 from unified_agents.result import RunResult
+
+T = TypeVar("T")
 
 VARIABLE = "UNIFIED_AGENTS_JOURNAL"
 
@@ -22,6 +28,8 @@ JournalOption = Annotated[
     str | None,
     typer.Option("--journal", help=f"The journal's file. Else the agent file's; else that of {VARIABLE}."),
 ]
+RunArgument = Annotated[str, typer.Argument(help="The run's id, or a beginning of it that no other has.")]
+AgentOption = Annotated[Path | None, typer.Option("--agent", help="The agent's YAML file.")]
 
 
 def journal_place(option: str | None, of_the_file: str | None) -> str | None:
@@ -66,3 +74,47 @@ def exit_suspended(result: RunResult[Any], journal: str | None, agent: Path) -> 
         f"the run waits for a decision on {calls}; go on with: {shlex.join(command)} --approve CALL, or --deny CALL"
     )
     raise typer.Exit(SUSPENDED)
+
+
+async def with_journal(place: str, work: Callable[[Journal], Awaitable[T]]) -> T:
+    """Open a journal, do some work with it, and close it."""
+    opened = OpenJournal(place)
+    try:
+        return await work(opened.store)
+    finally:
+        await opened.aclose()
+
+
+async def read_run(place: str, run: str) -> tuple[RunInfo, list[Row]]:
+    """Return how a run stands, and its rows; its id may be cut where no other begins so.
+
+    Raises:
+        RunNotFoundError: there is none.
+        ConfigError: several begin so.
+    """
+
+    async def work(journal: Journal) -> tuple[RunInfo, list[Row]]:
+        infos = await journal.runs()
+        found = [info for info in infos if info.run_id == run] or [
+            info for info in infos if info.run_id.startswith(run)
+        ]
+        if len(found) > 1:
+            raise ConfigError(f"{len(found)} runs begin with {run!r}: give more of the id")
+        run_id = found[0].run_id if found else run
+        return (found[0] if found else RunInfo(run, None, 0.0, False, 0)), await journal.read(run_id)
+
+    return await with_journal(place, work)
+
+
+def file_of(rows: Sequence[Row]) -> Path:
+    """Return the agent's file that a run began with.
+
+    Raises:
+        ConfigError: it began with none, or the file is gone.
+    """
+    first = rows[0]
+    if not isinstance(first, RunRow) or first.file is None:
+        raise ConfigError("the run began with an agent that was made in Python: name a YAML file with --agent")
+    if not Path(first.file).exists():
+        raise ConfigError(f"the run's agent file {first.file} is gone: name another with --agent")
+    return Path(first.file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,22 +15,30 @@ from rich.table import Table
 from unified_agents.agent import create_agent
 from unified_agents.agent.decisions import Decision, approve, deny, edit, finished
 from unified_agents.agent.journaling import OnDivergence
-from unified_agents.cli.journals import JournalOption, decided, exit_suspended, need_journal
+from unified_agents.cli import run_files
+from unified_agents.cli.journals import (
+    AgentOption,
+    JournalOption,
+    RunArgument,
+    decided,
+    exit_suspended,
+    file_of,
+    need_journal,
+    read_run,
+    with_journal,
+)
 from unified_agents.cli.stdio import FAILED, LIMIT, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.tables import console
 from unified_agents.config import load_config
 from unified_agents.config.importing import import_from
 from unified_agents.errors import ConfigError, RunError
-from unified_agents.journal.opening import OpenJournal
-from unified_agents.journal.protocol import Journal, RunInfo
+from unified_agents.journal.protocol import RunInfo
 from unified_agents.journal.record import waiting_calls
-from unified_agents.journal.rows import Row, RunRow, write_row
+from unified_agents.journal.rows import RunRow, write_row
 from unified_agents.result import RunResult
 
 app = typer.Typer(name="runs", help="Look at the runs of a journal, and go on with them.", no_args_is_help=True)
 
-RunArgument = Annotated[str, typer.Argument(help="The run's id, or a beginning of it that no other has.")]
-AgentOption = Annotated[Path | None, typer.Option("--agent", help="The agent's YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
@@ -39,7 +46,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing
 def list_runs(journal: JournalOption = None, agent: AgentOption = None, as_json: JsonOption = False) -> None:
     """List the runs of a journal, the newest first."""
     with exit_on_wrong_usage(as_json=as_json):
-        infos = asyncio.run(_with_journal(need_journal(journal, agent), lambda opened: opened.runs()))
+        infos = asyncio.run(with_journal(need_journal(journal, agent), lambda opened: opened.runs()))
     if as_json:
         put_json([_described(info) for info in infos])
         return
@@ -56,7 +63,7 @@ def show(
 ) -> None:
     """Show how a run stands: its task, its last answer, and the calls that wait."""
     with exit_on_wrong_usage(as_json=as_json):
-        info, rows = asyncio.run(_read(need_journal(journal, agent), run))
+        info, rows = asyncio.run(read_run(need_journal(journal, agent), run))
     first = rows[0]
     calls = [{"id": call.call_id, "tool": call.tool, "arguments": call.arguments} for call in waiting_calls(rows)]
     details = _described(info) | {"unfinished": calls, "begun": json.loads(write_row(first))}
@@ -79,7 +86,7 @@ def show(
 def events(run: RunArgument, journal: JournalOption = None, agent: AgentOption = None) -> None:
     """Print the rows of a run, one JSON object a line, in their order."""
     with exit_on_wrong_usage():
-        _, rows = asyncio.run(_read(need_journal(journal, agent), run))
+        _, rows = asyncio.run(read_run(need_journal(journal, agent), run))
     for row in rows:
         put(write_row(row).decode() + "\n")
 
@@ -112,8 +119,8 @@ def resume(
     """
     with exit_on_wrong_usage(as_json=as_json):
         place = need_journal(journal, agent)
-        info, rows = asyncio.run(_read(place, run))
-        file = agent or _file_of(rows)
+        info, rows = asyncio.run(read_run(place, run))
+        file = agent or file_of(rows)
         import_from(file.parent, Path.cwd())
         decisions = _decisions(approved, denied, edited, done)
         try:
@@ -148,15 +155,6 @@ async def _resume(
         return await decided(agent, result, as_json=as_json)
 
 
-def _file_of(rows: Sequence[Row]) -> Path:
-    first = rows[0]
-    if not isinstance(first, RunRow) or first.file is None:
-        raise ConfigError("the run began with an agent that was made in Python: name a YAML file with --agent")
-    if not Path(first.file).exists():
-        raise ConfigError(f"the run's agent file {first.file} is gone: name another with --agent")
-    return Path(first.file)
-
-
 def _decisions(
     approved: list[str] | None, denied: list[str] | None, edited: list[str] | None, done: list[str] | None
 ) -> dict[str, Decision]:
@@ -176,27 +174,8 @@ def _decisions(
     return decisions
 
 
-async def _with_journal(place: str, work: Any) -> Any:
-    opened = OpenJournal(place)
-    try:
-        return await work(opened.store)
-    finally:
-        await opened.aclose()
-
-
-async def _read(place: str, run: str) -> tuple[RunInfo, list[Row]]:
-    async def work(journal: Journal) -> tuple[RunInfo, list[Row]]:
-        infos = await journal.runs()
-        found = [info for info in infos if info.run_id == run] or [
-            info for info in infos if info.run_id.startswith(run)
-        ]
-        if len(found) > 1:
-            raise ConfigError(f"{len(found)} runs begin with {run!r}: give more of the id")
-        run_id = found[0].run_id if found else run
-        return (found[0] if found else RunInfo(run, None, 0.0, False, 0)), await journal.read(run_id)
-
-    info: tuple[RunInfo, list[Row]] = await _with_journal(place, work)
-    return info
+for _command in (run_files.fork, run_files.recover, run_files.prune, run_files.export):
+    app.command()(_command)
 
 
 def _described(info: RunInfo) -> dict[str, Any]:
