@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         ModelCallCompleted as ModelCallCompleted,
         ModelCallFailed as ModelCallFailed,
         ModelCallStarted as ModelCallStarted,
+        ReasoningDelta as ReasoningDelta,
         RunEnded as RunEnded,
         RunStarted as RunStarted,
         TextDelta as TextDelta,

@@ -195,7 +195,7 @@ def replay_whole(run: Run, record: RunRecord) -> str | None:
     for number in sorted(record.answers):
         row = record.answers[number]
         count_answer(run, row)
-        for call in record_step(run, answer_of(row)).calls:
+        for call in record_step(run, answer_of(row), number).calls:
             call.reached = True
             finished_outcome(run, record, call)
     return record.end.output if record.end is not None else None

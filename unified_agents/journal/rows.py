@@ -100,6 +100,7 @@ class AnswerRow:
         usage: Its tokens.
         cost: What the step cost, in the unit of the model's price; None without a price.
         original: The turn as `Message.original` has it; None where it holds no more than text and calls.
+        reasoning: What the provider shows of the model's thinking; None where it shows nothing.
     """
 
     row: Literal["answer"] = "answer"
@@ -113,6 +114,7 @@ class AnswerRow:
     usage: Usage
     cost: float | None
     original: JsonObject | None = None
+    reasoning: str | None = None
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

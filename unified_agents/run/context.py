@@ -150,8 +150,8 @@ class Run:
         """The run's id and backend, for the log."""
         return f"{self.id} on {self.backend}"
 
-    def turns(self) -> Iterator[JsonObject]:
-        """Yield what the run has added to the messages that it was given."""
+    def turns(self, *, with_reasoning: bool = False) -> Iterator[JsonObject]:
+        """Yield what the run has added to the messages that it was given, with the model's thinking where asked."""
         for step in self.steps:
             done = [(call.id, call.outcome.content) for call in step.calls if call.outcome is not None]
             kept = {call_id for call_id, _ in done}
@@ -159,6 +159,8 @@ class Run:
             turn: JsonObject = {"role": "assistant", "content": step.message["content"]}
             if step.original is not None and len(calls) == len(step.calls):
                 turn["original"] = step.original
+            if with_reasoning and step.reasoning is not None:
+                turn["reasoning"] = step.reasoning
             if calls:
                 yield turn | {"tool_calls": calls}
             elif not step.calls:

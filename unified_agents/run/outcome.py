@@ -172,7 +172,7 @@ def _pending(run: Run) -> tuple[PendingCall, ...]:
 
 
 def _conversation(run: Run, output: str | None) -> tuple[Message, ...]:
-    messages = [*run.messages, *map(Message.from_chat, run.turns())]
+    messages = [*run.messages, *map(Message.from_chat, run.turns(with_reasoning=True))]
     if output and not (run.steps and not run.steps[-1].calls):
         messages.append(Message(role="assistant", content=output))
     return tuple(messages)

@@ -69,6 +69,7 @@ def every_row() -> list[Row]:
             usage=Usage(input_tokens=3, output_tokens=0),
             cost=0.25,
             original=original,
+            reasoning="Hm.",
         ),
         ToolStartRow(step=0, index=0, call_id="call_0_0", tool="add", key="k", edited="{}"),
         ToolEndRow(

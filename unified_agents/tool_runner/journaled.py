@@ -152,7 +152,8 @@ def _suspended(run: Run, record: RunRecord, call: Call, reason: PendingReason) -
         What ends this call.
     """
     run.pending[call.id] = reason
-    for other in run.steps[call.step].calls:
+    (step,) = [step for step in run.steps if step.index == call.step]
+    for other in step.calls:
         if (why := _waits_for(record, other)) is not None:
             run.pending[other.id] = why
     names = ", ".join(f"{run.calls[call_id].name} ({call_id})" for call_id in run.pending)

@@ -65,6 +65,7 @@ class JournaledStep:
                 usage=answer.usage,
                 cost=None if exchange is None else exchange.cost,
                 original=answer.original,
+                reasoning=answer.reasoning,
             )
         )
 
@@ -129,4 +130,6 @@ def answer_of(row: AnswerRow) -> Answer:
     if taken is not None and given is not None:
         body["usage"] = {"prompt_tokens": taken, "completion_tokens": given, "total_tokens": taken + given}
     calls = [RawCall(call.id, call.name, call.arguments) for call in row.calls]
-    return Answer(row.text, calls, row.finish_reason, row.usage, body, b"", original=row.original)
+    return Answer(
+        row.text, calls, row.finish_reason, row.usage, body, b"", original=row.original, reasoning=row.reasoning
+    )

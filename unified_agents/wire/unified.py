@@ -56,6 +56,7 @@ class Wire:
         if run.steps and (fault := _broken_rule(run.steps[-1])) is not None:
             run.lifecycle.fail(fault)
             raise asyncio.CancelledError(f"run {run.id} has ended")
+        number = run.budget.steps_started
         journaled = None if run.journal is None else JournaledStep(run, run.journal)
         answer = replayed = None if journaled is None else journaled.answer()
         if answer is None:
@@ -65,7 +66,7 @@ class Wire:
             except BaseException:
                 call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
                 raise
-        step = record_step(run, answer)
+        step = record_step(run, answer, number)
         if journaled is not None and replayed is None:
             journaled.note(answer, step)
         if self._settings.references and step.calls:
@@ -82,9 +83,9 @@ class Wire:
         Raises:
             ModelError: no usable answer came.
         """
-        more = ({"role": "user", "content": note},)
-        answer = await ModelCall(self._settings, run, more, without_tools=True).answer()
-        record_step(run, answer)
+        call = ModelCall(self._settings, run, ({"role": "user", "content": note},), without_tools=True)
+        answer = await call.answer()
+        record_step(run, answer, call.observation.step)
         return answer
 
 

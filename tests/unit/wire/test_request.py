@@ -21,7 +21,9 @@ def offer() -> Offer:
 
 
 def writer(base_url: str | None = "http://127.0.0.1/v1", **parameters: Any) -> RequestWriter:
-    return RequestWriter(ModelConfig(name="m", base_url=base_url, parameters=ModelParameters(**parameters)))
+    return RequestWriter(
+        ModelConfig(name="m", base_url=base_url, protocol="chat_completions", parameters=ModelParameters(**parameters))
+    )
 
 
 def body(

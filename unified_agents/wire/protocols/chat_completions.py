@@ -33,7 +33,12 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     string,
     usage_of,
 )
-from unified_agents.wire.protocols.chat_completions_original import extra_fields_of, original_of, streamed_original
+from unified_agents.wire.protocols.chat_completions_original import (
+    extra_fields_of,
+    original_of,
+    reasoning_of,
+    streamed_original,
+)
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 from unified_agents.wire.protocols.finish_reasons import REFUSAL, is_clean
 from unified_agents.wire.protocols.tool_call_pieces import ToolCallAssembler
@@ -114,6 +119,7 @@ def _answer(body: JsonObject, raw: bytes) -> Answer:
         body=body,
         raw=raw,
         original=original,
+        reasoning=reasoning_of(original),
     )
 
 
@@ -138,11 +144,13 @@ class StreamReader:
         redactor: Takes a secret out of the answer; None where there is none.
         done: Whether `[DONE]` was seen.
         first_delta: Whether any content or call has come.
+        thoughts: See `AnswerReader`.
     """
 
     redactor: StreamRedactor | None = None
     done: bool = False
     first_delta: bool = False
+    thoughts: list[str] = field(default_factory=list)
     _raw: list[bytes] = field(default_factory=list)
     _size: int = 0
     _rest: list[bytes] = field(default_factory=list)  # the line that has not ended
@@ -231,7 +239,9 @@ class StreamReader:
         choice = {"index": 0, "message": message, "finish_reason": finish_reason}
         original = streamed_original(message, self._extra, self._calls.extra_fields(), self.redactor)
         whole = completion(self._head, choice, self._usage)
-        return Answer(text, calls, finish_reason, self._usage, whole, raw, original=original)
+        return Answer(
+            text, calls, finish_reason, self._usage, whole, raw, original=original, reasoning=reasoning_of(original)
+        )
 
     def _data(self, data: bytes) -> str | None:
         if self._event_lines and data != b"[DONE]":
@@ -346,6 +356,8 @@ class StreamReader:
             delta = choice.get("message") or {}  # the whole answer as the only event
         if extra := extra_fields_of(delta):
             self._extra.append(extra)
+            if (thought := reasoning_of(extra)) and not choice.get("index"):
+                self.thoughts.append(thought)
         index = choice.get("index") or 0
         for call in delta.get("tool_calls") or ():
             self.first_delta = True

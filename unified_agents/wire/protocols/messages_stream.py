@@ -79,11 +79,13 @@ class MessagesReader:
     Attributes:
         done: Whether `message_stop` was seen.
         first_delta: Whether a text or a call has come.
+        thoughts: See `AnswerReader`.
     """
 
     def __init__(self, redactor: StreamRedactor | None = None) -> None:
         self.done = False
         self.first_delta = False
+        self.thoughts: list[str] = []
         self._redactor = redactor
         self._events = EventReader(redactor)
         self._error: ModelError | None = None
@@ -169,6 +171,8 @@ class MessagesReader:
         if kind == "content_block_delta":
             delta = event["delta"]
             self._open[event["index"]].add(delta)
+            if delta["type"] == "thinking_delta":
+                self.thoughts.append(string(delta["thinking"]))
             return self._take_text(delta["text"]) if delta["type"] == "text_delta" else None
         if kind == "content_block_start":
             return self._begin(event["index"], event["content_block"])
