@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         CatalogueConfig as CatalogueConfig,
         FaultShare as FaultShare,
         Limits as Limits,
+        MemoryConfig as MemoryConfig,
         ModelConfig as ModelConfig,
         ModelParameters as ModelParameters,
         ModelPolicy as ModelPolicy,

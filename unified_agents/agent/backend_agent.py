@@ -8,12 +8,13 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from unified_agents import wording
-from unified_agents.agent.arguments import check_resume_arguments, check_run_arguments
+from unified_agents.agent.arguments import check_resume_arguments, check_run_arguments, check_session
 from unified_agents.agent.capabilities import check_approval, check_capabilities
 from unified_agents.agent.decisions import Decision
 from unified_agents.agent.journaling import AgentJournal, OnDivergence, replay_whole
 from unified_agents.agent.model_servers import model_servers
 from unified_agents.agent.new_run import check_cost, new_run
+from unified_agents.agent.sessions import Sessions
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.agent.stream import QueuedEvents, RunStream
 from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, ModelClient, calls_by_id, native_tool_name
@@ -22,6 +23,7 @@ from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, Limits, ModelConfig
 from unified_agents.errors import BackendError, ConfigError, UnifiedAgentsError, UnsupportedCapabilityError, native_name
 from unified_agents.events import Event
+from unified_agents.journal.memory import MemoryJournal
 from unified_agents.messages import Task
 from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
@@ -59,6 +61,7 @@ class BackendAgent:
             self._build(settings)
             secrets = {name: value for one in self._endpoints for name, value in one.secrets.items()}
             self._journal = AgentJournal(settings, self._catalogue.tools, secrets) if settings.journal else None
+            self._sessions = Sessions(self._journal.store if self._journal else MemoryJournal(), settings.memory)
         except BaseException:
             self._catalogue.close()
             raise
@@ -113,33 +116,21 @@ class BackendAgent:
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
         dependencies: object = None,
+        session: str | None = None,
     ) -> RunResult:
         """Run one task to its end; see `Agent.run`."""
+        if session is not None:
+            check_session(session)
+            options: dict[str, Any] = {"run_id": run_id, "limits": limits, "record_exchanges": record_exchanges}
+            options |= {"on_event": on_event, "dependencies": dependencies}
+            return await self._sessions.turn(session, task, lambda messages: self.run(messages, **options))
         run = self._new_run(task, run_id, limits, record_exchanges, on_event)
         run.dependencies = dependencies
         return await self._drive(run)
 
-    def run_sync(
-        self,
-        task: Task,
-        *,
-        run_id: str | None = None,
-        limits: Limits | None = None,
-        record_exchanges: bool = False,
-        on_event: Callable[[Event], None] | None = None,
-        dependencies: object = None,
-    ) -> RunResult:
+    def run_sync(self, task: Task, **options: Any) -> RunResult:
         """`run`, for code that is not asynchronous; see `Agent.run_sync`."""
-        return run_in_background(
-            lambda: self.run(
-                task,
-                run_id=run_id,
-                limits=limits,
-                record_exchanges=record_exchanges,
-                on_event=on_event,
-                dependencies=dependencies,
-            )
-        )
+        return run_in_background(lambda: self.run(task, **options))
 
     async def resume(
         self,

@@ -16,6 +16,7 @@ from unified_agents.config import (
     ConfigT,
     Handling,
     Limits,
+    MemoryConfig,
     ModelConfig,
     ModelParameters,
     SelectConfig,
@@ -56,6 +57,7 @@ def create_agent(
     coercion: Coercion | None = None,
     variant: Variant | None = None,
     journal: str | Path | Journal | None = None,
+    memory: MemoryConfig | Mapping[str, Any] | None = None,
 ) -> Agent[T | None]: ...
 
 
@@ -78,6 +80,7 @@ def create_agent(
     coercion: Coercion | None = None,
     variant: Variant | None = None,
     journal: str | Path | Journal | None = None,
+    memory: MemoryConfig | Mapping[str, Any] | None = None,
 ) -> Agent[Any]: ...
 
 
@@ -99,6 +102,7 @@ def create_agent(
     coercion: Coercion | None = None,
     variant: Variant | None = None,
     journal: str | Path | Journal | None = None,
+    memory: MemoryConfig | Mapping[str, Any] | None = None,
 ) -> Agent[Any]:
     """Make an agent, from a config file, from arguments, or from both: an argument wins over the file.
 
@@ -128,6 +132,7 @@ def create_agent(
             a model that does not call tools.
         journal: Where the rows of each run are kept, by which it survives a crash: a SQLite file's path, which is made
             where there is none, or a `Journal` such as `MemoryJournal()`. None keeps none.
+        memory: What of a session's conversation a further turn is given; None gives all.
 
     Raises:
         ConfigError: something does not fit; its subclasses tell an unknown backend, one that is not installed, one
@@ -163,6 +168,7 @@ def create_agent(
             variant=_first(variant, base.variant),
             journal=_first(journal, base.journal),
             file=base.file,
+            memory=_first(_of_mapping(MemoryConfig, memory, "memory"), base.memory),
         )
     )
 

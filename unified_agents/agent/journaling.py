@@ -17,6 +17,7 @@ from unified_agents.errors import DivergenceError, JournalError
 from unified_agents.journal.hidden_secrets import JournalWithoutSecrets
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.opening import OpenJournal
+from unified_agents.journal.ownership import begin_run, claim_run
 from unified_agents.journal.protocol import Journal
 from unified_agents.journal.record import RunRecord, tool_differences
 from unified_agents.journal.rows import RunRow
@@ -42,6 +43,9 @@ class AgentJournal:
         tools: The agent's tools.
         secrets: What must not be in a journal, by name.
 
+    Attributes:
+        store: The journal itself, which takes no secret.
+
     Raises:
         ConfigError: the settings name no journal.
     """
@@ -49,9 +53,9 @@ class AgentJournal:
     def __init__(self, settings: AgentSettings, tools: Sequence[Tool], secrets: Mapping[str, str]) -> None:
         self._open = OpenJournal(settings.journal or "")
         self._placeholders = Placeholders(secrets)
-        self._journal: Journal = self._open.store
+        self.store: Journal = self._open.store
         if secrets:
-            self._journal = JournalWithoutSecrets(self._journal, self._placeholders)
+            self.store = JournalWithoutSecrets(self.store, self._placeholders)
         self._settings = settings
         self._tools = tools
         self._hashes: dict[str, str] | None = None
@@ -87,18 +91,8 @@ class AgentJournal:
             messages=run.messages,
             tools=self._schemas(),
         )
-        beginning = asyncio.ensure_future(self._journal.begin(run.id, [row]))
-        try:
-            lease = await asyncio.shield(beginning)
-        except asyncio.CancelledError:
-            beginning.add_done_callback(self._give_back)
-            raise
-        return RunRecord(self._journal, lease, [row], hide=self._placeholders.hide)
-
-    def _give_back(self, beginning: asyncio.Future[Lease]) -> None:
-        """Give a run back whose caller is gone."""
-        if not beginning.cancelled() and beginning.exception() is None:
-            self._journal.append(beginning.result(), [], release=True)
+        lease = await begin_run(self.store, run.id, [row])
+        return RunRecord(self.store, lease, [row], hide=self._placeholders.hide)
 
     async def driven(self, run: Run, driving: Callable[[], Awaitable[RunResult]]) -> RunResult:
         """Carry out a run, and store how it begins and ends.
@@ -125,8 +119,8 @@ class AgentJournal:
             RunNotFoundError: there is no such run.
             JournalError: the journal cannot be read.
         """
-        rows = await self._journal.read(run_id)
-        record = RunRecord(self._journal, Lease(run_id, fence=0, next_number=len(rows)), rows)
+        rows = await self.store.read(run_id)
+        record = RunRecord(self.store, Lease(run_id, fence=0, next_number=len(rows)), rows)
         if record.end is None or record.end.status != "completed":
             return None
         decision_rows(record, decisions or {}, self._tools)
@@ -144,10 +138,8 @@ class AgentJournal:
             ConfigError: a decision is about a call that does not wait for one.
             JournalError: the journal cannot be read or written.
         """
-        lease, rows = await self._journal.claim(run_id)
-        record = RunRecord(
-            self._journal, lease, rows, hide=self._placeholders.hide, goes_on=on_divergence == "continue"
-        )
+        lease, rows = await claim_run(self.store, run_id)
+        record = RunRecord(self.store, lease, rows, hide=self._placeholders.hide, goes_on=on_divergence == "continue")
         try:
             changed = tool_differences(record.run.tools, self._schemas())
             if changed and on_divergence == "stop":

@@ -50,6 +50,7 @@ class Agent(Protocol[ValueT_co]):
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
         dependencies: object = None,
+        session: str | None = None,
     ) -> RunResult[ValueT_co]:
         """Run one task to its end.
 
@@ -61,6 +62,8 @@ class Agent(Protocol[ValueT_co]):
             on_event: Called with each event as it happens, on the run's event loop; must not block.
             dependencies: What tools get as `ToolContext.dependencies`, such as a user or a connection. The model never
                 sees it.
+            session: The id of a conversation, of which this run is a turn: it is given the turns before it, as the
+                agent's `memory` says. The journal keeps it, or without one the agent. Only a completed turn counts.
 
         Returns:
             The outcome. A run that hits a limit does not raise: its `status` is "limit".
@@ -80,6 +83,7 @@ class Agent(Protocol[ValueT_co]):
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
         dependencies: object = None,
+        session: str | None = None,
     ) -> RunResult[ValueT_co]:
         """`run`, for code that is not asynchronous. Also works where an event loop is running, and blocks it."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_agents.catalogue.catalogue import ToolLike
-from unified_agents.config import Handling, Limits, ModelConfig, ToolPolicy, Variant
+from unified_agents.config import Handling, Limits, MemoryConfig, ModelConfig, ToolPolicy, Variant
 from unified_agents.journal.protocol import Journal
 from unified_agents.tools.options import Coercion
 from unified_agents.wire.local_upstream import ReplyingModel
@@ -43,3 +43,4 @@ class AgentSettings:
     variant: Variant
     journal: str | Path | Journal | None = None
     file: str | None = None
+    memory: MemoryConfig = field(default_factory=MemoryConfig)

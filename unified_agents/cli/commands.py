@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from unified_agents.agent import create_agent
 from unified_agents.cli import model as model_commands, runs, tools
+from unified_agents.cli.chat import chat
 from unified_agents.cli.journals import JournalOption, decided, exit_suspended, journal_place
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
@@ -205,6 +206,7 @@ def backends(
     console().print(table)
 
 
+app.command()(chat)
 app.command()(schema)
 app.add_typer(runs.app)
 app.add_typer(model_commands.app)

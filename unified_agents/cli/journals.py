@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from unified_agents.agent.protocol import Agent
-from unified_agents.cli.questions import ask_about, has_terminal
+from unified_agents.cli.questions import TERMINAL, ask_about, has_terminal
 from unified_agents.cli.stdio import SUSPENDED, print_message
 from unified_agents.config import load_config
 from unified_agents.errors import ConfigError
@@ -54,7 +55,7 @@ def need_journal(option: str | None, agent: Path | None) -> str:
 async def decided(agent: Agent[Any], result: RunResult[Any], *, as_json: bool) -> RunResult[Any]:
     """Ask about calls that wait, where somebody can answer, and go on until none waits or nothing is decided."""
     while result.status == "suspended" and not as_json and has_terminal():
-        decisions = ask_about(result)
+        decisions = await TERMINAL.call(functools.partial(ask_about, result))
         if not decisions:
             break
         result = await agent.resume(result.run_id, decisions=decisions)

@@ -8,9 +8,13 @@ from typing import Any
 
 from unified_agents.agent.decisions import Decision, approve, deny, edit, finished
 from unified_agents.cli.stdio import print_message
+from unified_agents.concurrency.daemon_threads import DaemonThreads
 from unified_agents.result import PendingCall, RunResult
 
 MAX_SHOWN_CHARS = 2000
+
+TERMINAL = DaemonThreads(max_threads=1, name="unified-agents-terminal")
+"""The thread that waits for what is typed, so that the event loop does not."""
 
 
 def has_terminal() -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from unified_agents.errors import JournalError, LeaseLostError, RunBusyError, RunNotFoundError
 from unified_agents.journal.encoding import last_status, read_rows
 from unified_agents.journal.lease import Lease
-from unified_agents.journal.protocol import RunInfo
+from unified_agents.journal.protocol import SESSION_PREFIX, RunInfo
 from unified_agents.journal.rows import Row, write_row
 from unified_agents.result import RunStatus
 
@@ -77,6 +77,7 @@ class MemoryJournal:
             found = [
                 RunInfo(run_id, run.status, run.created, run.is_owned, len(run.bodies))
                 for run_id, run in self._runs.items()
+                if not run_id.startswith(SESSION_PREFIX)
             ]
         return sorted(found, key=lambda info: -info.created)
 

@@ -10,6 +10,9 @@ from unified_agents.journal.lease import Lease
 from unified_agents.journal.rows import Row
 from unified_agents.result import RunStatus
 
+SESSION_PREFIX = "session:"
+"""Begins the ids under which a journal keeps the conversations of sessions, which are no runs."""
+
 
 @dataclass(slots=True, frozen=True)
 class RunInfo:
@@ -85,7 +88,7 @@ class Journal(Protocol):
         """
 
     async def runs(self) -> list[RunInfo]:
-        """Return all runs, the newest first."""
+        """Return all runs, the newest first; without the conversations of sessions."""
 
     async def delete(self, run_ids: Sequence[str]) -> int:
         """Delete runs that have no owner that lives, and return how many it were."""

@@ -11,7 +11,7 @@ from unified_agents.errors import JournalError, LeaseLostError, RunBusyError, Ru
 from unified_agents.journal.commit_thread import Append, CommitThread
 from unified_agents.journal.encoding import last_status, read_rows
 from unified_agents.journal.lease import LEASE_SECONDS, Lease, Owner, this_owner
-from unified_agents.journal.protocol import RunInfo
+from unified_agents.journal.protocol import SESSION_PREFIX, RunInfo
 from unified_agents.journal.rows import FORMAT, Row, write_row
 
 _APPLICATION_ID = 0x75614A31
@@ -113,11 +113,12 @@ class SqliteJournal:
         """Return the rows of a run; see `Journal.read`."""
         query = "SELECT id FROM runs WHERE run_id = ?"
 
-        def work(connection: sqlite3.Connection) -> list[bytes]:
-            return [body for (key,) in connection.execute(query, (run_id,)) for body in _bodies(connection, key)]
+        def work(connection: sqlite3.Connection) -> list[bytes] | None:
+            row = connection.execute(query, (run_id,)).fetchone()
+            return None if row is None else _bodies(connection, row[0])
 
         bodies = await self._thread.submit(work)
-        if not bodies:
+        if bodies is None:
             raise self._unknown(run_id)
         return read_rows(run_id, bodies)
 
@@ -132,6 +133,7 @@ class SqliteJournal:
         return [
             RunInfo(run_id, status, created, holder is not None and _holds(Owner(holder, *place), expires, now), count)
             for run_id, status, created, holder, *place, expires, count in found
+            if not run_id.startswith(SESSION_PREFIX)
         ]
 
     async def delete(self, run_ids: Sequence[str]) -> int:
