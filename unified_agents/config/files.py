@@ -32,7 +32,12 @@ def load_config(path: str | Path) -> AgentConfig:
     model = config.model.located(path.parent)
     if model.provider == "script" and not Path(model.name).is_absolute():
         model = model.model_copy(update={"name": str(path.parent / model.name)})
-    return config.model_copy(update={"model": model, "tools": _located(config.tools, path)})
+    journal = config.journal
+    if journal is not None and "://" not in journal:
+        journal = str(path.parent / Path(journal).expanduser())
+    return config.model_copy(
+        update={"model": model, "tools": _located(config.tools, path), "journal": journal}
+    ).read_from(path)
 
 
 def load_tools(path: Path) -> tuple[str | ToolSource, ...]:
