@@ -111,7 +111,6 @@ BAD_FILES = {
     "not a mapping": ("- a", ["must be a mapping"]),
     "unknown key": ("model: script:answers.yaml\nbackned: custom", ["backned: unknown key", "did you mean 'backend'?"]),
     "unknown inner key": ("model: script:answers.yaml\nlimits: {max_step: 3}", ["limits.max_step", "'max_steps'"]),
-    "not here yet": ("model: script:answers.yaml\njournal: x.db", ["journal: unknown key"]),
     "unknown backend": (
         "model: script:answers.yaml\nbackend: langchian",
         ["unknown backend 'langchian'", "did you mean"],

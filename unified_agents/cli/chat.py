@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from unified_agents.agent import create_agent
+from unified_agents.agent import Agent, create_agent
 from unified_agents.cli.journals import JournalOption, decided, journal_place
 from unified_agents.cli.questions import TERMINAL
 from unified_agents.cli.stdio import exit_on_wrong_usage, print_message, put, report_error
 from unified_agents.concurrency.background_loop import run_in_background
-from unified_agents.config import AgentConfig, load_config
+from unified_agents.config import load_config
 from unified_agents.config.importing import import_from
 from unified_agents.errors import RunError
 
@@ -39,11 +39,12 @@ def chat(
     with exit_on_wrong_usage():
         config = load_config(file)
         config = config.model_copy(update={"journal": journal_place(journal, config.journal)})
-        run_in_background(lambda: _talk(config, session or secrets.token_hex(4), backend))
+        agent = create_agent(config, backend=backend)
+        run_in_background(lambda: _talk(agent, session or secrets.token_hex(4)))
 
 
-async def _talk(config: AgentConfig, session: str, backend: str | None) -> None:
-    async with create_agent(config, backend=backend) as agent:
+async def _talk(agent: Agent[Any], session: str) -> None:
+    async with agent:
         if sys.stdin.isatty():
             print_message(f"session {session}; end with Ctrl-D")
         while line := await TERMINAL.call(_read):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from unified_agents.agent import create_agent
+from unified_agents.agent import Agent, create_agent
 from unified_agents.cli.journals import (
     AgentOption,
     JournalOption,
@@ -27,6 +27,7 @@ from unified_agents.config.importing import import_from
 from unified_agents.errors import ConfigError, RunBusyError, UnifiedAgentsError
 from unified_agents.journal.forks import fork_run, script_of
 from unified_agents.journal.protocol import Journal
+from unified_agents.result import RunResult
 
 DAY = 86400.0
 
@@ -75,17 +76,16 @@ def recover(
         failed = False
         for info in reversed(infos):
             if info.is_orphan:
-                failed = not asyncio.run(_recovered(place, info.run_id, agent)) or failed
+                failed = not _recovered(place, info.run_id, agent) or failed
     if failed:
         raise typer.Exit(FAILED)
 
 
-async def _recovered(place: str, run_id: str, agent: Path | None) -> bool:
+def _recovered(place: str, run_id: str, agent: Path | None) -> bool:
     try:
-        file = agent or file_of((await read_run(place, run_id))[1])
+        file = agent or file_of(asyncio.run(read_run(place, run_id))[1])
         import_from(file.parent, Path.cwd())
-        async with create_agent(load_config(file), journal=place) as made:
-            result = await made.resume(run_id)
+        result = asyncio.run(_resumed(create_agent(load_config(file), journal=place), run_id))
     except RunBusyError:
         return True  # another process was faster
     except UnifiedAgentsError as error:
@@ -93,6 +93,11 @@ async def _recovered(place: str, run_id: str, agent: Path | None) -> bool:
         return False
     put(f"{run_id} {result.status}\n")
     return result.status != "failed"
+
+
+async def _resumed(agent: Agent[Any], run_id: str) -> RunResult[Any]:
+    async with agent:
+        return await agent.resume(run_id)
 
 
 def prune(

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from unified_agents.agent import create_agent
+from unified_agents.agent import Agent, create_agent
 from unified_agents.agent.decisions import Decision, approve, deny, edit, finished
 from unified_agents.agent.journaling import OnDivergence
 from unified_agents.cli import run_files
@@ -124,8 +124,8 @@ def resume(
         import_from(file.parent, Path.cwd())
         decisions = _decisions(approved, denied, edited, done)
         try:
-            options = {"backend": backend, "journal": place}
-            result = asyncio.run(_resume(file, info.run_id, options, decisions, on_divergence, as_json=as_json))
+            made = create_agent(load_config(file), backend=backend, journal=place)
+            result = asyncio.run(_resume(made, info.run_id, decisions, on_divergence, as_json=as_json))
         except RunError as error:
             if as_json and error.result is not None:
                 put_json(error.result.to_dict())
@@ -142,15 +142,14 @@ def resume(
 
 
 async def _resume(
-    file: Path,
+    agent: Agent[Any],
     run_id: str,
-    options: dict[str, Any],
     decisions: dict[str, Decision],
     on_divergence: OnDivergence,
     *,
     as_json: bool,
 ) -> RunResult[Any]:
-    async with create_agent(load_config(file), **options) as agent:
+    async with agent:
         result = await agent.resume(run_id, decisions=decisions, on_divergence=on_divergence)
         return await decided(agent, result, as_json=as_json)
 
