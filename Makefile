@@ -28,6 +28,7 @@ test: $(READY)
 proof: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[proof]'
 	$(BIN)/pytest -m proof --timeout 3600
+	UNIFIED_AGENTS_EVERY_BACKEND=1 $(BIN)/pytest tests/end_to_end -m "not proof" -n 3 --timeout 1200
 
 bench: $(READY)
 	$(BIN)/pytest comparisons/benchmarks --benchmark-only --timeout 3600 -s

@@ -11,7 +11,7 @@ from typing import get_args
 
 import griffe
 
-from unified_agents.backend import Capability, Variant, variants_of
+from unified_agents.backend import Capability, Variant, calls_by_id, variants_of
 from unified_agents.registry import backend_info, backend_names, load_backend
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +23,7 @@ GROUPS = {
     "catalogues": ("Catalogues and selection", ("catalogue",)),
     "formats": ("Other formats", ("interop",)),
     "fidelity": ("Schema fidelity", ("fidelity",)),
+    "journals": ("Journals", ("journal",)),
     "events": ("Events", ("events",)),
     "errors": ("Errors", ("errors",)),
     "scripted": ("Scripted model", ("scripted",)),
@@ -60,17 +61,24 @@ def public_names() -> dict[str, str]:
 def capability_table() -> str:
     """Return a Markdown table of what each installed backend declares that it can do."""
     installed = [load_backend(name) for name in backend_names() if backend_info(name).installed]
-    meanings = griffe.load("unified_agents.backend", search_paths=[ROOT])["Capability"].members
-    rows = [["capability", "meaning", *(f"`{backend.name}`" for backend in installed)]]
+    variants = get_args(Variant)
+    titles = [*(f"`{capability}`" for capability in Capability), *(f"`variant: {variant}`" for variant in variants)]
+    rows = [["backend", *titles, "calls by id"]]
     rows.append(["---"] * len(rows[0]))
-    for capability in Capability:
-        docstring = meanings[capability.name].docstring
-        marks = [_mark(capability in backend.capabilities) for backend in installed]
-        rows.append([f"`{capability.value}`", docstring.value if docstring else "", *marks])
-    for variant in get_args(Variant):
-        marks = [_mark(variant in variants_of(backend)) for backend in installed]
-        rows.append([f"`variant: {variant}`", "It has this loop.", *marks])
+    for backend in installed:
+        declared = [capability in backend.capabilities for capability in Capability]
+        declared += [variant in variants_of(backend) for variant in variants]
+        rows.append([f"`{backend.name}`", *map(_mark, [*declared, calls_by_id(backend)])])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def capability_meanings() -> str:
+    """Return a Markdown list of what each capability means."""
+    meanings = griffe.load("unified_agents.backend", search_paths=[ROOT])["Capability"].members
+    docstrings = {capability: meanings[capability.name].docstring for capability in Capability}
+    return "\n".join(
+        f"- `{capability}`: {docstring.value if docstring else ''}" for capability, docstring in docstrings.items()
+    )
 
 
 def foreign_references(page: str) -> list[str]:

@@ -26,8 +26,19 @@ PROGRAM = Path(sys.executable).with_name("unified-agents")
 """The command line, as it is installed."""
 CORPORA = Path(os.environ.get("UNIFIED_AGENTS_CORPORA", ""))
 """The folder of the public data sets; tests that read it are marked with `needs_corpora`."""
-BACKENDS = [name for name in backend_names() if backend_info(name).installed]
+EVERY_BACKEND = [name for name in backend_names() if backend_info(name).installed]
 """The names of the installed backends."""
+BACKENDS = [
+    name
+    for name in EVERY_BACKEND
+    if os.environ.get("UNIFIED_AGENTS_EVERY_BACKEND") or name in ("custom", "langchain", "llamaindex")
+]
+"""The names of those on which tests of whole runs are made. The contract suite holds them all in any case."""
+
+CUSTOM_AND_OTHERS_IN_THE_PROOF = [
+    name if name == "custom" else pytest.param(name, marks=pytest.mark.proof) for name in BACKENDS
+]
+"""The same, for a test that the proof alone runs on the frameworks."""
 
 needs_corpora = pytest.mark.skipif(
     not os.environ.get("UNIFIED_AGENTS_CORPORA"), reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora"

@@ -53,7 +53,10 @@ REFUSED = {
 
 
 def compare(out: Path, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
-    return run_program("compare", "bfcl", "--data", DATA, "--out", out, "--json", *arguments, timeout=timeout)
+    chosen = () if "--backends" in arguments else ("--backends", ",".join(BACKENDS))
+    return run_program(
+        *("compare", "bfcl", "--data", DATA, "--out", out, "--json"), *chosen, *arguments, timeout=timeout
+    )
 
 
 def cells(out: Path) -> list[Cell]:

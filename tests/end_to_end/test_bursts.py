@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from unified_agents import Agent, Limits, ModelConfig, RunError, backend_names, create_agent
+from support import BACKENDS
+from unified_agents import Agent, Limits, ModelConfig, RunError, create_agent
 from unified_agents.config import ModelPolicy
 
 RUNS = 200
 POLICY = ModelPolicy(wait_initial=0.05, wait_max=0.4, jitter=0.05, breaker_seconds=1.0)
 
 
-@pytest.fixture(params=backend_names())
+@pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from support import PROGRAM, ROOT, run_program
+from support import BACKENDS, MCP_STAND_IN, PROGRAM, ROOT, run_program
 from unified_agents.backend import variants_of
-from unified_agents.registry import backend_info, backend_names, load_backend
+from unified_agents.registry import backend_names, load_backend
 
-INSTALLED = [name for name in backend_names() if backend_info(name).installed]
 QUESTION = "What is 15% of the population of Tokyo?"
 ANSWER = "15 % of the population of Tokyo is 2100000.0 people."
 
@@ -43,7 +42,7 @@ def agent_file(folder: Path, text: str) -> str:
     return str(folder / "agent.yaml")
 
 
-@pytest.mark.parametrize("backend", INSTALLED)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_one_option_swaps_the_framework(backend: str) -> None:
     done = call("run", "examples/agent.yaml", QUESTION, "--backend", backend, "--json")
     assert done.returncode == 0, done.stderr
@@ -58,7 +57,7 @@ def test_run_prints_the_answer() -> None:
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, ANSWER, "")
 
 
-@pytest.mark.parametrize("backend", INSTALLED)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_stream_prints_the_text_of_every_answer(backend: str, tmp_path: Path) -> None:
     answers = """
         answers:
@@ -194,7 +193,7 @@ def test_with_json_a_run_that_fails_is_still_a_result(tmp_path: Path) -> None:
     assert (result["status"], result["errors"][-1]["kind"]) == ("failed", "bad_request")
 
 
-@pytest.mark.parametrize("backend", INSTALLED)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_one_option_changes_the_loop(backend: str, tmp_path: Path) -> None:
     path = agent_file(tmp_path, f"backend: {backend}\nmodel: script:answers.yaml\ntools: [examples.tools:population]")
     action = 'Action: population\\nAction Input: {\\"city\\": \\"Oslo\\"}'
@@ -295,6 +294,19 @@ def test_an_interrupt_exits_with_130(options: tuple[str, ...], tmp_path: Path, g
         assert printed is not None
         assert printed.readline() == "ready\n"  # its modules are loaded, and asyncio handles the signal
         ends_interrupted(process, as_json=bool(options))
+
+
+@pytest.mark.parametrize("options", [(), ("--stream",), ("--json",)])
+def test_a_run_with_the_tools_of_an_mcp_server(options: tuple[str, ...], tmp_path: Path) -> None:
+    command = json.dumps([sys.executable, str(MCP_STAND_IN)])
+    path = agent_file(
+        tmp_path, f"model: script:answers.yaml\ntools: [{{mcp: {{command: {command}}}, include: [echo]}}]"
+    )
+    call_echo = "{tool_calls: [{name: echo, arguments: {text: hello}}]}"
+    (tmp_path / "answers.yaml").write_text(f"answers: [{call_echo}, {{text: done}}]")
+    done = call("run", path, "go", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "done" in done.stdout
 
 
 BLOCKING = """

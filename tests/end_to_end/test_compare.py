@@ -37,7 +37,7 @@ def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_the_quickstart_passes_everywhere_under_unified_and_differs_natively_where_it_says(tmp_path: Path) -> None:
     start = time.monotonic()
-    result = run("quickstart", "--json", "--out", tmp_path / "out")
+    result = run("quickstart", "--backends", ",".join(BACKENDS), "--json", "--out", tmp_path / "out")
     seconds = time.monotonic() - start
     assert result.returncode == 0, result.stderr
     summary = json.loads(result.stdout)
@@ -54,7 +54,9 @@ def test_the_quickstart_passes_everywhere_under_unified_and_differs_natively_whe
 @pytest.mark.slow
 @pytest.mark.parametrize("control", ["wrong-oracle", "altered-result"])
 def test_under_a_negative_control_every_cell_fails(control: str, tmp_path: Path) -> None:
-    result = run("quickstart", "--perturb", control, "--json", "--out", tmp_path / "out")
+    result = run(
+        "quickstart", "--backends", ",".join(BACKENDS), "--perturb", control, "--json", "--out", tmp_path / "out"
+    )
     assert result.returncode == 0, result.stderr
     summary = json.loads(result.stdout)
     assert summary["surprises"] == []

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from support import BACKENDS, run_program
+from support import BACKENDS, EVERY_BACKEND, run_program
 from unified_agents.backend import variants_of
 from unified_agents.registry import load_backend
 from unified_agents_comparisons.loading import load_suite
 
 HAVING = [name for name in BACKENDS if "react" in variants_of(load_backend(name))]
-LACKING = [name for name in BACKENDS if name not in HAVING]
+LACKING = [name for name in EVERY_BACKEND if name not in HAVING]  # those beyond BACKENDS have no text protocol
 UNIFIED_ALONE = """
 from unified_agents.backend import Capability
 from unified_agents.registry import load_backend

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from support import add
+from support import BACKENDS, add
 from unified_agents import (
     ConfigError,
     FaultShare,
@@ -17,8 +17,6 @@ from unified_agents import (
     RunError,
     RunResult,
     Script,
-    backend_info,
-    backend_names,
     create_agent,
     tool,
 )
@@ -31,7 +29,6 @@ from unified_agents.wire.connection import ServerConnection
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.http_upstream import HttpUpstream
 
-INSTALLED = [name for name in backend_names() if backend_info(name).installed]
 POLICY = ModelPolicy(
     attempts=dict.fromkeys(("rate_limit", "network", "server", "timeout", "bad_response"), 20),
     wait_initial=0.001,
@@ -93,7 +90,7 @@ async def test_the_same_seed_spoils_the_same_answers_on_every_backend(
 ) -> None:
     faults = FaultShare(share=0.5, seed=3, kinds=kinds)
     url = server.add(Script.model_validate(SCRIPT))
-    results = [await run(backend, url, faults) for backend in INSTALLED]
+    results = [await run(backend, url, faults) for backend in BACKENDS]
     assert {result.status for result in results} == {"completed"}
     assert all(seen(result) == seen(results[0]) for result in results)
     assert trouble(results[0])[kinds is not TRANSPORT] > 0
@@ -101,7 +98,7 @@ async def test_the_same_seed_spoils_the_same_answers_on_every_backend(
 
 @pytest.mark.parametrize("faults", [None, FaultShare(share=0.0)])
 async def test_without_a_share_nothing_is_spoilt(faults: FaultShare | None, server: ScriptServer) -> None:
-    result = await run(INSTALLED[0], server.add(Script.model_validate(SCRIPT)), faults)
+    result = await run(BACKENDS[0], server.add(Script.model_validate(SCRIPT)), faults)
     assert (result.requests, result.retries, result.errors) == (6, 0, ())
 
 
@@ -110,7 +107,7 @@ async def test_seed_and_run_decide_which_answers(server: ScriptServer) -> None:
 
     async def retries(seed: int, run_id: str) -> int:
         faults = FaultShare(share=0.4, seed=seed, kinds=TRANSPORT)
-        return (await run(INSTALLED[0], url, faults, run_id)).retries
+        return (await run(BACKENDS[0], url, faults, run_id)).retries
 
     assert await retries(1, "a") == await retries(1, "a")
     assert len({await retries(seed, "a") for seed in range(8)}) > 1
@@ -126,7 +123,7 @@ async def test_each_kind_is_got_over_alike_on_every_backend(
         pytest.skip("an answer that is not streamed has no pieces")
     faults = FaultShare(share=1.0, kinds=(kind,), most=1)
     found = []
-    for backend in INSTALLED:
+    for backend in BACKENDS:
         url = served(server, {"tool_calls": TWO}, *([{"tool_calls": TWO}] if again(kind) else []), {"text": "done"})
         result = await run(backend, url, faults, stream=stream)
         assert (result.status, result.output) == ("completed", "done")
@@ -138,7 +135,7 @@ async def test_each_kind_is_got_over_alike_on_every_backend(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 async def test_without_a_fault_there_is_no_trouble(stream: bool, server: ScriptServer) -> None:
-    for backend in INSTALLED:
+    for backend in BACKENDS:
         result = await run(backend, served(server, {"tool_calls": TWO}, {"text": "done"}), None, stream=stream)
         assert trouble(result) == (0, 0)
 
@@ -172,7 +169,7 @@ def again(kind: ShareFault) -> bool:
 )
 async def test_what_ends_a_run_comes_only_where_it_is_named(kind: ShareFault, error: str, server: ScriptServer) -> None:
     assert kind not in RECOVERABLE
-    for backend in INSTALLED:
+    for backend in BACKENDS:
         url = served(server, {"text": "done"})
         with pytest.raises(RunError) as caught:
             await run(backend, url, FaultShare(share=1.0, kinds=(kind,), most=1))
@@ -182,9 +179,9 @@ async def test_what_ends_a_run_comes_only_where_it_is_named(kind: ShareFault, er
 
 async def test_where_a_kind_does_not_fit_another_is_taken_or_none(server: ScriptServer) -> None:
     url = served(server, {"text": "done"})
-    none = await run(INSTALLED[0], url, FaultShare(share=1.0, kinds=IN_CALLS))
+    none = await run(BACKENDS[0], url, FaultShare(share=1.0, kinds=IN_CALLS))
     assert (none.requests, none.retries) == (1, 0)
-    other = await run(INSTALLED[0], url, FaultShare(share=1.0, kinds=(*IN_CALLS, "empty-answer"), most=1))
+    other = await run(BACKENDS[0], url, FaultShare(share=1.0, kinds=(*IN_CALLS, "empty-answer"), most=1))
     assert other.retries == 1
 
 
@@ -208,7 +205,7 @@ async def test_an_answer_is_never_altered_into_another_that_is_right(server: Scr
 
 async def test_under_native_handling_the_framework_meets_them(server: ScriptServer) -> None:
     faults = FaultShare(share=1.0, kinds=("unknown-tool",), most=1)
-    for backend in INSTALLED:
+    for backend in BACKENDS:
         url = served(server, {"tool_calls": TWO[:1]}, {"text": "done"})
         result = await run(backend, url, faults, handling="native")
         assert result.tool_calls[0].name == "add_now"

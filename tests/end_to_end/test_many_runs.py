@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 import pytest
 
+from support import BACKENDS
 from unified_agents import (
     Agent,
     Event,
@@ -28,8 +29,6 @@ from unified_agents import (
     Tool,
     ToolCallCompleted,
     ToolContext,
-    backend_info,
-    backend_names,
     create_agent,
     tool,
 )
@@ -40,7 +39,6 @@ from unified_agents.wire.protocols.chat_completions_writer import stream_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-INSTALLED = [name for name in backend_names() if backend_info(name).installed]
 RUNS = 200
 SEED = 20_261_122
 
@@ -321,7 +319,7 @@ def busy_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if not thread.name.startswith(pools)}
 
 
-@pytest.mark.parametrize("backend", INSTALLED)
+@pytest.mark.parametrize("backend", BACKENDS)
 async def test_runs_of_one_agent_do_not_mix_and_leave_nothing(backend: str) -> None:
     await _one_run(backend)  # what is loaded once, with its threads, is there before we count
     tasks, threads, open_before = asyncio.all_tasks(), busy_threads(), sockets()
@@ -353,14 +351,14 @@ def test_the_plans_hold_what_they_should() -> None:
 
 
 async def test_a_tool_that_shares_its_state_is_caught() -> None:
-    outcome = await all_at_once(INSTALLED[0], leaky=True)
+    outcome = await all_at_once(BACKENDS[0], leaky=True)
     found = [fault for plan, seen in zip(outcome.plans, outcome.seen, strict=True) for fault in faults(plan, seen)]
     assert any(fault.endswith(": output") for fault in found)
     assert any(fault.endswith(": results") for fault in found)
 
 
 async def test_what_belongs_to_another_run_is_caught() -> None:
-    outcome = await all_at_once(INSTALLED[0])
+    outcome = await all_at_once(BACKENDS[0])
     streamed = [
         number for number, plan in enumerate(outcome.plans) if plan.streams and plan.steps and plan.cancelled_in is None
     ]

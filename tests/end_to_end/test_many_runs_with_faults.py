@@ -17,13 +17,11 @@ from typing import Any
 
 import pytest
 
-from support import scripted_model
+from support import BACKENDS, scripted_model
 from unified_agents import (
     Limits,
     ModelConfig,
     RunResult,
-    backend_info,
-    backend_names,
     create_agent as make_agent,
     tool,
 )
@@ -33,7 +31,6 @@ from unified_agents.wire.local_upstream import Reply
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-INSTALLED = [name for name in backend_names() if backend_info(name).installed]
 RUNS = 500
 SHARE = 0.25
 """Of the answers of a script, each of which takes one request more when it is faulty: a fifth of all requests."""
@@ -142,7 +139,7 @@ def private_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("private_temporary_folder")
-@pytest.mark.parametrize("backend", INSTALLED)
+@pytest.mark.parametrize("backend", BACKENDS)
 async def test_all_end_none_is_lost_and_none_doubled(backend: str) -> None:
     await storm(backend, [plan(number, share=0.0) for number in range(3)], Counter())  # imports, and what they keep
     before, tasks = left_behind(), asyncio.all_tasks()
@@ -171,5 +168,5 @@ def test_a_fifth_of_the_requests_is_faulty() -> None:
 async def test_a_run_whose_fault_is_not_in_the_plan_is_noticed() -> None:
     honest, lying = plan(1, share=0.0), plan(1, share=1.0)
     lying.requests = honest.requests
-    _, crowd = await storm(INSTALLED[0], [lying], Counter())
+    _, crowd = await storm(BACKENDS[0], [lying], Counter())
     assert crowd.requests[1] != honest.requests

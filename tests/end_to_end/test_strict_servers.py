@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from support import BACKENDS
 from unified_agents import (
     AuthenticationError,
     BadRequestError,
@@ -20,7 +21,6 @@ from unified_agents import (
     RunError,
     Script,
     ScriptedModel,
-    backend_names,
     create_agent,
     tool,
 )
@@ -40,7 +40,7 @@ def weather(city: str) -> str:
     return f"sunny in {city}"
 
 
-@pytest.fixture(params=backend_names())
+@pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -20,7 +20,13 @@ FRAMEWORKS = {
     "langgraph",
     "llama_index",
     "openai",
+    "agents",
+    "agent_framework",
+    "agno",
+    "google",
+    "pydantic_ai",
     "semantic_kernel",
+    "smolagents",
 }
 LIBRARY = sorted((ROOT / "unified_agents").rglob("*.py"))
 ADAPTERS = sorted((ROOT / "adapters").rglob("*.py"))
@@ -29,7 +35,7 @@ COMPARISONS = sorted((ROOT / "comparisons" / "unified_agents_comparisons").rglob
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("testing", "fidelity"),
+    ("testing", "fidelity", "pytest_plugin"),
     ("agent",),
     ("registry",),
     ("backend", "scripted"),
@@ -38,6 +44,7 @@ LAYERS = (
     ("interop",),
     ("tool_runner",),
     ("run",),
+    ("journal",),
     ("events",),
     ("tools", "result"),
     ("config", "concurrency", "http", "messages"),
@@ -293,10 +300,9 @@ def test_no_file_names_a_backend_but_the_adapters() -> None:
 def test_every_adapter_has_the_same_files() -> None:
     for package in (ROOT / "adapters").iterdir():
         if package.name.startswith("unified_agents_") and package.name != "unified_agents_custom":
-            assert {path.name for path in package.glob("*.py")} - {"react.py"} == {
+            assert {path.name for path in package.glob("*.py")} - {"convert.py", "react.py"} == {
                 "__init__.py",
                 "backend.py",
-                "convert.py",
                 "errors.py",
                 "model.py",
                 "tools.py",

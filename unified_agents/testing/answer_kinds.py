@@ -15,7 +15,8 @@ from unified_agents.errors import ContentFilterError, ErrorKind, RefusalError, R
 from unified_agents.events import ModelCallCompleted
 from unified_agents.messages import JsonObject
 from unified_agents.testing.contract import Contract, needs, whole_and_streamed
-from unified_agents.testing.harness import MODEL_NAME, ContractBench, RecordingTool, Scenario, answer, fault
+from unified_agents.testing.harness import MODEL_NAME, ContractBench, Scenario, answer, fault
+from unified_agents.testing.tools import RecordingTool
 from unified_agents.wire.local_upstream import Reply
 
 REFUSED = {"content": None, "refusal": "I cannot help with that."}

@@ -13,16 +13,8 @@ from unified_agents.backend import Capability
 from unified_agents.config import Limits
 from unified_agents.messages import JsonObject
 from unified_agents.testing.contract import Contract, spoken_in, whole_and_streamed
-from unified_agents.testing.harness import (
-    ContractBench,
-    RecordingTool,
-    add,
-    answer,
-    call,
-    calls,
-    canonical_json,
-    error_kind,
-)
+from unified_agents.testing.harness import ContractBench, add, answer, call, calls, canonical_json, error_kind
+from unified_agents.testing.tools import RecordingTool
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 

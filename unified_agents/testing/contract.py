@@ -22,7 +22,6 @@ from unified_agents.errors import ConfigError, UnsupportedCapabilityError
 from unified_agents.registry import backend_info, load_backend
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.testing.harness import (
-    TEST_SECONDS,
     ContractBench,
     ServerThread,
     add,
@@ -32,6 +31,7 @@ from unified_agents.testing.harness import (
     calls,
     new_tasks,
 )
+from unified_agents.testing.tools import TEST_SECONDS
 
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 

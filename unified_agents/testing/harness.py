@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
@@ -21,10 +21,10 @@ from unified_agents.errors import ErrorKind, ErrorRecord, RunError
 from unified_agents.events import Event
 from unified_agents.messages import JsonObject
 from unified_agents.result import RunResult
-from unified_agents.scripted.model import Reply, Script, ScriptedModel
-from unified_agents.scripted.provider_forms import ProviderModel
-from unified_agents.scripted.rendering.chat_completions import STREAM_TYPE
+from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.server import ReceivedRequest, ScriptServer
+from unified_agents.testing.cut_streams import CutAfterTheEnd
+from unified_agents.testing.tools import HangingTool, HeldTool
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
 
@@ -32,8 +32,6 @@ ErrorT = TypeVar("ErrorT", bound=RunError)
 T = TypeVar("T")
 
 MODEL_NAME = "contract-model"
-TEST_SECONDS = 30.0
-"""Seconds that a single test may take before it fails; a backend that hangs must not hang the suite."""
 CANCEL_SECONDS = 3.0
 """Seconds in which a cancelled run must have ended."""
 
@@ -119,19 +117,6 @@ class ServerThread:
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10.0)
-
-
-class _CutAfterTheEnd(ProviderModel):
-    """A scripted model whose streams are whole, and whose connections then break."""
-
-    def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
-        return self._cut(super().reply(request, key))
-
-    def reply_at(self, path: str, body: Mapping[str, Any], key: str = "") -> Reply:
-        return self._cut(super().reply_at(path, body, key))
-
-    def _cut(self, reply: Reply) -> Reply:
-        return replace(reply, ending="truncate") if reply.content_type == STREAM_TYPE else reply
 
 
 @dataclass(slots=True)
@@ -265,7 +250,7 @@ class ContractBench:
             {"answers": answers, "tool_call_deltas": deltas, "repeat_last": repeat_last, "protocol": protocol}
         )
         is_strict = options.get("handling") != "native"
-        served = _CutAfterTheEnd(ScriptedModel(script), strict=is_strict) if cut_after_the_end else script
+        served = CutAfterTheEnd(ScriptedModel(script), strict=is_strict) if cut_after_the_end else script
         url = self.server.add(served, api_key=api_key, strict=is_strict)
         model = ModelConfig(
             name=MODEL_NAME,
@@ -311,82 +296,6 @@ class ContractBench:
         for agent in self.agents:
             await agent.aclose()
         self.agents.clear()
-
-
-class RecordingTool:
-    """A tool with a JSON Schema and no typed function, which keeps the arguments of each call.
-
-    Attributes:
-        received: The arguments of each call, in order.
-    """
-
-    def __init__(self, name: str, parameters: JsonObject, *, returns: str) -> None:
-        self.received: list[JsonObject] = []
-        self._returns = returns
-        self.tool = Tool(name=name, description="Take it.", parameters=parameters, handler=self._take)
-
-    async def _take(self, /, **arguments: Any) -> str:
-        self.received.append(arguments)
-        return self._returns
-
-
-class HeldTool:
-    """An asynchronous tool, `hold`, whose calls stay in flight until they are released or cancelled.
-
-    Attributes:
-        started: How many calls have begun.
-        cancelled: How many saw a CancelledError.
-        finished: How many came to their end.
-        all_started: Set when as many as expected have begun.
-        release: Set it to let them finish.
-    """
-
-    def __init__(self, expected: int = 1) -> None:
-        self.started = self.cancelled = self.finished = 0
-        self.all_started = asyncio.Event()
-        self.release = asyncio.Event()
-        self._expected = expected
-        self.tool: Tool = tool(self._hold, name="hold")
-
-    async def _hold(self, n: int) -> int:
-        """Hold a number."""  # some frameworks take no function without a docstring
-        self.started += 1
-        if self.started == self._expected:
-            self.all_started.set()
-        try:
-            await self.release.wait()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        self.finished += 1
-        return n
-
-
-class HangingTool:
-    """A synchronous tool, `hang`, whose calls do not end before they are released, whatever is cancelled.
-
-    Attributes:
-        all_started: Set when as many calls as expected have begun.
-        release: Set it, in any case, before the test ends.
-    """
-
-    def __init__(self, expected: int = 2) -> None:
-        self.all_started = asyncio.Event()
-        self.release = threading.Event()
-        self._loop = asyncio.get_running_loop()
-        self._expected = expected
-        self.tool: Tool = tool(self._hang, name="hang")
-
-    def _count_start(self) -> None:
-        self._expected -= 1
-        if not self._expected:
-            self.all_started.set()
-
-    def _hang(self, n: int) -> int:
-        """Hang with a number."""
-        self._loop.call_soon_threadsafe(self._count_start)  # so that only the loop's own thread counts
-        self.release.wait(TEST_SECONDS)
-        return n
 
 
 async def cancel(running: asyncio.Task[RunResult]) -> None:

@@ -14,7 +14,6 @@ from unified_agents.result import RunResult
 from unified_agents.testing.contract import Contract, needs
 from unified_agents.testing.harness import (
     ContractBench,
-    RecordingTool,
     Scenario,
     add,
     answer,
@@ -24,6 +23,7 @@ from unified_agents.testing.harness import (
     fault,
     no_task_left,
 )
+from unified_agents.testing.tools import RecordingTool
 
 
 class NativeAnswerContract(Contract, needs=(Capability.NATIVE,)):

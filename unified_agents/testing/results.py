@@ -16,17 +16,8 @@ from unified_agents.config import ResultParts
 from unified_agents.messages import JsonObject
 from unified_agents.result import RunResult
 from unified_agents.testing.contract import Contract, async_and_sync, spoken_in, whole_and_streamed
-from unified_agents.testing.harness import (
-    ContractBench,
-    HangingTool,
-    HeldTool,
-    Scenario,
-    answer,
-    call,
-    calls,
-    error_kind,
-    make_tool,
-)
+from unified_agents.testing.harness import ContractBench, Scenario, answer, call, calls, error_kind, make_tool
+from unified_agents.testing.tools import HangingTool, HeldTool
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import ToolContext
 from unified_agents.tools.parts import FilePart, ImagePart

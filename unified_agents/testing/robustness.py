@@ -17,7 +17,8 @@ from unified_agents.backend import Capability
 from unified_agents.config import Limits
 from unified_agents.errors import BadRequestError
 from unified_agents.testing.contract import Contract, async_and_sync, needs, whole_and_streamed
-from unified_agents.testing.harness import ContractBench, HeldTool, add, answer, call, calls, cancel, fault, make_tool
+from unified_agents.testing.harness import ContractBench, add, answer, call, calls, cancel, fault, make_tool
+from unified_agents.testing.tools import HeldTool
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import DEFAULT_TIMEOUT
 

@@ -19,8 +19,6 @@ from unified_agents.testing.contract import Contract, whole_and_streamed
 from unified_agents.testing.harness import (
     CANCEL_SECONDS,
     ContractBench,
-    HangingTool,
-    HeldTool,
     Scenario,
     add,
     answer,
@@ -30,6 +28,7 @@ from unified_agents.testing.harness import (
     fault,
     no_task_left,
 )
+from unified_agents.testing.tools import HangingTool, HeldTool
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import ToolContext
 

@@ -29,6 +29,15 @@ _REPLACED_HEADERS = frozenset(
 _HIDDEN_FIELDS = frozenset({"refusal", "function_call"})
 """Fields of an answer whose content a framework gets as text or as tool calls, alike on every backend."""
 
+_ENVELOPE: JsonObject = {
+    "id": "chatcmpl-unknown",
+    "object": "chat.completion",
+    "created": 0,
+    "model": "unknown",
+    "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+}
+"""What strict clients read of an answer, for what a server left out. Our own records say that it was left out."""
+
 _ASKS_FOR_A_STREAM = re.compile(rb'"stream"\s*:\s*true')
 """In a request that is without it nothing needs to be read: within a text its quotation marks would be escaped."""
 
@@ -106,6 +115,8 @@ def _is_plain(answer: Answer) -> bool:
     message = choices[0]["message"]
     return (
         len(choices) == 1
+        and all(answer.body.get(name) is not None for name in _ENVELOPE)
+        and choices[0].get("index") == 0
         and answer.finish_reason == choices[0].get("finish_reason") == "stop"
         and message.get("role") == "assistant"
         and message.get("content") == answer.text
@@ -128,7 +139,8 @@ def _for_framework(answer: Answer, step: Step, run: Run, text: str | None) -> Js
     if step.calls:
         message["tool_calls"] = [_tool_call(call, run) for call in step.calls]
     finish = "tool_calls" if step.calls else "stop"
-    return answer.body | {"choices": [choice | {"message": message, "finish_reason": finish}]}
+    given = {name: value for name, value in answer.body.items() if value is not None}
+    return _ENVELOPE | given | {"choices": [choice | {"index": 0, "message": message, "finish_reason": finish}]}
 
 
 def _tool_call(call: Call, run: Run) -> JsonObject:

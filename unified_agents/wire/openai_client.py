@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import openai
+import openai.resources.chat  # the SDK puts it off to the first request, where it would hold up the event loop
 
 
 def async_openai_client(

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from unified_agents import backend_names
+from support import EVERY_BACKEND
 
 FEW = 5
 """So many small modules may be imported on the loop's thread: some milliseconds at most."""
@@ -49,7 +49,7 @@ with ServerThread() as server:
 
 @pytest.mark.parametrize("stream", ["whole", "streamed"])
 @pytest.mark.parametrize("handling", ["unified", "native"])
-@pytest.mark.parametrize("backend", backend_names())
+@pytest.mark.parametrize("backend", EVERY_BACKEND)
 def test_a_first_run_imports_nothing_large_on_the_loops_thread(backend: str, handling: str, stream: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, backend, handling, stream],
