@@ -13,6 +13,8 @@ from unified_agents.errors import ErrorRecord
 from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.tracing.spans import Span
 
+PendingReason = Literal["approval", "in_flight"]
+"""Why a call waits: its tool asks for approval, or nobody knows whether it was carried out before a process died."""
 RunStatus = Literal["completed", "limit", "suspended", "cancelled", "failed"]
 MAX_REPR_CHARS = 60
 
@@ -54,6 +56,17 @@ class ToolCallRecord(_ResultModel):
     content: str | None = None
     error: ErrorRecord | None = None
     seconds: float = 0.0
+
+
+class PendingCall(ToolCallRecord):
+    """A tool call that waits for a decision, which `Agent.resume` takes under the call's id.
+
+    Attributes:
+        reason: `approval`: its tool asks for approval. `in_flight`: the process died while it ran, and its tool is not
+            idempotent, so nobody but you can tell whether it was carried out.
+    """
+
+    reason: PendingReason
 
 
 @dataclass(slots=True)  # as a model it would take several times as long to make, for each request
@@ -131,7 +144,7 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
         run_id: The run's id.
         backend: The backend that ran it.
         handling: `unified` or `native`.
-        status: `completed`; or `limit`, `cancelled`, `failed`. Only `completed` is a success.
+        status: `completed`; or `limit`, `suspended`, `cancelled`, `failed`. Only `completed` is a success.
         limit: The key of `Limits` that ended the run, such as `max_steps`; None where none did.
         output: The final answer; None when there is none. Of a run that failed because its answer could not be used,
             that answer.
@@ -150,7 +163,7 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
         time_to_first_token: Seconds from the first request to its first token; None when nothing was streamed.
         trace: The span tree, from `invoke_agent` down.
         exchanges: Bodies as they stood on the wire; empty unless the run was told to record them.
-        pending: Calls that wait for a decision; empty.
+        pending: Calls that wait for a decision, where the status is `suspended`; empty otherwise.
         cost: What all answers cost, in the unit of the model's `price`; None without a price.
         value: The final answer as a value of the agent's `output_type`; None without one.
     """
@@ -171,7 +184,7 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
     time_to_first_token: float | None
     trace: Span
     exchanges: tuple[Exchange, ...] = ()
-    pending: tuple[ToolCallRecord, ...] = ()
+    pending: tuple[PendingCall, ...] = ()
     cost: float | None = None
     value: ValueT_co = None  # type: ignore[assignment]  # the type includes None
     limit: str | None = None

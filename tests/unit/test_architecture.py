@@ -44,6 +44,7 @@ LAYERS = (
     ("interop",),
     ("tool_runner",),
     ("run",),
+    ("journal",),
     ("events",),
     ("tools", "result"),
     ("config", "concurrency", "http", "messages"),

@@ -83,6 +83,7 @@ class ModelEndpoint:
         chat_upstream: Its server for requests in Chat Completions, whatever it speaks itself.
         redactor: Takes the secrets out of errors and records.
         answer_redactor: Takes them out of what the model answers, where short ones may be words.
+        secrets: The secrets, each by the model's name and its number.
     """
 
     def __init__(self, model: ModelConfig, upstream: Upstream, secrets: Sequence[str] = ()) -> None:
@@ -94,6 +95,7 @@ class ModelEndpoint:
         self.request_writer = RequestWriter(model, self.protocol)
         self.origin = origin_of(model, model.spoken_protocol)
         masks = dict.fromkeys(secrets, MASK)
+        self.secrets = {f"{model.name}/{number}": secret for number, secret in enumerate(masks, 1)}
         self.redactor = Redactor(masks)
         self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
         self.chat_upstream = (
