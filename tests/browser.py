@@ -15,7 +15,7 @@ from support import ROOT
 
 DEMANDED = "UNIFIED_AGENTS_DEMAND_BROWSER"
 """With this variable set, a test that finds no browser fails."""
-WAIT = 30.0
+WAIT = 60.0
 
 
 def lacking(what: str) -> None:

@@ -30,8 +30,7 @@ export function table(caption, head, rows, options = {}) {
     row.map((value, at) =>
       at === 0 ? el("th", { scope: "row", class: right(at) }, value) : el("td", { class: right(at) }, value));
   return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": caption },
-    el("table", { class: options.class },
-      el("caption", { class: options.showCaption ? null : "hidden" }, caption),
+    el("table", { class: options.class, "aria-label": caption },
       el("thead", {}, el("tr", {}, head.map((one, at) => el("th", { scope: "col", class: right(at) }, one.text)))),
       el("tbody", {}, rows.map((row) => el("tr", {}, cells(row))))));
 }

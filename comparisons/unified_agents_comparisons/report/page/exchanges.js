@@ -90,7 +90,7 @@ export function sideBySide(one, other, left, right) {
     return el("tr", { class: differs ? "differs" : null }, [a, b].map((each) => el("td", {}, each ? el("ul", { class: "transcript" }, message(each, differs)) : el("p", { class: "quiet" }, "nothing"))));
   });
   return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Conversations side by side" },
-    el("table", { class: "pair" }, el("caption", { class: "hidden" }, "Conversations side by side"), el("thead", {}, el("tr", {}, el("th", { scope: "col" }, left), el("th", { scope: "col" }, right))), el("tbody", {}, rows)),
+    el("table", { class: "pair", "aria-label": "Conversations side by side" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, left), el("th", { scope: "col" }, right))), el("tbody", {}, rows)),
     el("p", { class: "quiet" }, `${count(rows.filter((row) => row.className).length)} of ${counted(rows.length, "message")} differ.`));
 }
 

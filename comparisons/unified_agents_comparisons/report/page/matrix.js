@@ -4,7 +4,7 @@ import { badge, count, counted, el, ms, section } from "./dom.js";
 import { median, percentile, sideName, store, string } from "./data.js";
 import { address, keep } from "./address.js";
 
-const PAGE = 100;
+const PAGE = 60;
 const FILTERS = {
   all: ["all", () => true],
   failed: ["failed", (row) => row.passed < row.total],
@@ -79,7 +79,7 @@ export function matrix(state) {
     el("div", { class: "controls" }, filters, el("label", { for: "search" }, "Search"), search, el("label", { class: "check" }, regular, " regular expression"), el("label", { for: "sort" }, "Order"), sort),
     live,
     el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Matrix of tasks and sides" },
-      el("table", { class: "matrix" }, el("caption", { class: "hidden" }, "Tasks and sides"), el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "task"), wide)), body)),
+      el("table", { class: "matrix", "aria-label": "Tasks and sides" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "task"), wide)), body)),
     more);
   draw();
   return drawn;

@@ -1,6 +1,6 @@
 // The overview: verdict, results, matrix, and all that follows.
 
-import { badge, count, el, section } from "./dom.js";
+import { badge, count, counted, el, section } from "./dom.js";
 import { store } from "./data.js";
 import { MEASURES, boxes, ecdf, hasValues } from "./charts.js";
 import { about, classic, consistency, faults, results, schemas, steps, tests } from "./tables.js";
@@ -12,7 +12,7 @@ export function overview(state, checks) {
     el("p", { class: "quiet" }, head.description),
     el("h1", { id: "verdict-title" }, `${head.suite}: ${sentences[0].text}`),
     checks.wrong.length ? el("p", { class: "note bad" }, `${count(checks.wrong.length)} numbers of this report do not match its cells: `, el("a", { href: "#at=about" }, "see which")) : null,
-    el("ul", { class: "chips" }, [`${count(tasks.length)} tasks`, `${count(sides.length)} sides`, `${count(head.repeats)} repeats`, `${count(store.columns.task.length)} runs`, `model ${head.model}`, head.date].filter(Boolean).map((text) => el("li", {}, text))),
+    el("ul", { class: "chips" }, [counted(tasks.length, "task"), counted(sides.length, "side"), counted(head.repeats, "repeat"), counted(store.columns.task.length, "run"), `model ${head.model}`, head.date].filter(Boolean).map((text) => el("li", {}, text))),
     el("ul", { class: "sentences" }, sentences.slice(1).map((one) => el("li", {}, badge(one.kind, ""), el("span", {}, one.text)))));
   const measures = Object.keys(MEASURES).filter(hasValues);
   const distributions = measures.length
