@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal
 
@@ -198,6 +199,11 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
         )
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return the outcome and the waterfall for a notebook."""
+        outcome = html.escape(f"{self.status}: {self.output or (self.errors[-1].message if self.errors else '')}")
+        return f"<p>{outcome}</p>{self.trace._repr_html_()}<p>{html.escape(repr(self))}</p>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole result as JSON values."""

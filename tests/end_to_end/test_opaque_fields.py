@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tests.support import BACKENDS, add, make_script
+from tests.support import BACKENDS, CUSTOM_AND_OTHERS_IN_THE_PROOF, add, make_script
 from unified_agents import Limits, Message, ModelConfig, RunError, RunResult, ScriptedModel, create_agent
 from unified_agents.config.providers import PROTOCOL_TITLES
 from unified_agents.scripted.provider_forms import ProviderModel
@@ -106,11 +106,12 @@ class Conversation:
 
 both = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 on_every_backend = pytest.mark.parametrize("backend", BACKENDS)
+on_custom_and_in_the_proof_on_every_backend = pytest.mark.parametrize("backend", CUSTOM_AND_OTHERS_IN_THE_PROOF)
 over_every_protocol = pytest.mark.parametrize("protocol", PROTOCOL_TITLES)
 
 
 @both
-@pytest.mark.parametrize("steps", [1, 3, pytest.param(20, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("steps", [3, *(pytest.param(steps, marks=pytest.mark.proof) for steps in (1, 20))])
 @over_every_protocol
 @on_every_backend
 async def test_a_run_with_a_retry_and_a_second_turn(
@@ -133,7 +134,7 @@ async def test_a_run_with_a_retry_and_a_second_turn(
 
 @both
 @over_every_protocol
-@on_every_backend
+@on_custom_and_in_the_proof_on_every_backend
 async def test_a_repair(server: ScriptServer, backend: str, protocol: str, stream: bool) -> None:
     right = {"text": '{"sum": 1}', "reasoning": "In the right form now."}
     talk = Conversation(server, backend, protocol, stream, step(0), final("no form"), right)
@@ -146,7 +147,7 @@ async def test_a_repair(server: ScriptServer, backend: str, protocol: str, strea
 
 @both
 @over_every_protocol
-@on_every_backend
+@on_custom_and_in_the_proof_on_every_backend
 async def test_the_last_answer_at_a_limit(server: ScriptServer, backend: str, protocol: str, stream: bool) -> None:
     talk = Conversation(server, backend, protocol, stream, step(0), step(1), final("So far."))
     result = await talk.run(limits=Limits(max_steps=2, on_limit="answer"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import BACKENDS, make_script
+from tests.support import BACKENDS, CUSTOM_AND_OTHERS_IN_THE_PROOF, make_script
 from unified_agents import RunResult, create_agent
 from unified_agents.config.providers import PROTOCOL_TITLES
 from unified_agents.scripted.server import ScriptServer
@@ -81,7 +81,7 @@ THINKING = {
 
 @pytest.mark.parametrize("second", PROTOCOLS)
 @pytest.mark.parametrize("first", PROTOCOLS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", CUSTOM_AND_OTHERS_IN_THE_PROOF)
 async def test_a_run_goes_to_another_protocol_in_its_midst(
     server: ScriptServer, backend: str, first: str, second: str
 ) -> None:

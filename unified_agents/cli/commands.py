@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
-from unified_agents.agent import create_agent
+from unified_agents.agent import Agent, create_agent
 from unified_agents.cli import model as model_commands, runs, tools
 from unified_agents.cli.chat import chat
 from unified_agents.cli.journals import JournalOption, decided, exit_suspended, journal_place
@@ -20,8 +20,9 @@ from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.streamed_text import StreamedText
 from unified_agents.cli.tables import console
+from unified_agents.cli.trace import trace
 from unified_agents.concurrency.background_loop import run_in_background
-from unified_agents.config import AgentConfig, Handling, ModelConfig, Variant, load_config, parse_config
+from unified_agents.config import Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
 from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import BackendError, ConfigError, RunError
@@ -125,9 +126,9 @@ def run(
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
             place = journal_place(journal, config.journal)
-            config = config.model_copy(update={"model": asked, "journal": place})
-            options = {"backend": backend, "variant": variant, "handling": handling}
-            result = run_in_background(lambda: _run(config, task, options, text, as_json=as_json))
+            options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}
+            agent = create_agent(config.model_copy(update={"model": asked, "journal": place}), **options)
+            result = run_in_background(lambda: _run(agent, task, text, as_json=as_json))
         except RunError as error:
             if text is not None:
                 text.end(None)
@@ -163,10 +164,8 @@ def _asked_model(model: ModelConfig, name: str | None, base_url: str | None, api
     return parse_config(ModelConfig, chosen.model_dump() | changes, f"model {chosen.provider}:{chosen.name}")
 
 
-async def _run(
-    config: AgentConfig, task: str, options: dict[str, Any], text: StreamedText | None, *, as_json: bool
-) -> RunResult:
-    async with create_agent(config, **options) as agent:
+async def _run(agent: Agent[Any], task: str, text: StreamedText | None, *, as_json: bool) -> RunResult:
+    async with agent:
         if text is None:
             return await decided(agent, await agent.run(task), as_json=as_json)
         async with agent.stream(task) as events:
@@ -209,6 +208,7 @@ def backends(
 app.command()(chat)
 app.command()(schema)
 app.add_typer(runs.app)
+app.command()(trace)
 app.add_typer(model_commands.app)
 app.add_typer(tools.app)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ from unified_agents.cli.journals import (
     with_journal,
 )
 from unified_agents.cli.stdio import FAILED, exit_on_wrong_usage, print_message, put
+from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import load_config
 from unified_agents.config.importing import import_from
 from unified_agents.errors import ConfigError, RunBusyError, UnifiedAgentsError
@@ -73,9 +75,8 @@ def recover(
         place = need_journal(journal, agent)
         infos = asyncio.run(with_journal(place, lambda opened: opened.runs()))
         failed = False
-        for info in reversed(infos):
-            if info.is_orphan:
-                failed = not asyncio.run(_recovered(place, info.run_id, agent)) or failed
+        for run_id in [info.run_id for info in reversed(infos) if info.is_orphan]:
+            failed = not run_in_background(functools.partial(_recovered, place, run_id, agent)) or failed
     if failed:
         raise typer.Exit(FAILED)
 

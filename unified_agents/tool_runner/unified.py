@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from unified_agents.errors import BackendError, ToolCallError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject
@@ -182,14 +182,14 @@ async def _attempt(observed: ObservedCall, tool: Tool, keywords: JsonObject, tex
         slots.release()
 
 
-def refuse_sync() -> NoReturn:
-    """Refuse a synchronous call of a translated tool by a framework.
+def refuse_sync(what: Literal["tool", "model"]) -> NoReturn:
+    """Refuse a synchronous call of a translated tool, or of the model, by a framework.
 
     Raises:
         UnsupportedCapabilityError: always.
     """
     raise UnsupportedCapabilityError(
-        "a synchronous tool call would go past unified-agents; use `agent.run_sync(…)`, or the asynchronous call"
+        f"a synchronous {what} call would go past unified-agents; use `agent.run_sync(…)`, or the asynchronous call"
     )
 
 

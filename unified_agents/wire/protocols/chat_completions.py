@@ -15,8 +15,6 @@ from unified_agents.text import encodable
 from unified_agents.wire.http_errors import reported_error
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import (
-    MAX_ANSWER_BYTES,
-    MAX_LINE_BYTES,
     NO_USAGE,
     RawCall,
     arguments_text,
@@ -32,6 +30,7 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     refusal_text,
     string,
     usage_of,
+    without_half,
 )
 from unified_agents.wire.protocols.chat_completions_original import (
     extra_fields_of,
@@ -41,6 +40,7 @@ from unified_agents.wire.protocols.chat_completions_original import (
 )
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 from unified_agents.wire.protocols.finish_reasons import REFUSAL, is_clean
+from unified_agents.wire.protocols.stream_lines import StreamLines
 from unified_agents.wire.protocols.tool_call_pieces import ToolCallAssembler
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -151,10 +151,7 @@ class StreamReader:
     done: bool = False
     first_delta: bool = False
     thoughts: list[str] = field(default_factory=list)
-    _raw: list[bytes] = field(default_factory=list)
-    _size: int = 0
-    _rest: list[bytes] = field(default_factory=list)  # the line that has not ended
-    _rest_size: int = 0
+    _lines: StreamLines = field(default_factory=StreamLines)
     _event_lines: list[bytes] = field(default_factory=list)  # of an event whose JSON stands on several lines
     _names_error: bool = False  # the event that comes is called `error`
     _error: Exception | None = None
@@ -176,20 +173,11 @@ class StreamReader:
         Raises:
             ModelError: an event is not a Chat Completions chunk, or reports an error.
         """
-        self._size += len(chunk)
-        if self._size > MAX_ANSWER_BYTES:  # kept: who only watches reads on, and must keep no more of it
-            self._error = BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-            raise self._error
-        self._raw.append(chunk)
-        lines = chunk.split(b"\n")
-        if self._rest and len(lines) > 1:
-            self._rest.append(lines[0])
-            lines[0], self._rest, self._rest_size = b"".join(self._rest), [], 0
-        if rest := lines.pop():
-            self._rest.append(rest)
-            self._rest_size += len(rest)
-            if self._rest_size > MAX_LINE_BYTES:
-                raise BadResponseError(f"a line of the streamed answer is longer than {MAX_LINE_BYTES} bytes")
+        try:
+            lines = self._lines.feed(chunk)
+        except BadResponseError as error:
+            self._error = error  # kept: who only watches reads on
+            raise
         texts = []
         for line in lines:
             line = line.strip()  # noqa: PLW2901
@@ -201,7 +189,7 @@ class StreamReader:
     @property
     def raw(self) -> bytes:
         """All bytes that have come so far."""
-        return b"".join(self._raw)
+        return self._lines.raw
 
     def answer(self) -> Answer:
         """Return the whole answer, once the stream has ended.
@@ -209,8 +197,7 @@ class StreamReader:
         Raises:
             ModelError: the stream ended before its finish, had no choices, or reported an error.
         """
-        last, self._rest = b"".join(self._rest).strip(), []
-        for line in (last, b""):
+        for line in (self._lines.last().strip(), b""):
             if line.startswith(b"data:"):
                 self._data(line[5:].strip())
             else:
@@ -325,7 +312,7 @@ class StreamReader:
         if text is None:
             return None
         if self._is_lenient:
-            text = self._with_halves_joined(text)
+            text, self._half_character = without_half(self._half_character + text)
         if self.redactor is not None:
             text = self.redactor.feed(text)
             if self._finish_reason is not None:
@@ -386,10 +373,3 @@ class StreamReader:
 
     def _rest_of_redacted(self) -> str:
         return "" if self.redactor is None else self.redactor.flush()
-
-    def _with_halves_joined(self, text: str) -> str:
-        # Some servers cut a character outside of the BMP into two halves, in two events.
-        text, self._half_character = self._half_character + text, ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self._half_character = text[:-1], text[-1]
-        return encodable(text)

@@ -10,7 +10,12 @@ from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.text import encodable
 from unified_agents.tools.json_values import to_json
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.chat_completions_fields import check_bounds, decode_response, string
+from unified_agents.wire.protocols.chat_completions_fields import (
+    check_bounds,
+    decode_response,
+    string,
+    without_half,
+)
 from unified_agents.wire.protocols.messages_answer import answer_of, check_for_error, encodable_texts, parse_body
 from unified_agents.wire.protocols.messages_request import input_of
 from unified_agents.wire.protocols.server_sent_events import BARE_LINE, DONE, EventReader, ServerSentEvent
@@ -206,10 +211,7 @@ class MessagesReader:
 
     def _take_text(self, text: str) -> str:
         if self._events.is_lenient:
-            text, self._half_character = self._half_character + string(text), ""
-            if text and "\ud800" <= text[-1] <= "\udbff":
-                text, self._half_character = text[:-1], text[-1]
-            text = encodable(text)
+            text, self._half_character = without_half(self._half_character + string(text))
         return self._keep(string(text) if self._redactor is None else self._redactor.feed(text))
 
     def _keep(self, text: str) -> str:

@@ -12,7 +12,12 @@ from unified_agents.text import encodable
 from unified_agents.tools.json_values import to_json
 from unified_agents.wire.http_errors import reported_error
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.chat_completions_fields import decode_json, string, without_lone_surrogates
+from unified_agents.wire.protocols.chat_completions_fields import (
+    decode_json,
+    string,
+    without_half,
+    without_lone_surrogates,
+)
 from unified_agents.wire.protocols.responses_answer import answer_of, check_for_error, message_texts, parse_body
 from unified_agents.wire.protocols.responses_pieces import OutputAssembler
 from unified_agents.wire.protocols.server_sent_events import BARE_LINE, DONE, EventReader, ServerSentEvent
@@ -183,10 +188,8 @@ class ResponsesReader:
         """Return a piece of text as it may be seen: without halves of characters, and without secrets."""
         self._has_text = self._has_text or bool(text)
         if self._half or self._events.is_lenient:
-            text, self._half = self._half + text, ""
-            if text and not self.done and "\ud800" <= text[-1] <= "\udbff":
-                text, self._half = text[:-1], text[-1]
-            text = encodable(text)
+            text, half = without_half(self._half + text)
+            text, self._half = (text + encodable(half), "") if self.done else (text, half)
         if self._redactor is not None:
             text = self._redactor.feed(text)
             if self.done:
