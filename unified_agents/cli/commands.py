@@ -126,8 +126,9 @@ def run(
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
             place = journal_place(journal, config.journal)
+            config = config.model_copy(update={"model": asked, "journal": place})
             options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}
-            agent = create_agent(config.model_copy(update={"model": asked, "journal": place}), **options)
+            agent = create_agent(config, **options)
             result = run_in_background(lambda: _run(agent, task, text, as_json=as_json))
         except RunError as error:
             if text is not None:
@@ -207,8 +208,8 @@ def backends(
 
 app.command()(chat)
 app.command()(schema)
-app.add_typer(runs.app)
 app.command()(trace)
+app.add_typer(runs.app)
 app.add_typer(model_commands.app)
 app.add_typer(tools.app)
 
