@@ -40,6 +40,10 @@ CUSTOM_AND_OTHERS_IN_THE_PROOF = [
 ]
 """The same, for a test that the proof alone runs on the frameworks."""
 
+_THE_FIRST = {"custom", "langchain", "llamaindex"}
+PAIRS = [(a, b) for a in BACKENDS for b in BACKENDS if {a, b} <= _THE_FIRST or "custom" in (a, b)]
+"""Where a run begins and where it goes on: all pairs of the first backends, and each further one to and from custom."""
+
 needs_corpora = pytest.mark.skipif(
     not os.environ.get("UNIFIED_AGENTS_CORPORA"), reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora"
 )

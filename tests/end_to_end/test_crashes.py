@@ -10,9 +10,8 @@ import pytest
 
 from crash_checker import violations
 from crash_runs import CALLS, OUTPUT, POINTS, STEPS, CrashedRun, Parents, warm_parents
-from support import BACKENDS
+from support import PAIRS
 
-PAIRS = [(first, second) for first in BACKENDS for second in BACKENDS]
 SEED = 12
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support import BACKENDS, asks_for, make_script, run_once, scripted_model
+from support import BACKENDS, PAIRS, asks_for, make_script, run_once, scripted_model
 from unified_agents import (
     NEVER_RAN,
     Agent,
@@ -37,8 +37,6 @@ from unified_agents import (
 )
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.rows import AnswerRow, Row, ToolEndRow, ToolStartRow
-
-PAIRS = [(first, second) for first in BACKENDS for second in BACKENDS]
 
 
 class Witness:

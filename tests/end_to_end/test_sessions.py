@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from unified_agents import (
     RunError,
     ScriptedModel,
     SqliteJournal,
+    approve,
     create_agent,
     tool,
 )
@@ -120,6 +122,18 @@ async def test_a_second_turn_waits_or_is_refused() -> None:
         await first
         assert json.loads((await second).output or "") == ["one", "two"]
         assert json.loads((await strict.run("three", session="s")).output or "") == ["one", "two", "three"]
+
+
+async def test_a_turn_that_waited_is_remembered_once_it_is_completed() -> None:
+    ask = look.with_options(replace(look.options, approval="always"))
+    async with create_agent(model=Hearing(), tools=[ask], journal=MemoryJournal()) as agent:
+        waits = await agent.run("one", session="s")
+        done = await agent.resume(waits.run_id, decisions={waits.pending[0].id: approve()})
+        assert done.status == "completed"
+        await agent.resume(waits.run_id)  # once more, and it is still one turn
+        further = await agent.run("two", session="s")
+        done = await agent.resume(further.run_id, decisions={further.pending[0].id: approve()})
+    assert json.loads(done.output or "") == ["one", "two"]
 
 
 async def test_the_memory_bounds_what_a_turn_is_given() -> None:

@@ -69,8 +69,9 @@ def check_run_arguments(run_id: object, limits: object, on_event: object) -> Non
     Raises:
         ConfigError: an argument is of another type; the message says what to give.
     """
-    is_id = isinstance(run_id, str) and run_id != "" and not run_id.startswith(SESSION_PREFIX)
-    refuse_unless(run_id is None or is_id, "run_id", f"text that does not begin with {SESSION_PREFIX!r}", run_id)
+    refuse_unless(run_id is None or isinstance(run_id, str), "run_id", "text", run_id)
+    is_free = run_id is None or not str(run_id).startswith(SESSION_PREFIX)
+    refuse_unless(is_free, "run_id", f"text that does not begin with {SESSION_PREFIX!r}", run_id)
     refuse_unless(limits is None or isinstance(limits, Limits), "limits", "Limits(…)", limits)
     if on_event is None:
         return

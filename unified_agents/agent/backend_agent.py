@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
@@ -119,14 +119,14 @@ class BackendAgent:
         session: str | None = None,
     ) -> RunResult:
         """Run one task to its end; see `Agent.run`."""
-        if session is not None:
-            check_session(session)
-            options: dict[str, Any] = {"run_id": run_id, "limits": limits, "record_exchanges": record_exchanges}
-            options |= {"on_event": on_event, "dependencies": dependencies}
-            return await self._sessions.turn(session, task, lambda messages: self.run(messages, **options))
-        run = self._new_run(task, run_id, limits, record_exchanges, on_event)
-        run.dependencies = dependencies
-        return await self._drive(run)
+
+        def start(messages: Task, turn: tuple[str, int] | None) -> Awaitable[RunResult]:
+            run = self._new_run(messages, run_id, limits, record_exchanges, on_event)
+            run.dependencies, run.turn = dependencies, turn
+            return self._drive(run)
+
+        check_session(session)
+        return await (start(task, None) if session is None else self._sessions.turn(session, task, start))
 
     def run_sync(self, task: Task, **options: Any) -> RunResult:
         """`run`, for code that is not asynchronous; see `Agent.run_sync`."""
@@ -150,7 +150,7 @@ class BackendAgent:
         record = await self._journal.completed(run_id, decisions)
         if record is not None:
             run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
-            return finish(run, replay_whole(run, record), self._wire.parse)
+            return await self._sessions.remember(record.run, finish(run, replay_whole(run, record), self._wire.parse))
         record = await self._journal.claim(run_id, decisions, on_divergence)
         try:
             run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
@@ -158,7 +158,7 @@ class BackendAgent:
             await record.release()
             raise
         run.journal, run.state, run.dependencies = record, dict(record.state), dependencies
-        return await self._drive(run)
+        return await self._sessions.remember(record.run, await self._drive(run))
 
     def resume_sync(self, run_id: str, **options: Any) -> RunResult:
         """`resume`, for code that is not asynchronous; see `Agent.resume_sync`."""

@@ -89,6 +89,8 @@ class AgentJournal:
             model=settings.model.name,
             instructions=settings.instructions,
             messages=run.messages,
+            session=None if run.turn is None else run.turn[0],
+            history=0 if run.turn is None else run.turn[1],
             tools=self._schemas(),
         )
         lease = await begin_run(self.store, run.id, [row])

@@ -12,7 +12,7 @@ from unified_agents.errors import RunBusyError, RunNotFoundError
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.ownership import begin_run, claim_run
 from unified_agents.journal.protocol import SESSION_PREFIX, Journal
-from unified_agents.journal.rows import Row, TurnRow
+from unified_agents.journal.rows import Row, RunRow, TurnRow
 from unified_agents.messages import Message, Task, task_messages
 from unified_agents.result import RunResult
 
@@ -33,25 +33,25 @@ class Sessions:
         self._memory = memory
 
     async def turn(
-        self, session: str, task: Task, run: Callable[[list[Message]], Awaitable[RunResult[Any]]]
+        self, session: str, task: Task, run: Callable[[list[Message], tuple[str, int]], Awaitable[RunResult[Any]]]
     ) -> RunResult[Any]:
         """Carry out one turn of a session. A turn that is not completed leaves the conversation as it was.
 
         Args:
             session: The session's id; a new one begins.
             task: What the user says.
-            run: Runs the agent on a conversation.
+            run: Runs the agent on a conversation, as a turn of the session after so many messages.
 
         Raises:
             RunBusyError: another turn is under way, and the agent does not wait for it.
             JournalError: the conversation cannot be read or written.
         """
         said = task_messages(task)
-        lease, rows = await self._claim(SESSION_PREFIX + session)
+        lease, rows = await self._claim(SESSION_PREFIX + session, waits=self._memory.when_busy == "wait")
         ended: list[Row] = []
         try:
             history = remembered([row.messages for row in rows if isinstance(row, TurnRow)], self._memory)
-            result = await run([*history, *said])
+            result = await run([*history, *said], (session, len(history)))
             if result.status == "completed":
                 ended = [TurnRow(run_id=result.run_id, messages=result.messages[len(history) :])]
         finally:
@@ -59,7 +59,21 @@ class Sessions:
         await storing
         return result
 
-    async def _claim(self, key: str) -> tuple[Lease, list[Row]]:
+    async def remember(self, first: RunRow, result: RunResult[Any]) -> RunResult[Any]:
+        """Add a run that was resumed to the session that it is a turn of, once it is completed, and return its result.
+
+        Args:
+            first: The run's first row.
+            result: Its result.
+        """
+        if first.session is not None and result.status == "completed":
+            lease, rows = await self._claim(SESSION_PREFIX + first.session, waits=True)
+            is_known = any(isinstance(row, TurnRow) and row.run_id == result.run_id for row in rows)
+            turn = TurnRow(run_id=result.run_id, messages=result.messages[first.history :])
+            await self._journal.append(lease, [] if is_known else [turn], release=True)
+        return result
+
+    async def _claim(self, key: str, *, waits: bool) -> tuple[Lease, list[Row]]:
         seconds = 0.005
         while True:
             try:
@@ -68,7 +82,7 @@ class Sessions:
                 except RunNotFoundError:
                     return await begin_run(self._journal, key, []), []
             except RunBusyError as error:
-                if self._memory.when_busy == "refuse":
+                if not waits:
                     session = key.removeprefix(SESSION_PREFIX)
                     raise RunBusyError(f"session {session!r}: another turn of it is under way") from error
             await asyncio.sleep(seconds)

@@ -22,6 +22,7 @@ from unified_agents.cli.journals import (
     with_journal,
 )
 from unified_agents.cli.stdio import FAILED, exit_on_wrong_usage, print_message, put
+from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import load_config
 from unified_agents.config.importing import import_from
 from unified_agents.errors import ConfigError, RunBusyError, UnifiedAgentsError
@@ -85,7 +86,8 @@ def _recovered(place: str, run_id: str, agent: Path | None) -> bool:
     try:
         file = agent or file_of(asyncio.run(read_run(place, run_id))[1])
         import_from(file.parent, Path.cwd())
-        result = asyncio.run(_resumed(create_agent(load_config(file), journal=place), run_id))
+        made = create_agent(load_config(file), journal=place)
+        result = run_in_background(lambda: _resumed(made, run_id))
     except RunBusyError:
         return True  # another process was faster
     except UnifiedAgentsError as error:

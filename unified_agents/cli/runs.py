@@ -29,6 +29,7 @@ from unified_agents.cli.journals import (
 )
 from unified_agents.cli.stdio import FAILED, LIMIT, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.tables import console
+from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import load_config
 from unified_agents.config.importing import import_from
 from unified_agents.errors import ConfigError, RunError
@@ -125,7 +126,7 @@ def resume(
         decisions = _decisions(approved, denied, edited, done)
         try:
             made = create_agent(load_config(file), backend=backend, journal=place)
-            result = asyncio.run(_resume(made, info.run_id, decisions, on_divergence, as_json=as_json))
+            result = run_in_background(lambda: _resume(made, info.run_id, decisions, on_divergence, as_json=as_json))
         except RunError as error:
             if as_json and error.result is not None:
                 put_json(error.result.to_dict())

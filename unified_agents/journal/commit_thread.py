@@ -21,7 +21,7 @@ T = TypeVar("T")
 ConnectionT = TypeVar("ConnectionT")
 
 MAX_BATCH = 1000
-"""How many pieces of work one transaction holds at most."""
+"""With so many pieces of work a transaction waits for no more."""
 
 
 class Database(Protocol[ConnectionT]):
@@ -107,7 +107,8 @@ class CommitThread(Generic[ConnectionT]):
         if self._connection is not None:
             self._lost.append(self._connection)  # it is the parent's: closing it here would disturb the parent
         self._connection = None
-        self._jobs: queue.SimpleQueue[_Job[ConnectionT] | Append] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Sequence[_Job[ConnectionT] | Append]] = queue.SimpleQueue()
+        self._waiting_appends: dict[asyncio.AbstractEventLoop, list[Append]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._renewed = time.monotonic()
@@ -120,29 +121,41 @@ class CommitThread(Generic[ConnectionT]):
                 raises before it changes anything reach the caller alone.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._put(_Job(work, future))
+        self._flush(future.get_loop())
+        self._put([_Job(work, future)])
         return future
 
     def append(
         self, lease: Lease, number: int, bodies: list[bytes], status: RunStatus | None, *, release: bool
     ) -> asyncio.Future[None]:
         """Have rows stored, in the order of the calls, and return what ends when they are durable."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._put(Append(lease, number, bodies, status, release, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        waiting = self._waiting_appends.get(loop)
+        if waiting is None:  # what the loop appends in this round goes to the thread at once, and wakes it once
+            waiting = self._waiting_appends[loop] = []
+            loop.call_soon(self._flush, loop)
+        waiting.append(Append(lease, number, bodies, status, release, future))
         return future
+
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        if waiting := self._waiting_appends.pop(loop, None):
+            self._put(waiting)
 
     async def aclose(self) -> None:
         """End the thread, after all work that was given to it."""
+        for loop in list(self._waiting_appends):
+            self._flush(loop)
         with self._lock:
             if self._thread is None:
                 return
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._jobs.put(_Job(None, future))
+            self._jobs.put([_Job(None, future)])
         await asyncio.shield(future)
 
-    def _put(self, job: _Job[ConnectionT] | Append) -> None:
+    def _put(self, jobs: Sequence[_Job[ConnectionT] | Append]) -> None:
         with self._lock:
-            self._jobs.put(job)
+            self._jobs.put(jobs)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -161,9 +174,9 @@ class CommitThread(Generic[ConnectionT]):
         """Return what waits, once something does; nothing when it is time to renew leases."""
         jobs: list[_Job[ConnectionT] | Append] = []
         with suppress(queue.Empty):
-            jobs.append(self._jobs.get(timeout=max(0.0, self._renewed + self._renewal - time.monotonic())))
+            jobs += self._jobs.get(timeout=max(0.0, self._renewed + self._renewal - time.monotonic()))
             while len(jobs) < MAX_BATCH:
-                jobs.append(self._jobs.get_nowait())
+                jobs += self._jobs.get_nowait()
         return jobs
 
     def _end(self, last: _Job[ConnectionT]) -> bool:
@@ -176,7 +189,7 @@ class CommitThread(Generic[ConnectionT]):
                     self._database.close(self._connection)
                 self._connection = None
         if not ends:
-            self._jobs.put(last)
+            self._jobs.put([last])
             return False
         _deliver([last])
         return True

@@ -51,6 +51,7 @@ class RunRow:
         messages: What the run was given.
         tools: The tools by name, each with a hash of its JSON Schema.
         session: The session that the run is a turn of; None for none.
+        history: How many of the messages are of the turns before it.
         forked_from: Where it was forked from another run; None for none.
     """
 
@@ -65,6 +66,7 @@ class RunRow:
     messages: tuple[Message, ...]
     tools: dict[str, str]
     session: str | None = None
+    history: int = 0
     forked_from: ForkPoint | None = None
 
 

@@ -73,6 +73,7 @@ class Run:
         journal: What its journal holds of it; None where it keeps none.
         state: What its tools share as `ToolContext.state`.
         pending: The calls that wait for a decision, each with the reason.
+        turn: The session that it is a turn of, and how many of its messages are of the turns before; None for none.
         lifecycle: Its tasks, and how it ends.
         budget: What it has used up of its limits.
         measurements: Its times, sizes and recorded exchanges.
@@ -114,6 +115,7 @@ class Run:
     journal: RunRecord | None = None
     state: JsonObject = field(default_factory=dict)
     pending: dict[str, PendingReason] = field(default_factory=dict)
+    turn: tuple[str, int] | None = None
 
     lifecycle: Lifecycle = field(init=False)
     budget: Budget = field(init=False)
