@@ -23,6 +23,7 @@ GROUPS = {
     "catalogues": ("Catalogues and selection", ("catalogue",)),
     "formats": ("Other formats", ("interop",)),
     "fidelity": ("Schema fidelity", ("fidelity",)),
+    "journals": ("Journals", ("journal",)),
     "events": ("Events", ("events",)),
     "errors": ("Errors", ("errors",)),
     "scripted": ("Scripted model", ("scripted",)),

@@ -35,6 +35,11 @@ BACKENDS = [
 ]
 """The names of those on which tests of whole runs are made. The contract suite holds them all in any case."""
 
+CUSTOM_AND_OTHERS_IN_THE_PROOF = [
+    name if name == "custom" else pytest.param(name, marks=pytest.mark.proof) for name in BACKENDS
+]
+"""The same, for a test that the proof alone runs on the frameworks."""
+
 needs_corpora = pytest.mark.skipif(
     not os.environ.get("UNIFIED_AGENTS_CORPORA"), reason="UNIFIED_AGENTS_CORPORA names no folder with the corpora"
 )

@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unified_agents.agent import Agent as Agent, EventStream as EventStream, create_agent as create_agent
+    from unified_agents.agent.decisions import (
+        Decision as Decision,
+        approve as approve,
+        deny as deny,
+        edit as edit,
+        finished as finished,
+    )
     from unified_agents.backend import (
         AgentSpec as AgentSpec,
         Backend as Backend,
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
         CatalogueConfig as CatalogueConfig,
         FaultShare as FaultShare,
         Limits as Limits,
+        MemoryConfig as MemoryConfig,
         ModelConfig as ModelConfig,
         ModelParameters as ModelParameters,
         ModelPolicy as ModelPolicy,
@@ -56,8 +64,11 @@ if TYPE_CHECKING:
         BadResponseError as BadResponseError,
         ConfigError as ConfigError,
         ContentFilterError as ContentFilterError,
+        DivergenceError as DivergenceError,
         ErrorRecord as ErrorRecord,
         InvalidInputError as InvalidInputError,
+        JournalError as JournalError,
+        LeaseLostError as LeaseLostError,
         LimitError as LimitError,
         ModelError as ModelError,
         ModelTimeoutError as ModelTimeoutError,
@@ -65,7 +76,9 @@ if TYPE_CHECKING:
         RateLimited as RateLimited,
         RateLimitError as RateLimitError,
         RefusalError as RefusalError,
+        RunBusyError as RunBusyError,
         RunError as RunError,
+        RunNotFoundError as RunNotFoundError,
         ServerError as ServerError,
         ToolCallError as ToolCallError,
         ToolDefinitionError as ToolDefinitionError,
@@ -83,6 +96,7 @@ if TYPE_CHECKING:
         ModelCallCompleted as ModelCallCompleted,
         ModelCallFailed as ModelCallFailed,
         ModelCallStarted as ModelCallStarted,
+        ReasoningDelta as ReasoningDelta,
         RunEnded as RunEnded,
         RunStarted as RunStarted,
         TextDelta as TextDelta,
@@ -123,6 +137,10 @@ if TYPE_CHECKING:
         load_openapi as load_openapi,
     )
     from unified_agents.interop.source import OpenSource as OpenSource
+    from unified_agents.journal.forks import fork_run as fork_run
+    from unified_agents.journal.memory import MemoryJournal as MemoryJournal
+    from unified_agents.journal.protocol import Journal as Journal, RunInfo as RunInfo
+    from unified_agents.journal.sqlite import SqliteJournal as SqliteJournal
     from unified_agents.messages import Message as Message, ToolCall as ToolCall, Usage as Usage
     from unified_agents.registry import (
         BackendInfo as BackendInfo,
@@ -132,6 +150,7 @@ if TYPE_CHECKING:
     from unified_agents.result import (
         Exchange as Exchange,
         ModelCallRecord as ModelCallRecord,
+        PendingCall as PendingCall,
         RunResult as RunResult,
         Timing as Timing,
         ToolCallRecord as ToolCallRecord,
@@ -140,6 +159,7 @@ if TYPE_CHECKING:
     from unified_agents.tool_runner.standalone import try_tool as try_tool, try_tool_sync as try_tool_sync
     from unified_agents.tools.decorator import tool as tool
     from unified_agents.tools.definition import Tool as Tool, ToolContext as ToolContext
+    from unified_agents.tools.options import NEVER_RAN as NEVER_RAN
     from unified_agents.tools.parts import FilePart as FilePart, ImagePart as ImagePart, TextPart as TextPart
     from unified_agents.tracing.spans import Span as Span
 

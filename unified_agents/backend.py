@@ -153,7 +153,7 @@ class BoundTool:
         Raises:
             UnsupportedCapabilityError: always.
         """
-        refuse_sync()
+        refuse_sync("tool")
 
     def function(self) -> Callable[..., Any]:
         """Return the tool's own function, watched, for the framework to wrap as its documentation says (`native`)."""
@@ -298,9 +298,7 @@ def refuse_sync_model_call() -> NoReturn:
     Raises:
         UnsupportedCapabilityError: always.
     """
-    raise UnsupportedCapabilityError(
-        "a synchronous model call would go past unified-agents; use `agent.run_sync(…)`, or the asynchronous call"
-    )
+    refuse_sync("model")
 
 
 def unsupported_natively(refusal: str, error: Exception) -> UnsupportedCapabilityError:

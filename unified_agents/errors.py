@@ -7,6 +7,8 @@
     │   ├── BackendBrokenError (ImportError)      its framework is installed and fails on import
     │   └── ToolDefinitionError (TypeError)       a function or a schema cannot be a tool
     ├── UnsupportedCapabilityError (NotImplementedError)  the backend or the handling cannot do this
+    ├── RunNotFoundError (LookupError)        the journal has no such run
+    ├── RunBusyError (RuntimeError)           another owner, which lives, drives the run
     ├── Transient (RuntimeError)              a tool raises it: trying again may help
     │   └── RateLimited                       a tool raises it: trying again after a while may help
     └── RunError                                  a run failed: it has a `kind` and a `result`
@@ -25,6 +27,9 @@
         │   ├── InvalidInputError (ValueError)        kind "invalid_input"
         │   ├── ToolNotFoundError (LookupError)       kind "tool_not_found"
         │   └── ToolFailedError (RuntimeError)        kind "tool_error"
+        ├── JournalError (OSError)                kind "journal": a journal cannot be read or written
+        │   └── LeaseLostError                        another process drives the run now
+        ├── DivergenceError (ValueError)          kind "divergence": a resumed run asks something else than before
         ├── LimitError (RuntimeError)             kind "limit": recorded in a result, never raised to a caller
         └── BackendError (RuntimeError)           kind "backend": the framework itself failed
 
@@ -61,6 +66,8 @@ ErrorKind = Literal[
     "limit",
     "cancelled",
     "suspended",
+    "journal",
+    "divergence",
     "backend",
 ]
 """The kinds of errors of a run; the list is closed."""
@@ -118,6 +125,14 @@ class ToolDefinitionError(ConfigError, TypeError):
 
 class UnsupportedCapabilityError(UnifiedAgentsError, NotImplementedError):
     """What was asked for is not possible on this backend, or under this handling."""
+
+
+class RunNotFoundError(UnifiedAgentsError, LookupError):
+    """The journal holds no run of that id."""
+
+
+class RunBusyError(UnifiedAgentsError, RuntimeError):
+    """Another owner drives the run, and lives; or another turn of the session is under way."""
 
 
 class Transient(UnifiedAgentsError, RuntimeError):  # noqa: N818  # reads as what the tool says: raise Transient(…)
@@ -309,6 +324,22 @@ class ToolFailedError(ToolCallError, RuntimeError):
     """The tool raised an error."""
 
     kind = "tool_error"
+
+
+class JournalError(RunError, OSError):
+    """A journal cannot be read or written; the message says which, and why."""
+
+    kind = "journal"
+
+
+class LeaseLostError(JournalError):
+    """The run has another owner now, because this one did not renew its lease in time. It writes nothing more."""
+
+
+class DivergenceError(RunError, ValueError):
+    """A resumed run asks something else than its journal holds, or has other tools; the message names the place."""
+
+    kind = "divergence"
 
 
 class LimitError(RunError, RuntimeError):

@@ -103,6 +103,18 @@ class TextDelta(ModelCallEvent):
 
 
 @dataclass(slots=True)
+class ReasoningDelta(ModelCallEvent):
+    """A piece of what the provider shows of the model's thinking arrives while the answer streams.
+
+    Attributes:
+        text: The piece; it is no part of the answer.
+    """
+
+    type: ClassVar[str] = "reasoning_delta"
+    text: str
+
+
+@dataclass(slots=True)
 class AttemptDiscarded(ModelCallEvent):
     """An attempt failed and is repeated; text that it has streamed is void.
 

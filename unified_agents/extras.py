@@ -8,20 +8,27 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 
 OURS = "unified-agents"
 
+_EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
+
 
 def requirements_of_extra(of: Distribution, extra: str) -> list[str]:
     """Return what an extra asks for, as pip takes it; extras of the same distribution that it names are opened."""
-    marker = re.compile(rf"""extra\s*==\s*["']{re.escape(extra)}["']""")
+    wanted = _normalized(extra)
     parts = (requirement.partition(";") for requirement in of.requires or ())
     found: list[str] = []
-    for spec in (spec.strip() for spec, _, condition in parts if marker.search(condition)):
+    for spec in (spec.strip() for spec, _, condition in parts if wanted in map(_normalized, _EXTRA.findall(condition))):
         inner = re.match(rf"{re.escape(of.name)}\s*\[([^\]]*)\]", spec)
         if inner is not None:
             names = [name.strip() for name in inner.group(1).split(",")]
-            found += [each for name in names if name != extra for each in requirements_of_extra(of, name)]
+            found += [each for name in names if _normalized(name) != wanted for each in requirements_of_extra(of, name)]
         elif package_name(spec):
             found.append(spec)
     return found
+
+
+def _normalized(name: str) -> str:
+    """Return an extra's name as a wheel has it, in which `google_adk` is `google-adk`."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def package_name(requirement: str) -> str:

@@ -46,6 +46,8 @@ class Message(_ChatModel):
         name: The participant's name, where one is set.
         original: An assistant turn as the provider wrote it, where that holds more than text and calls: `protocol`,
             `endpoint`, `model` and `body`. Where a later run asks the same model, it goes back as it came. None else.
+        reasoning: What the provider showed of the model's thinking before an assistant turn. It is no part of
+            `content`, and goes to no model. None where it showed nothing.
     """
 
     role: Role
@@ -54,6 +56,15 @@ class Message(_ChatModel):
     tool_call_id: str | None = None
     name: str | None = None
     original: JsonObject | None = None
+    reasoning: str | None = None
+
+    @property
+    def parts(self) -> list[JsonObject]:
+        """The message as parts: `reasoning` where there is any, then its content, a text as one part `text`."""
+        parts: list[JsonObject] = [{"type": "reasoning", "text": self.reasoning}] if self.reasoning else []
+        if isinstance(self.content, str):
+            return [*parts, {"type": "text", "text": self.content}] if self.content else parts
+        return [*parts, *(self.content or ())]
 
     @property
     def text(self) -> str:
@@ -97,7 +108,7 @@ class Message(_ChatModel):
             ) from error
 
 
-_MESSAGE_FIELDS = ("role", "content", "tool_call_id", "name", "original")
+_MESSAGE_FIELDS = ("role", "content", "tool_call_id", "name", "original", "reasoning")
 
 
 def _call(call: ToolCall | Mapping[str, Any]) -> ToolCall | JsonObject:

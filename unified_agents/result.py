@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal
 
@@ -12,6 +13,8 @@ from unified_agents.errors import ErrorRecord
 from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.tracing.spans import Span
 
+PendingReason = Literal["approval", "in_flight"]
+"""Why a call waits: its tool asks for approval, or nobody knows whether it was carried out before a process died."""
 RunStatus = Literal["completed", "limit", "suspended", "cancelled", "failed"]
 MAX_REPR_CHARS = 60
 
@@ -53,6 +56,17 @@ class ToolCallRecord(_ResultModel):
     content: str | None = None
     error: ErrorRecord | None = None
     seconds: float = 0.0
+
+
+class PendingCall(ToolCallRecord):
+    """A tool call that waits for a decision, which `Agent.resume` takes under the call's id.
+
+    Attributes:
+        reason: `approval`: its tool asks for approval. `in_flight`: the process died while it ran, and its tool is not
+            idempotent, so nobody but you can tell whether it was carried out.
+    """
+
+    reason: PendingReason
 
 
 @dataclass(slots=True)  # as a model it would take several times as long to make, for each request
@@ -130,7 +144,7 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
         run_id: The run's id.
         backend: The backend that ran it.
         handling: `unified` or `native`.
-        status: `completed`; or `limit`, `cancelled`, `failed`. Only `completed` is a success.
+        status: `completed`; or `limit`, `suspended`, `cancelled`, `failed`. Only `completed` is a success.
         limit: The key of `Limits` that ended the run, such as `max_steps`; None where none did.
         output: The final answer; None when there is none. Of a run that failed because its answer could not be used,
             that answer.
@@ -149,7 +163,7 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
         time_to_first_token: Seconds from the first request to its first token; None when nothing was streamed.
         trace: The span tree, from `invoke_agent` down.
         exchanges: Bodies as they stood on the wire; empty unless the run was told to record them.
-        pending: Calls that wait for a decision; empty.
+        pending: Calls that wait for a decision, where the status is `suspended`; empty otherwise.
         cost: What all answers cost, in the unit of the model's `price`; None without a price.
         value: The final answer as a value of the agent's `output_type`; None without one.
     """
@@ -170,7 +184,7 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
     time_to_first_token: float | None
     trace: Span
     exchanges: tuple[Exchange, ...] = ()
-    pending: tuple[ToolCallRecord, ...] = ()
+    pending: tuple[PendingCall, ...] = ()
     cost: float | None = None
     value: ValueT_co = None  # type: ignore[assignment]  # the type includes None
     limit: str | None = None
@@ -185,6 +199,11 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
         )
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return the outcome and the waterfall for a notebook."""
+        outcome = html.escape(f"{self.status}: {self.output or (self.errors[-1].message if self.errors else '')}")
+        return f"<p>{outcome}</p>{self.trace._repr_html_()}<p>{html.escape(repr(self))}</p>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole result as JSON values."""

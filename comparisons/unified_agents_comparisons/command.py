@@ -27,12 +27,15 @@ from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.negative_controls import applicable_controls
 from unified_agents_comparisons.progress import show_progress
-from unified_agents_comparisons.records import Perturbation
+from unified_agents_comparisons.records import Cell, Perturbation
+from unified_agents_comparisons.report.exports import Exports
 from unified_agents_comparisons.report.markdown import write_report
 from unified_agents_comparisons.report.page import PAGE, write_page
 from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
 from unified_agents_comparisons.report.terminal import show
 from unified_agents_comparisons.suite.model import LoadedSuite
+
+NO_EXPORTS = Exports()
 
 
 def plan_comparison(
@@ -112,13 +115,16 @@ def parse_model(
     return parse_config(ModelConfig, values, f"model {text}")
 
 
-def run_command(plan: ComparisonPlan, *, as_json: bool, until_decided: bool = False) -> int:
+def run_command(
+    plan: ComparisonPlan, *, as_json: bool, until_decided: bool = False, exports: Exports = NO_EXPORTS
+) -> int:
     """Run a comparison and print its report.
 
     Args:
         plan: What to compare.
         as_json: Whether standard output gets the summary as JSON and nothing else.
         until_decided: Whether to stop before all repeats when no test is inconclusive.
+        exports: Further files to write.
 
     Returns:
         The exit code: 0 when every `unified` cell passed, or every cell of a negative control failed; 1 when not.
@@ -128,7 +134,8 @@ def run_command(plan: ComparisonPlan, *, as_json: bool, until_decided: bool = Fa
         Interrupted: the user interrupted it; it says how to go on.
     """
     try:
-        summary = _run(plan, looks(plan.repeats) if until_decided else (plan.repeats,))
+        summary, cells = _run(plan, looks(plan.repeats) if until_decided else (plan.repeats,))
+        exports.write(cells)
     except KeyboardInterrupt:
         raise Interrupted(f"; go on with --out {plan.out}") from None
     if as_json:
@@ -144,7 +151,7 @@ def looks(repeats: int) -> tuple[int, ...]:
     return (*itertools.takewhile(lambda count: count < repeats, (1 << power for power in itertools.count())), repeats)
 
 
-def _run(plan: ComparisonPlan, planned: Sequence[int]) -> Summary:
+def _run(plan: ComparisonPlan, planned: Sequence[int]) -> tuple[Summary, tuple[Cell, ...]]:
     with show_progress(plan, Console(stderr=True)) as progress:
         for repeats in planned:
             part = plan.model_copy(update={"repeats": repeats})
@@ -157,7 +164,7 @@ def _run(plan: ComparisonPlan, planned: Sequence[int]) -> Summary:
     write_summary(summary, plan.out)
     write_report(summary, plan.out)
     write_page(summary, comparison.cells, plan.out)
-    return summary
+    return summary, comparison.cells
 
 
 def _controls(perturb: bool, names: str | None, suite: LoadedSuite) -> tuple[str, ...]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from unified_agents_comparisons.execution.comparison import OnCell, OnNote
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.records import Cell
+
+TENTHS = 10
 
 
 class ProgressCallbacks(NamedTuple):
@@ -22,32 +26,66 @@ class ProgressCallbacks(NamedTuple):
     on_note: OnNote
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What the cells that ended in this sitting came to."""
+
+    passed: int = 0
+    cells: int = 0
+    tokens: int = 0
+
+    def add(self, cell: Cell) -> None:
+        self.cells += 1
+        self.passed += cell.passed
+        self.tokens += cell.usage.total_tokens or 0
+
+    def __str__(self) -> str:
+        tokens = f", {self.tokens:,} tokens" if self.tokens else ""
+        return f"{self.passed}/{self.cells} passed{tokens}"
+
+
 @contextmanager
 def show_progress(plan: ComparisonPlan, console: Console) -> Iterator[ProgressCallbacks]:
-    """Show the cells as they end: a bar on a terminal, else one plain line for each; and notes as lines."""
+    """Show the cells as they end, and notes as lines.
+
+    On a terminal there is a bar, with the time that is left, the passes and the tokens. Elsewhere each cell is a plain
+    line; on a CI server, which sets the variable `CI`, each tenth of the cells.
+    """
 
     def print_line(line: str) -> None:
         console.print(Text(line), soft_wrap=True)
 
+    tally = _Tally()
     starting = f"starting workers: {', '.join(plan.backends)}"
     if not console.is_terminal:
+        quiet = os.environ.get("CI", "").lower() not in {"", "0", "false"}
+
+        def tell(cell: Cell, ended: int, total: int) -> None:
+            tally.add(cell)
+            if not quiet:
+                print_line(f"[{ended}/{total}] {_description(cell)}")
+            elif ended * TENTHS // total > (ended - 1) * TENTHS // total:
+                print_line(f"[{ended}/{total}] {tally}")
+
         print_line(starting)
-        yield ProgressCallbacks(
-            lambda cell, ended, total: print_line(f"[{ended}/{total}] {_description(cell)}"), print_line
-        )
+        yield ProgressCallbacks(tell, print_line)
         return
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(starting, total=None)
-        yield ProgressCallbacks(
-            lambda cell, ended, total: bar.update(task, completed=ended, total=total, description=_description(cell)),
-            print_line,
-        )
+
+        def move(cell: Cell, ended: int, total: int) -> None:
+            tally.add(cell)
+            bar.update(task, completed=ended, total=total, description=f"{tally}; {_description(cell)}")
+
+        yield ProgressCallbacks(move, print_line)
 
 
 def _description(cell: Cell) -> str:

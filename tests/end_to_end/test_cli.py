@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from support import BACKENDS, PROGRAM, ROOT, run_program
+from support import BACKENDS, MCP_STAND_IN, PROGRAM, ROOT, run_program
 from unified_agents.backend import variants_of
 from unified_agents.registry import backend_names, load_backend
 
@@ -294,6 +294,19 @@ def test_an_interrupt_exits_with_130(options: tuple[str, ...], tmp_path: Path, g
         assert printed is not None
         assert printed.readline() == "ready\n"  # its modules are loaded, and asyncio handles the signal
         ends_interrupted(process, as_json=bool(options))
+
+
+@pytest.mark.parametrize("options", [(), ("--stream",), ("--json",)])
+def test_a_run_with_the_tools_of_an_mcp_server(options: tuple[str, ...], tmp_path: Path) -> None:
+    command = json.dumps([sys.executable, str(MCP_STAND_IN)])
+    path = agent_file(
+        tmp_path, f"model: script:answers.yaml\ntools: [{{mcp: {{command: {command}}}, include: [echo]}}]"
+    )
+    call_echo = "{tool_calls: [{name: echo, arguments: {text: hello}}]}"
+    (tmp_path / "answers.yaml").write_text(f"answers: [{call_echo}, {{text: done}}]")
+    done = call("run", path, "go", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "done" in done.stdout
 
 
 BLOCKING = """

@@ -20,7 +20,7 @@ from unified_agents import (
     create_agent,
 )
 from unified_agents.wire import upstream
-from unified_agents.wire.protocols import chat_completions
+from unified_agents.wire.protocols import chat_completions, stream_lines
 from unified_agents.wire.upstream import MAX_ERROR_BYTES, read_body
 
 BOUND = 1024 * 1024
@@ -37,7 +37,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstream, "MAX_ANSWER_BYTES", BOUND)
-    monkeypatch.setattr(chat_completions, "MAX_ANSWER_BYTES", BOUND)
+    monkeypatch.setattr(stream_lines, "MAX_ANSWER_BYTES", BOUND)
 
 
 class Endless:

@@ -133,7 +133,13 @@ async def test_another_model_gets_only_text_and_calls(backend: str) -> None:
     result = await run(backend, model, [*moved, Message(role="user", content="And now?")])
     assert all(turn.keys() <= {"role", "content", "tool_calls"} for turn in sent_back(model)[:2])
     span = next(span for span in result.trace.walk() if span.name.startswith("chat"))
-    assert [fields for name, _, fields in span.events if name == "originals_left_behind"] == [{"turns": 2}]
+    assert [fields for name, _, fields in span.events if name == "originals_left_behind"] == [
+        {
+            "turns": 2,
+            "models": "another (chat_completions)",
+            "parts": "extra_content, heard_of_by_nobody, number, reasoning_content, reasoning_details",
+        }
+    ]
 
 
 async def test_a_server_that_refuses_them_is_asked_without_and_never_gets_them_again() -> None:

@@ -15,7 +15,7 @@ for _name in backend_names():
     if not backend_info(_name).installed:
         continue
     _more = (ReactContract,) if "react" in variants_of(load_backend(_name)) else ()
-    for _protocol in PROTOCOL_TITLES.keys() - {"chat_completions"}:  # over which CI runs it
+    for _protocol in list(PROTOCOL_TITLES)[1:]:  # CI runs it over Chat Completions
         _title = "Test" + "".join(part.title() for part in f"{_name}_over_{_protocol}".split("_"))
         _values = {"backend": _name, "spoken": _protocol, "__module__": __name__}
         globals()[_title] = type(_title, (BackendContract, *_more), _values)

@@ -35,7 +35,7 @@ COMPARISONS = sorted((ROOT / "comparisons" / "unified_agents_comparisons").rglob
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("testing", "fidelity"),
+    ("testing", "fidelity", "pytest_plugin"),
     ("agent",),
     ("registry",),
     ("backend", "scripted"),
@@ -44,6 +44,7 @@ LAYERS = (
     ("interop",),
     ("tool_runner",),
     ("run",),
+    ("journal",),
     ("events",),
     ("tools", "result"),
     ("config", "concurrency", "http", "messages"),

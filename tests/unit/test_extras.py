@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, PathDistribution, distribution
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ EXTRAS = {
     "llamaindex": "llama-index-core",
     "mcp": "mcp",
     "selection": "bm25s",
+    "statistics": "scipy",
 }
 
 
@@ -37,6 +39,25 @@ def test_an_extra_in_an_extra_is_opened() -> None:
     requirements = requirements_of_extra(distribution(OURS), "comparisons")
     assert {"typer", "rich", "jinja2"} <= set(map(package_name, requirements))
     assert set(requirements_of_extra(distribution(OURS), "cli")) < set(requirements_of_extra(distribution(OURS), "all"))
+
+
+@pytest.mark.parametrize("written", ["google-adk", "google_adk", "Google.ADK"])
+@pytest.mark.parametrize("asked", ["google-adk", "google_adk"])
+def test_an_extra_is_found_however_the_metadata_writes_it(written: str, asked: str, tmp_path: Path) -> None:
+    """Build tools write `google-adk` for the extra `google_adk`."""
+    lines = [
+        "Metadata-Version: 2.4",
+        "Name: mine",
+        "Version: 1",
+        f"Requires-Dist: google-adk[openai]<3; extra == '{written}'",
+        f"Requires-Dist: mine[{written}]; extra == 'all'",
+        "Requires-Dist: other; python_version > '3' and extra == \"adk\"",
+    ]
+    (tmp_path / "METADATA").write_text("\n".join(lines))
+    made = PathDistribution(tmp_path)
+    assert requirements_of_extra(made, asked) == ["google-adk[openai]<3"]
+    assert requirements_of_extra(made, "all") == ["google-adk[openai]<3"]
+    assert requirements_of_extra(made, "adk") == ["other"]
 
 
 def test_the_missing_ones_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ TELLING = [
     *(LIBRARY / "tools" / f"{name}.py" for name in ("argument_errors", "arguments", "converters", "model_arguments")),
     *(LIBRARY / "tools" / f"{name}.py" for name in ("parts", "results")),
     *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("attempt", "call_references", "input_output", "process")),
-    *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("retries", "standalone", "unified")),
+    *(LIBRARY / "tool_runner" / f"{name}.py" for name in ("journaled", "retries", "standalone", "unified")),
     *(
         LIBRARY / "interop" / "mcp" / f"{name}.py"
         for name in ("connection", "oauth", "public_transport", "results", "session")
@@ -63,6 +63,7 @@ PEOPLES = {
     "BadResponseError",
     "CancelledError",
     "ConfigError",
+    "Suspended",
     "ToolDefinitionError",
     "UnifiedAgentsError",
     "UnsupportedCapabilityError",

@@ -13,6 +13,7 @@ from unified_agents.config import (
     AgentConfig,
     Handling,
     Limits,
+    MemoryConfig,
     ModelConfig,
     ModelParameters,
     SelectConfig,
@@ -20,6 +21,7 @@ from unified_agents.config import (
     Variant,
 )
 from unified_agents.errors import ConfigError
+from unified_agents.journal.protocol import SESSION_PREFIX
 from unified_agents.tools.options import Coercion
 
 MAX_SHOWN_CHARS = 80
@@ -67,13 +69,35 @@ def check_run_arguments(run_id: object, limits: object, on_event: object) -> Non
     Raises:
         ConfigError: an argument is of another type; the message says what to give.
     """
-    refuse_unless(run_id is None or isinstance(run_id, str), "run_id", "text", run_id)
+    is_id = isinstance(run_id, str) and run_id != "" and not run_id.startswith(SESSION_PREFIX)
+    refuse_unless(run_id is None or is_id, "run_id", f"text that does not begin with {SESSION_PREFIX!r}", run_id)
     refuse_unless(limits is None or isinstance(limits, Limits), "limits", "Limits(…)", limits)
     if on_event is None:
         return
     refuse_unless(callable(on_event), "on_event", "a function that takes an event", on_event)
     is_async = inspect.iscoroutinefunction(on_event) or inspect.iscoroutinefunction(getattr(on_event, "__call__", None))  # noqa: B004  # an object may be callable
     refuse_unless(not is_async, "on_event", "a plain function; for asynchronous code use agent.stream(…)", on_event)
+
+
+def check_resume_arguments(run_id: object, decisions: object, on_divergence: object) -> None:
+    """Check the types of the arguments of `resume` that a run does not have.
+
+    Raises:
+        ConfigError: an argument is of another type; the message says what to give.
+    """
+    refuse_unless(isinstance(run_id, str), "run_id", "the id of a run, as text", run_id)
+    is_mapping = decisions is None or isinstance(decisions, Mapping)
+    refuse_unless(is_mapping, "decisions", "a mapping of call ids, such as {call_id: approve()}", decisions)
+    refuse_unless(on_divergence in ("stop", "continue"), "on_divergence", '"stop" or "continue"', on_divergence)
+
+
+def check_session(session: object) -> None:
+    """Check the type of a session's id.
+
+    Raises:
+        ConfigError: it is no text, or an empty one.
+    """
+    refuse_unless(session is None or (isinstance(session, str) and session != ""), "session", "an id, as text", session)
 
 
 def _is_list(tools: object) -> bool:
@@ -111,6 +135,11 @@ _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
         "a type such as a pydantic model, its module:Name, or a JSON Schema",
     ),
     "tool_references": (_one_of(bool), "True or False"),
+    "journal": (
+        lambda journal: isinstance(journal, str | Path) or callable(getattr(journal, "claim", None)),
+        'a file\'s path, such as "runs.db", or a Journal such as MemoryJournal()',
+    ),
     "coercion": (lambda coercion: coercion in get_args(Coercion), "'strict' or 'lenient'"),
+    "memory": (_one_of(MemoryConfig, Mapping), "MemoryConfig(…), or a mapping of its keys"),
     "variant": (lambda variant: variant in get_args(Variant), "'tool_calling' or 'react'"),
 }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from unified_agents import wording
-from unified_agents.agent.arguments import check_run_arguments
-from unified_agents.agent.capabilities import check_capabilities
+from unified_agents.agent.arguments import check_resume_arguments, check_run_arguments, check_session
+from unified_agents.agent.capabilities import check_approval, check_capabilities
+from unified_agents.agent.decisions import Decision
+from unified_agents.agent.journaling import AgentJournal, OnDivergence, replay_whole
 from unified_agents.agent.model_servers import model_servers
+from unified_agents.agent.new_run import check_cost, new_run
+from unified_agents.agent.sessions import Sessions
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.agent.stream import QueuedEvents, RunStream
 from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, ModelClient, calls_by_id, native_tool_name
@@ -20,17 +23,16 @@ from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, Limits, ModelConfig
 from unified_agents.errors import BackendError, ConfigError, UnifiedAgentsError, UnsupportedCapabilityError, native_name
 from unified_agents.events import Event
-from unified_agents.messages import Task, check_text, task_messages, with_all_calls_answered
+from unified_agents.journal.memory import MemoryJournal
+from unified_agents.messages import Task
 from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
-from unified_agents.run.context import Run, current_call
+from unified_agents.run.context import Run
 from unified_agents.run.driver import Loop, drive
 from unified_agents.run.lifecycle import Cancelled
-from unified_agents.run.measurements import Measurements
+from unified_agents.run.outcome import finish
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import Offer
-from unified_agents.tracing import spans
-from unified_agents.tracing.live import LiveTrace
 from unified_agents.wire.output_format import OutputFormat
 from unified_agents.wire.react.protocol import TextProtocol
 from unified_agents.wire.unified import Wire
@@ -57,6 +59,9 @@ class BackendAgent:
         self._catalogue = open_catalogue(settings.tools, coercion=settings.coercion)
         try:
             self._build(settings)
+            secrets = {name: value for one in self._endpoints for name, value in one.secrets.items()}
+            self._journal = AgentJournal(settings, self._catalogue.tools, secrets) if settings.journal else None
+            self._sessions = Sessions(self._journal.store if self._journal else MemoryJournal(), settings.memory)
         except BaseException:
             self._catalogue.close()
             raise
@@ -67,6 +72,7 @@ class BackendAgent:
         adapter = load_backend(settings.backend)
         tools, selector = self._catalogue.tools, settings.selector
         check_capabilities(settings, adapter, has_tools=bool(tools))
+        check_approval(settings, tools)
         self._offer = Offer(tools)
         if settings.handling == "native":
             self._offer.renamed = {native_tool_name(adapter, name): name for name in self._offer.tools}
@@ -76,7 +82,7 @@ class BackendAgent:
         for other in self._endpoints[1:]:
             self._redactor = self._redactor.with_secrets_of(other.redactor)
             self._answer_redactor = self._answer_redactor.with_secrets_of(other.answer_redactor)
-        self._check_cost(settings.limits)
+        check_cost(self._endpoints, settings.limits)
         self._wire = Wire(
             self._endpoints,
             OutputFormat(settings.output_type) if settings.output_type is not None else None,
@@ -110,35 +116,53 @@ class BackendAgent:
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
         dependencies: object = None,
+        session: str | None = None,
     ) -> RunResult:
         """Run one task to its end; see `Agent.run`."""
+        if session is not None:
+            check_session(session)
+            options: dict[str, Any] = {"run_id": run_id, "limits": limits, "record_exchanges": record_exchanges}
+            options |= {"on_event": on_event, "dependencies": dependencies}
+            return await self._sessions.turn(session, task, lambda messages: self.run(messages, **options))
         run = self._new_run(task, run_id, limits, record_exchanges, on_event)
         run.dependencies = dependencies
-        if on_event is not None:
-            run.sinks.append(on_event)
         return await self._drive(run)
 
-    def run_sync(
+    def run_sync(self, task: Task, **options: Any) -> RunResult:
+        """`run`, for code that is not asynchronous; see `Agent.run_sync`."""
+        return run_in_background(lambda: self.run(task, **options))
+
+    async def resume(
         self,
-        task: Task,
+        run_id: str,
         *,
-        run_id: str | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        on_divergence: OnDivergence = "stop",
         limits: Limits | None = None,
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
         dependencies: object = None,
     ) -> RunResult:
-        """`run`, for code that is not asynchronous; see `Agent.run_sync`."""
-        return run_in_background(
-            lambda: self.run(
-                task,
-                run_id=run_id,
-                limits=limits,
-                record_exchanges=record_exchanges,
-                on_event=on_event,
-                dependencies=dependencies,
-            )
-        )
+        """Go on with a run that its journal holds; see `Agent.resume`."""
+        if self._journal is None:
+            raise ConfigError('resume needs a journal: create_agent(…, journal="runs.db")')
+        check_resume_arguments(run_id, decisions, on_divergence)
+        record = await self._journal.completed(run_id, decisions)
+        if record is not None:
+            run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
+            return finish(run, replay_whole(run, record), self._wire.parse)
+        record = await self._journal.claim(run_id, decisions, on_divergence)
+        try:
+            run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
+        except BaseException:
+            await record.release()
+            raise
+        run.journal, run.state, run.dependencies = record, dict(record.state), dependencies
+        return await self._drive(run)
+
+    def resume_sync(self, run_id: str, **options: Any) -> RunResult:
+        """`resume`, for code that is not asynchronous; see `Agent.resume_sync`."""
+        return run_in_background(lambda: self.resume(run_id, **options))
 
     def stream(
         self,
@@ -167,6 +191,8 @@ class BackendAgent:
         loop = asyncio.get_running_loop()
         here = [done for run, done in list(self._runs.items()) if run.lifecycle.ended.get_loop() is loop]
         async with AsyncExitStack() as parts:  # each is closed, whatever happens to another
+            if self._journal is not None:
+                parts.push_async_callback(self._journal.aclose)
             parts.push_async_callback(self._catalogue.aclose)
             for endpoint in self._endpoints:
                 parts.push_async_callback(endpoint.upstream.aclose)
@@ -209,61 +235,35 @@ class BackendAgent:
         if self._closed:
             raise UnifiedAgentsError("the agent is closed: create a new one")
         check_run_arguments(run_id, limits, on_event)
-        settings, outer = self._settings, current_call.get()
-        messages = task_messages(task)
-        if settings.handling == "unified":
-            messages = with_all_calls_answered(messages)
-        if settings.instructions is not None:
-            check_text(settings.instructions, "the instructions")
-        if settings.handling == "unified" and self._choice is None:
-            self._offer.payload()  # made once; a schema that is wrong is told here, before a framework can hide it
-        if outer is not None and outer.run.lifecycle.shut:
-            raise UnifiedAgentsError("the run that this one would belong to has ended")
-        bounds = _bounded(limits or settings.limits, outer.run if outer else None)
-        self._check_cost(bounds)
-        trace, run_id = LiveTrace(), run_id or secrets.token_hex(16)
-        attributes: dict[str, spans.AttributeValue] = {
-            spans.OPERATION: "invoke_agent",
-            spans.AGENT_NAME: settings.name,
-            spans.REQUEST_MODEL: settings.model.name,
-            spans.PROVIDER: settings.model.provider,
-            spans.BACKEND: self.backend,
-            spans.HANDLING: settings.handling,
-            spans.RUN_ID: run_id,
-        }
-        return Run(
-            id=run_id,
-            backend=self.backend,
-            handling=settings.handling,
-            limits=bounds,
-            messages=messages,
-            instructions=settings.instructions,
-            trace=trace,
-            root=trace.open(f"invoke_agent {settings.name}", attributes, None),
-            offer=self._offer,
-            parent=outer.run if outer else None,
-            tool_policy=settings.tool_policy,
+        run = new_run(
+            self._settings,
+            self._endpoints,
+            self._offer,
+            task,
+            run_id=run_id,
+            limits=limits,
+            record_exchanges=record_exchanges,
             hides_tools=self._hides_tools,
-            measurements=Measurements(exchanges=[] if record_exchanges else None),
-            redactor=self._redactor,
-            answer_redactor=self._answer_redactor,
         )
+        run.redactor, run.answer_redactor = self._redactor, self._answer_redactor
+        if on_event is not None:
+            run.sinks.append(on_event)
+        return run
 
     async def _drive(self, run: Run) -> RunResult:
         done = self._runs[run] = asyncio.get_running_loop().create_future()
         siblings = run.parent.lifecycle.child_runs if run.parent is not None else set()
         siblings.add(run.lifecycle)
-        output = self._wire.output
+        loop = Loop(
+            start=lambda: self._native_run(run),
+            translate=self._agent.translate,
+            last_answer=lambda: _last_answer(self._wire, run),
+            parse=self._wire.parse,
+        )
         try:
-            return await drive(
-                run,
-                Loop(
-                    start=lambda: self._native_run(run),
-                    translate=self._agent.translate,
-                    last_answer=lambda: self._last_answer(run),
-                    parse=output.parse if output is not None else None,
-                ),
-            )
+            if self._journal is not None:
+                return await self._journal.driven(run, lambda: drive(run, loop))
+            return await drive(run, loop)
         finally:
             del self._runs[run]
             siblings.discard(run.lifecycle)
@@ -278,16 +278,9 @@ class BackendAgent:
         stream = run.handling == "native" and run.streaming if asked is None else asked
         return await self._agent.run(run.messages, stream=stream)
 
-    def _check_cost(self, limits: Limits) -> None:
-        unpriced = [endpoint.model.name for endpoint in self._endpoints if endpoint.model.price is None]
-        if limits.max_cost is not None and unpriced:
-            raise ConfigError(
-                f"limits.max_cost needs a price of model {', '.join(unpriced)}: "
-                "model.price, what a million input and output tokens cost"
-            )
 
-    async def _last_answer(self, run: Run) -> str | None:
-        return (await self._wire.last_answer(run, wording.answer_now(str(run.lifecycle.cause)))).text
+async def _last_answer(wire: Wire, run: Run) -> str | None:
+    return (await wire.last_answer(run, wording.answer_now(str(run.lifecycle.cause)))).text
 
 
 def _refuse_in_event_loop(what: str, instead: str) -> None:
@@ -323,10 +316,3 @@ def _bound(offer: Offer, handling: Handling) -> tuple[BoundTool, ...]:
     if handling == "unified":
         bound.append(BoundTool(INVALID_CALL_TOOL, None))
     return tuple(bound)
-
-
-def _bounded(limits: Limits, parent: Run | None) -> Limits:
-    if parent is None:
-        return limits
-    left = max(parent.limits.timeout - parent.trace.now(), 0.001)
-    return limits.model_copy(update={"timeout": min(limits.timeout, left)})

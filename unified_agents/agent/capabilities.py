@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.backend import Backend, Capability, variants_of
-from unified_agents.errors import UnsupportedCapabilityError
+from unified_agents.errors import ConfigError, UnsupportedCapabilityError
+from unified_agents.tools.definition import Tool
 
 
 def check_capabilities(settings: AgentSettings, adapter: Backend, *, has_tools: bool) -> None:
@@ -30,6 +33,22 @@ def check_capabilities(settings: AgentSettings, adapter: Backend, *, has_tools: 
     _check_native(settings)
 
 
+def check_approval(settings: AgentSettings, tools: Sequence[Tool]) -> None:
+    """Check that the agent has a journal where one of its tools asks for approval.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if settings.journal is not None:
+        return
+    for tool in tools:
+        if tool.options.approval != "never":
+            raise ConfigError(
+                f"tool {tool.name!r} asks for approval, which needs a journal: "
+                'give journal="runs.db", or MemoryJournal()'
+            )
+
+
 def _check_variant(settings: AgentSettings, variants: frozenset[str]) -> None:
     if settings.variant not in variants:
         raise UnsupportedCapabilityError(
@@ -52,6 +71,7 @@ def _check_native(settings: AgentSettings) -> None:
         "output_type": settings.output_type is not None,
         "a selector": settings.selector is not None,
         "tool_references": settings.tool_references,
+        "a journal": settings.journal is not None,
         "coercion": settings.coercion is not None,
     }
     for model in (settings.model, *settings.model.fallback):

@@ -16,6 +16,7 @@ from unified_agents.config import (
     ConfigT,
     Handling,
     Limits,
+    MemoryConfig,
     ModelConfig,
     ModelParameters,
     SelectConfig,
@@ -26,6 +27,7 @@ from unified_agents.config import (
 )
 from unified_agents.config.importing import import_named
 from unified_agents.errors import ConfigError
+from unified_agents.journal.protocol import Journal
 from unified_agents.tools.options import Coercion
 from unified_agents.wire.local_upstream import ReplyingModel
 from unified_agents.wire.output_format import OutputType
@@ -54,6 +56,8 @@ def create_agent(
     tool_references: bool | None = None,
     coercion: Coercion | None = None,
     variant: Variant | None = None,
+    journal: str | Path | Journal | None = None,
+    memory: MemoryConfig | Mapping[str, Any] | None = None,
 ) -> Agent[T | None]: ...
 
 
@@ -75,6 +79,8 @@ def create_agent(
     tool_references: bool | None = None,
     coercion: Coercion | None = None,
     variant: Variant | None = None,
+    journal: str | Path | Journal | None = None,
+    memory: MemoryConfig | Mapping[str, Any] | None = None,
 ) -> Agent[Any]: ...
 
 
@@ -95,6 +101,8 @@ def create_agent(
     tool_references: bool | None = None,
     coercion: Coercion | None = None,
     variant: Variant | None = None,
+    journal: str | Path | Journal | None = None,
+    memory: MemoryConfig | Mapping[str, Any] | None = None,
 ) -> Agent[Any]:
     """Make an agent, from a config file, from arguments, or from both: an argument wins over the file.
 
@@ -122,6 +130,9 @@ def create_agent(
             its own keeps it. None leaves each tool its own.
         variant: "tool_calling" (default), or "react": thought, action and input in plain text, one call at a time, for
             a model that does not call tools.
+        journal: Where the rows of each run are kept, by which it survives a crash: a SQLite file's path, which is made
+            where there is none, or a `Journal` such as `MemoryJournal()`. None keeps none.
+        memory: What of a session's conversation a further turn is given; None gives all.
 
     Raises:
         ConfigError: something does not fit; its subclasses tell an unknown backend, one that is not installed, one
@@ -155,6 +166,9 @@ def create_agent(
             tool_references=_first(tool_references, base.tool_references),
             coercion=_first(coercion, base.coercion),
             variant=_first(variant, base.variant),
+            journal=_first(journal, base.journal),
+            file=base.file,
+            memory=_first(_of_mapping(MemoryConfig, memory, "memory"), base.memory),
         )
     )
 

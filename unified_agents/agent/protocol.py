@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
+from unified_agents.agent.decisions import Decision
+from unified_agents.agent.journaling import OnDivergence
 from unified_agents.config import Limits
 from unified_agents.events import AnyEvent, Event
 from unified_agents.messages import Task
@@ -48,6 +50,7 @@ class Agent(Protocol[ValueT_co]):
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
         dependencies: object = None,
+        session: str | None = None,
     ) -> RunResult[ValueT_co]:
         """Run one task to its end.
 
@@ -59,6 +62,8 @@ class Agent(Protocol[ValueT_co]):
             on_event: Called with each event as it happens, on the run's event loop; must not block.
             dependencies: What tools get as `ToolContext.dependencies`, such as a user or a connection. The model never
                 sees it.
+            session: The id of a conversation, of which this run is a turn: it is given the turns before it, as the
+                agent's `memory` says. The journal keeps it, or without one the agent. Only a completed turn counts.
 
         Returns:
             The outcome. A run that hits a limit does not raise: its `status` is "limit".
@@ -78,6 +83,7 @@ class Agent(Protocol[ValueT_co]):
         record_exchanges: bool = False,
         on_event: Callable[[Event], None] | None = None,
         dependencies: object = None,
+        session: str | None = None,
     ) -> RunResult[ValueT_co]:
         """`run`, for code that is not asynchronous. Also works where an event loop is running, and blocks it."""
 
@@ -95,6 +101,60 @@ class Agent(Protocol[ValueT_co]):
         The model's answers are streamed. Leaving the block early cancels the run; `events.result` then says so. A run
         that fails raises its error from the iteration, after `RunEnded`. Arguments and errors are those of `run`.
         """
+
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        decisions: Mapping[str, Decision] | None = None,
+        on_divergence: OnDivergence = "stop",
+        limits: Limits | None = None,
+        record_exchanges: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+        dependencies: object = None,
+    ) -> RunResult[ValueT_co]:
+        """Go on with a run that the agent's journal holds, whichever process and backend began it.
+
+        Model calls and tool calls that are finished are answered from the journal, and are told to no listener. A call
+        that was in flight when its process died is run again with the same `ToolContext.idempotency_key` if its tool is
+        idempotent; else the run is suspended, and `result.pending` names the call.
+
+        Args:
+            run_id: The run.
+            decisions: What is decided about the calls of `result.pending`, by their ids: `approve()`, `deny(reason)`,
+                `edit(arguments)` or `finished(result)`. Each is used once.
+            on_divergence: What happens where the agent has other tools than before, or asks the model something else:
+                `stop` raises `DivergenceError`; `continue` goes on with what the journal holds.
+            limits: Bounds of the whole run, what the journal holds included; None takes the agent's own. Only the
+                wall clock begins anew.
+            record_exchanges: As for `run`; what the journal holds has none.
+            on_event: As for `run`.
+            dependencies: As for `run`.
+
+        Returns:
+            The outcome of the whole run. That of a completed run is returned without a request.
+
+        Raises:
+            RunNotFoundError: the journal has no such run.
+            RunBusyError: it has an owner that lives.
+            DivergenceError: see `on_divergence`.
+            JournalError: the journal cannot be read or written.
+            RunError: the run failed.
+            ConfigError: there is no journal, or a decision is about a call that does not wait for one.
+        """
+
+    def resume_sync(
+        self,
+        run_id: str,
+        *,
+        decisions: Mapping[str, Decision] | None = None,
+        on_divergence: OnDivergence = "stop",
+        limits: Limits | None = None,
+        record_exchanges: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+        dependencies: object = None,
+    ) -> RunResult[ValueT_co]:
+        """`resume`, for code that is not asynchronous. Also works where an event loop is running, and blocks it."""
 
     async def aclose(self) -> None:
         """End the runs that are under way, and close all connections. The agent cannot be used after."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_agents.catalogue.catalogue import ToolLike
-from unified_agents.config import Handling, Limits, ModelConfig, ToolPolicy, Variant
+from unified_agents.config import Handling, Limits, MemoryConfig, ModelConfig, ToolPolicy, Variant
+from unified_agents.journal.protocol import Journal
 from unified_agents.tools.options import Coercion
 from unified_agents.wire.local_upstream import ReplyingModel
 from unified_agents.wire.output_format import OutputType
@@ -22,6 +24,7 @@ class AgentSettings:
 
     Attributes:
         local_model: A model in this process, which answers in place of the server of `model`; None asks the server.
+        file: The YAML file that it was read from; None for none.
     """
 
     backend: str
@@ -38,3 +41,6 @@ class AgentSettings:
     tool_references: bool
     coercion: Coercion | None
     variant: Variant
+    journal: str | Path | Journal | None = None
+    file: str | None = None
+    memory: MemoryConfig = field(default_factory=MemoryConfig)

@@ -107,8 +107,8 @@ def load_catalogue(place: str | Path) -> Catalogue:
     """Open a catalogue by name.
 
     Args:
-        place: A YAML file with `tools:` (a catalogue's own file, or an agent's), `module:name`, or a module, which
-            offers the tools that it defines.
+        place: A YAML file with `tools:` (a catalogue's own file, or an agent's), an OpenAPI document, `module:name`,
+            or a module, which offers the tools that it defines.
 
     Raises:
         ConfigError: there is no such file or module, or see `open_catalogue`.

@@ -12,14 +12,17 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
-from unified_agents.agent import create_agent
-from unified_agents.cli import model as model_commands, tools
+from unified_agents.agent import Agent, create_agent
+from unified_agents.cli import model as model_commands, runs, tools
+from unified_agents.cli.chat import chat
+from unified_agents.cli.journals import JournalOption, decided, exit_suspended, journal_place
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
 from unified_agents.cli.streamed_text import StreamedText
 from unified_agents.cli.tables import console
+from unified_agents.cli.trace import trace
 from unified_agents.concurrency.background_loop import run_in_background
-from unified_agents.config import AgentConfig, Handling, ModelConfig, Variant, load_config, parse_config
+from unified_agents.config import Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
 from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import BackendError, ConfigError, RunError
@@ -41,7 +44,8 @@ class _ToStandardError(logging.Handler):
 logging.getLogger("unified_agents.concurrency").addHandler(_ToStandardError(logging.WARNING))
 
 _EXIT_CODES = (
-    "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was reached, 130 interrupted. "
+    "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was reached, "
+    "4 a tool call waits for a decision, 130 interrupted. "
     "With --json, standard output has one object: the result, or what went wrong under the key `error`."
 )
 
@@ -105,6 +109,7 @@ def run(
         Variant | None,
         typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
     ] = None,
+    journal: JournalOption = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it arrives.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -120,9 +125,11 @@ def run(
         try:
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
-            options = {"backend": backend, "variant": variant, "handling": handling}
-            asked_config = config.model_copy(update={"model": asked})
-            result = run_in_background(lambda: _run(asked_config, task, options, text))
+            place = journal_place(journal, config.journal)
+            config = config.model_copy(update={"model": asked, "journal": place})
+            options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}
+            agent = create_agent(config, **options)
+            result = run_in_background(lambda: _run(agent, task, text, as_json=as_json))
         except RunError as error:
             if text is not None:
                 text.end(None)
@@ -135,6 +142,8 @@ def run(
         text.end(result.output)
     elif result.output is not None:
         put(result.output + "\n")
+    if result.status == "suspended":
+        exit_suspended(result, place, file)
     if result.status == "limit":
         print_message(result.errors[-1].message)
         raise typer.Exit(LIMIT)
@@ -156,16 +165,16 @@ def _asked_model(model: ModelConfig, name: str | None, base_url: str | None, api
     return parse_config(ModelConfig, chosen.model_dump() | changes, f"model {chosen.provider}:{chosen.name}")
 
 
-async def _run(config: AgentConfig, task: str, options: dict[str, Any], text: StreamedText | None) -> RunResult:
-    async with create_agent(config, **options) as agent:
+async def _run(agent: Agent[Any], task: str, text: StreamedText | None, *, as_json: bool) -> RunResult:
+    async with agent:
         if text is None:
-            return await agent.run(task)
+            return await decided(agent, await agent.run(task), as_json=as_json)
         async with agent.stream(task) as events:
             async for event in events:
                 text.show(event)
         if events.result is None:
             raise BackendError("the run ended without a result")
-        return events.result
+        return await decided(agent, events.result, as_json=as_json)
 
 
 @app.command()
@@ -197,7 +206,10 @@ def backends(
     console().print(table)
 
 
+app.command()(chat)
 app.command()(schema)
+app.command()(trace)
+app.add_typer(runs.app)
 app.add_typer(model_commands.app)
 app.add_typer(tools.app)
 

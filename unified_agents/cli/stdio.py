@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 if TYPE_CHECKING:
     from unified_agents.errors import UnifiedAgentsError
 
-COMPLETED, FAILED, USAGE, LIMIT, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+COMPLETED, FAILED, USAGE, LIMIT, SUSPENDED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
 
 _claimed: list[TextIO] = []
 """The stream that `put` writes to once standard output is claimed."""

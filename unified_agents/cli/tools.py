@@ -37,7 +37,8 @@ app = typer.Typer(
 )
 
 CatalogueName = Annotated[
-    str, typer.Argument(help="A YAML file with `tools:` (an agent's too), module:name, or a module.")
+    str,
+    typer.Argument(help="A YAML file with `tools:` (an agent's too), an OpenAPI document, module:name, a module."),
 ]
 
 

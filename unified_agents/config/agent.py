@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from unified_agents.config.model import ModelConfig
 from unified_agents.config.settings import ConfigT, RetryWaits, Settings, parse_settings
@@ -127,6 +127,20 @@ class SelectConfig(Settings):
     method: str = "bm25"
 
 
+class MemoryConfig(Settings):
+    """What of a session's conversation a further turn is given; whole turns, the newest first. None sets no bound.
+
+    Attributes:
+        turns: How many turns.
+        tokens: How many tokens of text, at four characters each.
+        when_busy: What happens to a turn while another of the session is under way: it waits, or is refused.
+    """
+
+    turns: int | None = Field(default=None, ge=0)
+    tokens: int | None = Field(default=None, ge=0)
+    when_busy: Literal["wait", "refuse"] = "wait"
+
+
 def _tool_entries(values: object) -> object:
     """Make a `ToolSource` of each mapping, with an error that says which entry it is."""
     if not isinstance(values, list | tuple):
@@ -166,6 +180,8 @@ class AgentConfig(Settings):
         tool_policy: How the call of an idempotent tool that fails for now is retried.
         tool_references: Whether a call may refer to the result of another call of the same answer, as
             `{"$call": 0, "path": "/rows/0"}`. The model is then told how.
+        journal: The SQLite file that keeps each run, by which it survives a crash; None keeps none.
+        memory: What of a session's conversation a further turn is given.
         coercion: `lenient` takes "5" for an integer in every tool, `strict` in none, but for sources that say their
             own; None leaves each tool its own.
     """
@@ -182,9 +198,29 @@ class AgentConfig(Settings):
     output_type: str | dict[str, Any] | None = None
     tool_policy: ToolPolicy = Field(default_factory=ToolPolicy)
     tool_references: bool = False
+    journal: str | None = None
+    memory: MemoryConfig = Field(default_factory=MemoryConfig)
     coercion: Literal["strict", "lenient"] | None = None
 
+    _file: str | None = PrivateAttr(default=None)
+
     _entries = field_validator("tools", mode="before")(_tool_entries)
+
+    @property
+    def file(self) -> str | None:
+        """The file that it was read from; None where it was made in Python."""
+        return self._file
+
+    def read_from(self, path: Path) -> AgentConfig:
+        """Return the same settings, which say that they were read from a file."""
+        config = self.model_copy()
+        config._file = str(path.absolute())
+        return config
+
+    @field_validator("journal", mode="before")
+    @classmethod
+    def _journal_place(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
 
     @field_validator("model", mode="before")
     @classmethod

@@ -13,6 +13,10 @@ from unified_agents.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 
+_LOOKED_AT_BYTES = 20_000
+_OPENAPI_IN_YAML = re.compile(rb"""^["']?(?:openapi|swagger)["']?\s*:\s*["']?[23]\.""", re.MULTILINE)
+_OPENAPI_IN_JSON = re.compile(rb"""\s*\{.*?"(?:openapi|swagger)"\s*:\s*"[23]\.""", re.DOTALL)
+
 
 def load_config(path: str | Path) -> AgentConfig:
     """Read an agent's YAML file. Paths in it (of a script, a certificate, an OpenAPI document, …) are relative to it.
@@ -28,19 +32,38 @@ def load_config(path: str | Path) -> AgentConfig:
     model = config.model.located(path.parent)
     if model.provider == "script" and not Path(model.name).is_absolute():
         model = model.model_copy(update={"name": str(path.parent / model.name)})
-    return config.model_copy(update={"model": model, "tools": _located(config.tools, path)})
+    journal = config.journal
+    if journal is not None and "://" not in journal:
+        journal = str(path.parent / Path(journal).expanduser())
+    return config.model_copy(
+        update={"model": model, "tools": _located(config.tools, path), "journal": journal}
+    ).read_from(path)
 
 
 def load_tools(path: Path) -> tuple[str | ToolSource, ...]:
     """Return the entries of `tools` in a catalogue's or an agent's YAML file; paths in it are relative to it.
 
+    An OpenAPI document stands for a catalogue of its operations.
+
     Raises:
         ConfigError: see `load_config`.
     """
+    if _is_openapi_document(path):
+        return (ToolSource(openapi={"openapi": str(path)}),)
     values = _interpolated(read_yaml(path), str(path))
     if isinstance(values, Mapping) and "model" in values:
         return _located(parse_config(AgentConfig, values, str(path)).tools, path)
     return _located(parse_config(CatalogueConfig, values, str(path)).tools, path)
+
+
+def _is_openapi_document(path: Path) -> bool:
+    """Tell from its beginning whether a file is an OpenAPI document, which may be too large to be read as YAML."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(_LOOKED_AT_BYTES)
+    except OSError:
+        return False  # whoever reads it says why
+    return _OPENAPI_IN_YAML.search(beginning) is not None or _OPENAPI_IN_JSON.match(beginning) is not None
 
 
 def _located(entries: tuple[str | ToolSource, ...], path: Path) -> tuple[str | ToolSource, ...]:

@@ -306,7 +306,8 @@ class ModelConfig(ConnectionSettings):
             return self.protocol
         if self.provider != "openai":
             return PROVIDERS[self.provider].protocol if self.provider in PROVIDERS else "chat_completions"
-        if urlsplit(self.url).hostname != OPENAI_HOST or self.max_tokens_field is not None:
+        host = urlsplit(self.url).hostname or ""
+        if not f".{host}".endswith(f".{OPENAI_HOST}") or self.max_tokens_field is not None:
             return "chat_completions"
         return "chat_completions" if self.parameters.set_among(CHAT_COMPLETIONS_ALONE) else "responses"
 

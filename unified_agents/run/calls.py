@@ -108,12 +108,14 @@ class Step:
         message: The assistant turn as the model wrote it, in Chat Completions terms, under unique call ids.
         calls: In the model's order.
         original: The turn as `Message.original` has it; None where it holds no more than the message.
+        reasoning: What the provider showed of the model's thinking; None where it showed nothing.
     """
 
     index: int
     message: JsonObject
     calls: list[Call] = field(default_factory=list)
     original: JsonObject | None = None
+    reasoning: str | None = None
 
 
 def dropped_calls(what: str, calls: Sequence[Call]) -> BackendError:

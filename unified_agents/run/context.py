@@ -15,8 +15,10 @@ from typing import Any
 from unified_agents.config import Limits, ToolPolicy
 from unified_agents.errors import BackendError, ErrorRecord, LimitError, ModelError, ToolFailedError
 from unified_agents.events import Event, ModelCallStarted, RunEnded
+from unified_agents.journal.record import RunRecord
 from unified_agents.messages import JsonObject, Message
 from unified_agents.redaction.redactor import NO_SECRETS, Redactor
+from unified_agents.result import PendingReason
 from unified_agents.run.budget import Budget
 from unified_agents.run.calls import Call, Step
 from unified_agents.run.lifecycle import Lifecycle
@@ -68,6 +70,9 @@ class Run:
         parent: The run whose tool started this one; its limits and its end hold here too.
         tool_policy: What is done about an idempotent tool that fails for now.
         streaming: Whether its events are streamed.
+        journal: What its journal holds of it; None where it keeps none.
+        state: What its tools share as `ToolContext.state`.
+        pending: The calls that wait for a decision, each with the reason.
         lifecycle: Its tasks, and how it ends.
         budget: What it has used up of its limits.
         measurements: Its times, sizes and recorded exchanges.
@@ -106,6 +111,9 @@ class Run:
     tool_policy: ToolPolicy | None = None
     hides_tools: bool = False
     streaming: bool = False
+    journal: RunRecord | None = None
+    state: JsonObject = field(default_factory=dict)
+    pending: dict[str, PendingReason] = field(default_factory=dict)
 
     lifecycle: Lifecycle = field(init=False)
     budget: Budget = field(init=False)
@@ -142,8 +150,8 @@ class Run:
         """The run's id and backend, for the log."""
         return f"{self.id} on {self.backend}"
 
-    def turns(self) -> Iterator[JsonObject]:
-        """Yield what the run has added to the messages that it was given."""
+    def turns(self, *, with_reasoning: bool = False) -> Iterator[JsonObject]:
+        """Yield what the run has added to the messages that it was given, with the model's thinking where asked."""
         for step in self.steps:
             done = [(call.id, call.outcome.content) for call in step.calls if call.outcome is not None]
             kept = {call_id for call_id, _ in done}
@@ -151,6 +159,8 @@ class Run:
             turn: JsonObject = {"role": "assistant", "content": step.message["content"]}
             if step.original is not None and len(calls) == len(step.calls):
                 turn["original"] = step.original
+            if with_reasoning and step.reasoning is not None:
+                turn["reasoning"] = step.reasoning
             if calls:
                 yield turn | {"tool_calls": calls}
             elif not step.calls:

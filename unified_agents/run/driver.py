@@ -75,7 +75,8 @@ async def drive(run: Run, loop: Loop) -> RunResult:
     cancelled = await _settle(run, task) or cancelled
     output = outcome(run, task, loop.translate)
     is_cancelled = cancelled is not None or run.lifecycle.is_cancelled
-    if run.lifecycle.draining and run.limits.on_limit == "answer" and not is_cancelled:
+    met_limit = run.lifecycle.draining and isinstance(run.lifecycle.cause, LimitError)
+    if met_limit and run.limits.on_limit == "answer" and not is_cancelled:
         try:
             output = await _last_answer(run, loop)
         except asyncio.CancelledError as error:

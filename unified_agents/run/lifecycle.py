@@ -25,6 +25,10 @@ class Cancelled(Exception):  # noqa: N818  # a cause of ending, never raised
     """The caller cancelled the run."""
 
 
+class Suspended(Exception):  # noqa: N818  # a cause of ending, never raised
+    """Calls of the run wait for a decision."""
+
+
 class Lifecycle:
     """The tasks of one run, and its end. Belongs to the event loop that it is made on.
 

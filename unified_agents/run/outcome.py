@@ -18,10 +18,10 @@ from unified_agents.errors import (
 )
 from unified_agents.events import RunEnded
 from unified_agents.messages import Message
-from unified_agents.result import RunResult, RunStatus
+from unified_agents.result import PendingCall, RunResult, RunStatus
 from unified_agents.run.calls import dropped_calls
 from unified_agents.run.context import Run
-from unified_agents.run.lifecycle import Cancelled
+from unified_agents.run.lifecycle import Cancelled, Suspended
 from unified_agents.tracing import spans
 
 logger = logging.getLogger("unified_agents.run")
@@ -46,6 +46,8 @@ def finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> 
         if record in run.errors:
             run.errors.remove(record)  # a tool's failure that ended the run is told once, as its end
         run.errors.append(record)
+    elif isinstance(run.lifecycle.cause, Suspended):
+        run.errors.append(ErrorRecord(kind="suspended", type="Suspended", message=str(run.lifecycle.cause)))
     elif run.lifecycle.cause is not None:
         run.errors.append(ErrorRecord(kind="cancelled", type="CancelledError", message=str(run.lifecycle.cause)))
     kind = run.errors[-1].kind if run.lifecycle.cause is not None else None
@@ -125,6 +127,8 @@ def _status(run: Run) -> RunStatus:
         return "completed"
     if isinstance(run.lifecycle.cause, LimitError):
         return "limit"
+    if isinstance(run.lifecycle.cause, Suspended):
+        return "suspended"
     return "cancelled" if isinstance(run.lifecycle.cause, Cancelled) else "failed"
 
 
@@ -155,14 +159,20 @@ def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunR
         time_to_first_token=measured.time_to_first_token,
         trace=span,
         exchanges=tuple(record.exchange() for record in measured.exchanges or ()),
-        pending=(),
+        pending=_pending(run),
         cost=budget.cost,
         value=value,
     )
 
 
+def _pending(run: Run) -> tuple[PendingCall, ...]:
+    """Return the calls that wait for a decision, in the model's order."""
+    calls = [call for call in run.calls.values() if call.id in run.pending]
+    return tuple([PendingCall(**dict(call.record()), reason=run.pending[call.id]) for call in calls])
+
+
 def _conversation(run: Run, output: str | None) -> tuple[Message, ...]:
-    messages = [*run.messages, *map(Message.from_chat, run.turns())]
+    messages = [*run.messages, *map(Message.from_chat, run.turns(with_reasoning=True))]
     if output and not (run.steps and not run.steps[-1].calls):
         messages.append(Message(role="assistant", content=output))
     return tuple(messages)

@@ -149,7 +149,7 @@ class ScriptedModel:
             that it refers to is missing there, or when the request is no Chat Completions request.
         """
         try:
-            turn = ReactTurn.of_text(request, self._first_calls) if self._is_react else ConversationTurn.of(request)
+            turn = self._turn(request)
         except BadRequestShapeError as error:
             return error_reply(400, f"the request is wrong: {error}")
         stream = request.get("stream") is True
@@ -173,7 +173,7 @@ class ScriptedModel:
         Returns:
             The answer; or a reply for an error, in OpenAI's shape, and for a fault that is no answer.
         """
-        turn = ConversationTurn.of(request)
+        turn = self._turn(request)
         fault = self._due_fault(key, turn.step)
         if fault is not None and (fault.empty_choices or fault.empty_answer):
             return DueAnswer(None if fault.empty_choices else EMPTY_CHOICE, None, fault)
@@ -187,6 +187,9 @@ class ScriptedModel:
         except MissingValueError as error:
             return error_reply(400, f"answer {turn.step} of the script: {error}", code=SCRIPT_ERROR)
         return DueAnswer(as_react_text(choice) if self._is_react else choice, compiled.answer.usage, fault)
+
+    def _turn(self, request: Mapping[str, Any]) -> ConversationTurn:
+        return ReactTurn.of_text(request, self._first_calls) if self._is_react else ConversationTurn.of(request)
 
     def envelope(self, request: Mapping[str, Any], due: DueAnswer) -> Envelope:
         """Return what stands beside an answer: its id, the model's name and the tokens."""

@@ -1,4 +1,4 @@
-"""The contract suite for authors of adapters.
+"""The contract suites for authors of adapters and of journals.
 
 This is the whole test file of an adapter:
 
@@ -10,6 +10,7 @@ This is the whole test file of an adapter:
 
 It needs pytest and pytest-asyncio. `BackendContract` inherits from the other classes here, which can be used one by one
 while an adapter grows. Every test talks to a scripted model on a real socket, through the framework's own client.
+A journal has `JournalContract`, and `DurableJournalContract` where its rows outlive the process.
 """
 
 import pkgutil
@@ -29,6 +30,7 @@ from unified_agents.testing.answers import AnswerContract, ToolCallContract  # n
 from unified_agents.testing.arguments import ArgumentContract, RefusalContract  # noqa: E402
 from unified_agents.testing.events import EventContract  # noqa: E402
 from unified_agents.testing.failures import FailureContract, LateFailureContract  # noqa: E402
+from unified_agents.testing.journals import DurableJournalContract, JournalContract  # noqa: E402
 from unified_agents.testing.limits import LimitContract  # noqa: E402
 from unified_agents.testing.names_and_text import OwnNameContract, UnsendableContract  # noqa: E402
 from unified_agents.testing.native import NativeAnswerContract, NativeToolContract  # noqa: E402
@@ -45,9 +47,11 @@ __all__ = [
     "ArgumentContract",
     "BackendContract",
     "ChildRunContract",
+    "DurableJournalContract",
     "EndingContract",
     "EventContract",
     "FailureContract",
+    "JournalContract",
     "LateFailureContract",
     "LifetimeContract",
     "LimitContract",

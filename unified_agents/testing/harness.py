@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
@@ -21,10 +21,9 @@ from unified_agents.errors import ErrorKind, ErrorRecord, RunError
 from unified_agents.events import Event
 from unified_agents.messages import JsonObject
 from unified_agents.result import RunResult
-from unified_agents.scripted.model import Reply, Script, ScriptedModel
-from unified_agents.scripted.provider_forms import ProviderModel
-from unified_agents.scripted.rendering.chat_completions import STREAM_TYPE
+from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.server import ReceivedRequest, ScriptServer
+from unified_agents.testing.cut_streams import CutAfterTheEnd
 from unified_agents.testing.tools import HangingTool, HeldTool
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool
@@ -118,19 +117,6 @@ class ServerThread:
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10.0)
-
-
-class _CutAfterTheEnd(ProviderModel):
-    """A scripted model whose streams are whole, and whose connections then break."""
-
-    def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
-        return self._cut(super().reply(request, key))
-
-    def reply_at(self, path: str, body: Mapping[str, Any], key: str = "") -> Reply:
-        return self._cut(super().reply_at(path, body, key))
-
-    def _cut(self, reply: Reply) -> Reply:
-        return replace(reply, ending="truncate") if reply.content_type == STREAM_TYPE else reply
 
 
 @dataclass(slots=True)
@@ -264,7 +250,7 @@ class ContractBench:
             {"answers": answers, "tool_call_deltas": deltas, "repeat_last": repeat_last, "protocol": protocol}
         )
         is_strict = options.get("handling") != "native"
-        served = _CutAfterTheEnd(ScriptedModel(script), strict=is_strict) if cut_after_the_end else script
+        served = CutAfterTheEnd(ScriptedModel(script), strict=is_strict) if cut_after_the_end else script
         url = self.server.add(served, api_key=api_key, strict=is_strict)
         model = ModelConfig(
             name=MODEL_NAME,

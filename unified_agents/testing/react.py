@@ -15,7 +15,7 @@ from unified_agents.events import TextDelta
 from unified_agents.messages import JsonObject
 from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
-from unified_agents.testing.contract import Contract, whole_and_streamed
+from unified_agents.testing.contract import Contract, spoken_in, whole_and_streamed
 from unified_agents.testing.harness import (
     ContractBench,
     Scenario,
@@ -173,6 +173,7 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         result = await scenario.meets_limit("max_tool_calls", limits=Limits(max_tool_calls=2))
         assert [record.ok for record in result.tool_calls] == [True, True, False]
 
+    @spoken_in("chat_completions", "responses", "generate_content")
     async def test_react_last_answer(self, bench: ContractBench) -> None:
         """At a limit the model may answer once more, and its instructions then name no tools."""
         scenario = _react(bench, _ADD, answer("5, I think."))
@@ -219,6 +220,7 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
             await cancel(await scenario.start(held))
             assert held.cancelled == 1
 
+    @spoken_in("chat_completions", "responses", "messages")
     @pytest.mark.parametrize("name", ["tool_choice", "parallel_tool_calls"])
     async def test_react_what_text_cannot_do(self, bench: ContractBench, name: str) -> None:
         """What has no meaning in the text protocol is refused, not dropped."""
@@ -227,6 +229,7 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         with pytest.raises(UnsupportedCapabilityError, match=name):
             _react(bench, answer("Done."), parameters={name: value})
 
+    @spoken_in("chat_completions")
     async def test_react_native(self, bench: ContractBench) -> None:
         """Under native the framework writes its own prompt and reads the text itself, and the record is kept."""
         if Capability.NATIVE not in load_backend(bench.backend).capabilities:

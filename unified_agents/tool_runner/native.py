@@ -178,7 +178,7 @@ def _are_same(asked: str, received: Mapping[str, Any]) -> bool:
 
 
 def _unasked(run: Run, tool: Tool, arguments: Mapping[str, Any]) -> Call:
-    step = max(len(run.steps) - 1, 0)
+    step = run.steps[-1].index if run.steps else 0
     message = f"the framework called tool {tool.name!r}, and no answer of the model asked for it"
     run.errors.append(ErrorRecord(kind="backend", type="BackendError", message=message))
     return Call(step, -1, f"unasked_{len(run.errors)}", tool.name, tool.name, repr(dict(arguments)), tool)

@@ -140,7 +140,18 @@ class ObservedCall(RunningCall):
                     ToolCallProgress(run.id, now, call.step, call.index, call.id, call.name, progress, total, message)
                 )
 
-        return ToolContext(run.id, call.id, call.step, tool.name, on_progress=report, dependencies=run.dependencies)
+        return ToolContext(
+            run.id,
+            call.id,
+            call.step,
+            tool.name,
+            on_progress=report,
+            dependencies=run.dependencies,
+            idempotency_key=f"{run.id}-{call.id}"
+            if run.journal is None
+            else run.journal.idempotency_key(call.step, call.index),
+            state=run.state,
+        )
 
     def _stop(self) -> float:
         """Note how long the tool ran, without its pauses, and return the time on the run's clock."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from unified_agents.errors import BackendError, ToolCallError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject
@@ -14,6 +14,7 @@ from unified_agents.run.context import Run, current_run
 from unified_agents.tool_runner.attempt import Attempt
 from unified_agents.tool_runner.call_references import link_references, resolve_references
 from unified_agents.tool_runner.input_output import accept_arguments, read_result, recorded
+from unified_agents.tool_runner.journaled import begin_call, commit_end, finished_outcome
 from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tool_runner.retries import retry_tool_call
 from unified_agents.tools.definition import Tool, ToolContext
@@ -79,6 +80,8 @@ async def _claim(run: Run, call: Call) -> ToolOutcome:
     if call.task is not None:
         return await _await_started(run, call.task)
     await run.admit(run.budget.tool_call_limit)
+    if run.journal is not None:
+        return await _await_suspendable(run, _start(run, call))
     return await _start(run, call)
 
 
@@ -92,6 +95,15 @@ async def _await_started(run: Run, task: asyncio.Task[ToolOutcome]) -> ToolOutco
         raise
 
 
+async def _await_suspendable(run: Run, task: asyncio.Task[ToolOutcome]) -> ToolOutcome:
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if task.cancelled() and run.lifecycle.draining and not run.lifecycle.shut:
+            await asyncio.wait([run.lifecycle.ended])  # the call waits for a decision; others may still finish
+        raise
+
+
 def _start(run: Run, call: Call) -> asyncio.Task[ToolOutcome]:
     run.budget.count(tool_calls=1)
     call.task = run.lifecycle.spawn(_carry_out(run, call))
@@ -99,6 +111,8 @@ def _start(run: Run, call: Call) -> asyncio.Task[ToolOutcome]:
 
 
 async def _carry_out(run: Run, call: Call) -> ToolOutcome:
+    if run.journal is not None and (finished := finished_outcome(run, run.journal, call)) is not None:
+        return finished
     with ObservedCall(run, call) as observed:
         try:
             outcome = await _outcome(observed)
@@ -107,6 +121,8 @@ async def _carry_out(run: Run, call: Call) -> ToolOutcome:
             observed.failed(error, outcome)
         else:
             observed.completed(outcome)
+    if run.journal is not None:
+        await commit_end(run, run.journal, call, outcome)
     return outcome
 
 
@@ -122,6 +138,12 @@ async def _outcome(observed: ObservedCall) -> ToolOutcome:
         with observed.waiting():
             text = await resolve_references(call)
     accepted = accept_arguments(tool, text)
+    if (record := observed.run.journal) is not None:
+        begun = await begin_call(observed.run, record, call, tool, text)
+        if isinstance(begun, ToolOutcome):
+            return begun
+        if begun is not text:
+            text, accepted = begun, accept_arguments(tool, begun)
     call.received, call.coerced = recorded(accepted.arguments), tuple(map(str, accepted.coerced))
     if accepted.coerced:
         observed.span.event("coerced", paths=tuple(coerced.place for coerced in accepted.coerced))
@@ -160,14 +182,14 @@ async def _attempt(observed: ObservedCall, tool: Tool, keywords: JsonObject, tex
         slots.release()
 
 
-def refuse_sync() -> NoReturn:
-    """Refuse a synchronous call of a translated tool by a framework.
+def refuse_sync(what: Literal["tool", "model"]) -> NoReturn:
+    """Refuse a synchronous call of a translated tool, or of the model, by a framework.
 
     Raises:
         UnsupportedCapabilityError: always.
     """
     raise UnsupportedCapabilityError(
-        "a synchronous tool call would go past unified-agents; use `agent.run_sync(…)`, or the asynchronous call"
+        f"a synchronous {what} call would go past unified-agents; use `agent.run_sync(…)`, or the asynchronous call"
     )
 
 

@@ -10,7 +10,15 @@ from typing import Any, overload
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.tools.converters import find_converter
 from unified_agents.tools.definition import Tool
-from unified_agents.tools.options import DEFAULT_RESULT_CHARS, DEFAULT_TIMEOUT, Coercion, Isolation, ToolOptions
+from unified_agents.tools.options import (
+    DEFAULT_RESULT_CHARS,
+    DEFAULT_TIMEOUT,
+    Approval,
+    Coercion,
+    Isolation,
+    Recover,
+    ToolOptions,
+)
 from unified_agents.tools.signature import plain_function
 
 _DEFAULTS = ToolOptions()
@@ -29,6 +37,8 @@ def tool(
     idempotent: bool = False,
     exclusive: str | None = None,
     isolate: Isolation | None = None,
+    approval: Approval = "never",
+    recover: Recover | None = None,
 ) -> Tool: ...
 
 
@@ -43,6 +53,8 @@ def tool(
     idempotent: bool = False,
     exclusive: str | None = None,
     isolate: Isolation | None = None,
+    approval: Approval = "never",
+    recover: Recover | None = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -58,6 +70,8 @@ def tool(
     idempotent: bool = False,
     exclusive: str | None = None,
     isolate: Isolation | None = None,
+    approval: Approval = "never",
+    recover: Recover | None = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of a typed function, sync or async: `@tool` or `@tool(name=…, description=…, timeout=…)`.
 
@@ -77,11 +91,13 @@ def tool(
         idempotent: Whether running a call twice does no more than running it once; see `Tool`.
         exclusive: The name of a resource that only one tool at a time may use; see `Tool`.
         isolate: `process` runs each call in a new process, which is killed at the timeout; see `Tool`.
+        approval: When somebody must approve a call: `always`, `never`, or a function of its arguments; see `Tool`.
+        recover: Finds out what became of a call in flight when its process died; see `Tool`.
 
     Raises:
         ToolDefinitionError: the signature cannot be offered to a model; the message says what to change.
     """
-    options = ToolOptions(timeout, max_result_chars, coercion, idempotent, exclusive, isolate)
+    options = ToolOptions(timeout, max_result_chars, coercion, idempotent, exclusive, isolate, approval, recover)
 
     def make(function: Callable[..., Any]) -> Tool:
         if isinstance(function, Tool):

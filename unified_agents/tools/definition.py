@@ -14,7 +14,15 @@ from unified_agents.tools.arguments import Arguments, FunctionArguments, SchemaA
 from unified_agents.tools.coercion import AcceptedArguments, LenientArguments
 from unified_agents.tools.lazy_schema import DeferredArguments
 from unified_agents.tools.model_arguments import ModelArguments, taking_model
-from unified_agents.tools.options import DEFAULT_RESULT_CHARS, DEFAULT_TIMEOUT, Coercion, Isolation, ToolOptions
+from unified_agents.tools.options import (
+    DEFAULT_RESULT_CHARS,
+    DEFAULT_TIMEOUT,
+    Approval,
+    Coercion,
+    Isolation,
+    Recover,
+    ToolOptions,
+)
 from unified_agents.tools.schema import Docs, read_docstring
 from unified_agents.tools.signature import ToolContext, is_async, plain_function, read_signature
 
@@ -47,21 +55,17 @@ class Tool:
             the others wait for that no longer than their own `timeout`.
         isolate: `process` runs each call in a new process, which is killed at the timeout and with the run. It needs
             a function that can be imported by its name; its result is told as text. POSIX systems only.
+        approval: `always` lets no call run before somebody approved it: the run suspends, and `Agent.resume` takes the
+            decision. A function of the arguments, a dict, says for each call whether it needs approval. It needs a
+            journal.
+        recover: A function, sync or async, that is asked about a call in flight when its process died, by its
+            `idempotency_key`. It returns the call's result, or `NEVER_RAN`; then the call is run.
 
     Raises:
         ToolDefinitionError: something does not fit; the message says what to change.
     """
 
-    __slots__ = (
-        "_arguments",
-        "_description",
-        "_handler",
-        "_is_async",
-        "_lenient",
-        "_name",
-        "_options",
-        "_parameters",
-    )
+    __slots__ = ("_arguments", "_description", "_handler", "_is_async", "_lenient", "_name", "_options", "_parameters")
 
     def __init__(
         self,
@@ -76,8 +80,10 @@ class Tool:
         idempotent: bool = False,
         exclusive: str | None = None,
         isolate: Isolation | None = None,
+        approval: Approval = "never",
+        recover: Recover | None = None,
     ) -> None:
-        options = ToolOptions(timeout, max_result_chars, coercion, idempotent, exclusive, isolate)
+        options = ToolOptions(timeout, max_result_chars, coercion, idempotent, exclusive, isolate, approval, recover)
         self._define(name, description, handler, options)
         self._set_arguments(
             DeferredArguments(name, parameters, handler)

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from types import UnionType
 from typing import Any, Literal, get_args
 
@@ -16,6 +17,21 @@ Coercion = Literal["strict", "lenient"]
 """The policy for an argument in the wrong JSON type: refused, or converted to the right one."""
 Isolation = Literal["process"]
 """The place of a tool that must be stoppable at any time: a process of its own."""
+
+Approval = Literal["always", "never"] | Callable[[dict[str, Any]], bool]
+"""When somebody must approve a call: always, never, or where a function of its arguments says so."""
+Recover = Callable[[str], Any]
+"""A function, sync or async, that finds out what became of a call by its idempotency key."""
+
+
+class _NeverRan(Enum):
+    """What `recover` returns for a call that was never carried out, and may be run."""
+
+    NEVER_RAN = "never ran"
+
+
+NEVER_RAN = _NeverRan.NEVER_RAN
+"""What `recover` returns for a call that was never carried out, and may be run."""
 
 DEFAULT_TIMEOUT = 60.0
 """Seconds that a tool may take unless it sets another timeout."""
@@ -34,6 +50,8 @@ class ToolOptions:
         idempotent: Whether a call may be repeated, because running it twice does no more than running it once.
         exclusive: The name of a resource that only one tool at a time may use; None for none.
         isolate: Where it runs; None runs it in this process.
+        approval: When somebody must approve a call before it runs.
+        recover: Finds out what became of a call that was in flight when its process died; None where nobody can.
     """
 
     timeout: float | None = DEFAULT_TIMEOUT
@@ -42,6 +60,8 @@ class ToolOptions:
     idempotent: bool = False
     exclusive: str | None = None
     isolate: Isolation | None = None
+    approval: Approval = "never"
+    recover: Recover | None = None
 
     def check(self, tool: str, handler: Callable[..., Any]) -> None:
         """Refuse options that no tool can have, or not this handler.
@@ -63,6 +83,17 @@ class ToolOptions:
                 "exclusive",
                 "must name a resource, or be None",
                 resource is None or (isinstance(resource, str) and resource != ""),
+            ),
+            (
+                "approval",
+                "must be always, never, or a plain function of the arguments",
+                self.approval in ("always", "never")
+                or (callable(self.approval) and not inspect.iscoroutinefunction(self.approval)),
+            ),
+            (
+                "recover",
+                "must be a function of the idempotency key, or None",
+                self.recover is None or callable(self.recover),
             ),
             ("isolate", "must be 'process' or None", self.isolate in (None, *get_args(Isolation))),
         )

@@ -36,6 +36,10 @@ class ToolContext:
         on_progress: Called with each report of progress; None when nobody listens.
         dependencies: What the caller gave to this run for its tools, such as a user or a connection. The model never
             sees it, and it is in no record. A tool in a process of its own gets None.
+        idempotency_key: Unique for the call, and the same each time that it is carried out, also by a process that
+            resumes the run. Give it to a service that does nothing twice under one key.
+        state: What the tools of the run keep for each other: JSON values under keys of your own. The journal holds it
+            as each call leaves it. A tool in a process of its own gets a copy.
     """
 
     run_id: str
@@ -44,6 +48,8 @@ class ToolContext:
     tool: str
     on_progress: Callable[[float, float | None, str], None] | None = field(default=None, repr=False, compare=False)
     dependencies: Any = field(default=None, repr=False, compare=False)
+    idempotency_key: str = ""
+    state: JsonObject = field(default_factory=dict, repr=False, compare=False)
 
     def report_progress(self, progress: float, total: float | None = None, message: str = "") -> None:
         """Report how far the call has come, from any thread: a `ToolCallProgress` event, or MCP's notification.

@@ -6,9 +6,10 @@ these do not have begin with `unified_agents.`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import html
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 AttributeValue = str | int | float | bool | tuple[str, ...]
 
@@ -38,6 +39,11 @@ RUN_ID = "unified_agents.run_id"
 
 ERROR_SWALLOWED = "error_swallowed"
 """An event of a native run that failed, and whose framework ended it as if it had not."""
+
+
+BAR_CHARS = 40
+MAX_NAME_CHARS = 48
+MAX_DEPTH = 100
 
 
 @dataclass(slots=True)
@@ -80,17 +86,66 @@ class Span:
             "children": [child.to_dict() for child in self.children],
         }
 
-    def __str__(self) -> str:
-        return "\n".join(self._lines(0))
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, depth: int = MAX_DEPTH) -> Self:
+        """Return the tree that `to_dict` wrote.
 
-    def _lines(self, depth: int) -> Iterator[str]:
-        duration = "not ended" if self.end is None else f"{self.end - self.start:.3f} s"
-        events = "".join(f", {name} at {time:.3f} s" for name, time, _ in self.events)
-        yield f"{'  ' * depth}{self.name}  {duration}{f', error: {self.error}' if self.error else ''}{events}"
+        Args:
+            values: What it wrote.
+            depth: How deep the tree may be.
+
+        Raises:
+            ValueError: it is no such tree, or a deeper one.
+        """
+        if depth == 0:
+            raise ValueError("spans that are nested too deep")
+        try:
+            end = values["end"]
+            return cls(
+                name=str(values["name"]),
+                start=float(values["start"]),
+                end=None if end is None else float(end),
+                attributes=dict(values["attributes"]),
+                error=None if values["error"] is None else str(values["error"]),
+                events=[(str(one["name"]), float(one["time"]), dict(one["attributes"])) for one in values["events"]],
+                children=[cls.from_dict(child, depth=depth - 1) for child in values["children"]],
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no span: {error}") from error
+
+    def __str__(self) -> str:
+        """Return the waterfall: a line for each span, with a bar where it began and ended."""
+        rows = list(self._rows(0))
+        width = min(MAX_NAME_CHARS, max(len(name) for name, _ in rows))
+        last = max(max(span.start, span.end or 0.0) for _, span in rows)
+        return "\n".join(span._line(name, width, last) for name, span in rows)
+
+    def _repr_html_(self) -> str:
+        """Return the waterfall for a notebook."""
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def _rows(self, depth: int) -> Iterator[tuple[str, Span]]:
+        yield "  " * depth + printable(self.name), self
         for child in self.children:
-            yield from child._lines(depth + 1)
+            yield from child._rows(depth + 1)
+
+    def _line(self, name: str, width: int, last: float) -> str:
+        shown = name if len(name) <= width else f"{name[: width - 1]}…"
+        scale = BAR_CHARS / last if last > 0 else 0.0
+        first = min(int(self.start * scale), BAR_CHARS - 1)
+        length = max(1, round((self.end if self.end is not None else last) * scale) - first)
+        bar = " " * first + "█" * min(length, BAR_CHARS - first)
+        duration = "not ended" if self.end is None else f"{self.end - self.start:.3f} s"
+        events = "".join(f", {printable(event)} at {time:.3f} s" for event, time, _ in self.events)
+        error = f", error: {printable(self.error)}" if self.error else ""
+        return f"{shown:<{width}}  {bar:<{BAR_CHARS}}  {duration}{error}{events}"
 
     def shape(self) -> str:
         """Return the tree without times and values, to compare runs: `invoke_agent(chat, execute_tool add, chat)`."""
         name = self.name if self.name.startswith("execute_tool") else self.name.partition(" ")[0]
         return f"{name}({', '.join(child.shape() for child in self.children)})" if self.children else name
+
+
+def printable(text: str) -> str:
+    """Return a text that moves no cursor and turns no line: what cannot be printed becomes U+FFFD."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)

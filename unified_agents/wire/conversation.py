@@ -9,7 +9,7 @@ from unified_agents import wording
 from unified_agents.messages import JsonObject, Message
 from unified_agents.run.calls import Call, Step, ToolOutcome
 from unified_agents.run.context import Run
-from unified_agents.wire.original_turns import body_for
+from unified_agents.wire.original_turns import LeftBehind, body_for
 from unified_agents.wire.protocols.base import ConversationWriter
 from unified_agents.wire.react.protocol import TextProtocol
 from unified_agents.wire.request import RequestWriter, with_tool_names
@@ -28,7 +28,7 @@ class RunConversation:
     Attributes:
         dialect: The optional fields that the server takes.
         system: The system message at the beginning, without what the wire adds to it; None where there is none.
-        left_behind: How many original turns stayed behind, because another model wrote them.
+        left_behind: The original turns that stayed behind, because another model wrote them.
     """
 
     __slots__ = ("_origin", "_place", "_protocol", "_run", "_steps", "_writer", "dialect", "left_behind", "system")
@@ -42,7 +42,7 @@ class RunConversation:
         place: Literal["tool", "user", False],
     ) -> None:
         self.dialect = requests.dialect
-        self.left_behind = 0
+        self.left_behind = LeftBehind()
         self._run = run
         self._protocol = protocol
         self._origin = origin if self.dialect.originals else None
@@ -117,7 +117,7 @@ class RunConversation:
         if original is None or self._protocol is not None:  # in the text protocol a turn goes back as text
             return turn
         if (body := body_for(self._origin, original)) is None:
-            self.left_behind += 1
+            self.left_behind.add(original)
             return turn
         return turn | {"original": body}
 

@@ -35,7 +35,8 @@ _OF_IDS = re.compile(r"\bids?\b.*\b(length of 9|9|nine) ?(letters|characters|cha
 _UNKNOWN = re.compile(
     r"(unsupported|unknown|unrecognized|unexpected|invalid|additional|extra) (\w+ )?"
     r"(parameter|argument|field|key|property|properties|input)"
-    r"|not (permitted|allowed|recognized)",
+    r"|not (permitted|allowed|recognized)"
+    r"|\b(parameter|argument|field|key|property|input)\b.{0,60}\b(unsupported|unknown|unexpected|not supported)\b",
     re.IGNORECASE,
 )
 _WITHOUT_WORDS = re.compile(

@@ -32,6 +32,7 @@ from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import AnswerReader, ModelRequest, ProviderProtocol
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.protocols.reasoning_tags import SplittingReader, split_answer
+from unified_agents.wire.protocols.reasoning_thoughts import ThoughtReader
 from unified_agents.wire.protocols.registry import provider_protocol
 from unified_agents.wire.rate_limiter import AdaptiveRateLimiter, Permit
 from unified_agents.wire.request import RequestWriter
@@ -44,8 +45,8 @@ _STATUSES_OF_THIS_MODEL = frozenset({402, 404, 410})
 _EVENT = re.compile(rb"data:[ \t]*[^\s]")
 """An event that holds something; comments and empty events only keep a connection alive."""
 
-TextListener = Callable[[list[str], bool], None]
-"""Told of each piece of a streamed answer: the texts in it, and whether a text or a call has come so far."""
+TextListener = Callable[[list[str], bool, Sequence[str]], None]
+"""Told of each piece of a streamed answer: its texts, whether a text or a call has come so far, and its thinking."""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +83,7 @@ class ModelEndpoint:
         chat_upstream: Its server for requests in Chat Completions, whatever it speaks itself.
         redactor: Takes the secrets out of errors and records.
         answer_redactor: Takes them out of what the model answers, where short ones may be words.
+        secrets: The secrets, each by the model's name and its number.
     """
 
     def __init__(self, model: ModelConfig, upstream: Upstream, secrets: Sequence[str] = ()) -> None:
@@ -93,6 +95,7 @@ class ModelEndpoint:
         self.request_writer = RequestWriter(model, self.protocol)
         self.origin = origin_of(model, model.spoken_protocol)
         masks = dict.fromkeys(secrets, MASK)
+        self.secrets = {f"{model.name}/{number}": secret for number, secret in enumerate(masks, 1)}
         self.redactor = Redactor(masks)
         self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
         self.chat_upstream = (
@@ -251,6 +254,7 @@ class ModelEndpoint:
         reader: AnswerReader = StreamReader(redactor) if self.protocol is None else self.protocol.reader(redactor)
         if self.model.reasoning_tags:
             reader = SplittingReader(reader)
+        thoughts = ThoughtReader(reader, self.answer_redactor)
         began = False
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
@@ -259,13 +263,16 @@ class ModelEndpoint:
                 if response.status >= 300:
                     return await self._whole(response, record)
                 async for chunk in response.chunks():
-                    on_text(reader.feed(chunk), reader.first_delta)
+                    texts = reader.feed(chunk)
+                    on_text(texts, reader.first_delta, thoughts.new(has_text=bool(texts)))
                     # What keeps the connection alive does not shorten the patience for the first token.
                     began = began or reader.first_delta or _EVENT.search(chunk) is not None
                     until = asyncio.get_running_loop().time() + between
                     silence.reschedule(until if began else max(until, silence.when() or until))
                     if reader.done:
                         break  # a server may leave the connection open
+                if rest := thoughts.new(has_text=True):
+                    on_text([], reader.first_delta, rest)
         except NetworkError:
             if not reader.done:
                 raise  # after the end there is nothing left to lose

@@ -251,8 +251,8 @@ class ModelCall:
     def _request_body(self, more: tuple[JsonObject, ...]) -> bytes:
         conversation, is_text = self._conversation(), self._settings.protocol is not None
         writer = conversation.writer(more, with_open_step=self._without_tools)
-        if conversation.left_behind:
-            self.observation.span.event("originals_left_behind", turns=conversation.left_behind)
+        if conversation.left_behind.turns:
+            self.observation.span.event("originals_left_behind", **conversation.left_behind.attributes())
         notes, response_format = self._settings.additions(self._run.offer, self._endpoint, self._without_tools)
         request = self._endpoint.request_writer.request(
             self._run.offer,
@@ -295,7 +295,7 @@ class ModelCall:
             observation.request_ended()
         # An answer that cannot be used has its price all the same.
         observation.answered(answer, endpoint.cost(answer.usage))
-        _check(answer, broken_off, run, has_form=self._settings.output is not None)
+        _check(answer, broken_off, run, self._step, has_form=self._settings.output is not None)
         endpoint.with_origin(answer)
         run.has_originals |= answer.original is not None
         if self._settings.protocol is not None:
@@ -351,7 +351,7 @@ def _optional_fields(
     return sent | {STREAM_OPTIONS} if stream else sent
 
 
-def _check(answer: Answer, broken_off: ModelError | None, run: Run, *, has_form: bool) -> None:
+def _check(answer: Answer, broken_off: ModelError | None, run: Run, step: int, *, has_form: bool) -> None:
     """Refuse an answer that was broken off, is empty, or is a refusal where a form is asked for.
 
     Raises:
@@ -359,7 +359,7 @@ def _check(answer: Answer, broken_off: ModelError | None, run: Run, *, has_form:
     """
     if isinstance(broken_off, ContentFilterError) and answer.text:
         answer.calls = []
-        record_step(run, answer)  # what came before the filter stays in the result
+        record_step(run, answer, step)  # what came before the filter stays in the result
     if broken_off is not None:
         raise broken_off
     answer.calls = without_repeats(answer.calls)

@@ -13,24 +13,29 @@ from unified_agents.wire.model_call import refuse_request
 from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.protocols.chat_completions import StreamReader
 from unified_agents.wire.protocols.finish_reasons import finish_error
+from unified_agents.wire.protocols.reasoning_thoughts import ThoughtReader
 from unified_agents.wire.steps import record_step
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH, Response
 
+MAX_PIECES = 256
+"""So many pieces of an answer wait for a framework at most."""
 _CONNECTION_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection", "keep-alive"})
 
 
 @dataclass(slots=True, eq=False)
 class RelayedResponse:
-    """An answer that is handed on as it comes.
+    """An answer that is handed on as it comes; a framework that reads slowly holds the server back.
 
     Attributes:
         head: The status and the headers, once they have come.
     """
 
     head: asyncio.Future[tuple[int, dict[str, str]]]
-    _pieces: asyncio.Queue[bytes | BaseException | None] = field(default_factory=asyncio.Queue)
+    _pieces: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(MAX_PIECES))
     _task: asyncio.Task[None] | None = None
+    _has_ended: bool = False
+    _error: BaseException | None = None
 
     async def chunks(self, timeout: float | None) -> AsyncIterator[bytes]:
         """Yield the body, piece by piece.
@@ -43,14 +48,13 @@ class RelayedResponse:
             TimeoutError: a piece did not come in time.
             asyncio.CancelledError: the run ended.
         """
-        while True:
+        while not (self._has_ended and self._pieces.empty()):
             async with asyncio.timeout(timeout):
                 piece = await self._pieces.get()
-            if piece is None:
-                return
-            if isinstance(piece, BaseException):
-                raise piece
-            yield piece
+            if piece:
+                yield piece
+        if self._error is not None:
+            raise self._error
 
     async def aclose(self) -> None:
         """Give up what has not come yet."""
@@ -60,11 +64,16 @@ class RelayedResponse:
 
     def _fail(self, error: BaseException) -> None:
         if self.head.done():
-            self._pieces.put_nowait(error)
+            self._error = error
         elif isinstance(error, asyncio.CancelledError):
             self.head.cancel()
         else:
             self.head.set_exception(error)
+
+    def _end(self) -> None:
+        self._has_ended = True
+        if self._pieces.empty():
+            self._pieces.put_nowait(b"")  # wakes who waits for a piece
 
 
 async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Mapping[str, str]) -> RelayedResponse:
@@ -121,7 +130,7 @@ async def _forward(
                 if watcher is not None:
                     # Before the framework has it: a client may hang up as soon as it reads the end.
                     watcher.received(chunk, response)
-                relayed._pieces.put_nowait(chunk)
+                await relayed._pieces.put(chunk)
         if watcher is not None:
             watcher.ended(response)
     except BaseException as error:
@@ -132,7 +141,7 @@ async def _forward(
         if not isinstance(error, ModelError | asyncio.CancelledError):
             raise
     finally:
-        relayed._pieces.put_nowait(None)
+        relayed._end()
 
 
 def _without_connection_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -152,7 +161,7 @@ class _RequestWatcher:
         observation: What the run, its trace and its listeners are told by.
     """
 
-    __slots__ = ("_body", "_reader", "_run", "_wire", "has_ended", "observation")
+    __slots__ = ("_body", "_reader", "_run", "_thoughts", "_wire", "has_ended", "observation")
 
     def __init__(self, wire: Wire, run: Run, body: bytes) -> None:
         step, attempt, parent = None, 1, run.root
@@ -168,6 +177,7 @@ class _RequestWatcher:
         self._run = run
         self._body = body
         self._reader = StreamReader(wire.endpoint.answer_redactor.stream())  # for the record
+        self._thoughts = ThoughtReader(self._reader, wire.endpoint.answer_redactor)
         self.observation = ModelCallObservation(
             run, wire.endpoint, parent, step, attempt, in_text=wire.protocol is not None
         )
@@ -191,7 +201,7 @@ class _RequestWatcher:
             texts = self._reader.feed(chunk)
         except ModelError:
             return  # the framework gets the bytes as they are, and says what it makes of them
-        self.observation.text_received(texts, self._reader.first_delta)
+        self.observation.text_received(texts, self._reader.first_delta, self._thoughts.new(has_text=bool(texts)))
         if self._reader.done:
             self.ended(response)
 
@@ -222,7 +232,7 @@ class _RequestWatcher:
             if unreadable is None and not answer.calls and answer.time_to_first_token is not None:
                 observation.final_answer(answer.text or "")
         endpoint.with_origin(answer)
-        record_step(run, answer)
+        record_step(run, answer, observation.step)
         observation.completed(answer)
 
     def failed(self, error: BaseException) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from unified_agents.errors import ModelError
-from unified_agents.events import AttemptDiscarded, ModelCallCompleted, ModelCallFailed, TextDelta
+from unified_agents.events import AttemptDiscarded, ModelCallCompleted, ModelCallFailed, ReasoningDelta, TextDelta
 from unified_agents.run.context import Run
 from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tracing import spans
@@ -88,12 +89,13 @@ class ModelCallObservation:
         self._final_text = FinalText() if self._in_text else None  # an attempt begins its text anew
         return self.exchange
 
-    def text_received(self, texts: list[str], has_token: bool) -> None:
+    def text_received(self, texts: list[str], has_token: bool, thoughts: Sequence[str] = ()) -> None:
         """Record a piece of a streamed answer, and tell listeners of its texts.
 
         Args:
             texts: What the piece adds to the answer's text.
             has_token: Whether a text or a call has come so far.
+            thoughts: What it shows of the model's thinking.
         """
         if self.step is None:
             return
@@ -103,6 +105,9 @@ class ModelCallObservation:
             run.measurements.first_token(self.time_to_first_token)
         # Events are not built where nobody listens: a stream has hundreds of pieces.
         if run.sinks:
+            for thought in thoughts:
+                if thought:
+                    run.emit(ReasoningDelta(run.id, run.trace.now(), self.step, self.attempt, thought))
             for text in texts if self._final_text is None else map(self._final_text.feed, texts):
                 self._emit_text(text)
 

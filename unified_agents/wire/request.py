@@ -1,12 +1,9 @@
-"""The requests that go to a model under `handling: unified`, and the fingerprint of a conversation."""
+"""The requests that go to a model under `handling: unified`."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-import orjson
 
 from unified_agents.config import ModelConfig
 from unified_agents.messages import JsonObject
@@ -140,41 +137,3 @@ def _with_names_of_calls(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[
         name = names.get(message.get("tool_call_id")) if message.get("role") == "tool" else None
         named.append({**message, "name": name} if name and not message.get("name") else message)
     return named
-
-
-def fingerprint(messages: Iterable[Mapping[str, Any]]) -> str:
-    """Return a hash of what a conversation says, the same whatever framework wrote it down.
-
-    Covers system texts, user texts, and for each step its calls (index, tool, parsed arguments) and results. Ignores
-    ids, content that is null, "" or absent, text beside calls, the spacing of arguments, and names' prefixes.
-    """
-    digest = hashlib.sha256()
-    for message in messages:
-        digest.update(orjson.dumps(_content_of(message), option=orjson.OPT_SORT_KEYS))
-        digest.update(b"\n")
-    return digest.hexdigest()
-
-
-def _content_of(message: Mapping[str, Any]) -> list[Any]:
-    role = message.get("role")
-    calls = message.get("tool_calls")
-    if role == "assistant" and calls:
-        return [
-            role,
-            [[call["function"]["name"], _parsed_arguments(call["function"].get("arguments"))] for call in calls],
-        ]
-    return ["system" if role == "developer" else role, _text(message.get("content"))]
-
-
-def _parsed_arguments(arguments: str | None) -> Any:
-    try:
-        return orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        return arguments
-
-
-def _text(content: Any) -> Any:
-    # Some frameworks write a text as a list of one part.
-    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
-        return "".join(part.get("text", "") for part in content)
-    return content or ""

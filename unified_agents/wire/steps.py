@@ -18,9 +18,16 @@ MAX_SEARCHES = 8
 """For how many unknown names of one answer the closest tool is sought; a model may write a thousand."""
 
 
-def record_step(run: Run, answer: Answer) -> Step:
-    """Record an answer as the run's next step, with each call under an id that is unique within the run."""
-    step = Step(len(run.steps), assistant_message(answer.text, answer.calls))
+def record_step(run: Run, answer: Answer, number: int | None) -> Step:
+    """Record an answer as a step of the run, with each call under an id that is unique within the run.
+
+    Args:
+        run: The run.
+        answer: The answer.
+        number: The model call's number, as its events have it; None takes the next one.
+    """
+    step = Step(len(run.steps) if number is None else number, assistant_message(answer.text, answer.calls))
+    step.reasoning = answer.reasoning
     if answer.original is not None:
         step.original = answer.original
         run.has_originals = True

@@ -14,6 +14,7 @@ from unified_agents.wire.model_call import ModelCall, ModelCallSettings
 from unified_agents.wire.output_format import OutputFormat
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.react.protocol import TextProtocol
+from unified_agents.wire.replay import JournaledStep
 from unified_agents.wire.steps import record_step
 
 
@@ -37,7 +38,7 @@ class Wire:
     ) -> None:
         self.endpoint = endpoints[0]
         self.model = self.endpoint.model
-        self.output = output
+        self.parse = None if output is None else output.parse
         self.protocol = protocol
         self._settings = ModelCallSettings(tuple(endpoints), output, references, protocol)
 
@@ -55,13 +56,19 @@ class Wire:
         if run.steps and (fault := _broken_rule(run.steps[-1])) is not None:
             run.lifecycle.fail(fault)
             raise asyncio.CancelledError(f"run {run.id} has ended")
-        call = ModelCall(self._settings, run, received=received)
-        try:
-            answer = await run.lifecycle.carry_out(_answer_or_fail(run, call))
-        except BaseException:
-            call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
-            raise
-        step = record_step(run, answer)
+        number = run.budget.steps_started
+        journaled = None if run.journal is None else JournaledStep(run, run.journal)
+        answer = replayed = None if journaled is None else journaled.answer()
+        if answer is None:
+            call = ModelCall(self._settings, run, received=received)
+            try:
+                answer = await run.lifecycle.carry_out(_answer_or_fail(run, call))
+            except BaseException:
+                call.observation.abandoned()  # a task that is cancelled before it begins cannot do so itself
+                raise
+        step = record_step(run, answer, number)
+        if journaled is not None and replayed is None:
+            journaled.note(answer, step)
         if self._settings.references and step.calls:
             start_calls(run, step, [raw.id for raw in answer.calls])
         return answer, step
@@ -76,9 +83,9 @@ class Wire:
         Raises:
             ModelError: no usable answer came.
         """
-        more = ({"role": "user", "content": note},)
-        answer = await ModelCall(self._settings, run, more, without_tools=True).answer()
-        record_step(run, answer)
+        call = ModelCall(self._settings, run, ({"role": "user", "content": note},), without_tools=True)
+        answer = await call.answer()
+        record_step(run, answer, call.observation.step)
         return answer
 
 

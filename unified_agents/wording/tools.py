@@ -122,3 +122,9 @@ def alternatives(choices: Sequence[Sequence[str]]) -> str:
 def return_direct(tool: str) -> str:
     """Warn that a tool's `return_direct` has no effect."""
     return f"tool {tool!r}: return_direct has no effect here: its result goes to the model, which answers with it"
+
+
+def call_denied(tool: str, reason: str) -> str:
+    """Tell the model that somebody did not allow a call."""
+    because = f": {reason.strip()}" if reason.strip() else ""
+    return shortened(f"Error: the call of tool {tool!r} was not allowed, and was not carried out{because}")

@@ -108,6 +108,11 @@ class Sample(NamedTuple):
         return [1 / len(some) for some in self.differences.values() for _ in some]
 
     @property
+    def effective(self) -> float:
+        """Return how many evenly spread pairs would tell as much: a task with few pairs has the weight of others."""
+        return len(self.differences) ** 2 / math.fsum(1 / len(some) for some in self.differences.values())
+
+    @property
     def informative(self) -> int:
         """Return how many pairs the exact test rests on: of passes, those in which the two sides differ."""
         values = self.values
@@ -131,7 +136,13 @@ def paired_tests(
         sources: The source of a task, where it shares one with others.
         looks: How often the same comparison was looked at, to stop when it is decided.
     """
-    samples = _samples(cells)
+    return evaluate_samples(_samples(cells), sources or {}, looks=looks)
+
+
+def evaluate_samples(
+    samples: Sequence[Sample], sources: Mapping[str, str], *, looks: int = 1
+) -> tuple[PairedTest, ...]:
+    """Test samples, corrected for their number and for the looks at them."""
     alone = [_p(sample) for sample in samples]
     # A test whose sample allows no small p-value cannot be a false alarm: it does not count (Tarone).
     counted = {
@@ -141,7 +152,7 @@ def paired_tests(
     }
     adjusted = holm(counted)
     shown = [at for at, p in adjusted.items() if p < ALPHA]
-    wider = holm({at: min(1.0, _p_of_sources(samples[at], sources or {}) * looks) for at in shown}, of=len(counted))
+    wider = holm({at: min(1.0, _p_of_sources(samples[at], sources) * looks) for at in shown}, of=len(counted))
     alike = holm({at: min(1.0, _p_alike(sample) * looks) for at, sample in enumerate(samples)})
     found = (_PValues(alone[at], adjusted.get(at, 1.0), wider.get(at, 1.0), alike[at]) for at, _ in enumerate(samples))
     return tuple(_test(sample, p, len(samples) * looks) for sample, p in zip(samples, found, strict=True))
@@ -156,18 +167,17 @@ def power_line(cells: Sequence[Cell], repeats: int, *, looks: int = 1) -> str | 
         looks: How often the comparison is looked at.
     """
     samples = _samples(cells)
+    if not samples:
+        return None
     tests = len(samples) * looks
     parts = []
     for metric, name in (("total", "total time"), ("overhead", "overhead")):
-        deviation = _noise(sample for sample in samples if sample.metric == metric)
-        tasks = min((len(one.differences) for one in samples if one.metric == metric), default=0)
-        if deviation is None or tasks * repeats < 2:
+        known = _power_of([sample for sample in samples if sample.metric == metric], cells)
+        if known is None or known.of_each * repeats < 2:
             continue
-        found = change_for_pairs(deviation, tasks * repeats, tests)
-        needed = math.ceil(pairs_for_change(deviation, tests) / tasks)
+        found = change_for_pairs(known.deviation, int(known.of_each * repeats), tests)
+        needed = math.ceil(pairs_for_change(known.deviation, tests) / known.of_each)
         parts.append(f"a change of {name} by {_percent(found)} (5 % needs {_counted(needed, 'repeat')})")
-    if not samples:
-        return None
     tasks = max(len(sample.differences) for sample in samples)
     needed = math.ceil(pairs_for_failing(tests) / tasks)
     parts.append(f"with {_counted(needed, 'repeat')}, a backend that alone fails one run in ten")
@@ -177,12 +187,25 @@ def power_line(cells: Sequence[Cell], repeats: int, *, looks: int = 1) -> str | 
 def repeats_for_change(cells: Sequence[Cell], metric: Metric = "total", *, looks: int = 1) -> int | None:
     """Return how many repeats find a change of a time by 5 % 9 times in 10; None where it cannot be told."""
     samples = _samples(cells)
-    chosen = [sample for sample in samples if sample.metric == metric]
-    deviation = _noise(chosen)
-    if deviation is None:
+    known = _power_of([sample for sample in samples if sample.metric == metric], cells)
+    if known is None:
         return None
-    tasks = min(len(sample.differences) for sample in chosen)
-    return math.ceil(pairs_for_change(deviation, len(samples) * looks) / tasks)
+    return math.ceil(pairs_for_change(known.deviation, len(samples) * looks) / known.of_each)
+
+
+class _Power(NamedTuple):
+    deviation: float
+    of_each: float
+    """Effective pairs of each repeat: where runs fail there are less than tasks."""
+
+
+def _power_of(samples: Sequence[Sample], cells: Sequence[Cell]) -> _Power | None:
+    found = [noise(list(sample.differences.values())) for sample in samples]
+    known = [value for value in found if value is not None]
+    if not samples or len(known) < len(samples):
+        return None
+    repeats = max(cell.repeat for cell in cells) + 1
+    return _Power(max(known), min(sample.effective for sample in samples) / repeats)
 
 
 def is_decided(tests: Iterable[PairedTest]) -> bool:
@@ -191,17 +214,22 @@ def is_decided(tests: Iterable[PairedTest]) -> bool:
 
 
 def _samples(cells: Iterable[Cell]) -> list[Sample]:
-    sides = {side: {(one.task, one.repeat): one for one in some} for side, some in by_side(cells).items()}
-    found = []
+    sides = by_side(cells)
+    found: list[Sample] = []
     for left, right in combinations(sides, 2):
         if left.backend != right.backend and left.handling != right.handling:
             continue
-        keys = [key for key in sides[left] if key in sides[right]]
-        pairs = [(sides[left][key], sides[right][key]) for key in keys]
-        pairs = [pair for pair in pairs if not any(map(is_infrastructure, pair))]
-        made = [_sample(metric, left, right, pairs) for metric in METRICS]
-        found += [sample for sample in made if sample.differences]
+        found += samples_of(left, right, sides[left], sides[right])
     return found
+
+
+def samples_of(left: Side, right: Side, ours: Iterable[Cell], theirs: Iterable[Cell]) -> list[Sample]:
+    """Return the samples of two sides, of each metric that both have; a run is paired with that of its repeat."""
+    known = {(cell.task, cell.repeat): cell for cell in theirs}
+    pairs = [(cell, known[cell.task, cell.repeat]) for cell in ours if (cell.task, cell.repeat) in known]
+    pairs = [pair for pair in pairs if not any(map(is_infrastructure, pair))]
+    made = [_sample(metric, left, right, pairs) for metric in METRICS]
+    return [sample for sample in made if sample.differences]
 
 
 def _sample(metric: Metric, left: Side, right: Side, pairs: Sequence[tuple[Cell, Cell]]) -> Sample:
@@ -285,19 +313,13 @@ def _why(sample: Sample, tests: int) -> str:
             if deviation is None:
                 return ""
             needed, what = pairs_for_change(deviation, tests), "find a change of 5 %"
-        if pairs >= needed:
+        if sample.effective >= needed:
             return ""
         what += f" {POWER:.0%} of the time".replace("%", " %")
     repeats_now = max(map(len, sample.differences.values()))
-    repeats, more_tasks = math.ceil(needed * repeats_now / pairs), math.ceil(needed * tasks / pairs)
+    repeats, more_tasks = (math.ceil(needed * each / sample.effective) for each in (repeats_now, tasks))
     cannot = f"{_counted(pairs, 'pair')} cannot {what} among {_counted(tests, 'test')}"
     return f"{cannot}: {_counted(repeats, 'repeat')} of these tasks could, or {more_tasks} tasks"
-
-
-def _noise(samples: Iterable[Sample]) -> float | None:
-    found = [noise(list(sample.differences.values())) for sample in samples]
-    known = [value for value in found if value is not None]
-    return max(known) if found and len(known) == len(found) else None
 
 
 def _percent(share: float) -> str:

@@ -28,7 +28,7 @@ def least_pairs(tests: int, alpha: float = ALPHA) -> int:
 def noise(differences: Sequence[Sequence[float]]) -> float | None:
     """Return the standard deviation of paired differences within tasks; None where it cannot be told.
 
-    It is the upper end of a one-sided 80 % interval, so that what is planned with it mostly suffices. With one repeat
+    It is the upper end of a one-sided 90 % interval, so that what is planned with it mostly suffices. With one repeat
     for each task the deviation is that between tasks.
 
     Args:
@@ -42,7 +42,7 @@ def noise(differences: Sequence[Sequence[float]]) -> float | None:
     if free < 2:
         return None
     squares = sum((value - math.fsum(some) / len(some)) ** 2 for some in groups for value in some)
-    return math.sqrt(squares / float(chi2.ppf(0.2, free)))
+    return math.sqrt(squares / float(chi2.ppf(0.1, free)))
 
 
 def pairs_for_change(deviation: float, tests: int, change: float = CHANGE) -> int:

@@ -145,7 +145,7 @@ def summarise(comparison: Comparison, *, looks: int = 1) -> Summary:
     """
     plan, cells = comparison.plan, comparison.cells
     sources = {task.id: task.source for task in comparison.tasks if task.source}
-    surprises = tuple(_surprise(cell) for cell in cells if _decides(cell))
+    surprises = tuple(_surprise(cell) for cell in cells if decides(cell))
     faults = fault_matrix(cells)
     repeats = max((cell.repeat + 1 for cell in cells), default=plan.repeats)
     tested = not faults and not plan.perturb
@@ -209,7 +209,8 @@ def _schemas(cells: Sequence[Cell]) -> tuple[SideFidelity, ...]:
     )
 
 
-def _decides(cell: Cell) -> bool:
+def decides(cell: Cell) -> bool:
+    """Tell whether a cell makes the comparison fail."""
     if cell.perturb is not None:
         return cell.passed
     return cell.handling == "unified" and not cell.passed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 from collections.abc import Iterator
@@ -258,3 +259,33 @@ async def test_the_coercion_of_a_source_holds_for_all_of_its_tools(
     assert call.ok is ok
     assert ("8" if ok else 'number: "4" given, must be an integer') in (call.content or "")
     assert double.options.coercion == "strict"
+
+
+DOCUMENT = {
+    "openapi": "3.1.0",
+    "servers": [{"url": "https://api.example.com"}],
+    "paths": {"/a": {"get": {"operationId": "find"}}},
+}
+REST = f"servers: {json.dumps(DOCUMENT['servers'])}\npaths: {json.dumps(DOCUMENT['paths'])}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("a.yaml", f"openapi: 3.1.0\n{REST}"),
+        ("a.yml", f"# a shop\n'openapi': '3.0.2'\n{REST}"),
+        ("a.yaml", f"{REST}openapi: 3.1.0\n"),
+        ("a.json", json.dumps(DOCUMENT)),
+        ("a.json", json.dumps(dict(reversed(DOCUMENT.items())), indent=4)),
+    ],
+)
+def test_an_openapi_document_is_a_catalogue_of_its_operations(file: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text(text)
+    with load_catalogue(tmp_path / file) as catalogue:
+        assert [tool.name for tool in catalogue.tools] == ["find"]
+
+
+def test_a_catalogue_with_an_openapi_entry_is_no_document(tmp_path: Path) -> None:
+    (tmp_path / "tools.yaml").write_text("tools:\n  - prefix: a_\n    openapi: 3.yaml\n")
+    with pytest.raises(ConfigError, match=r"tools: entry 1: openapi: there is no file .*3.yaml"):
+        load_catalogue(tmp_path / "tools.yaml")

@@ -240,3 +240,11 @@ def test_until_decided_stops_at_a_decision_and_pays_for_every_look(
     monkeypatch.setattr("unified_agents_comparisons.command.is_decided", lambda _: False)
     assert invoke(*options, "--out", tmp_path / "never").exit_code == 0
     assert json.loads((tmp_path / "never" / "summary.json").read_text())["repeats"] == 4
+
+
+def test_junit_and_csv_are_written_on_demand(write_suite: WriteSuite, tmp_path: Path) -> None:
+    files = ("--junit", tmp_path / "j.xml", "--csv", tmp_path / "c.csv")
+    done = invoke(write_suite("one", "two"), "--backends", "custom", "--out", tmp_path / "out", *files)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "j.xml").read_text().count("<testcase ") == 4
+    assert len((tmp_path / "c.csv").read_text().splitlines()) == 5

@@ -316,6 +316,25 @@ class TestBodies:
         await tool(body={"a": "x", "b": {"k": 1}, "c": "y"})
         assert [part[1] for part in server.last["body"]] == [None, None, None]
 
+    @pytest.mark.parametrize(
+        ("declared", "value", "sent"),
+        [
+            ({"style": "form"}, ["a b", "c"], [("x", b"a b"), ("x", b"c")]),
+            ({"explode": False}, ["a b", "c"], [("x", b"a b,c")]),
+            ({"style": "pipeDelimited"}, ["a", "c"], [("x", b"a|c")]),
+            ({"style": "deepObject", "explode": True}, {"k": [1, 2]}, [("x[k][]", b"1"), ("x[k][]", b"2")]),
+            ({"style": "form"}, {"k": 1, "l": "m&n"}, [("k", b"1"), ("l", b"m&n")]),
+            ({"style": "form"}, None, []),
+            ({"contentType": "application/json"}, {"k": 1}, [("x", b'{"k":1}')]),
+        ],
+    )
+    async def test_a_multipart_form_in_the_styles_of_openapi_3_1(
+        self, make: Make, server: Server, declared: Any, value: Any, sent: Any
+    ) -> None:
+        body = content("multipart/form-data", {"properties": {"x": {}}}, encoding={"x": declared})
+        await make(method="post", requestBody=body)(body={"x": value})
+        assert [(name, data) for name, _, _, data in server.last["body"]] == sent
+
     async def test_bytes_and_text(self, make: Make, server: Server) -> None:
         await make(method="post", requestBody=content("application/octet-stream"))(body="data:;base64,AAH/")
         assert server.last["body"] == b"\x00\x01\xff"

@@ -18,7 +18,7 @@ from unified_agents.errors import (
     ServerError,
 )
 from unified_agents.wire.http_errors import error_for_status, reported_error
-from unified_agents.wire.protocols import chat_completions, chat_completions_fields
+from unified_agents.wire.protocols import chat_completions_fields, stream_lines
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
@@ -190,7 +190,7 @@ def test_words_and_kinds_of_errors() -> None:
 def test_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_completions_fields, "MAX_CALLS", 2)
     monkeypatch.setattr(chat_completions_fields, "MAX_ARGUMENTS_CHARS", 100)
-    monkeypatch.setattr(chat_completions, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(stream_lines, "MAX_LINE_BYTES", 1000)
     for pieces in ([call("", index=n) for n in range(3)], [call("x" * 60, index=0)] * 2, [b"data: " + b"x" * 2000]):
         with pytest.raises(BadResponseError):
             read(*pieces)

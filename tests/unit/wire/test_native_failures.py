@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from unified_agents import create_agent, errors
+from unified_agents import Event, ModelCallCompleted, ModelCallFailed, Tool, create_agent, errors
 from unified_agents.backend import AgentSpec, Capability, NativeAgent, translate_error
 from unified_agents.config import ModelConfig
 from unified_agents.errors import RunError
@@ -107,3 +108,30 @@ async def test_what_a_filter_left_is_no_answer(run: Any) -> None:
         await run({"text": "Half a sen", "finish_reason": "content_filter"})
     assert caught.value.result is not None
     assert caught.value.result.messages[-1].content == "Half a sen"
+
+
+class AskingAnew(Swallowing):
+    """Asks in other words after a failure, and takes no call."""
+
+    async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
+        for number in range(3):
+            body = {"model": "m", "messages": [message.to_chat() for message in messages], "seed": number}
+            with contextlib.suppress(Exception):
+                client = self._model.httpx_async_client()
+                (await client.post(f"{self._model.base_url}/chat/completions", json=body)).raise_for_status()
+                break
+        return APOLOGY
+
+
+async def test_the_calls_of_a_turn_have_the_number_of_its_request(
+    server: ScriptServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unified_agents.agent.backend_agent.load_backend", lambda name: AskingAnew())
+    answers = [{"fault": {"status": 500}, "times": 2}, {"tool_calls": [{"name": "look"}]}]
+    model = ModelConfig(name="m", base_url=server.add(Script.model_validate({"answers": answers})))
+    tool = Tool(name="look", parameters={}, handler=lambda: "seen")
+    events: list[Event] = []
+    async with create_agent(backend="custom", handling="native", model=model, tools=[tool]) as agent:
+        result = await agent.run("Go.", on_event=events.append)
+    assert [event.step for event in events if isinstance(event, ModelCallFailed | ModelCallCompleted)] == [0, 1, 2]
+    assert [call.step for call in result.tool_calls] == [2]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from unified_agents.config import ModelConfig, ModelParameters
+from unified_agents.journal.fingerprint import Fingerprint
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import Offer
-from unified_agents.wire.request import RequestWriter, fingerprint, with_tool_names
+from unified_agents.wire.request import RequestWriter, with_tool_names
 
 
 def offer() -> Offer:
@@ -20,7 +21,9 @@ def offer() -> Offer:
 
 
 def writer(base_url: str | None = "http://127.0.0.1/v1", **parameters: Any) -> RequestWriter:
-    return RequestWriter(ModelConfig(name="m", base_url=base_url, parameters=ModelParameters(**parameters)))
+    return RequestWriter(
+        ModelConfig(name="m", base_url=base_url, protocol="chat_completions", parameters=ModelParameters(**parameters))
+    )
 
 
 def body(
@@ -79,6 +82,13 @@ def changed(*path: Any, value: Any) -> list[dict[str, Any]]:
         place = place[key]
     place[path[-1]] = value
     return copied  # type: ignore[no-any-return]
+
+
+def fingerprint(messages: list[dict[str, Any]]) -> str:
+    growing = Fingerprint()
+    for message in messages:
+        growing.add(message)
+    return growing.text()
 
 
 @pytest.mark.parametrize(

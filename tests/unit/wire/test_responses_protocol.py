@@ -18,7 +18,7 @@ from unified_agents.errors import (
 )
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.redaction.redactor import Redactor
-from unified_agents.wire.protocols import chat_completions_fields, responses_pieces, server_sent_events
+from unified_agents.wire.protocols import chat_completions_fields, responses_pieces, stream_lines
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions import parse_answer
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
@@ -483,7 +483,7 @@ def test_what_might_have_begun_a_secret_is_shown_at_the_end() -> None:
 def test_an_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_completions_fields, "MAX_ARGUMENTS_CHARS", 10)
     monkeypatch.setattr(chat_completions_fields, "MAX_CALLS", 2)
-    monkeypatch.setattr(server_sent_events, "MAX_ANSWER_BYTES", 3_000)
+    monkeypatch.setattr(stream_lines, "MAX_ANSWER_BYTES", 3_000)
     assert responses_pieces.check_bounds is chat_completions_fields.check_bounds
     with pytest.raises(BadResponseError, match="arguments"):
         read(response(function_call(arguments="x" * 11)))

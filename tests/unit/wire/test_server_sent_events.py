@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from unified_agents.errors import BadResponseError
 from unified_agents.redaction.redactor import Redactor
-from unified_agents.wire.protocols import server_sent_events
+from unified_agents.wire.protocols import stream_lines
 from unified_agents.wire.protocols.server_sent_events import BARE_LINE, DONE, EventReader
 
 STREAM = (
@@ -75,12 +75,12 @@ def test_events_before_one_that_is_no_json_are_given() -> None:
 
 
 def test_a_stream_and_a_line_have_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_sent_events, "MAX_LINE_BYTES", 20)
+    monkeypatch.setattr(stream_lines, "MAX_LINE_BYTES", 20)
     reader = EventReader()
     list(reader.feed(b"data: 1\n" * 10))
     list(reader.feed(b"x" * 15))
     with pytest.raises(BadResponseError, match="a line of the streamed answer is longer than 20 bytes"):
         list(reader.feed(b"x" * 6))
-    monkeypatch.setattr(server_sent_events, "MAX_ANSWER_BYTES", 20)
+    monkeypatch.setattr(stream_lines, "MAX_ANSWER_BYTES", 20)
     with pytest.raises(BadResponseError, match="the answer is longer than 20 bytes"):
         list(EventReader().feed(b"data: 1\n" * 3))

@@ -25,6 +25,7 @@ from unified_agents.interop.openapi.serialization import (
     form_pairs,
     header_text,
     json_text,
+    multipart_texts,
     path_text,
     plain,
     query_pairs,
@@ -233,7 +234,12 @@ def _multipart(body: RequestBody, value: Any) -> aiohttp.FormData:
     if not isinstance(value, Mapping):
         raise ToolFailedError(wording.form_is_no_object())
     for name, item in value.items():
-        kind = (body.encoding.get(name) or {}).get("contentType")
+        encoding = body.encoding.get(name) or {}
+        if body.has_styles and name not in body.files and not encoding.keys().isdisjoint(("style", "explode")):
+            for key, text in multipart_texts(name, item, encoding):
+                form.add_field(key, text)
+            continue
+        kind = encoding.get("contentType")
         declared = kind if isinstance(kind, str) and "," not in kind and "*" not in kind else None
         for part in item if isinstance(item, list) and not _is_json(declared) else [item]:
             if part is None and not _is_json(declared):

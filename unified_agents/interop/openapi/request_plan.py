@@ -73,12 +73,14 @@ class RequestBody:
         kind: The way in which it is written.
         encoding: For forms: the document's `encoding` object.
         files: For multipart forms: the properties that are files.
+        has_styles: For multipart forms: whether `style` and `explode` of `encoding` count, as from OpenAPI 3.1 on.
     """
 
     media_type: str
     kind: BodyKind
     encoding: Mapping[str, JsonObject] = field(default_factory=dict)
     files: frozenset[str] = frozenset()
+    has_styles: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -263,7 +265,7 @@ def _body(raw: JsonObject, schemas: SchemaTranslator, references: set[str]) -> t
             schema["description"] = _paragraphs(schema.get("description"), wording.binary_body())
     if description := raw.get("description"):
         schema["description"] = _paragraphs(schema.get("description"), description)
-    return RequestBody(media_type, kind, media.get("encoding") or {}, frozenset(files)), schema
+    return RequestBody(media_type, kind, media.get("encoding") or {}, frozenset(files), not schemas.is_3_0), schema
 
 
 def _files(media: JsonObject, schemas: SchemaTranslator) -> list[str]:

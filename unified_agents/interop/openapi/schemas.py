@@ -62,6 +62,11 @@ class SchemaTranslator:
         self._translated: dict[str, tuple[Any, frozenset[str]]] = {}
         self._inlined: dict[str, bool] = {}
 
+    @property
+    def is_3_0(self) -> bool:
+        """Whether the document is of OpenAPI 3.0."""
+        return self._document.is_3_0
+
     def translate(self, schema: Any, references: set[str]) -> Any:
         """Translate a schema, which may be True or False.
 
@@ -121,7 +126,7 @@ class SchemaTranslator:
     def _reference(self, reference: str, schema: JsonObject, references: set[str]) -> JsonObject:
         self._document.follow(schema)  # raises for a circle of bare references
         beside = {key: value for key, value in schema.items() if key != "$ref"}
-        if self._document.is_3_0:  # which ignores the keywords beside a $ref
+        if self.is_3_0:  # which ignores the keywords beside a $ref
             beside = {key: value for key, value in beside.items() if key in _ANNOTATIONS}
         translated = self._translate_object(beside, references)
         if not self._is_inlined(reference):

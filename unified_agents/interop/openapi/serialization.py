@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from unified_agents import wording
 from unified_agents.errors import ToolFailedError
@@ -98,6 +98,17 @@ def form_pairs(value: Any, encoding: Mapping[str, JsonObject]) -> list[str]:
         parameter = Parameter(name, name, "query", style or "form", explode, is_json=is_json)
         pairs += query_pairs(parameter, item)
     return pairs
+
+
+def multipart_texts(name: str, value: Any, declared: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Serialize a property of a multipart form in the style that the document declares for it.
+
+    The names and texts of its parts are those of a query, which nothing there has to be escaped for.
+    """
+    style = str(declared.get("style") or "form")
+    parameter = Parameter(name, name, "query", style, bool(declared.get("explode", style == "form")))
+    pairs = (pair.partition("=") for pair in query_pairs(parameter, value))
+    return [(unquote(key), unquote(text)) for key, _, text in pairs]
 
 
 def header_text(parameter: Parameter, value: Any) -> str:

@@ -69,10 +69,13 @@ class AnswerReader(Protocol):
     Attributes:
         first_delta: Whether a text or a call has come.
         done: Whether the answer has ended, so that nothing more needs to be read.
+        thoughts: The pieces of what the provider shows of the model's thinking, since they were last taken out. They
+            may hold secrets.
     """
 
     first_delta: bool
     done: bool
+    thoughts: list[str]
 
     @property
     def raw(self) -> bytes:

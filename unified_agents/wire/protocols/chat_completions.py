@@ -15,8 +15,6 @@ from unified_agents.text import encodable
 from unified_agents.wire.http_errors import reported_error
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_fields import (
-    MAX_ANSWER_BYTES,
-    MAX_LINE_BYTES,
     NO_USAGE,
     RawCall,
     arguments_text,
@@ -32,10 +30,17 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     refusal_text,
     string,
     usage_of,
+    without_half,
 )
-from unified_agents.wire.protocols.chat_completions_original import extra_fields_of, original_of, streamed_original
+from unified_agents.wire.protocols.chat_completions_original import (
+    extra_fields_of,
+    original_of,
+    reasoning_of,
+    streamed_original,
+)
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 from unified_agents.wire.protocols.finish_reasons import REFUSAL, is_clean
+from unified_agents.wire.protocols.stream_lines import StreamLines
 from unified_agents.wire.protocols.tool_call_pieces import ToolCallAssembler
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -114,6 +119,7 @@ def _answer(body: JsonObject, raw: bytes) -> Answer:
         body=body,
         raw=raw,
         original=original,
+        reasoning=reasoning_of(original),
     )
 
 
@@ -138,15 +144,14 @@ class StreamReader:
         redactor: Takes a secret out of the answer; None where there is none.
         done: Whether `[DONE]` was seen.
         first_delta: Whether any content or call has come.
+        thoughts: See `AnswerReader`.
     """
 
     redactor: StreamRedactor | None = None
     done: bool = False
     first_delta: bool = False
-    _raw: list[bytes] = field(default_factory=list)
-    _size: int = 0
-    _rest: list[bytes] = field(default_factory=list)  # the line that has not ended
-    _rest_size: int = 0
+    thoughts: list[str] = field(default_factory=list)
+    _lines: StreamLines = field(default_factory=StreamLines)
     _event_lines: list[bytes] = field(default_factory=list)  # of an event whose JSON stands on several lines
     _names_error: bool = False  # the event that comes is called `error`
     _error: Exception | None = None
@@ -168,20 +173,11 @@ class StreamReader:
         Raises:
             ModelError: an event is not a Chat Completions chunk, or reports an error.
         """
-        self._size += len(chunk)
-        if self._size > MAX_ANSWER_BYTES:  # kept: who only watches reads on, and must keep no more of it
-            self._error = BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-            raise self._error
-        self._raw.append(chunk)
-        lines = chunk.split(b"\n")
-        if self._rest and len(lines) > 1:
-            self._rest.append(lines[0])
-            lines[0], self._rest, self._rest_size = b"".join(self._rest), [], 0
-        if rest := lines.pop():
-            self._rest.append(rest)
-            self._rest_size += len(rest)
-            if self._rest_size > MAX_LINE_BYTES:
-                raise BadResponseError(f"a line of the streamed answer is longer than {MAX_LINE_BYTES} bytes")
+        try:
+            lines = self._lines.feed(chunk)
+        except BadResponseError as error:
+            self._error = error  # kept: who only watches reads on
+            raise
         texts = []
         for line in lines:
             line = line.strip()  # noqa: PLW2901
@@ -193,7 +189,7 @@ class StreamReader:
     @property
     def raw(self) -> bytes:
         """All bytes that have come so far."""
-        return b"".join(self._raw)
+        return self._lines.raw
 
     def answer(self) -> Answer:
         """Return the whole answer, once the stream has ended.
@@ -201,8 +197,7 @@ class StreamReader:
         Raises:
             ModelError: the stream ended before its finish, had no choices, or reported an error.
         """
-        last, self._rest = b"".join(self._rest).strip(), []
-        for line in (last, b""):
+        for line in (self._lines.last().strip(), b""):
             if line.startswith(b"data:"):
                 self._data(line[5:].strip())
             else:
@@ -231,7 +226,9 @@ class StreamReader:
         choice = {"index": 0, "message": message, "finish_reason": finish_reason}
         original = streamed_original(message, self._extra, self._calls.extra_fields(), self.redactor)
         whole = completion(self._head, choice, self._usage)
-        return Answer(text, calls, finish_reason, self._usage, whole, raw, original=original)
+        return Answer(
+            text, calls, finish_reason, self._usage, whole, raw, original=original, reasoning=reasoning_of(original)
+        )
 
     def _data(self, data: bytes) -> str | None:
         if self._event_lines and data != b"[DONE]":
@@ -315,7 +312,7 @@ class StreamReader:
         if text is None:
             return None
         if self._is_lenient:
-            text = self._with_halves_joined(text)
+            text, self._half_character = without_half(self._half_character + text)
         if self.redactor is not None:
             text = self.redactor.feed(text)
             if self._finish_reason is not None:
@@ -346,6 +343,8 @@ class StreamReader:
             delta = choice.get("message") or {}  # the whole answer as the only event
         if extra := extra_fields_of(delta):
             self._extra.append(extra)
+            if (thought := reasoning_of(extra)) and not choice.get("index"):
+                self.thoughts.append(thought)
         index = choice.get("index") or 0
         for call in delta.get("tool_calls") or ():
             self.first_delta = True
@@ -374,10 +373,3 @@ class StreamReader:
 
     def _rest_of_redacted(self) -> str:
         return "" if self.redactor is None else self.redactor.flush()
-
-    def _with_halves_joined(self, text: str) -> str:
-        # Some servers cut a character outside of the BMP into two halves, in two events.
-        text, self._half_character = self._half_character + text, ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self._half_character = text[:-1], text[-1]
-        return encodable(text)

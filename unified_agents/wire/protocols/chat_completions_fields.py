@@ -105,6 +105,15 @@ def error_in_line(line: bytes) -> Any:
         return None
 
 
+def without_half(text: str) -> tuple[str, str]:
+    """Return a piece of text that can be encoded, and the first half of a character at its end, empty without one.
+
+    Some servers cut a character outside of the BMP into two halves, in two events.
+    """
+    is_cut = bool(text) and "\ud800" <= text[-1] <= "\udbff"
+    return (encodable(text[:-1]), text[-1]) if is_cut else (encodable(text), "")
+
+
 def without_lone_surrogates(body: Any) -> Any:
     """Return a JSON value whose texts can be encoded."""
     return json.loads(encodable(json.dumps(body, ensure_ascii=False)))

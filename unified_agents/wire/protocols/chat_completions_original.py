@@ -20,6 +20,10 @@ _IN_PIECES = frozenset({"text", "summary", "data", "content", "thinking"})
 """Fields of a streamed object whose text comes in pieces; the others come whole, and some servers repeat them."""
 
 
+_REASONING = ("reasoning_content", "reasoning")
+"""The fields in which servers show what a model thinks."""
+
+
 def original_of(message: JsonObject) -> JsonObject | None:
     """Return the turn of a whole answer, where it holds more than text and calls; None where it does not."""
     if (message.keys() <= _KNOWN or _has_only_nulls(message)) and type(message.get("content")) is not list:
@@ -40,6 +44,14 @@ def extra_fields_of(delta: JsonObject) -> JsonObject:
     """Return what a streamed piece of a turn holds beside text and calls."""
     extra = delta.keys() - _KNOWN
     return {name: delta[name] for name in extra if delta[name] is not None}
+
+
+def reasoning_of(message: JsonObject | None) -> str | None:
+    """Return what a turn, or a streamed piece of one, shows of the model's thinking; None where it shows nothing."""
+    for name in _REASONING if message else ():
+        if (text := (message or {}).get(name)) and isinstance(text, str):
+            return text
+    return None
 
 
 def extra_fields_of_call(piece: JsonObject) -> JsonObject:

@@ -38,15 +38,17 @@ class AnswerAssembler:
 
     Attributes:
         first_delta: Whether a text or a call has come.
+        thoughts: See `AnswerReader`.
     """
 
     __slots__ = (
         "_candidate", "_content", "_error", "_finish_reason", "_head", "_number_of_calls", "_parts", "_pieces",
-        "_redactor", "_text", "_usage", "first_delta",
+        "_redactor", "_text", "_usage", "first_delta", "thoughts",
     )  # fmt: skip
 
     def __init__(self, redactor: StreamRedactor | None = None) -> None:
         self.first_delta = False
+        self.thoughts: list[str] = []
         self._redactor = redactor
         self._candidate: Any = None
         self._content: JsonObject = {}
@@ -173,6 +175,8 @@ class AnswerAssembler:
             self._number_of_calls += 1
             check_bounds(self._number_of_calls, 0)
             self.first_delta = True
+        if text and part.get("thought"):
+            self.thoughts.append(string(text))
         goes_on = text is not None and part.keys() <= _PLAIN_KEYS and self._parts and self._goes_on(part)
         if goes_on:
             self._pieces[-1].append(string(text))

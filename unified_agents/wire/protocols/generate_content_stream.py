@@ -18,10 +18,11 @@ class GenerateContentReader:
 
     Attributes:
         first_delta: Whether a text or a call has come.
+        thoughts: See `AnswerReader`.
         done: Whether the stream said that it has ended. Gemini's own streams end without a word.
     """
 
-    __slots__ = ("_answer", "_error", "_events", "_redactor", "done", "first_delta")
+    __slots__ = ("_answer", "_error", "_events", "_redactor", "done", "first_delta", "thoughts")
 
     def __init__(self, redactor: StreamRedactor | None = None) -> None:
         self.first_delta = False
@@ -29,6 +30,7 @@ class GenerateContentReader:
         self._redactor = redactor
         self._events = EventReader(redactor)
         self._answer = AnswerAssembler(redactor)
+        self.thoughts = self._answer.thoughts
         self._error: BadResponseError | None = None
 
     @property

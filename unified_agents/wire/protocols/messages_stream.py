@@ -10,7 +10,12 @@ from unified_agents.redaction.redactor import StreamRedactor
 from unified_agents.text import encodable
 from unified_agents.tools.json_values import to_json
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.chat_completions_fields import check_bounds, decode_response, string
+from unified_agents.wire.protocols.chat_completions_fields import (
+    check_bounds,
+    decode_response,
+    string,
+    without_half,
+)
 from unified_agents.wire.protocols.messages_answer import answer_of, check_for_error, encodable_texts, parse_body
 from unified_agents.wire.protocols.messages_request import input_of
 from unified_agents.wire.protocols.server_sent_events import BARE_LINE, DONE, EventReader, ServerSentEvent
@@ -79,11 +84,13 @@ class MessagesReader:
     Attributes:
         done: Whether `message_stop` was seen.
         first_delta: Whether a text or a call has come.
+        thoughts: See `AnswerReader`.
     """
 
     def __init__(self, redactor: StreamRedactor | None = None) -> None:
         self.done = False
         self.first_delta = False
+        self.thoughts: list[str] = []
         self._redactor = redactor
         self._events = EventReader(redactor)
         self._error: ModelError | None = None
@@ -169,6 +176,8 @@ class MessagesReader:
         if kind == "content_block_delta":
             delta = event["delta"]
             self._open[event["index"]].add(delta)
+            if delta["type"] == "thinking_delta":
+                self.thoughts.append(string(delta["thinking"]))
             return self._take_text(delta["text"]) if delta["type"] == "text_delta" else None
         if kind == "content_block_start":
             return self._begin(event["index"], event["content_block"])
@@ -202,10 +211,7 @@ class MessagesReader:
 
     def _take_text(self, text: str) -> str:
         if self._events.is_lenient:
-            text, self._half_character = self._half_character + string(text), ""
-            if text and "\ud800" <= text[-1] <= "\udbff":
-                text, self._half_character = text[:-1], text[-1]
-            text = encodable(text)
+            text, self._half_character = without_half(self._half_character + string(text))
         return self._keep(string(text) if self._redactor is None else self._redactor.feed(text))
 
     def _keep(self, text: str) -> str:

@@ -14,7 +14,7 @@ class ReasoningSplitter:
     Only blocks at the beginning count: an answer may speak of the tags, and would lose what comes after them.
     """
 
-    __slots__ = ("_in_block", "_is_open", "_reasoning", "_space", "_start")
+    __slots__ = ("_in_block", "_is_open", "_reasoning", "_space", "_start", "_taken")
 
     def __init__(self) -> None:
         self._is_open = True  # a block may begin
@@ -22,6 +22,13 @@ class ReasoningSplitter:
         self._start = ""  # what may be the beginning of a tag
         self._space: list[str] = []  # the space before it
         self._reasoning: list[str] = []
+        self._taken = 0
+
+    def take_new(self) -> list[str]:
+        """Return the pieces of the thinking that came since the last call."""
+        new = [piece for piece in self._reasoning[self._taken :] if piece]
+        self._taken = len(self._reasoning)
+        return new
 
     @property
     def reasoning(self) -> str | None:
@@ -103,14 +110,16 @@ class SplittingReader:
     Attributes:
         first_delta: Whether a text, a call or the thinking has come.
         done: Whether the answer has ended.
+        thoughts: See `AnswerReader`; what stands in the tags is among them.
     """
 
-    __slots__ = ("_reader", "_splitter", "done", "first_delta")
+    __slots__ = ("_reader", "_splitter", "done", "first_delta", "thoughts")
 
     def __init__(self, reader: AnswerReader) -> None:
         self._reader = reader
         self._splitter = ReasoningSplitter()
         self.first_delta = self.done = False
+        self.thoughts = reader.thoughts
 
     @property
     def raw(self) -> bytes:
@@ -128,6 +137,7 @@ class SplittingReader:
             if self._reader.done and not self.done:
                 texts.append(self._splitter.flush())
         finally:
+            self.thoughts += self._splitter.take_new()
             self.first_delta, self.done = self._reader.first_delta, self._reader.done
         return [text for text in texts if text]
 

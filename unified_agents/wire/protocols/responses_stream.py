@@ -12,12 +12,18 @@ from unified_agents.text import encodable
 from unified_agents.tools.json_values import to_json
 from unified_agents.wire.http_errors import reported_error
 from unified_agents.wire.protocols.answer import Answer
-from unified_agents.wire.protocols.chat_completions_fields import decode_json, without_lone_surrogates
+from unified_agents.wire.protocols.chat_completions_fields import (
+    decode_json,
+    string,
+    without_half,
+    without_lone_surrogates,
+)
 from unified_agents.wire.protocols.responses_answer import answer_of, check_for_error, message_texts, parse_body
 from unified_agents.wire.protocols.responses_pieces import OutputAssembler
 from unified_agents.wire.protocols.server_sent_events import BARE_LINE, DONE, EventReader, ServerSentEvent
 
 _STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
+_THOUGHTS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
 _ENDS = frozenset(f"response.{status}" for status in _STATUSES)
 
 
@@ -33,6 +39,7 @@ class ResponsesReader:
     Attributes:
         first_delta: Whether a text or a call has come.
         done: Whether the last event was seen.
+        thoughts: See `AnswerReader`.
     """
 
     __slots__ = (
@@ -46,11 +53,13 @@ class ResponsesReader:
         "_redactor",
         "done",
         "first_delta",
+        "thoughts",
     )
 
     def __init__(self, redactor: StreamRedactor | None = None) -> None:
         self.first_delta = False
         self.done = False
+        self.thoughts: list[str] = []
         self._redactor = redactor
         self._events = EventReader(redactor)
         self._items = OutputAssembler()
@@ -147,6 +156,13 @@ class ResponsesReader:
         elif kind == "response.output_item.added":
             self._items.begin(value)
             self.first_delta = self.first_delta or value["item"].get("type") == "function_call"
+        elif kind in _THOUGHTS:
+            self._items.add(kind, value)
+            self.thoughts.append(string(value["delta"]))
+        elif kind == "response.reasoning_summary_part.added":
+            self._items.add(kind, value)
+            if value.get("summary_index"):
+                self.thoughts.append("\n\n")  # as between the parts of `Answer.reasoning`
         elif kind.startswith("response."):
             return self._shown(self._items.add(kind, value))
         return ""
@@ -172,10 +188,8 @@ class ResponsesReader:
         """Return a piece of text as it may be seen: without halves of characters, and without secrets."""
         self._has_text = self._has_text or bool(text)
         if self._half or self._events.is_lenient:
-            text, self._half = self._half + text, ""
-            if text and not self.done and "\ud800" <= text[-1] <= "\udbff":
-                text, self._half = text[:-1], text[-1]
-            text = encodable(text)
+            text, half = without_half(self._half + text)
+            text, self._half = (text + encodable(half), "") if self.done else (text, half)
         if self._redactor is not None:
             text = self._redactor.feed(text)
             if self.done:

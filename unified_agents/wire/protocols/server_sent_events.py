@@ -9,12 +9,8 @@ import orjson
 
 from unified_agents.errors import BadResponseError
 from unified_agents.redaction.redactor import StreamRedactor
-from unified_agents.wire.protocols.chat_completions_fields import (
-    MAX_ANSWER_BYTES,
-    MAX_LINE_BYTES,
-    decode_json,
-    excerpt,
-)
+from unified_agents.wire.protocols.chat_completions_fields import decode_json, excerpt
+from unified_agents.wire.protocols.stream_lines import StreamLines
 
 DONE = "[DONE]"
 """The value of the event with which some servers end a stream."""
@@ -50,23 +46,20 @@ class EventReader:
         is_lenient: Whether an event was JSON for a lenient reader only, so that its texts may hold half characters.
     """
 
-    __slots__ = ("_lines", "_name", "_raw", "_redactor", "_rest", "_rest_size", "_size", "has_events", "is_lenient")
+    __slots__ = ("_event_lines", "_lines", "_name", "_redactor", "has_events", "is_lenient")
 
     def __init__(self, redactor: StreamRedactor | None = None) -> None:
         self.has_events = False
         self.is_lenient = False
         self._redactor = redactor
-        self._raw: list[bytes] = []
-        self._size = 0
-        self._rest: list[bytes] = []  # the line that has not ended
-        self._rest_size = 0
-        self._lines: list[bytes] = []  # of an event whose JSON stands on several lines
+        self._lines = StreamLines()
+        self._event_lines: list[bytes] = []  # of an event whose JSON stands on several lines
         self._name = ""
 
     @property
     def raw(self) -> bytes:
         """All bytes that have come so far."""
-        return b"".join(self._raw)
+        return self._lines.raw
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """Take in bytes, and yield the events that they complete; what is not asked for is not read.
@@ -74,20 +67,7 @@ class EventReader:
         Raises:
             BadResponseError: the stream or a line of it is too long, or an event is not JSON.
         """
-        self._size += len(chunk)
-        if self._size > MAX_ANSWER_BYTES:
-            raise BadResponseError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-        self._raw.append(chunk)
-        lines = chunk.split(b"\n")
-        if self._rest and len(lines) > 1:
-            self._rest.append(lines[0])
-            lines[0], self._rest, self._rest_size = b"".join(self._rest), [], 0
-        if rest := lines.pop():
-            self._rest.append(rest)
-            self._rest_size += len(rest)
-            if self._rest_size > MAX_LINE_BYTES:
-                raise BadResponseError(f"a line of the streamed answer is longer than {MAX_LINE_BYTES} bytes")
-        for line in lines:
+        for line in self._lines.feed(chunk):
             event = self._line(line)
             if event is not None:
                 yield event
@@ -98,8 +78,7 @@ class EventReader:
         Raises:
             BadResponseError: an event is not JSON.
         """
-        last, self._rest = b"".join(self._rest), []
-        for line in (last, b""):
+        for line in (self._lines.last(), b""):
             event = self._line(line)
             if event is not None:
                 yield event
@@ -116,7 +95,7 @@ class EventReader:
         if line.startswith(b"data:"):
             return self._data(line[5:].strip())
         if not line:
-            event = self._several_lines() if self._lines else None
+            event = self._several_lines() if self._event_lines else None
             self._name = ""
             return event
         if line.startswith(b"event:"):
@@ -126,10 +105,10 @@ class EventReader:
         return None
 
     def _data(self, data: bytes) -> ServerSentEvent | None:
-        if self._lines:
+        if self._event_lines:
             if data == DONE.encode():
                 return self._several_lines()
-            self._lines.append(data)
+            self._event_lines.append(data)
             return None
         if not data:
             return None
@@ -141,13 +120,13 @@ class EventReader:
             try:
                 value = decode_json(data)
             except ValueError:
-                self._lines.append(data)  # its end may stand on the next line
+                self._event_lines.append(data)  # its end may stand on the next line
                 return None
             self.is_lenient = True
         return self._event(value, data)
 
     def _several_lines(self) -> ServerSentEvent:
-        data, self._lines = b"\n".join(self._lines), []
+        data, self._event_lines = b"\n".join(self._event_lines), []
         try:
             value = decode_json(data)
         except ValueError as error:

@@ -1,0 +1,71 @@
+"""The command `chat`: a conversation with an agent in the terminal."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unified_agents.agent import create_agent
+from unified_agents.cli.journals import JournalOption, decided, journal_place
+from unified_agents.cli.questions import TERMINAL
+from unified_agents.cli.stdio import exit_on_wrong_usage, print_message, put, report_error
+from unified_agents.concurrency.background_loop import run_in_background
+from unified_agents.config import AgentConfig, load_config
+from unified_agents.config.importing import import_from
+from unified_agents.errors import RunError
+
+PROMPT = "> "
+
+
+def chat(
+    file: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
+    *,
+    session: Annotated[
+        str | None,
+        typer.Option(help="The conversation to go on with; by default a new one. It needs a journal to last."),
+    ] = None,
+    backend: Annotated[str | None, typer.Option(help="Run on this backend instead of the file's.")] = None,
+    journal: JournalOption = None,
+) -> None:
+    """Talk with the agent of a YAML file, one line a turn, until the input ends.
+
+    A turn that fails is told, and the conversation goes on without it.
+    """
+    import_from(file.parent, Path.cwd())
+    with exit_on_wrong_usage():
+        config = load_config(file)
+        config = config.model_copy(update={"journal": journal_place(journal, config.journal)})
+        run_in_background(lambda: _talk(config, session or secrets.token_hex(4), backend))
+
+
+async def _talk(config: AgentConfig, session: str, backend: str | None) -> None:
+    async with create_agent(config, backend=backend) as agent:
+        if sys.stdin.isatty():
+            print_message(f"session {session}; end with Ctrl-D")
+        while line := await TERMINAL.call(_read):
+            if line.strip():
+                await _turn(agent, session, line.strip())
+
+
+async def _turn(agent: Any, session: str, said: str) -> None:
+    try:
+        result = await decided(agent, await agent.run(said, session=session), as_json=False)
+    except RunError as error:
+        report_error(error, as_json=False)
+        return
+    if result.output is not None:
+        put(result.output + "\n")
+    if result.status != "completed":
+        print_message(f"the turn is not completed, and is not remembered: {result.errors[-1].message}")
+
+
+def _read() -> str:
+    """Return the next line; empty at the end of the input."""
+    if sys.stdin.isatty():
+        sys.stderr.write(PROMPT)
+        sys.stderr.flush()
+    return sys.stdin.readline()

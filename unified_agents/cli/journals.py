@@ -1,0 +1,121 @@
+"""Which journal a command uses, and how it ends where its run waits for decisions."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from unified_agents.agent.protocol import Agent
+from unified_agents.cli.questions import TERMINAL, ask_about, has_terminal
+from unified_agents.cli.stdio import SUSPENDED, print_message
+from unified_agents.config import load_config
+from unified_agents.errors import ConfigError
+from unified_agents.journal.opening import OpenJournal
+from unified_agents.journal.protocol import Journal, RunInfo
+from unified_agents.journal.rows import Row, RunRow
+from unified_agents.result import RunResult
+
+T = TypeVar("T")
+
+VARIABLE = "UNIFIED_AGENTS_JOURNAL"
+
+JournalOption = Annotated[
+    str | None,
+    typer.Option("--journal", help=f"The journal's file. Else the agent file's; else that of {VARIABLE}."),
+]
+RunArgument = Annotated[str, typer.Argument(help="The run's id, or a beginning of it that no other has.")]
+AgentOption = Annotated[Path | None, typer.Option("--agent", help="The agent's YAML file.")]
+
+
+def journal_place(option: str | None, of_the_file: str | None) -> str | None:
+    """Return the journal that a command uses; None where none is named."""
+    return option or of_the_file or os.environ.get(VARIABLE) or None
+
+
+def need_journal(option: str | None, agent: Path | None) -> str:
+    """Return the journal that a command needs.
+
+    Raises:
+        ConfigError: none is named, or there is no such file.
+    """
+    place = journal_place(option, None if option or agent is None else load_config(agent).journal)
+    if place is None:
+        raise ConfigError(f"no journal: give --journal FILE, or set {VARIABLE}")
+    if not Path(place).exists():
+        raise ConfigError(f"there is no journal {place}")
+    return place
+
+
+async def decided(agent: Agent[Any], result: RunResult[Any], *, as_json: bool) -> RunResult[Any]:
+    """Ask about calls that wait, where somebody can answer, and go on until none waits or nothing is decided."""
+    while result.status == "suspended" and not as_json and has_terminal():
+        decisions = await TERMINAL.call(functools.partial(ask_about, result))
+        if not decisions:
+            break
+        result = await agent.resume(result.run_id, decisions=decisions)
+    return result
+
+
+def exit_suspended(result: RunResult[Any], journal: str | None, agent: Path) -> None:
+    """Say which command goes on with a run that waits, and exit with the code for it.
+
+    Raises:
+        typer.Exit: always.
+    """
+    command = ["unified-agents", "runs", "resume", result.run_id, "--agent", str(agent)]
+    command += [] if journal is None else ["--journal", journal]
+    calls = ", ".join(f"{call.name} ({call.id})" for call in result.pending)
+    print_message(
+        f"the run waits for a decision on {calls}; go on with: {shlex.join(command)} --approve CALL, or --deny CALL"
+    )
+    raise typer.Exit(SUSPENDED)
+
+
+async def with_journal(place: str, work: Callable[[Journal], Awaitable[T]]) -> T:
+    """Open a journal, do some work with it, and close it."""
+    opened = OpenJournal(place)
+    try:
+        return await work(opened.store)
+    finally:
+        await opened.aclose()
+
+
+async def read_run(place: str, run: str) -> tuple[RunInfo, list[Row]]:
+    """Return how a run stands, and its rows; its id may be cut where no other begins so.
+
+    Raises:
+        RunNotFoundError: there is none.
+        ConfigError: several begin so.
+    """
+
+    async def work(journal: Journal) -> tuple[RunInfo, list[Row]]:
+        infos = await journal.runs()
+        found = [info for info in infos if info.run_id == run] or [
+            info for info in infos if info.run_id.startswith(run)
+        ]
+        if len(found) > 1:
+            raise ConfigError(f"{len(found)} runs begin with {run!r}: give more of the id")
+        run_id = found[0].run_id if found else run
+        return (found[0] if found else RunInfo(run, None, 0.0, False, 0)), await journal.read(run_id)
+
+    return await with_journal(place, work)
+
+
+def file_of(rows: Sequence[Row]) -> Path:
+    """Return the agent's file that a run began with.
+
+    Raises:
+        ConfigError: it began with none, or the file is gone.
+    """
+    first = rows[0]
+    if not isinstance(first, RunRow) or first.file is None:
+        raise ConfigError("the run began with an agent that was made in Python: name a YAML file with --agent")
+    if not Path(first.file).exists():
+        raise ConfigError(f"the run's agent file {first.file} is gone: name another with --agent")
+    return Path(first.file)

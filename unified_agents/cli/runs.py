@@ -1,0 +1,193 @@
+"""The commands `runs …`: what a journal holds, and how its runs go on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from unified_agents.agent import create_agent
+from unified_agents.agent.decisions import Decision, approve, deny, edit, finished
+from unified_agents.agent.journaling import OnDivergence
+from unified_agents.cli import run_files
+from unified_agents.cli.journals import (
+    AgentOption,
+    JournalOption,
+    RunArgument,
+    decided,
+    exit_suspended,
+    file_of,
+    need_journal,
+    read_run,
+    with_journal,
+)
+from unified_agents.cli.stdio import FAILED, LIMIT, exit_on_wrong_usage, print_message, put, put_json, stop
+from unified_agents.cli.tables import console
+from unified_agents.config import load_config
+from unified_agents.config.importing import import_from
+from unified_agents.errors import ConfigError, RunError
+from unified_agents.journal.protocol import RunInfo
+from unified_agents.journal.record import waiting_calls
+from unified_agents.journal.rows import RunRow, write_row
+from unified_agents.result import RunResult
+
+app = typer.Typer(name="runs", help="Look at the runs of a journal, and go on with them.", no_args_is_help=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+@app.command("list")
+def list_runs(journal: JournalOption = None, agent: AgentOption = None, as_json: JsonOption = False) -> None:
+    """List the runs of a journal, the newest first."""
+    with exit_on_wrong_usage(as_json=as_json):
+        infos = asyncio.run(with_journal(need_journal(journal, agent), lambda opened: opened.runs()))
+    if as_json:
+        put_json([_described(info) for info in infos])
+        return
+    table = Table("run", "state", "began", "rows")
+    for info in infos:
+        began = datetime.fromtimestamp(info.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(escape(info.run_id), _state(info), began, str(info.rows))
+    console().print(table)
+
+
+@app.command()
+def show(
+    run: RunArgument, journal: JournalOption = None, agent: AgentOption = None, as_json: JsonOption = False
+) -> None:
+    """Show how a run stands: its task, its last answer, and the calls that wait."""
+    with exit_on_wrong_usage(as_json=as_json):
+        info, rows = asyncio.run(read_run(need_journal(journal, agent), run))
+    first = rows[0]
+    calls = [{"id": call.call_id, "tool": call.tool, "arguments": call.arguments} for call in waiting_calls(rows)]
+    details = _described(info) | {"unfinished": calls, "begun": json.loads(write_row(first))}
+    if as_json:
+        put_json(details)
+        return
+    table = Table(show_header=False)
+    for name in ("run", "state", "rows"):
+        table.add_row(name, escape(str(details[name])))
+    if isinstance(first, RunRow):
+        for name in ("agent", "file", "backend", "model"):
+            table.add_row(name, escape(str(getattr(first, name) or "")))
+        table.add_row("task", escape(_short(first.messages[-1].content)))
+    for call in calls:
+        table.add_row("unfinished", escape(_short(f"{call['tool']}({call['arguments']}) {call['id']}")))
+    console().print(table)
+
+
+@app.command()
+def events(run: RunArgument, journal: JournalOption = None, agent: AgentOption = None) -> None:
+    """Print the rows of a run, one JSON object a line, in their order."""
+    with exit_on_wrong_usage():
+        _, rows = asyncio.run(read_run(need_journal(journal, agent), run))
+    for row in rows:
+        put(write_row(row).decode() + "\n")
+
+
+@app.command()
+def resume(
+    run: RunArgument,
+    *,
+    agent: Annotated[
+        Path | None, typer.Option("--agent", help="The agent's YAML file; by default the one that the run began with.")
+    ] = None,
+    journal: JournalOption = None,
+    backend: Annotated[str | None, typer.Option(help="Go on with this backend instead of the file's.")] = None,
+    approved: Annotated[list[str] | None, typer.Option("--approve", help="The id of a call that may run.")] = None,
+    denied: Annotated[
+        list[str] | None, typer.Option("--deny", help="The id of a call that must not run; CALL=REASON tells why.")
+    ] = None,
+    edited: Annotated[list[str] | None, typer.Option("--edit", help="CALL=JSON: runs it with these arguments.")] = None,
+    done: Annotated[
+        list[str] | None, typer.Option("--finished", help="CALL=RESULT: it was carried out, and returned this.")
+    ] = None,
+    on_divergence: Annotated[
+        OnDivergence, typer.Option(help="What to do where the agent differs from the one that began.")
+    ] = "stop",
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a run; what is finished is answered from the journal, and is not run again.
+
+    Exit codes are those of `run`.
+    """
+    with exit_on_wrong_usage(as_json=as_json):
+        place = need_journal(journal, agent)
+        info, rows = asyncio.run(read_run(place, run))
+        file = agent or file_of(rows)
+        import_from(file.parent, Path.cwd())
+        decisions = _decisions(approved, denied, edited, done)
+        try:
+            options = {"backend": backend, "journal": place}
+            result = asyncio.run(_resume(file, info.run_id, options, decisions, on_divergence, as_json=as_json))
+        except RunError as error:
+            if as_json and error.result is not None:
+                put_json(error.result.to_dict())
+            stop(error, FAILED, as_json=as_json and error.result is None)
+    if as_json:
+        put_json(result.to_dict())
+    elif result.output is not None:
+        put(result.output + "\n")
+    if result.status == "suspended":
+        exit_suspended(result, place, file)
+    if result.status == "limit":
+        print_message(result.errors[-1].message)
+        raise typer.Exit(LIMIT)
+
+
+async def _resume(
+    file: Path,
+    run_id: str,
+    options: dict[str, Any],
+    decisions: dict[str, Decision],
+    on_divergence: OnDivergence,
+    *,
+    as_json: bool,
+) -> RunResult[Any]:
+    async with create_agent(load_config(file), **options) as agent:
+        result = await agent.resume(run_id, decisions=decisions, on_divergence=on_divergence)
+        return await decided(agent, result, as_json=as_json)
+
+
+def _decisions(
+    approved: list[str] | None, denied: list[str] | None, edited: list[str] | None, done: list[str] | None
+) -> dict[str, Decision]:
+    decisions: dict[str, Decision] = {call: approve() for call in approved or ()}
+    for text in denied or ():
+        call, _, reason = text.partition("=")
+        decisions[call] = deny(reason)
+    for text in edited or ():
+        call, _, arguments = text.partition("=")
+        try:
+            decisions[call] = edit(dict(json.loads(arguments)))
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"--edit {call}: give CALL=JSON, with a JSON object: {error}") from error
+    for text in done or ():
+        call, _, result = text.partition("=")
+        decisions[call] = finished(result)
+    return decisions
+
+
+for _command in (run_files.fork, run_files.recover, run_files.prune, run_files.export):
+    app.command()(_command)
+
+
+def _described(info: RunInfo) -> dict[str, Any]:
+    return {"run": info.run_id, "state": _state(info), "created": info.created, "rows": info.rows}
+
+
+def _state(info: RunInfo) -> str:
+    if info.status is not None:
+        return info.status
+    return "running" if info.is_owned else "orphan"
+
+
+def _short(text: object) -> str:
+    shown = " ".join(str(text).split())
+    return shown if len(shown) <= 200 else shown[:199] + "…"

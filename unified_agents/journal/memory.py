@@ -1,0 +1,112 @@
+"""A journal in memory, for tests and for sessions of an agent without a journal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Awaitable, Generator, Sequence
+from dataclasses import dataclass, field
+
+from unified_agents.errors import JournalError, LeaseLostError, RunBusyError, RunNotFoundError
+from unified_agents.journal.encoding import last_status, read_rows
+from unified_agents.journal.lease import Lease
+from unified_agents.journal.protocol import SESSION_PREFIX, RunInfo
+from unified_agents.journal.rows import Row, write_row
+from unified_agents.result import RunStatus
+
+
+@dataclass(slots=True, eq=False)
+class _StoredRun:
+    created: float
+    fence: int = 1
+    is_owned: bool = True
+    status: RunStatus | None = None
+    bodies: list[bytes] = field(default_factory=list)
+
+
+class MemoryJournal:
+    """A journal that ends with the process. Its rows are kept as JSON, as those of any other."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _StoredRun] = {}
+        self._lock = threading.Lock()  # runs of several event loops
+
+    async def begin(self, run_id: str, rows: Sequence[Row]) -> Lease:
+        """Store the first rows of a new run; see `Journal.begin`."""
+        with self._lock:
+            if run_id in self._runs:
+                raise RunBusyError(f"the journal has a run {run_id!r} already: resume it, or name another")
+            run = self._runs[run_id] = _StoredRun(time.time(), status=last_status(rows))
+            run.bodies += map(write_row, rows)
+        return Lease(run_id, 1, len(rows))
+
+    async def claim(self, run_id: str) -> tuple[Lease, list[Row]]:
+        """Become the owner of a run; see `Journal.claim`."""
+        with self._lock:
+            run = self._stored(run_id)
+            if run.is_owned:
+                raise RunBusyError(f"run {run_id} is driven by this process; wait for its end, or end it")
+            run.fence, run.is_owned, run.status = run.fence + 1, True, None
+            return Lease(run_id, run.fence, len(run.bodies)), read_rows(run_id, run.bodies)
+
+    def append(self, lease: Lease, rows: Sequence[Row], *, release: bool = False) -> Awaitable[None]:
+        """Store rows; see `Journal.append`."""
+        with self._lock:
+            run = self._runs.get(lease.run_id)
+            if lease.failure is not None:
+                error: Exception = JournalError(f"run {lease.run_id}: a row before could not be written")
+            elif run is None or run.fence != lease.fence:
+                error = LeaseLostError(f"run {lease.run_id} has another owner in the journal: it ends here")
+                lease.fail(error)
+            else:
+                run.bodies += map(write_row, rows)
+                status = last_status(rows)
+                if status is not None or release:
+                    run.status, run.is_owned = status, run.is_owned and not release
+                return _Done(None)
+        return _Done(error)
+
+    async def read(self, run_id: str) -> list[Row]:
+        """Return the rows of a run; see `Journal.read`."""
+        with self._lock:
+            return read_rows(run_id, self._stored(run_id).bodies)
+
+    async def runs(self) -> list[RunInfo]:
+        """Return all runs, the newest first; see `Journal.runs`."""
+        with self._lock:
+            found = [
+                RunInfo(run_id, run.status, run.created, run.is_owned, len(run.bodies))
+                for run_id, run in self._runs.items()
+                if not run_id.startswith(SESSION_PREFIX)
+            ]
+        return sorted(found, key=lambda info: -info.created)
+
+    async def delete(self, run_ids: Sequence[str]) -> int:
+        """Delete runs that nobody drives; see `Journal.delete`."""
+        with self._lock:
+            idle = [run_id for run_id in dict.fromkeys(run_ids) if run_id in self._runs]
+            idle = [run_id for run_id in idle if not self._runs[run_id].is_owned]
+            for run_id in idle:
+                del self._runs[run_id]
+        return len(idle)
+
+    async def aclose(self) -> None:
+        """Do nothing: the rows stay, and the journal may be used again."""
+
+    def _stored(self, run_id: str) -> _StoredRun:
+        run = self._runs.get(run_id)
+        if run is None:
+            raise RunNotFoundError(f"the journal has no run {run_id!r}")
+        return run
+
+
+class _Done:
+    """Something to await that has its outcome already."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    def __await__(self) -> Generator[None, None, None]:
+        if self._error is not None:
+            raise self._error
+        yield from ()

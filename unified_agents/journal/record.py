@@ -1,0 +1,177 @@
+"""What a journal holds of one run, and how the run that goes on adds to it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from unified_agents.errors import ErrorRecord, JournalError
+from unified_agents.journal.fingerprint import Fingerprint
+from unified_agents.journal.lease import Lease
+from unified_agents.journal.protocol import Journal
+from unified_agents.journal.rows import (
+    AnswerRow,
+    DecisionRow,
+    EndRow,
+    Row,
+    RunRow,
+    ToolEndRow,
+    ToolStartRow,
+)
+from unified_agents.messages import JsonObject
+from unified_agents.result import RunStatus
+
+Key = tuple[int, int]
+"""The key of a call: its step and its place in it."""
+
+
+class RunRecord:
+    """The rows of one run: those that it can be answered from, and the way to further ones.
+
+    Args:
+        journal: Where the rows are kept.
+        lease: The right to write them.
+        rows: What the journal holds already.
+        hide: Takes secrets out of what fingerprints are made of, so that a new key changes none.
+        goes_on: Whether the run goes on where it asks something else than the journal holds.
+
+    Attributes:
+        run: The run's first row.
+        answers: The model's answers by step.
+        starts: Calls that were started.
+        ends: Calls that are finished.
+        decisions: What was decided about calls, by call id, and not used yet.
+        end: How the run ended; None where it goes on.
+        state: `ToolContext.state` as the last finished call left it.
+        fingerprint: Of the conversation so far.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        lease: Lease,
+        rows: Sequence[Row],
+        *,
+        hide: Callable[[bytes], bytes] = bytes,
+        goes_on: bool = False,
+    ) -> None:
+        first = rows[0] if rows else None
+        if not isinstance(first, RunRow):
+            raise JournalError(f"run {lease.run_id} is damaged: its first row does not say what the run is")
+        self.run = first
+        self.goes_on = goes_on
+        self._journal = journal
+        self._lease = lease
+        self._waiting: list[Row] = []
+        self.answers: dict[int, AnswerRow] = {}
+        self.starts: dict[Key, ToolStartRow] = {}
+        self.ends: dict[Key, ToolEndRow] = {}
+        self.decisions: dict[str, DecisionRow] = {}
+        self.end: EndRow | None = None
+        self.state: JsonObject = {}
+        self.fingerprint = Fingerprint(hide)
+        for row in rows[1:]:
+            self._learn(row)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self._lease.run_id
+
+    def _learn(self, row: Row) -> None:
+        self.end = row if isinstance(row, EndRow) else None
+        if isinstance(row, AnswerRow):
+            self.answers[row.step] = row
+        elif isinstance(row, ToolStartRow):
+            self.starts[row.step, row.index] = row
+            self.decisions.pop(row.call_id, None)
+        elif isinstance(row, ToolEndRow):
+            self.ends[row.step, row.index] = row
+            if row.state is not None:
+                self.state = row.state
+        elif isinstance(row, DecisionRow):
+            self.decisions[row.call_id] = row
+
+    def idempotency_key(self, step: int, index: int) -> str:
+        """Return the key of a call: the same in each process that carries it out, and no other call's."""
+        return hashlib.sha256(f"{self.run_id}/{step}/{index}".encode()).hexdigest()[:32]
+
+    def note(self, row: Row) -> None:
+        """Add a row. It is stored before, or together with, the next one that is committed."""
+        self._waiting.append(row)
+
+    def commit(self, row: Row) -> Awaitable[None]:
+        """Add a row; what is returned ends when the row and all before it are durable.
+
+        Raises:
+            JournalError: they cannot be stored, or the run has another owner by now.
+        """
+        rows = [*self._waiting, row]
+        self._waiting.clear()
+        return self._journal.append(self._lease, rows)
+
+    async def decide(self, rows: Sequence[DecisionRow]) -> None:
+        """Store decisions; see `commit`."""
+        if rows:
+            await self._journal.append(self._lease, rows)
+        for row in rows:
+            self._learn(row)
+
+    def finish(self, status: RunStatus, output: str | None, error: ErrorRecord | None) -> Awaitable[None]:
+        """Add how the run ended, and give the run back; see `commit`."""
+        end = EndRow(status=status, output=output, error=error, ended=time.time())
+        rows = [*self._waiting, end]
+        self._waiting.clear()
+        return self._journal.append(self._lease, rows, release=True)
+
+    def release(self) -> Awaitable[None]:
+        """Give the run back as it is."""
+        return self._journal.append(self._lease, [] if self.end is None else [self.end], release=True)
+
+
+def tool_differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return a line for each tool that an agent has changed or lost since a run began.
+
+    Args:
+        then: The tools' names, each with a hash of its schema.
+        now: Those of today.
+    """
+    lines = []
+    for name, schema in then.items():
+        if name not in now:
+            lines.append(f"tool {name!r} is gone")
+        elif now[name] != schema:
+            lines.append(f"the schema of tool {name!r} has changed")
+    return lines
+
+
+@dataclass(slots=True, frozen=True)
+class UnfinishedCall:
+    """A call that the model asked for and that has no end row.
+
+    Attributes:
+        call_id: Its id.
+        tool: Its name on the wire.
+        arguments: JSON text as the model wrote it.
+        is_started: Whether it was started.
+    """
+
+    call_id: str
+    tool: str
+    arguments: str
+    is_started: bool
+
+
+def waiting_calls(rows: Sequence[Row]) -> list[UnfinishedCall]:
+    """Return the calls of a run that are not finished, in the model's order."""
+    ended = {(row.step, row.index) for row in rows if isinstance(row, ToolEndRow)}
+    started = {(row.step, row.index) for row in rows if isinstance(row, ToolStartRow)}
+    return [
+        UnfinishedCall(call.call_id, call.name, call.arguments, (row.step, index) in started)
+        for row in rows
+        if isinstance(row, AnswerRow)
+        for index, call in enumerate(row.calls)
+        if (row.step, index) not in ended
+    ]

@@ -1,0 +1,259 @@
+"""The rows of a journal: one JSON object each, of closed types, and never anything that runs code when it is read.
+
+A run begins with a `RunRow`. Each answer of the model is an `AnswerRow`; each tool call has a `ToolStartRow` and a
+`ToolEndRow`. A call is *finished* when its end row is committed. A `DecisionRow` holds what somebody decided about a
+call that waits. An `EndRow` says how the run ended; where a run is resumed later, more rows follow.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from unified_agents.errors import ErrorRecord, JournalError
+from unified_agents.messages import JsonObject, Message, Usage
+from unified_agents.result import RunStatus
+from unified_agents.tools.parts import Part
+
+FORMAT = 1
+"""The version of this format. A journal of a newer one is refused."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ForkPoint:
+    """Where a run was forked from another one.
+
+    Attributes:
+        run_id: The other run.
+        step: The first step that is not taken over.
+    """
+
+    run_id: str
+    step: int
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class RunRow:
+    """The beginning of a run.
+
+    Attributes:
+        format: The version of the format of all rows of the run.
+        created: Seconds since 1970.
+        agent: The agent's name.
+        file: The agent's YAML file; None where it was made in Python.
+        backend: The backend that the run began on.
+        model: The model's name.
+        instructions: The system text.
+        messages: What the run was given.
+        tools: The tools by name, each with a hash of its JSON Schema.
+        session: The session that the run is a turn of; None for none.
+        forked_from: Where it was forked from another run; None for none.
+    """
+
+    row: Literal["run"] = "run"
+    format: Literal[1] = 1
+    created: float
+    agent: str
+    file: str | None
+    backend: str
+    model: str
+    instructions: str | None
+    messages: tuple[Message, ...]
+    tools: dict[str, str]
+    session: str | None = None
+    forked_from: ForkPoint | None = None
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AnsweredCall:
+    """A tool call as the model's answer had it.
+
+    Attributes:
+        id: The provider's id; it may be empty.
+        call_id: The call's id within the run.
+        name: The name on the wire.
+        arguments: JSON text as the model wrote it.
+    """
+
+    id: str
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AnswerRow:
+    """One usable answer of the model, which is a step of the run.
+
+    Attributes:
+        step: From 0.
+        fingerprint: That of the conversation that was asked.
+        model: The model that answered, by the name in its config.
+        requests: How many requests the step took, retries too.
+        text: The answer's text.
+        calls: The tool calls that it asks for.
+        finish_reason: Why it ended, as the provider says.
+        usage: Its tokens.
+        cost: What the step cost, in the unit of the model's price; None without a price.
+        original: The turn as `Message.original` has it; None where it holds no more than text and calls.
+        reasoning: What the provider shows of the model's thinking; None where it shows nothing.
+    """
+
+    row: Literal["answer"] = "answer"
+    step: int
+    fingerprint: str
+    model: str
+    requests: int
+    text: str | None
+    calls: tuple[AnsweredCall, ...]
+    finish_reason: str | None
+    usage: Usage
+    cost: float | None
+    original: JsonObject | None = None
+    reasoning: str | None = None
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ToolStartRow:
+    """The start of a tool call; it is committed before the tool runs.
+
+    Attributes:
+        step: The step that asked for it.
+        index: Its place among the calls of the step.
+        call_id: Its id within the run.
+        tool: The tool's own name.
+        key: The idempotency key.
+        edited: The arguments that were decided on in place of the model's; None for the model's own.
+    """
+
+    row: Literal["tool_start"] = "tool_start"
+    step: int
+    index: int
+    call_id: str
+    tool: str
+    key: str
+    edited: str | None = None
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ToolEndRow:
+    """The end of a tool call; it is committed before the framework sees the result.
+
+    Attributes:
+        step: The step that asked for it.
+        index: Its place among the calls of the step.
+        content: What the model reads.
+        is_error: Whether the call gave no result.
+        parts: The result with its images and files; empty where the text says it all.
+        whole: The result's text without a cut, where another call refers to it.
+        error: Why it gave none.
+        seconds: How long the tool ran.
+        state: The run's `ToolContext.state` after the call, where the call changed it.
+    """
+
+    row: Literal["tool_end"] = "tool_end"
+    step: int
+    index: int
+    content: str
+    is_error: bool = False
+    parts: tuple[Part, ...] = ()
+    whole: str | None = None
+    error: ErrorRecord | None = None
+    seconds: float = 0.0
+    state: JsonObject | None = None
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DecisionRow:
+    """What somebody decided about a call that waits. It is used once: the call's start or end row uses it up.
+
+    Attributes:
+        call_id: The call.
+        decision: `approve` runs it, `deny` tells the model the text, `edit` runs it with the text as its arguments,
+            `finished` takes the text as its result.
+        text: The reason, the arguments or the result.
+    """
+
+    row: Literal["decision"] = "decision"
+    call_id: str
+    decision: Literal["approve", "deny", "edit", "finished"]
+    text: str = ""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class EndRow:
+    """How the run ended in one process. A run that is resumed ends again.
+
+    Attributes:
+        status: As in a result.
+        output: The final answer.
+        error: What ended it; None where it completed.
+        ended: Seconds since 1970.
+    """
+
+    row: Literal["end"] = "end"
+    status: RunStatus
+    output: str | None
+    error: ErrorRecord | None
+    ended: float
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TurnRow:
+    """One turn of a session: what it added to the conversation.
+
+    Attributes:
+        run_id: The run that was the turn.
+        messages: The user's messages and what followed them.
+    """
+
+    row: Literal["turn"] = "turn"
+    run_id: str
+    messages: tuple[Message, ...]
+
+
+Row: TypeAlias = RunRow | AnswerRow | ToolStartRow | ToolEndRow | DecisionRow | EndRow | TurnRow
+
+_ROWS: TypeAdapter[Row] = TypeAdapter(
+    Annotated[Row, Field(discriminator="row")], config=ConfigDict(defer_build=True, extra="forbid")
+)
+
+
+def write_row(row: Row) -> bytes:
+    """Return a row as JSON."""
+    try:
+        return orjson.dumps(row, default=_values)
+    except orjson.JSONEncodeError:  # integers beyond 64 bits, and halves of surrogate pairs
+        return json.dumps(asdict(row), default=_values, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _values(model: BaseModel) -> JsonObject:
+    return model.model_dump(mode="json", exclude_none=True)
+
+
+def read_row(data: bytes, run_id: str, number: int) -> Row:
+    """Return the row that JSON stands for.
+
+    Args:
+        data: What `write_row` gave.
+        run_id: The run, for messages.
+        number: The row's place in the run, for messages.
+
+    Raises:
+        JournalError: it is no row, or one of a newer format.
+    """
+    try:
+        return _ROWS.validate_json(data)
+    except ValidationError as error:
+        found: dict[str, Any] = dict(error.errors(include_url=False)[0])
+        if found["loc"] == ("run", "format"):
+            raise JournalError(
+                f"run {run_id} was written in format {found['input']!r:.20} of the journal, and this version reads"
+                f" {FORMAT}: take a newer version of unified-agents"
+            ) from error
+        place = ".".join(map(str, found["loc"])) or "the row"
+        raise JournalError(f"row {number} of run {run_id} is damaged: {place}: {found['msg']}") from error
