@@ -27,8 +27,7 @@ MODULES = {
 OTHERS = {
     # Raised by tools and hooks for the framework's own loop, which takes them.
     "pydantic_ai": {"ApprovalRequired", "CallDeferred", "ModelRetry", "SkipModelRequest", "SkipToolExecution",
-                    "SkipToolValidation", "ToolFailed", "ToolFailedError", "ToolRetryError", "FallbackExceptionGroup",
-                    "MessageHistoryMutatedWarning"},
+                    "SkipToolValidation", "ToolFailed", "ToolFailedError", "ToolRetryError"},
     # Of storing runs, of evaluations and of media, which our agents have not.
     "agno": {"EvalError", "RunNotFoundError", "RunNotContinuableError"},
     "smolagents": {"InterpreterError"},
@@ -39,7 +38,11 @@ PRESENT = [name for name in MODULES if name in EVERY_BACKEND]
 def own_errors(name: str) -> Iterator[type[Exception]]:
     module = importlib.import_module(name)
     for _, value in inspect.getmembers(module, inspect.isclass):
-        if issubclass(value, Exception) and value.__module__.startswith(name.partition(".")[0]):
+        if (
+            issubclass(value, Exception)
+            and not issubclass(value, ExceptionGroup | Warning)
+            and value.__module__.startswith(name.partition(".")[0])
+        ):
             yield value
 
 
