@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from unified_agents import wording
 from unified_agents.concurrency.loop_bridge import call_event_loop, run_synchronous_loop
-from unified_agents.concurrency.off_loop_import import import_off_loop
+from unified_agents.concurrency.off_loop_import import import_all_off_loop, import_off_loop
 from unified_agents.config import Handling, Variant
 from unified_agents.errors import RunError, UnsupportedCapabilityError
 from unified_agents.messages import JsonObject, Message
@@ -47,6 +47,7 @@ __all__ = [
     "call_tool",
     "call_tool_sync",
     "calls_by_id",
+    "import_all_off_loop",
     "import_off_loop",
     "native_construction",
     "native_tool_name",

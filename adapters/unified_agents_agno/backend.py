@@ -10,12 +10,22 @@ from agno.agent import Agent
 from agno.run.agent import RunOutput
 from agno.run.base import RunStatus
 
-from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent
+from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent, import_all_off_loop
 from unified_agents.errors import BackendError, RunError
 from unified_agents.messages import Message
 from unified_agents_agno.errors import translate
 from unified_agents_agno.model import agno_message, chat_model, tool_choice
 from unified_agents_agno.tools import native_construction, native_tool, unified_tool
+
+_IMPORTED_BY_A_FIRST_RUN = (
+    "agno.agent._response",
+    "agno.agent._hooks",
+    "agno.agent._telemetry",
+    "agno.offload.types",
+    "agno.team",
+    "agno.utils.json_schema",
+    "openai.resources",
+)
 
 
 class AgnoBackend:
@@ -66,6 +76,7 @@ class AgnoAgent:
         Raises:
             BackendError: the run failed: Agno makes a text of every error. The wire knows what the model's server said.
         """
+        await import_all_off_loop(_IMPORTED_BY_A_FIRST_RUN)
         given = [agno_message(message) for message in messages]
         output: Any = await self._streamed(given) if stream else await self._agent.arun(given)
         if output is None or output.status != RunStatus.completed:

@@ -13,7 +13,7 @@ from google.adk.runners import Runner
 from google.adk.sessions import InMemorySessionService
 from google.genai import types
 
-from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent
+from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent, import_all_off_loop
 from unified_agents.errors import BackendError, RunError
 from unified_agents.messages import Message
 from unified_agents_google_adk.errors import translate
@@ -21,6 +21,25 @@ from unified_agents_google_adk.model import chat_model, content, native_config
 from unified_agents_google_adk.tools import ADKTool, native_construction, native_tool
 
 _APP, _USER = "unified_agents", "user"
+_IMPORTED_BY_A_FIRST_RUN = (
+    "google.adk.apps.app",
+    "google.adk.agents._agent_router",
+    "google.adk.flows.llm_flows.core._resume",
+    "google.adk.workflow._workflow",
+    "google.adk.telemetry.node_tracing",
+    "google.adk.auth.auth_handler",
+    "google.adk.workflow._tool_node",
+    "google.adk.workflow._trigger",
+    "google.adk.workflow._node_runner_utils",
+    "google.adk.utils._mtls_utils",
+    "google.adk.a2a.agent",
+    "google.adk.workflow._llm_agent_wrapper",
+    "google.adk.flows.llm_flows.auto_flow",
+    "google.adk.auth.auth_preprocessor",
+    "google.adk.models.google_llm",
+    "google.adk.tools.google_search_tool",
+    "google.adk.tools.vertex_ai_search_tool",
+)
 
 
 class GoogleADKBackend:
@@ -70,6 +89,7 @@ class GoogleADKAgent:
         Raises:
             BackendError: the run failed without an exception. The wire knows what the model's server said.
         """
+        await import_all_off_loop(_IMPORTED_BY_A_FIRST_RUN)
         names = {call.id: call.name for message in messages for call in message.tool_calls}
         *earlier, last = [(message, content(message, names)) for message in messages]
         sessions = InMemorySessionService()

@@ -18,7 +18,7 @@ from unified_agents.backend import (
     Capability,
     NativeAgent,
     Variant,
-    import_off_loop,
+    import_all_off_loop,
     unsupported_natively,
 )
 from unified_agents.errors import RunError
@@ -129,7 +129,7 @@ class UnifiedLlamaIndexAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the agent's workflow, without limits of its own."""
-        await _import_what_is_late()
+        await import_all_off_loop(_IMPORTED_BY_A_FIRST_RUN)
         history = [unified_message(message) for message in messages]
         return await _run(self._agent(stream), history, memory=RunMemory(), max_iterations=_NO_STEP_LIMIT)
 
@@ -181,17 +181,12 @@ class NativeLlamaIndexAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # it streams by default
         """Run the agent's workflow."""
-        await _import_what_is_late()
+        await import_all_off_loop(_IMPORTED_BY_A_FIRST_RUN)
         return await _run(self._agent, [native_message(message) for message in messages])
 
     def translate(self, error: Exception) -> RunError | None:
         """Return the error of ours that a foreign one stands for."""
         return translate(error)
-
-
-async def _import_what_is_late() -> None:
-    for module in _IMPORTED_BY_A_FIRST_RUN:
-        await import_off_loop(module)
 
 
 async def _run(agent: BaseWorkflowAgent, messages: list[ChatMessage], **options: Any) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from agents import Agent, RunConfig, Runner, RunResultStreaming
 
-from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent
+from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent, import_all_off_loop
 from unified_agents.errors import RunError
 from unified_agents.messages import Message
 from unified_agents_openai_agents.errors import translate
@@ -16,6 +16,8 @@ from unified_agents_openai_agents.model import chat_model, items, model_settings
 from unified_agents_openai_agents.tools import native_construction, native_tool, unified_tool
 
 _ENDING_SECONDS = 2.0
+
+_IMPORTED_BY_A_FIRST_RUN = ("httpcore",)
 
 
 class OpenAIAgentsBackend:
@@ -65,6 +67,7 @@ class OpenAIAgentsAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the agent to its end, and return its final output."""
+        await import_all_off_loop(_IMPORTED_BY_A_FIRST_RUN)
         given = [item for message in messages for item in items(message)]
         if not stream:
             return _text(await Runner.run(self._agent, given, **self._options))

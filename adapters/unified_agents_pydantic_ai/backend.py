@@ -7,12 +7,14 @@ from typing import Any
 
 from pydantic_ai import Agent, RunContext, UsageLimits
 
-from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent
+from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent, import_all_off_loop
 from unified_agents.errors import RunError
 from unified_agents.messages import Message
 from unified_agents_pydantic_ai.errors import translate
 from unified_agents_pydantic_ai.model import chat_model, history, native_settings
 from unified_agents_pydantic_ai.tools import PydanticAIToolset, native_construction, native_tool
+
+_IMPORTED_BY_A_FIRST_RUN = ("anyio._backends._asyncio",)
 
 
 class PydanticAIBackend:
@@ -59,6 +61,7 @@ class PydanticAIAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the agent to its end, and return its output."""
+        await import_all_off_loop(_IMPORTED_BY_A_FIRST_RUN)
         options = self._options | ({"event_stream_handler": _follow} if stream else {})
         result = await self._agent.run(message_history=history(messages), **options)
         output: str | None = result.output

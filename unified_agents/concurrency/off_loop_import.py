@@ -5,11 +5,26 @@ from __future__ import annotations
 import asyncio
 import importlib
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from types import ModuleType
 
 _imported_off_loop: dict[str, ModuleType] = {}
 """Modules whose import has ended; `sys.modules` also holds those that another thread is still importing."""
+_not_there: set[str] = set()
+
+
+async def import_all_off_loop(names: Iterable[str]) -> None:
+    """Import modules in threads, one after the other, each once, while the event loop goes on.
+
+    One that this release of its package does not have is passed over: whoever needs it will say so.
+    """
+    for name in names:
+        if name not in _imported_off_loop and name not in _not_there:
+            try:
+                await import_off_loop(name)
+            except ModuleNotFoundError:
+                _not_there.add(name)
 
 
 async def import_off_loop(name: str) -> ModuleType:

@@ -303,6 +303,7 @@ class GeminiServer:
     reasoning: str | None = None
     error: tuple[int, bytes] | None = None
     url: str = ""
+    held: Any = None
     requests: list[dict[str, Any]] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -323,7 +324,9 @@ class GeminiServer:
 
     def client(self) -> Any:
         options = types.HttpOptions(base_url=self.url, api_version="v1beta", timeout=10_000)
-        return genai.Client(api_key="AIza-test", http_options=options).aio
+        # Its version 2 closes the connections of a client that nobody holds, also when its asynchronous side is held.
+        self.held = genai.Client(api_key="AIza-test", http_options=options)
+        return self.held.aio
 
 
 @pytest.fixture
