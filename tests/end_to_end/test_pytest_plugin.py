@@ -65,4 +65,6 @@ def test_a_test_runs_on_each_backend_and_can_fail(project: Path) -> None:
 def test_an_unknown_backend_is_said(project: Path) -> None:
     done = run(project, "--backends", "nonsense")
     assert done.returncode != 0
-    assert "no such backend; there are custom" in done.stdout + done.stderr
+    told = done.stdout + done.stderr
+    assert "nonsense: no such backend; there are " in told
+    assert "custom" in told.partition("there are ")[2].partition("\n")[0]
