@@ -98,7 +98,9 @@ async def test_parameters(server: ModelServer, backend: str, handling: str) -> N
 def test_what_chat_completions_has_no_field_for_is_refused(reasoning: dict[str, Any]) -> None:
     match = r"Chat Completions has no field for reasoning\.(budget|summary)"
     with pytest.raises(ConfigError, match=match):
-        create_agent(config={"model": {"name": "m", "parameters": {"reasoning": reasoning}}})
+        create_agent(
+            config={"model": {"name": "m", "base_url": "http://127.0.0.1:9/v1", "parameters": {"reasoning": reasoning}}}
+        )
     parameters = ModelParameters.model_validate({"reasoning": reasoning})
     with pytest.raises(ConfigError, match=match):
         create_agent(model={"name": "m", "base_url": "http://127.0.0.1:9/v1"}, model_parameters=parameters)
