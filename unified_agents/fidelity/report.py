@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from unified_agents.agent import create_agent
-from unified_agents.backend import INVALID_CALL_TOOL, BoundTool, native_construction
+from unified_agents.backend import INVALID_CALL_TOOL, BoundTool, native_construction, native_tool_name
 from unified_agents.catalogue.catalogue import ToolLike, open_catalogue
 from unified_agents.config import Handling, ModelConfig
 from unified_agents.errors import UnsupportedCapabilityError
@@ -185,6 +185,9 @@ def tool_fidelity(
     sent = {tool["function"]["name"]: tool["function"] for tool in json.loads(request).get("tools") or ()}
     by_tool = provider_names([tool.name for tool in tools], taken=frozenset({INVALID_CALL_TOOL}))
     names = [by_tool[tool.name] for tool in tools]
+    if handling == "native":
+        adapter = load_backend(backend)
+        names = [native_tool_name(adapter, name) for name in names]
     return tuple(
         ToolFidelity(
             tool=tool.name,

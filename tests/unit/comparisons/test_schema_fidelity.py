@@ -33,7 +33,7 @@ def tool(schema: dict[str, Any] = SCHEMA) -> Tool:
 
 
 def record(defined: Tool, request: dict[str, Any]) -> SchemaRecord:
-    (found,) = tool_fidelity([defined], json.dumps(request), "b", "native")
+    (found,) = tool_fidelity([defined], json.dumps(request), "custom", "native")
     return SchemaRecord.of(found)
 
 

@@ -151,7 +151,8 @@ async def test_under_unified_every_keyword_reaches_the_wire(backend: str) -> Non
 async def test_what_native_loses_is_seen() -> None:
     report = await check_tools([book, LOOKUP], handlings=["native"])
     losing = [backend for backend, handling in report.stacks() if report.counts(backend, handling)["lost"]]
-    assert set(losing) == {name for name in BACKENDS if name != "custom"}
+    assert {"langchain", "llamaindex"} <= set(losing)
+    assert "custom" not in losing
     rows = [row for row in report.tools if row.backend in losing]
     assert all(row.is_worse_than("lost") for row in rows if row.changes)
     assert not any(row.is_worse_than("none") for row in rows)
