@@ -230,7 +230,7 @@ async def test_each_fault_is_what_it_says(fault: ShareFault, kind: str, streamed
     model = ModelConfig(name="m", base_url=server.add(Script.model_validate(SCRIPT)), timeout=0.3)
     upstream = FaultyUpstream(HttpUpstream(ServerConnection(model.url)), FaultShare(share=1.0, kinds=(fault,)))
     body = b'{"model":"m","messages":[{"role":"user","content":"q"}],"stream":%s}' % str(streamed).lower().encode()
-    listener = (lambda _texts, _begun: None) if streamed else None
+    listener = (lambda _texts, _begun, _thoughts: None) if streamed else None
     with pytest.raises(ModelError) as caught:
         await ModelEndpoint(model, upstream).post(
             body, "k", 1.0, listener, ExchangeRecord(0, 1, "m", keeps_bodies=False)
@@ -248,7 +248,7 @@ async def test_ids_are_no_ids(fault: ShareFault, ids: set[str], streamed: bool, 
     call = {"id": "earlier", "type": "function", "function": {"name": "add", "arguments": "{}"}}
     said = [{"role": "user", "content": "q"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
     body = json.dumps({"model": "m", "messages": said, "stream": streamed}).encode()
-    listener = (lambda _texts, _begun: None) if streamed else None
+    listener = (lambda _texts, _begun, _thoughts: None) if streamed else None
     answer = await ModelEndpoint(model, upstream).post(
         body, "k", 1.0, listener, ExchangeRecord(0, 1, "m", keeps_bodies=False)
     )
