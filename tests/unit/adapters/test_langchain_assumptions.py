@@ -109,7 +109,7 @@ class TestModel:
             value: int
 
         upstream = LocalUpstream(ScriptedModel(make_script({"text": '{"value": 3}'})))
-        wire = Wire([ModelEndpoint(ModelConfig(name="m"), upstream)])
+        wire = Wire([ModelEndpoint(ModelConfig(name="m", protocol="chat_completions"), upstream)])
         model = chat_model(AgentSpec("a", None, (), ModelClient(wire), handling))
         assert await model.with_structured_output(Sum).ainvoke("q") == Sum(value=3)
 
