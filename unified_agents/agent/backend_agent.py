@@ -268,6 +268,7 @@ class BackendAgent:
             del self._runs[run]
             siblings.discard(run.lifecycle)
             done.set_result(None)
+            run.release()
             for endpoint in self._endpoints:
                 endpoint.upstream.forget(run.id)
 

@@ -15,9 +15,9 @@ from typer.core import TyperGroup
 from unified_agents.agent import Agent, create_agent
 from unified_agents.cli import model as model_commands, runs, tools
 from unified_agents.cli.chat import chat
-from unified_agents.cli.journals import JournalOption, decided, exit_suspended, journal_place
+from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed
 from unified_agents.cli.schema import schema
-from unified_agents.cli.stdio import FAILED, LIMIT, Interrupted, exit_on_wrong_usage, print_message, put, put_json, stop
+from unified_agents.cli.stdio import Interrupted, exit_on_wrong_usage, print_message, put, put_json
 from unified_agents.cli.streamed_text import StreamedText
 from unified_agents.cli.tables import console
 from unified_agents.cli.trace import trace
@@ -133,20 +133,10 @@ def run(
         except RunError as error:
             if text is not None:
                 text.end(None)
-            if as_json and error.result is not None:
-                put_json(error.result.to_dict())
-            stop(error, FAILED, as_json=as_json and error.result is None)
-    if as_json:
-        put_json(result.to_dict())
-    elif text is not None:
+            stop_failed(error, as_json=as_json)
+    if text is not None:
         text.end(result.output)
-    elif result.output is not None:
-        put(result.output + "\n")
-    if result.status == "suspended":
-        exit_suspended(result, place, file)
-    if result.status == "limit":
-        print_message(result.errors[-1].message)
-        raise typer.Exit(LIMIT)
+    exit_with(result, place, file, as_json=as_json, is_shown=text is not None)
 
 
 def _asked_model(model: ModelConfig, name: str | None, base_url: str | None, api_key_env: str | None) -> ModelConfig:

@@ -1,4 +1,4 @@
-"""Which journal a command uses, and how it ends where its run waits for decisions."""
+"""Which journal a command uses, and how a command ends that has driven a run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from unified_agents.agent.protocol import Agent
 from unified_agents.cli.questions import TERMINAL, ask_about, has_terminal
-from unified_agents.cli.stdio import SUSPENDED, print_message
+from unified_agents.cli.stdio import FAILED, LIMIT, SUSPENDED, print_message, put, put_json, stop
 from unified_agents.config import load_config
-from unified_agents.errors import ConfigError
+from unified_agents.errors import ConfigError, RunError
 from unified_agents.journal.opening import OpenJournal
 from unified_agents.journal.protocol import Journal, RunInfo
 from unified_agents.journal.rows import Row, RunRow
@@ -62,19 +62,50 @@ async def decided(agent: Agent[Any], result: RunResult[Any], *, as_json: bool) -
     return result
 
 
-def exit_suspended(result: RunResult[Any], journal: str | None, agent: Path) -> None:
-    """Say which command goes on with a run that waits, and exit with the code for it.
+def exit_with(
+    result: RunResult[Any], journal: str | None, agent: Path, *, as_json: bool, is_shown: bool = False
+) -> None:
+    """Print the result of a run, and exit with the code for how it ended; a completed run returns.
+
+    Args:
+        result: The result.
+        journal: The journal that the command used.
+        agent: The agent's file.
+        as_json: Whether the whole result is printed as JSON.
+        is_shown: Whether its output has been printed already.
+
+    Raises:
+        typer.Exit: the run waits for a decision, or a limit ended it.
+    """
+    if as_json:
+        put_json(result.to_dict())
+    elif result.output is not None and not is_shown:
+        put(result.output + "\n")
+    if result.status == "suspended":
+        print_message(_way_on(result, journal, agent))
+        raise typer.Exit(SUSPENDED)
+    if result.status == "limit":
+        print_message(result.errors[-1].message)
+        raise typer.Exit(LIMIT)
+
+
+def stop_failed(error: RunError, *, as_json: bool) -> NoReturn:
+    """Tell of a run that failed, with its result where JSON is asked for, and exit.
 
     Raises:
         typer.Exit: always.
     """
+    if as_json and error.result is not None:
+        put_json(error.result.to_dict())
+    stop(error, FAILED, as_json=as_json and error.result is None)
+
+
+def _way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
+    """Return which command goes on with a run that waits."""
     command = ["unified-agents", "runs", "resume", result.run_id, "--agent", str(agent)]
     command += [] if journal is None else ["--journal", journal]
     calls = ", ".join(f"{call.name} ({call.id})" for call in result.pending)
-    print_message(
-        f"the run waits for a decision on {calls}; go on with: {shlex.join(command)} --approve CALL, or --deny CALL"
-    )
-    raise typer.Exit(SUSPENDED)
+    return f"the run waits for a decision on {calls}; go on with: {shlex.join(command)} --approve CALL, or --deny CALL"
 
 
 async def with_journal(place: str, work: Callable[[Journal], Awaitable[T]]) -> T:

@@ -21,13 +21,14 @@ from unified_agents.cli.journals import (
     JournalOption,
     RunArgument,
     decided,
-    exit_suspended,
+    exit_with,
     file_of,
     need_journal,
     read_run,
+    stop_failed,
     with_journal,
 )
-from unified_agents.cli.stdio import FAILED, LIMIT, exit_on_wrong_usage, print_message, put, put_json, stop
+from unified_agents.cli.stdio import exit_on_wrong_usage, put, put_json
 from unified_agents.cli.tables import console
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import load_config
@@ -128,18 +129,8 @@ def resume(
             made = create_agent(load_config(file), backend=backend, journal=place)
             result = run_in_background(lambda: _resume(made, info.run_id, decisions, on_divergence, as_json=as_json))
         except RunError as error:
-            if as_json and error.result is not None:
-                put_json(error.result.to_dict())
-            stop(error, FAILED, as_json=as_json and error.result is None)
-    if as_json:
-        put_json(result.to_dict())
-    elif result.output is not None:
-        put(result.output + "\n")
-    if result.status == "suspended":
-        exit_suspended(result, place, file)
-    if result.status == "limit":
-        print_message(result.errors[-1].message)
-        raise typer.Exit(LIMIT)
+            stop_failed(error, as_json=as_json)
+    exit_with(result, place, file, as_json=as_json)
 
 
 async def _resume(

@@ -241,6 +241,12 @@ class Run:
         logger.warning("%s (run %s)", message, self.label, extra={"run_id": self.id})
         self.abandoned.append(ErrorRecord(kind="timeout", type="ToolTimeoutError", message=message))
 
+    def release(self) -> None:
+        """Drop what holds the run in turn, once it is over: else its memory waits for the garbage collector."""
+        self.conversations.clear()
+        for call in self.calls.values():
+            call.task = None  # the context of a task holds the run
+
     def _inside_tool(self) -> bool:
         # A tool that waited here for the end would keep the end waiting for the tool.
         running = current_call.get()

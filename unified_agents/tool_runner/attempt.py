@@ -12,6 +12,7 @@ from typing import Any
 
 from unified_agents import wording
 from unified_agents.concurrency.daemon_threads import DaemonThreads
+from unified_agents.concurrency.timeouts import set_deadline
 from unified_agents.errors import ToolFailedError, ToolTimeoutError, native_name
 from unified_agents.messages import JsonObject
 from unified_agents.tool_runner.coroutine import ToolCoroutine
@@ -99,7 +100,7 @@ class Attempt:
     def _start_clock(self) -> None:
         """Let the tool's timeout count, from when it began. A coroutine that waits for nothing needs no timer."""
         if self._tool.timeout is not None:
-            self._clock.reschedule(self._started + self._tool.timeout)
+            set_deadline(self._clock, self._started + self._tool.timeout)
 
     async def _value(self) -> Any:
         tool = self._tool

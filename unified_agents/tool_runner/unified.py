@@ -78,29 +78,25 @@ def start_calls(run: Run, step: Step, given_ids: Sequence[str]) -> None:
 async def _claim(run: Run, call: Call) -> ToolOutcome:
     call.reached = True
     if call.task is not None:
-        return await _await_started(run, call.task)
+        return await _outcome_of(run, call.task, shielded=True)
     await run.admit(run.budget.tool_call_limit)
-    if run.journal is not None:
-        return await _await_suspendable(run, _start(run, call))
-    return await _start(run, call)
+    task = _start(run, call)
+    return await (task if run.journal is None else _outcome_of(run, task, shielded=False))
 
 
-async def _await_started(run: Run, task: asyncio.Task[ToolOutcome]) -> ToolOutcome:
+async def _outcome_of(run: Run, task: asyncio.Task[ToolOutcome], *, shielded: bool) -> ToolOutcome:
+    """Wait for a call that may never end by itself, as it waits for another call or for a decision.
+
+    Args:
+        run: The run.
+        task: The call's task.
+        shielded: Whether the task outlives a cancel of whoever waits here.
+    """
     try:
-        return await asyncio.shield(task)
+        return await (asyncio.shield(task) if shielded else task)
     except asyncio.CancelledError:
         if task.cancelled() and run.lifecycle.draining and not run.lifecycle.shut:
-            # The task waited for a call that never started; others may still finish.
-            await asyncio.wait([run.lifecycle.ended])
-        raise
-
-
-async def _await_suspendable(run: Run, task: asyncio.Task[ToolOutcome]) -> ToolOutcome:
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if task.cancelled() and run.lifecycle.draining and not run.lifecycle.shut:
-            await asyncio.wait([run.lifecycle.ended])  # the call waits for a decision; others may still finish
+            await asyncio.wait([run.lifecycle.ended])  # what the call waited for never comes; others may still finish
         raise
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from unified_agents.concurrency.timeouts import set_deadline
 from unified_agents.config import ModelConfig
 from unified_agents.errors import (
     AuthenticationError,
@@ -163,7 +164,8 @@ class ModelEndpoint:
         """
         total = self.model.timeout * timeout_factor
         try:
-            async with asyncio.timeout(total):
+            async with asyncio.timeout(None) as clock:
+                set_deadline(clock, asyncio.get_running_loop().time() + total)
                 if on_text is None:
                     return await self._whole_exchange(body, key, record)
                 return await self._streamed_exchange(body, key, timeout_factor, on_text, record)
@@ -268,7 +270,7 @@ class ModelEndpoint:
                     # What keeps the connection alive does not shorten the patience for the first token.
                     began = began or reader.first_delta or _EVENT.search(chunk) is not None
                     until = asyncio.get_running_loop().time() + between
-                    silence.reschedule(until if began else max(until, silence.when() or until))
+                    set_deadline(silence, until if began else max(until, silence.when() or until))
                     if reader.done:
                         break  # a server may leave the connection open
                 if rest := thoughts.new(has_text=True):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 
-from support import scripted_model
-from unified_agents import Limits, create_agent, tool
+from support import make_script, scripted_model
+from unified_agents import Limits, ModelConfig, create_agent, tool
 from unified_agents.errors import LimitError
+from unified_agents.run.context import Run
 from unified_agents.run.lifecycle import Cancelled, Lifecycle
+from unified_agents.scripted.server import ScriptServer
 
 
 class Child:
@@ -149,3 +152,28 @@ async def test_the_end_of_a_run_cancels_its_pieces_of_work(as_native: bool) -> N
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert not work.run.tasks
+
+
+async def test_a_run_that_is_over_leaves_nothing_to_the_garbage_collector() -> None:
+    @tool(timeout=60)
+    async def add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    def runs() -> int:
+        return sum(isinstance(one, Run) for one in gc.get_objects())
+
+    call = {"tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 2}}]}
+    async with ScriptServer() as server:
+        served = ModelConfig(name="m", base_url=server.add(make_script(call, {"text": "3"})))
+        async with create_agent(model=served, tools=[add]) as agent:
+            await agent.run("q")
+            gc.collect()
+            gc.disable()
+            try:
+                before = runs()
+                for _ in range(5):
+                    await agent.run("q")
+                assert runs() <= before
+            finally:
+                gc.enable()
