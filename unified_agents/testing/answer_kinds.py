@@ -39,18 +39,27 @@ class Town(BaseModel):
     name: str
 
 
-class _Choices:
-    """A model whose answers are choices in the words of Chat Completions, one list of them after the other."""
+_HEAD: JsonObject = {"id": "chatcmpl-1", "created": 1, "model": MODEL_NAME}
 
-    def __init__(self, *answers: list[JsonObject]) -> None:
+
+class _Choices:
+    """A model whose answers are choices in the words of Chat Completions, one list of them after the other.
+
+    Args:
+        answers: The choices of each answer.
+        head: What stands beside them. A framework that gets it itself may not read on without it.
+    """
+
+    def __init__(self, *answers: list[JsonObject], head: JsonObject) -> None:
         self._answers = list(answers)
+        self._head = head
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
         choices = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         numbered = [{"index": index, **choice} for index, choice in enumerate(choices)]
         if not request.get("stream"):
-            return Reply(200, "application/json", chunks=(json.dumps({"choices": numbered}).encode(),))
-        chunks = [{"choices": [_delta(choice)]} for choice in numbered]
+            return Reply(200, "application/json", chunks=(json.dumps(self._head | {"choices": numbered}).encode(),))
+        chunks = [self._head | {"choices": [_delta(choice)]} for choice in numbered]
         events = (*(json.dumps(chunk) for chunk in chunks), "[DONE]")
         return Reply(200, "text/event-stream", chunks=tuple(f"data: {event}\n\n".encode() for event in events))
 
@@ -72,7 +81,8 @@ def _asks(finish_reason: str | None = "tool_calls", **more: Any) -> JsonObject:
 
 
 def _scenario(bench: ContractBench, *answers: list[JsonObject], stream: bool, **options: Any) -> Scenario:
-    url = bench.server.add(_Choices(*answers))
+    is_native = options.get("handling") == "native"
+    url = bench.server.add(_Choices(*answers, head=_HEAD if is_native else {}))
     model = ModelConfig(name=MODEL_NAME, base_url=url, parameters=ModelParameters(stream=stream))
     return Scenario(bench.agent(model, **options), url, bench.server)
 
