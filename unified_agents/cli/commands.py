@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from unified_agents.agent import Agent, create_agent
 from unified_agents.cli import model as model_commands, runs, tools
+from unified_agents.cli.cassettes import RecordOption, ReplayOption, check_cassettes
 from unified_agents.cli.chat import chat
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed
 from unified_agents.cli.schema import schema
@@ -110,6 +111,8 @@ def run(
         typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
     ] = None,
     journal: JournalOption = None,
+    record: RecordOption = None,
+    replay: ReplayOption = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it arrives.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -122,13 +125,14 @@ def run(
     with exit_on_wrong_usage(as_json=as_json):
         if text is not None and as_json:
             raise ConfigError("--stream prints text as it arrives, and --json one object at the end: give one of them")
+        check_cassettes(record, replay)
         try:
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
             place = journal_place(journal, config.journal)
             config = config.model_copy(update={"model": asked, "journal": place})
             options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}
-            agent = create_agent(config, **options)
+            agent = create_agent(config, record=record, replay=replay, **options)
             result = run_in_background(lambda: _run(agent, task, text, as_json=as_json))
         except RunError as error:
             if text is not None:
