@@ -16,6 +16,7 @@ from unified_agents.agent import Agent, create_agent
 from unified_agents.cli import model as model_commands, runs, tools
 from unified_agents.cli.chat import chat
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed
+from unified_agents.cli.new_adapter import new_adapter
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import Interrupted, exit_on_wrong_usage, print_message, put, put_json
 from unified_agents.cli.streamed_text import StreamedText
@@ -199,6 +200,7 @@ def backends(
 app.command()(chat)
 app.command()(schema)
 app.command()(trace)
+app.command("new-adapter")(new_adapter)
 app.add_typer(runs.app)
 app.add_typer(model_commands.app)
 app.add_typer(tools.app)
