@@ -17,6 +17,7 @@ from unified_agents.cli import model as model_commands, runs, tools
 from unified_agents.cli.cassettes import RecordOption, ReplayOption, check_cassettes
 from unified_agents.cli.chat import chat
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed
+from unified_agents.cli.new_adapter import new_adapter
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import Interrupted, exit_on_wrong_usage, print_message, put, put_json
 from unified_agents.cli.streamed_text import StreamedText
@@ -203,6 +204,7 @@ def backends(
 app.command()(chat)
 app.command()(schema)
 app.command()(trace)
+app.command("new-adapter")(new_adapter)
 app.add_typer(runs.app)
 app.add_typer(model_commands.app)
 app.add_typer(tools.app)
