@@ -37,6 +37,7 @@ LAYERS = (
     ("cli",),
     ("testing", "fidelity", "pytest_plugin", "adapter_template"),
     ("agent",),
+    ("environments",),
     ("registry",),
     ("backend", "scripted"),
     ("wire",),
