@@ -31,6 +31,9 @@ def serve(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse, with status 400, what the provider's real API refuses.")
     ] = False,
+    prompt_cache: Annotated[
+        bool, typer.Option("--prompt-cache", help="Say in the usage what the provider's prompt cache would have saved.")
+    ] = False,
     port: Annotated[int, typer.Option(help="The port; a free one by default.", min=0, max=65535)] = 0,
     api_key_env: Annotated[
         str | None, typer.Option(help="The environment variable with the key that clients must send; none by default.")
@@ -47,6 +50,8 @@ def serve(
     with exit_on_wrong_usage(as_json=False):
         key = None if api_key_env is None else environment_variable(api_key_env)
         answers = Script.load(script)
+        if prompt_cache:
+            answers = answers.model_copy(update={"prompt_cache": True})
         try:
             asyncio.run(serve_script(answers, port, protocol=protocol, strict=strict, api_key=key))
         except OSError as error:
