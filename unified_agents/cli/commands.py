@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from unified_agents.agent import Agent, create_agent
 from unified_agents.cli import backends, model as model_commands, runs, tools
 from unified_agents.cli.chat import chat
+from unified_agents.cli.doctor import doctor
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import Interrupted, exit_on_wrong_usage, print_message, put
@@ -164,6 +165,7 @@ async def _run(agent: Agent[Any], task: str, text: StreamedText | None, *, as_js
 
 
 app.command()(chat)
+app.command()(doctor)
 app.command()(schema)
 app.command()(trace)
 app.add_typer(backends.app)
