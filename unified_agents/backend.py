@@ -35,6 +35,7 @@ from unified_agents.wire.sdk_errors import one_line, traceback_functions, transl
 
 __all__ = [
     "INVALID_CALL_TOOL",
+    "PROTOCOL",
     "AgentSpec",
     "Backend",
     "BoundTool",
@@ -64,6 +65,10 @@ __all__ = [
     "unsupported_natively",
     "variants_of",
 ]
+
+
+PROTOCOL = 1
+"""The version of the protocol between backends and this library. A backend that is made for a newer one is refused."""
 
 
 class Capability(StrEnum):
@@ -233,6 +238,7 @@ class Backend(Protocol):
       under `unified` it is given every call as one of the reserved tool, without arguments, and `BoundTool.run`
       carries it out by its id.
     - `native_name(name: str) -> str`, where its framework changes the names of tools under `native`.
+    - `protocol: int`, the version of this protocol that it is made for: `PROTOCOL` at that time.
     - `native_construction(tool: BoundTool) -> str`, for the reports.
     """
 

@@ -35,7 +35,7 @@ COMPARISONS = sorted((ROOT / "comparisons" / "unified_agents_comparisons").rglob
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("testing", "fidelity", "pytest_plugin", "adapter_template"),
+    ("testing", "fidelity", "pytest_plugin", "adapter_template", "doctor"),
     ("agent",),
     ("environments",),
     ("registry",),
