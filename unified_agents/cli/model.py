@@ -40,6 +40,9 @@ def serve(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse, with status 400, what the provider's real API refuses.")
     ] = False,
+    prompt_cache: Annotated[
+        bool, typer.Option("--prompt-cache", help="Say in the usage what the provider's prompt cache would have saved.")
+    ] = False,
     port: Annotated[int, typer.Option(help="The port; a free one by default.", min=0, max=65535)] = 0,
     api_key_env: Annotated[
         str | None, typer.Option(help="The environment variable with the key that clients must send; none by default.")
@@ -54,23 +57,23 @@ def serve(
 
     with exit_on_wrong_usage(as_json=False):
         key = None if api_key_env is None else environment_variable(api_key_env)
-        answers = _answers(script, replay, strict=strict)
+        answers = _answers(script, replay, strict=strict, prompt_cache=prompt_cache)
         try:
             asyncio.run(serve_script(answers, port, protocol=protocol, strict=strict, api_key=key))
         except OSError as error:
             raise ConfigError(f"cannot listen on port {port}: {error}") from error
 
 
-def _answers(script: Path | None, replay: Path | None, *, strict: bool) -> Script | CassetteModel:
+def _answers(script: Path | None, replay: Path | None, *, strict: bool, prompt_cache: bool) -> Script | CassetteModel:
     if (script is None) == (replay is None):
         raise ConfigError("give --script FILE, or --replay FILE")
     if script is not None:
         from unified_agents.scripted.model import Script  # noqa: PLC0415  # as in serve
 
-        return Script.load(script)
-    if strict:
-        raise ConfigError("--strict goes with --script: a recorded model has answered already")
+        answers = Script.load(script)
+        return answers.model_copy(update={"prompt_cache": True}) if prompt_cache else answers
+    if strict or prompt_cache:
+        raise ConfigError("--strict and --prompt-cache go with --script: a recorded model has answered already")
     from unified_agents.scripted.replay import CassetteModel  # noqa: PLC0415
-    from unified_agents.wire.cassette import read_cassette  # noqa: PLC0415
 
-    return CassetteModel(read_cassette(str(replay)), str(replay))
+    return CassetteModel.load(str(replay))

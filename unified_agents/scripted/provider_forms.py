@@ -174,7 +174,7 @@ class ProviderModel:
         due = self.model.due(request, key)
         if isinstance(due, Reply):
             return _in_form(form, due)
-        envelope = self.model.envelope(request, due)
+        envelope = self.model.envelope(request, due, form.name, body)
         streams = request.get("stream") is True
         chunks = form.events(due.choice, envelope, body) if streams else (form.whole(due.choice, envelope, body),)
         reply = Reply(200, STREAM_TYPE if streams else JSON_TYPE, {}, chunks)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from unified_agents.config import Handling, ModelConfig, Variant
+from unified_agents_comparisons.cassettes import NO_CASSETTES, Cassettes
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Keep, Perturbation, model_label
 
@@ -47,6 +48,7 @@ class Start(FrozenModel):
         details: Where the cells' exchanges and traces go.
         keep: Which cells leave them.
         timeout: Seconds of wall clock for one run.
+        cassettes: Where the model's answers are recorded, or come from.
     """
 
     type: Literal["start"] = "start"
@@ -60,6 +62,7 @@ class Start(FrozenModel):
     details: Path
     keep: Keep = "all"
     timeout: float
+    cassettes: Cassettes = NO_CASSETTES
 
     def blank_cell(self, job: Job, suite: str, versions: dict[str, str]) -> Cell:
         """Return the record of a cell that failed before anything is known of it."""
@@ -71,7 +74,7 @@ class Start(FrozenModel):
             status="failed",
             passed=False,
             score=0.0,
-            model=model_label(self.model),
+            model=model_label(self.model, self.cassettes.replay),
             versions=versions,
         )
 
