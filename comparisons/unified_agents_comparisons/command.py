@@ -14,10 +14,11 @@ from rich.console import Console
 
 from unified_agents.cli.stdio import COMPLETED, FAILED, Interrupted, put
 from unified_agents.cli.tables import console
-from unified_agents.config import Handling, ModelConfig, parse_config
+from unified_agents.config import AgentConfig, Handling, ModelConfig, parse_config
 from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents.text import closest
+from unified_agents_comparisons.agent_suites import agent_source
 from unified_agents_comparisons.analysis.paired_tests import is_decided
 from unified_agents_comparisons.bfcl.suite import NAME, BfclSource
 from unified_agents_comparisons.execution.comparison import compare
@@ -49,7 +50,7 @@ def plan_comparison(
     handlings: str | None,
     perturb: bool,
     controls: str | None,
-    model: ModelConfig,
+    model: ModelConfig | None,
     tasks: str,
     out: Path | None,
     **rest: object,
@@ -64,7 +65,7 @@ def plan_comparison(
         handlings: Names with commas between; None takes those of the suite.
         perturb: Whether to run negative controls.
         controls: Their names with commas between; None takes all that apply to a task.
-        model: Which model answers.
+        model: Which model answers; None takes that of the suite's agent, or each task's own script.
         tasks: A shell pattern of task ids.
         out: The folder of the records; None makes a new one.
         rest: Further fields of the plan, as they are.
@@ -81,41 +82,63 @@ def plan_comparison(
         "backends": names,
         "named": [name for name, text in (("backends", backends), ("handlings", handlings)) if text is not None],
         "handlings": loaded.suite.handlings if handlings is None else _handlings(handlings),
-        "model": model,
+        "model": _answering_model(model, loaded.agent),
         "tasks": tasks,
         "out": out or Path(f"comparison-{loaded.suite.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"),
         "pythons": chosen_interpreters(names, given),
         "perturb": _controls(perturb, controls, loaded),
     }
-    return parse_config(ComparisonPlan, rest | values, "compare")
+    if loaded.agent is not None:
+        values["variant"] = rest.get("variant") or loaded.agent.variant
+        values["timeout"] = rest.get("timeout") or loaded.agent.limits.timeout
+    further = {name: value for name, value in rest.items() if value is not None}
+    return parse_config(ComparisonPlan, further | values, "compare")
 
 
-def suite_source(suite: str, **options: object) -> str:
-    """Return what `load_suite` finds a suite by; options, where they are not None, go with BFCL alone.
+def _answering_model(named: ModelConfig | None, agent: AgentConfig | None) -> ModelConfig:
+    if named is None:
+        return ModelConfig(provider="oracle", name="oracle") if agent is None else agent.model
+    return named if agent is None or named.base_url is not None else agent.model.renamed(named)
+
+
+def suite_source(suite: str, tasks: str = "*", **options: object) -> tuple[str, str]:
+    """Return what `load_suite` finds a suite by, and the pattern of its tasks.
+
+    Args:
+        suite: A suite, or an agent's file.
+        tasks: A shell pattern of task ids; of an agent's file, the file of its questions.
+        options: Where they are not None, they go with BFCL alone.
 
     Raises:
-        ConfigError: there are options and the suite is another one, or one does not fit.
+        ConfigError: there are options and the suite is another one, or one does not fit; or an agent's file has no
+            questions.
     """
     chosen = {name: value for name, value in options.items() if value is not None}
     if not chosen:
-        return suite
+        source = agent_source(suite, tasks)
+        return (suite, tasks) if source is None else (str(source), "*")
     if suite != NAME:
         raise ConfigError(f"--{next(iter(chosen))} goes with the suite {NAME}: leave it out, or compare {NAME}")
-    return str(parse_config(BfclSource, chosen, f"compare {NAME}"))
+    return str(parse_config(BfclSource, chosen, f"compare {NAME}")), tasks
 
 
 def parse_model(
-    text: str, base_url: str | None, api_key_env: str | None, protocol: ProtocolName | None = None
-) -> ModelConfig:
+    text: str | None, base_url: str | None, api_key_env: str | None, protocol: ProtocolName | None = None
+) -> ModelConfig | None:
     """Read `provider:name`; the path of a script becomes absolute, since a worker may run elsewhere.
+
+    Returns:
+        None where nothing is said of the model.
 
     Raises:
         ConfigError: something does not fit.
     """
-    model = ModelConfig.parse(text)
+    if text is None and (base_url, api_key_env, protocol) == (None, None, None):
+        return None
+    model = ModelConfig.parse(text or "oracle:")
     name = str(Path(model.name).resolve()) if model.provider == "script" else model.name
     values = model.model_dump() | {"name": name, "base_url": base_url, "api_key_env": api_key_env, "protocol": protocol}
-    return parse_config(ModelConfig, values, f"model {text}")
+    return parse_config(ModelConfig, values, f"model {text or 'oracle:'}")
 
 
 def run_command(

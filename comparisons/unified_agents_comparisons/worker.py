@@ -96,8 +96,7 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
     suite = load_suite(start.suite)
     if suite.digest != start.digest:
         raise ConfigError(f"the suite {start.suite} is another one for {sys.executable}")
-    if suite.folder is not None:
-        import_from(suite.folder)
+    import_from(*suite.folders)
     versions = framework_versions(start.label)
     ready = _ready(load_backend(start.label.name), start.model, versions)
     # Heavy, and not needed to refuse.

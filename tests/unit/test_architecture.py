@@ -35,7 +35,11 @@ COMPARISONS = sorted((ROOT / "comparisons" / "unified_agents_comparisons").rglob
 LAYERS = (
     ("__main__",),
     ("cli",),
+<<<<<<< HEAD
     ("testing", "fidelity", "pytest_plugin", "doctor"),
+=======
+    ("testing", "fidelity", "pytest_plugin", "adapter_template"),
+>>>>>>> main
     ("agent",),
     ("environments",),
     ("registry",),
@@ -70,6 +74,8 @@ FOR_ADAPTERS = {
 """The modules of the library that an adapter may import."""
 CLIENT_FRONTS = {
     "httpx_transport.py": {"httpx"},
+    "base_url_clients.py": {"httpx"},
+    "httpx2_transport.py": {"httpx", "httpx2"},
     "httpx_bridge.py": {"httpx"},
     "openai_client.py": {"httpx", "openai"},
 }
@@ -239,7 +245,7 @@ def test_the_library_imports_no_framework_and_nothing_above_it(path: Path) -> No
     text = path.read_text()
     if path.name == "client.py":
         # For types only; checked by the next test.
-        text = text.replace("    import httpx\n    from openai import AsyncOpenAI\n", "    pass\n")
+        text = text.replace("    import httpx\n    import httpx2\n    from openai import AsyncOpenAI\n", "    pass\n")
     assert [module for module in offences_of_library(text) if top(module) not in allowed] == []
 
 

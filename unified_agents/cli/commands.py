@@ -12,9 +12,11 @@ from typer.core import TyperGroup
 
 from unified_agents.agent import Agent, create_agent
 from unified_agents.cli import backends, model as model_commands, runs, tools
+from unified_agents.cli.cassettes import RecordOption, ReplayOption, check_cassettes
 from unified_agents.cli.chat import chat
 from unified_agents.cli.doctor import doctor
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed
+from unified_agents.cli.new_adapter import new_adapter
 from unified_agents.cli.schema import schema
 from unified_agents.cli.stdio import Interrupted, exit_on_wrong_usage, print_message, put
 from unified_agents.cli.streamed_text import StreamedText
@@ -107,6 +109,8 @@ def run(
         typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
     ] = None,
     journal: JournalOption = None,
+    record: RecordOption = None,
+    replay: ReplayOption = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it arrives.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -119,13 +123,14 @@ def run(
     with exit_on_wrong_usage(as_json=as_json):
         if text is not None and as_json:
             raise ConfigError("--stream prints text as it arrives, and --json one object at the end: give one of them")
+        check_cassettes(record, replay)
         try:
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
             place = journal_place(journal, config.journal)
             config = config.model_copy(update={"model": asked, "journal": place})
             options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}
-            agent = create_agent(config, **options)
+            agent = create_agent(config, record=record, replay=replay, **options)
             result = run_in_background(lambda: _run(agent, task, text, as_json=as_json))
         except RunError as error:
             if text is not None:
@@ -168,6 +173,7 @@ app.command()(chat)
 app.command()(doctor)
 app.command()(schema)
 app.command()(trace)
+app.command("new-adapter")(new_adapter)
 app.add_typer(backends.app)
 app.add_typer(runs.app)
 app.add_typer(model_commands.app)
