@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 import shutil
+<<<<<<< HEAD
+import time
+from collections.abc import Awaitable, Iterable
+=======
 from collections.abc import Awaitable, Iterable, Sequence
+>>>>>>> main
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,7 +115,9 @@ class CellRunner:
             ConfigError: the cell cannot be run, whatever the model answers.
         """
         task, blank = self.suite.task(job.task), self.blank_cell(job)
+        started = time.process_time()
         outcome = await self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
+        blank = blank.model_copy(update={"cpu_seconds": time.process_time() - started})
         spoken = self.start.model.for_handling(job.handling).spoken_protocol
         cell = _filled(blank, outcome, spoken)
         await self.keep_details(cell, outcome.result)
