@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from unified_agents.agent import Agent, create_agent
 from unified_agents.cli import model as model_commands, runs, tools
 from unified_agents.cli.chat import chat
+from unified_agents.cli.exec import exec_command
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed
 from unified_agents.cli.new_adapter import new_adapter
 from unified_agents.cli.schema import schema
@@ -200,6 +201,7 @@ def backends(
 app.command()(chat)
 app.command()(schema)
 app.command()(trace)
+app.command("exec", context_settings={"allow_interspersed_args": False})(exec_command)
 app.command("new-adapter")(new_adapter)
 app.add_typer(runs.app)
 app.add_typer(model_commands.app)
