@@ -23,7 +23,11 @@ Controls: TypeAlias = Annotated[
     typer.Argument(help="With --perturb: which negative controls, with commas between. Default: all of the suite."),
 ]
 Backends: TypeAlias = Annotated[
-    str | None, typer.Option(help="Names with commas between. Default: all that are installed and have the variant.")
+    str | None,
+    typer.Option(
+        help="NAME or NAME==VERSION, with commas between, here or in an environment of its own. "
+        "Default: all that are installed and have the variant."
+    ),
 ]
 HandlingNames: TypeAlias = Annotated[
     str | None,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
@@ -18,12 +17,16 @@ from unified_agents.cli.tables import console
 from unified_agents.config import AgentConfig, Handling, ModelConfig, parse_config
 from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
-from unified_agents.registry import backend_info, backend_names
 from unified_agents.text import closest
 from unified_agents_comparisons.agent_suites import agent_source
 from unified_agents_comparisons.analysis.paired_tests import is_decided
 from unified_agents_comparisons.bfcl.suite import NAME, BfclSource
 from unified_agents_comparisons.execution.comparison import compare
+from unified_agents_comparisons.execution.interpreters import (
+    available_backends,
+    chosen_interpreters,
+    given_interpreters,
+)
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.negative_controls import applicable_controls
@@ -56,7 +59,8 @@ def plan_comparison(
 
     Args:
         suite: What `load_suite` finds the suite by.
-        backends: Names with commas between; None takes all that are installed or have an interpreter of their own.
+        backends: `NAME` or `NAME==VERSION` with commas between; None takes all that are installed, here or in an
+            environment of their own.
         pythons: `BACKEND=PATH` for each interpreter of a backend's worker.
         handlings: Names with commas between; None takes those of the suite.
         perturb: Whether to run negative controls.
@@ -71,9 +75,8 @@ def plan_comparison(
     """
     loaded = load_suite(suite)
     loaded.select(tasks)
-    interpreters = _interpreters(pythons)
-    names = _names(backends) if backends is not None else _available(interpreters)
-    _check_backends(names, interpreters)
+    given = given_interpreters(pythons)
+    names = _names(backends) if backends is not None else available_backends(given)
     values = {
         "suite": loaded,
         "backends": names,
@@ -82,14 +85,14 @@ def plan_comparison(
         "model": _answering_model(model, loaded.agent),
         "tasks": tasks,
         "out": out or Path(f"comparison-{loaded.suite.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"),
-        "pythons": interpreters,
+        "pythons": chosen_interpreters(names, given),
         "perturb": _controls(perturb, controls, loaded),
     }
     if loaded.agent is not None:
         values["variant"] = rest.get("variant") or loaded.agent.variant
         values["timeout"] = rest.get("timeout") or loaded.agent.limits.timeout
-    given = {name: value for name, value in rest.items() if value is not None}
-    return parse_config(ComparisonPlan, given | values, "compare")
+    further = {name: value for name, value in rest.items() if value is not None}
+    return parse_config(ComparisonPlan, further | values, "compare")
 
 
 def _answering_model(named: ModelConfig | None, agent: AgentConfig | None) -> ModelConfig:
@@ -218,32 +221,3 @@ def _known_names(text: str, option: str, known: Sequence[str], choices: Sequence
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ConfigError(f"{option} {name!r}: give {', '.join(choices[:-1])} or {choices[-1]}{hint}")
     return names
-
-
-def _available(interpreters: Mapping[str, str]) -> tuple[str, ...]:
-    here = [name for name in backend_names() if name in interpreters or backend_info(name).installed]
-    return tuple(dict.fromkeys([*here, *interpreters]))
-
-
-def _check_backends(names: Sequence[str], interpreters: Mapping[str, str]) -> None:
-    for name in names:
-        if name not in interpreters and not (info := backend_info(name)).installed:
-            missing = ", ".join(info.missing)
-            raise ConfigError(
-                f"backend {name!r} is not installed: {missing} missing; run: {info.remedy}, or leave it out"
-            )
-    unused = sorted(interpreters.keys() - set(names))
-    if unused:
-        raise ConfigError(f"--python {unused[0]}: that backend is not compared; add it to --backends")
-
-
-def _interpreters(options: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for option in options:
-        backend, _, path = option.partition("=")
-        if not backend or not path:
-            raise ConfigError(f"--python {backend!r}: write BACKEND=PATH, the path of an interpreter")
-        if shutil.which(path) is None:
-            raise ConfigError(f"--python {backend}: {path} cannot be run: there is no such program")
-        found[backend] = path
-    return found

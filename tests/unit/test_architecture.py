@@ -38,6 +38,7 @@ LAYERS = (
     ("testing", "fidelity", "pytest_plugin", "adapter_template"),
     ("wrapping",),
     ("agent",),
+    ("environments",),
     ("registry",),
     ("backend", "scripted"),
     ("wire",),

@@ -23,6 +23,7 @@ EXTRAS = {
     "langchain": "langchain",
     "llamaindex": "llama-index-core",
     "mcp": "mcp",
+    "postgres": "psycopg",
     "selection": "bm25s",
     "statistics": "scipy",
 }

@@ -140,6 +140,8 @@ _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
         lambda journal: isinstance(journal, str | Path) or callable(getattr(journal, "claim", None)),
         'a file\'s path, such as "runs.db", or a Journal such as MemoryJournal()',
     ),
+    "record": (_one_of(str, Path), 'a file\'s path, such as "cassette.jsonl"'),
+    "replay": (_one_of(str, Path), 'a file\'s path, such as "cassette.jsonl"'),
     "coercion": (lambda coercion: coercion in get_args(Coercion), "'strict' or 'lenient'"),
     "memory": (_one_of(MemoryConfig, Mapping), "MemoryConfig(…), or a mapping of its keys"),
     "variant": (lambda variant: variant in get_args(Variant), "'tool_calling' or 'react'"),

@@ -17,6 +17,7 @@ from unified_agents.agent import create_agent
 from unified_agents.catalogue.catalogue import Catalogue, open_catalogue
 from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.config.providers import PROVIDERS, ProtocolName
+from unified_agents.environments.label import BackendLabel
 from unified_agents.errors import (
     ConfigError,
     ErrorRecord,
@@ -181,7 +182,7 @@ class CellRunner:
         parameters = model.parameters if isinstance(model, ModelConfig) else ModelParameters()
         agent = create_agent(
             None if own is None else for_comparison(own),
-            backend=self.start.backend,
+            backend=self.start.label.name,
             model=model,
             model_parameters=parameters.model_copy(update={"stream": True}) if task.stream else parameters,
             instructions=self.suite.suite.instructions,
@@ -248,7 +249,7 @@ def _filled(blank: Cell, outcome: _Outcome, spoken: ProtocolName) -> Cell:
     # In the text protocol the tools stand in the system text: there is no schema to compare theirs with.
     if result.exchanges and blank.variant == "tool_calling":
         sent = in_chat_completions(spoken, result.exchanges[0].sent)
-        found = tool_fidelity(tools, sent, blank.backend, blank.handling)
+        found = tool_fidelity(tools, sent, BackendLabel.parse(blank.backend).name, blank.handling)
         changes["schemas"] = tuple(map(SchemaRecord.of, found))
     return blank.model_copy(update=changes)
 

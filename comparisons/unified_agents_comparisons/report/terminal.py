@@ -51,7 +51,7 @@ def _totals(summary: Summary) -> Table:
     table = _new_table(
         f"{title}, negative controls" if summary.perturb else title,
         ("backend", "handling"),
-        ("passed", "total, ms", "overhead, ms", "requests", "tokens"),
+        ("passed", "total, ms", "overhead, ms", "requests", "tokens", "cached"),
     )
     for group in summary.groups:
         good = group.passed == (0 if summary.perturb else group.total)
@@ -63,6 +63,7 @@ def _totals(summary: Summary) -> Table:
             formatting.median_milliseconds(group.overhead),
             str(group.requests),
             formatting.all_tokens(group.usage),
+            formatting.cached_tokens(group.usage),
         )
     return table
 

@@ -258,6 +258,8 @@ def _body(candidate: dict[str, Any] | None, envelope: Envelope, reasoning: str |
         "candidatesTokenCount": envelope.completion_tokens - thoughts,
         "totalTokenCount": envelope.prompt_tokens + envelope.completion_tokens,
     }
+    if envelope.cached_tokens:
+        usage["cachedContentTokenCount"] = envelope.cached_tokens
     if thoughts:
         usage["thoughtsTokenCount"] = thoughts
     body: dict[str, Any] = {} if candidate is None else {"candidates": [candidate]}
