@@ -29,8 +29,8 @@ def tests(session: nox.Session) -> None:
 def openapi_judges(session: nox.Session) -> None:
     """Let openapi-core and bravado-core judge calls of real OpenAPI documents.
 
-    Semantic Kernel holds openapi-core at an older version, so the judges stand apart, and `constraints.txt`, which is one
-    set with all frameworks, cannot hold for them.
+    Semantic Kernel holds openapi-core at an older version, so the judges stand apart, and `constraints.txt`, which is
+    one set with all frameworks, cannot hold for them.
     """
     session.install("-e", ".[proof,dev]")
     session.run("pytest", "-m", "proof", "--timeout", "3600", "tests/proof/test_openapi_calls_judged.py")
