@@ -24,7 +24,7 @@ KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 
 
 @dataclass(slots=True, frozen=True)
-class ReceivedRequest:
+class ProgramRequest:
     """A request for an answer of a model.
 
     Attributes:
@@ -66,13 +66,13 @@ class ReceivedRequest:
         asks = isinstance(options, Mapping) and options.get("include_usage") is True
         return self.protocol == "chat_completions" and self.stream and not asks
 
-    def asking_for_usage(self) -> ReceivedRequest:
+    def asking_for_usage(self) -> ProgramRequest:
         """Return the request with the question for usage; `without_usage` takes the answer to it out again."""
         body = self.body | {"stream_options": {**(self.body.get("stream_options") or {}), "include_usage": True}}
-        return ReceivedRequest(self.protocol, self.model, self.stream, self.offers_tools, body, orjson.dumps(body))
+        return ProgramRequest(self.protocol, self.model, self.stream, self.offers_tools, body, orjson.dumps(body))
 
 
-def received_request(path: str, raw: bytes) -> ReceivedRequest | None:
+def received_request(path: str, raw: bytes) -> ProgramRequest | None:
     """Return what a request asks of a model; None where it is a request of another kind.
 
     Args:
@@ -92,7 +92,7 @@ def received_request(path: str, raw: bytes) -> ReceivedRequest | None:
     model, stream = body.get("model"), body.get("stream") is True
     if protocol == "generate_content" and match is not None:
         model, stream = unquote(match[1]).removeprefix("models/"), path.endswith("streamGenerateContent")
-    return ReceivedRequest(protocol, str(model or "unknown"), stream, bool(body.get("tools")), body, raw)
+    return ProgramRequest(protocol, str(model or "unknown"), stream, bool(body.get("tools")), body, raw)
 
 
 def refusal(protocol: ProtocolName, message: str) -> bytes:
