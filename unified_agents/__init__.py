@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         edit as edit,
         finished as finished,
     )
+    from unified_agents.agent.replayed_runs import replay_run as replay_run
     from unified_agents.backend import (
         AgentSpec as AgentSpec,
         Backend as Backend,
