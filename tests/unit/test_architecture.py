@@ -35,11 +35,7 @@ COMPARISONS = sorted((ROOT / "comparisons" / "unified_agents_comparisons").rglob
 LAYERS = (
     ("__main__",),
     ("cli",),
-<<<<<<< HEAD
-    ("testing", "fidelity", "pytest_plugin", "doctor"),
-=======
-    ("testing", "fidelity", "pytest_plugin", "adapter_template"),
->>>>>>> main
+    ("testing", "fidelity", "pytest_plugin", "adapter_template", "doctor"),
     ("agent",),
     ("environments",),
     ("registry",),

@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import shutil
-<<<<<<< HEAD
 import time
-from collections.abc import Awaitable, Iterable
-=======
 from collections.abc import Awaitable, Iterable, Sequence
->>>>>>> main
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
