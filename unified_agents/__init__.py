@@ -157,6 +157,7 @@ if TYPE_CHECKING:
         ToolCallRecord as ToolCallRecord,
     )
     from unified_agents.scripted.model import Script as Script, ScriptedModel as ScriptedModel
+    from unified_agents.scripted.replay import CassetteModel as CassetteModel
     from unified_agents.tool_runner.standalone import try_tool as try_tool, try_tool_sync as try_tool_sync
     from unified_agents.tools.decorator import tool as tool
     from unified_agents.tools.definition import Tool as Tool, ToolContext as ToolContext

@@ -64,8 +64,10 @@ class CellKey(NamedTuple):
         return quote(f"{'.'.join(parts)}.json", safe="")
 
 
-def model_label(model: ModelConfig) -> str:
-    """Return the name that records and reports give a model."""
+def model_label(model: ModelConfig, replay: Path | None = None) -> str:
+    """Return the name that records and reports give a model, or the cassette that answers in its place."""
+    if replay is not None:
+        return f"replay of {replay.name}"
     return "oracle" if model.provider == "oracle" else f"{model.provider}:{model.name}"
 
 

@@ -36,6 +36,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("testing", "fidelity", "pytest_plugin", "adapter_template", "doctor"),
+    ("wrapping",),
     ("agent",),
     ("environments",),
     ("registry",),

@@ -15,6 +15,7 @@ from unified_agents.cli import backends, model as model_commands, runs, tools
 from unified_agents.cli.cassettes import RecordOption, ReplayOption, check_cassettes
 from unified_agents.cli.chat import chat
 from unified_agents.cli.doctor import doctor
+from unified_agents.cli.exec import exec_command
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed
 from unified_agents.cli.new_adapter import new_adapter
 from unified_agents.cli.schema import schema
@@ -173,6 +174,7 @@ app.command()(chat)
 app.command()(doctor)
 app.command()(schema)
 app.command()(trace)
+app.command("exec", context_settings={"allow_interspersed_args": False})(exec_command)
 app.command("new-adapter")(new_adapter)
 app.add_typer(backends.app)
 app.add_typer(runs.app)
