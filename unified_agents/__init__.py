@@ -165,6 +165,7 @@ if TYPE_CHECKING:
     from unified_agents.tools.options import NEVER_RAN as NEVER_RAN
     from unified_agents.tools.parts import FilePart as FilePart, ImagePart as ImagePart, TextPart as TextPart
     from unified_agents.tracing.spans import Span as Span
+    from unified_agents.wrapping.wrap import wrap as wrap
 
 
 def _homes() -> dict[str, str]:

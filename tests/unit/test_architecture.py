@@ -72,6 +72,7 @@ FOR_ADAPTERS = {
 CLIENT_FRONTS = {
     "httpx_transport.py": {"httpx"},
     "base_url_clients.py": {"httpx"},
+    "routed_clients.py": {"httpx"},
     "httpx2_transport.py": {"httpx", "httpx2"},
     "httpx_bridge.py": {"httpx"},
     "openai_client.py": {"httpx", "openai"},

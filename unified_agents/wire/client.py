@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
     from google.genai import Client as GoogleClient
     from openai import AsyncOpenAI
+
+    from unified_agents.wire.routed_clients import ClientRoutes
 
 PLACEHOLDER_KEY = "unified-agents"
 
@@ -65,6 +68,7 @@ class ModelClient:
             self.extra_body = {renamed: bound, **self.extra_body}
         self._async_client: httpx.AsyncClient | None = None
         self._httpx2_client: httpx2.AsyncClient | None = None
+        self._routes: list[ClientRoutes] = []
         self._sync_clients: list[httpx.Client] = []
 
     def httpx_async_client(self) -> httpx.AsyncClient:
@@ -165,6 +169,18 @@ class ModelClient:
             timeout=self.timeout,
         )
 
+    def routes(self, roots: Iterable[object]) -> ClientRoutes:
+        """Put the wire into the clients that somebody else's agent is made of; it is taken out with the agent.
+
+        Args:
+            roots: What the clients are reached from.
+        """
+        from unified_agents.wire.routed_clients import ClientRoutes, sdk_clients  # noqa: PLC0415  # as httpx
+
+        routes = ClientRoutes(self._wire, sdk_clients(roots))
+        self._routes.append(routes)
+        return routes
+
     def _closed_with_the_agent(self, client: httpx.Client) -> httpx.Client:
         self._sync_clients.append(client)
         return client
@@ -212,6 +228,8 @@ class ModelClient:
 
     async def aclose(self) -> None:
         """Close the clients."""
+        for routes in self._routes:
+            routes.close()
         if self._httpx2_client is not None:
             await self._httpx2_client.aclose()
         if self._async_client is not None:
