@@ -13,7 +13,7 @@ from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResp
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
-from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent
+from unified_agents.backend import AgentSpec, BoundTool, Capability, Instrumentor, NativeAgent
 from unified_agents.errors import RunError
 from unified_agents.messages import Message
 from unified_agents_langchain.errors import translate
@@ -29,6 +29,9 @@ class LangChainBackend:
 
     name = "langchain"
     capabilities = frozenset(Capability)
+    instrumentor = Instrumentor(
+        "openinference.instrumentation.langchain", "LangChainInstrumentor", "openinference-instrumentation-langchain"
+    )
 
     def build(self, spec: AgentSpec) -> NativeAgent:
         """Make LangChain's agent. Under `unified` its graph is compiled by the first run; see `LangChainAgent`.

@@ -16,6 +16,7 @@ from unified_agents.backend import (
     AgentSpec,
     BoundTool,
     Capability,
+    Instrumentor,
     NativeAgent,
     Variant,
     import_all_off_loop,
@@ -47,6 +48,11 @@ class LlamaIndexBackend:
 
     name = "llamaindex"
     capabilities = frozenset(Capability)
+    instrumentor = Instrumentor(
+        "openinference.instrumentation.llama_index",
+        "LlamaIndexInstrumentor",
+        "openinference-instrumentation-llama-index",
+    )
     variants: frozenset[Variant] = frozenset({"tool_calling", "react"})
 
     def build(self, spec: AgentSpec) -> NativeAgent:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, NoReturn, TypeAlias
 
 import typer
 
 from unified_agents.cli.stdio import exit_on_wrong_usage, put
+from unified_agents.errors import ConfigError
 from unified_agents_comparisons.cli import check_extra
 
-Before: TypeAlias = Annotated[Path, typer.Argument(help="The folder of the comparison before the change.")]
-After: TypeAlias = Annotated[Path, typer.Argument(help="The folder of the comparison after it.")]
+Before: TypeAlias = Annotated[Path, typer.Argument(help="The comparison before, or a file of pytest-benchmark.")]
+After: TypeAlias = Annotated[Path, typer.Argument(help="That after the change.")]
 FailOn: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
@@ -28,15 +30,17 @@ Output: TypeAlias = Annotated[
 def diff_command(
     before: Before, after: After, *, fail_on: FailOn = None, form: Form = "terminal", output: Output = None
 ) -> None:
-    """Set two comparisons of a suite against each other: better, worse or inconclusive.
+    """Set two comparisons of a suite against each other, or two files of pytest-benchmark.
 
     Exit codes: 0 all limits are kept; 1 one is exceeded; 2 wrong usage, or a folder holds no comparison.
     """
     check_extra(as_json=False)
     from unified_agents_comparisons.analysis.run_diff import Limit, diff_runs  # noqa: PLC0415  # as in compare_command
-    from unified_agents_comparisons.records import read_cells, write_atomically  # noqa: PLC0415
+    from unified_agents_comparisons.records import read_cells  # noqa: PLC0415
     from unified_agents_comparisons.report.diff_views import html, markdown, terminal  # noqa: PLC0415
 
+    if before.is_file():
+        _diff_benchmarks(before, after, fail_on or (), form, output)
     with exit_on_wrong_usage():
         limits = [Limit.parse(text) for text in fail_on or ()]
         names = (before.name, after.name) if before.name != after.name else (str(before), str(after))
@@ -45,8 +49,33 @@ def diff_command(
         text = diff.model_dump_json(indent=2) + "\n"
     else:
         text = {"markdown": markdown, "html": html, "terminal": terminal}[form](diff)
+    _write(text, output)
+    raise typer.Exit(1 if diff.exceeded else 0)
+
+
+def _diff_benchmarks(before: Path, after: Path, limits: Sequence[str], form: str, output: Path | None) -> NoReturn:
+    from unified_agents_comparisons.analysis.benchmark_diff import diff_benchmarks  # noqa: PLC0415
+    from unified_agents_comparisons.report.benchmark_views import (  # noqa: PLC0415
+        benchmarks_in_markdown,
+        benchmarks_in_terminal,
+    )
+
+    with exit_on_wrong_usage():
+        if form == "html":
+            raise ConfigError("benchmarks have no form html: give terminal, markdown or json")
+        diff = diff_benchmarks(before, after, limits)
+    if form == "json":
+        text = diff.model_dump_json(indent=2) + "\n"
+    else:
+        text = (benchmarks_in_markdown if form == "markdown" else benchmarks_in_terminal)(diff)
+    _write(text, output)
+    raise typer.Exit(1 if diff.exceeded else 0)
+
+
+def _write(text: str, output: Path | None) -> None:
+    from unified_agents_comparisons.records import write_atomically  # noqa: PLC0415
+
     if output is None:
         put(text)
     else:
         write_atomically(output, text)
-    raise typer.Exit(1 if diff.exceeded else 0)

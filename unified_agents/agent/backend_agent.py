@@ -33,6 +33,7 @@ from unified_agents.run.lifecycle import Cancelled
 from unified_agents.run.outcome import finish
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import Offer
+from unified_agents.tracing.conventions import CONVERSATION_ID
 from unified_agents.wire.output_format import OutputFormat
 from unified_agents.wire.react.protocol import TextProtocol
 from unified_agents.wire.unified import Wire
@@ -123,6 +124,8 @@ class BackendAgent:
         def start(messages: Task, turn: tuple[str, int] | None) -> Awaitable[RunResult]:
             run = self._new_run(messages, run_id, limits, record_exchanges, on_event)
             run.dependencies, run.turn = dependencies, turn
+            if turn is not None:
+                run.root.span.attributes[CONVERSATION_ID] = turn[0]
             return self._drive(run)
 
         check_session(session)

@@ -24,6 +24,7 @@ from unified_agents.cli.trace import trace
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
+from unified_agents.config.prices import load_prices
 from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import BackendError, ConfigError, RunError
 from unified_agents.registry import backend_info, backend_names
@@ -109,6 +110,9 @@ def run(
         Variant | None,
         typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
     ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="A YAML file with the prices of models, for a model without its own.")
+    ] = None,
     journal: JournalOption = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it arrives.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -125,6 +129,8 @@ def run(
         try:
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
+            if prices is not None and asked.price is None:
+                asked = asked.model_copy(update={"price": load_prices(prices).price_of(asked)})
             place = journal_place(journal, config.journal)
             config = config.model_copy(update={"model": asked, "journal": place})
             options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}

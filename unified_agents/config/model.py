@@ -73,17 +73,25 @@ class ModelPrice(Settings):
         output: The price of a million output tokens.
         cached_input: The price of a million input tokens that came from the provider's cache; None takes `input`.
         cache_write: The price of a million input tokens that were written into it; None takes `input`.
+        reasoning: The price of a million output tokens that the model thought with; None takes `output`.
     """
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     cached_input: float | None = Field(default=None, ge=0)
     cache_write: float | None = Field(default=None, ge=0)
+    reasoning: float | None = Field(default=None, ge=0)
 
-    def cost(self, usage: Usage) -> float:
-        """Return what an answer costs."""
+    def cost(self, usage: Usage) -> float | None:
+        """Return what an answer costs; None where it reports no tokens, so that nobody knows."""
+        if usage.total_tokens is None:
+            return None
         plain, output = usage.input_tokens or 0, usage.output_tokens or 0
-        total = output * self.output
+        total = 0.0
+        if usage.reasoning_tokens and self.reasoning is not None:
+            thought = min(usage.reasoning_tokens, output)
+            total, output = thought * self.reasoning, output - thought
+        total += output * self.output
         if usage.cached_input_tokens and self.cached_input is not None:
             cached = min(usage.cached_input_tokens, plain)
             total, plain = total + cached * self.cached_input, plain - cached

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import shutil
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,9 @@ from unified_agents.text import closest
 from unified_agents.tools.decorator import as_tool
 from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.execution.protocol import Job, Start
+from unified_agents_comparisons.native_tracing.collector import NativeSpans
+from unified_agents_comparisons.native_tracing.measured import measured
+from unified_agents_comparisons.native_tracing.score import TracingScore, score_tracing
 from unified_agents_comparisons.negative_controls import scripted_model
 from unified_agents_comparisons.records import CallSummary, Cell, Perturbation, write_details
 from unified_agents_comparisons.schema_fidelity import SchemaRecord
@@ -63,6 +66,7 @@ class CellRunner:
         tools: The suite's tools by their attribute's name.
         scratch: The variable that names a cell's folder to the tools; None when the suite has none.
         versions: Of python, unified-agents and the backend's distributions.
+        native: The framework's own tracing; None where it is not scored.
     """
 
     start: Start
@@ -70,6 +74,7 @@ class CellRunner:
     tools: dict[str, Tool]
     scratch: ContextVar[Path] | None
     versions: dict[str, str]
+    native: NativeSpans | None = None
 
     async def warm_up(self, handlings: Iterable[Handling]) -> None:
         """Run a task once under each handling, without the plan's model, so that no cell pays for imports.
@@ -99,11 +104,23 @@ class CellRunner:
             ConfigError: the cell cannot be run, whatever the model answers.
         """
         task, blank = self.suite.task(job.task), self.blank_cell(job)
-        outcome = await self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
+        outcome, tracing = await self._traced(
+            lambda: self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
+        )
         spoken = self.start.model.for_handling(job.handling).spoken_protocol
-        cell = _filled(blank, outcome, self.tools_of(task), spoken)
+        cell = _filled(blank.model_copy(update={"tracing": tracing}), outcome, self.tools_of(task), spoken)
         await self.keep_details(cell, outcome.result)
         return cell
+
+    async def _traced(self, attempt: Callable[[], Awaitable[_Outcome]]) -> tuple[_Outcome, TracingScore | None]:
+        """Make an attempt; where the framework's own tracing is scored, once before without it."""
+        if self.native is None:
+            return await attempt(), None
+        outcome, spans, cpu = await measured(self.native, attempt)
+        if outcome.result is None:
+            return outcome, None
+        found = score_tracing(outcome.result, spans)
+        return outcome, found.model_copy(update={"cpu_without": cpu[0], "cpu_with": cpu[1]})
 
     def blank_cell(self, job: Job) -> Cell:
         """Return the record of a cell before anything is known of it."""
@@ -179,7 +196,8 @@ def load_cell_runner(start: Start, suite: LoadedSuite, versions: dict[str, str])
     """
     names = {name for task in suite.suite.tasks for name in task.tools}
     tools = {name: _tool(suite.suite.tools or "", name) for name in sorted(names)}
-    return CellRunner(start, suite, tools, _scratch(suite.suite.scratch), versions)
+    native = None if start.tracing is None else NativeSpans(start.backend)
+    return CellRunner(start, suite, tools, _scratch(suite.suite.scratch), versions, native)
 
 
 async def run_outcome(run: Awaitable[RunResult]) -> tuple[RunResult | None, ErrorRecord | None]:

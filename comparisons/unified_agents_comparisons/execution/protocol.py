@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents_comparisons.frozen_model import FrozenModel
-from unified_agents_comparisons.records import Cell, Keep, Perturbation, model_label
+from unified_agents_comparisons.records import Cell, Keep, Perturbation, Tracing, model_label
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
@@ -47,6 +47,7 @@ class Start(FrozenModel):
         details: Where the cells' exchanges and traces go.
         keep: Which cells leave them.
         timeout: Seconds of wall clock for one run.
+        tracing: Whether the framework's own tracing is scored.
     """
 
     type: Literal["start"] = "start"
@@ -60,6 +61,7 @@ class Start(FrozenModel):
     details: Path
     keep: Keep = "all"
     timeout: float
+    tracing: Tracing | None = None
 
     def blank_cell(self, job: Job, suite: str, versions: dict[str, str]) -> Cell:
         """Return the record of a cell that failed before anything is known of it."""
