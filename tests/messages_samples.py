@@ -22,6 +22,8 @@ WHOLE: TypeAdapter[Any] = TypeAdapter(MessageCreateParamsNonStreaming)
 STREAMED: TypeAdapter[Any] = TypeAdapter(MessageCreateParamsStreaming)
 ENVELOPE = Envelope("chatcmpl-00ff", "claude-x", 12, 7)
 USER = {"role": "user", "content": "go"}
+ASKED = {"role": "user", "content": [{"type": "text", "text": "go"}]}
+"""`USER` as a request has it."""
 TOOL = {
     "type": "function",
     "function": {"name": "add", "description": "Adds.", "parameters": {"type": "object", "properties": {"a": {}}}},

@@ -62,7 +62,7 @@ def scripted_model(
     task: Task, oracle: JsonObject, perturbation: Perturbation | None, variant: Variant = "tool_calling"
 ) -> ScriptedModel:
     """Return the model that answers by a task's oracle, under a negative control or none; as text for `react`."""
-    script = Script.model_validate(_perturbed(task, oracle, perturbation))
+    script = Script.model_validate({"prompt_cache": True, **_perturbed(task, oracle, perturbation)})
     model = AlteredResults if perturbation == "altered-result" else ScriptedModel
     return model(script.in_text() if variant == "react" else script)
 

@@ -15,8 +15,8 @@ pytest.importorskip("ipykernel", reason="ipykernel is not installed")
 
 TRACE = """
 from unified_agents import Script, ScriptedModel, create_agent
-with create_agent(model=ScriptedModel(Script(answers=[{"text": "done"}])), name="<b>bold</b>") as agent:
-    result = agent.run_sync("Go.")
+async with create_agent(model=ScriptedModel(Script(answers=[{"text": "done"}])), name="<b>bold</b>") as agent:
+    result = await agent.run("Go.")
 result.trace
 """
 COMPARISON = """

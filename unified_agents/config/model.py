@@ -179,6 +179,9 @@ class ModelConfig(ConnectionSettings):
         token_timeout: Seconds between two pieces of a streamed answer.
         parameters: The parameters of each request.
         policy: How requests that fail are retried.
+        cache: Whether requests in Anthropic's Messages mark what the provider shall keep in its prompt cache: the
+            tools, the system text, and the conversation so far. Other providers cache by themselves. Under
+            `handling: unified`.
         price: What it costs; None when costs are not counted.
         fallback: Models to ask in turn when this one fails permanently.
         tool_result_parts: How images and files that tools return reach the model. `user`: in a user message after the
@@ -204,6 +207,7 @@ class ModelConfig(ConnectionSettings):
     token_timeout: float = Field(default=30.0, gt=0)
     parameters: ModelParameters = Field(default_factory=ModelParameters)
     policy: ModelPolicy = Field(default_factory=ModelPolicy)
+    cache: bool = False
     price: ModelPrice | None = None
     fallback: tuple[ModelConfig, ...] = ()
     tool_result_parts: ResultParts = False

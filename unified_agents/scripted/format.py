@@ -173,12 +173,15 @@ class Script(_ScriptPart):
         repeat_last: Whether the last answer comes for ever. Else a request beyond the last answer is refused (400).
         protocol: `tools`, or `react`: the answers come as ReAct text, one call a turn, and results are read from the
             user messages that begin with `Observation:`. A text that has a mark of the protocol is sent as it is.
+        prompt_cache: Whether the tokens that are reported say what the provider's prompt cache would have saved, by its
+            published rules; not those of an answer with `usage`.
     """
 
     answers: tuple[Entry, ...]
     tool_call_deltas: Literal["separate", "together"] = "separate"
     repeat_last: bool = False
     protocol: Literal["tools", "react"] = "tools"
+    prompt_cache: bool = False
 
     def in_text(self) -> Script:
         """Return the same script under the protocol `react`."""

@@ -2,6 +2,7 @@
 
     tool_call_deltas: separate    # or `together`: when streamed, all calls of an answer come in one delta
     repeat_last: false            # true: the last answer comes for ever, a model that never stops
+    prompt_cache: false           # true: the usage says what the provider's prompt cache would have saved
     protocol: tools               # or `react`: the same answers as ReAct text, one call a turn
     answers:                      # one for each model call of a turn
       - tool_calls:
@@ -24,9 +25,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.format import Fault, FaultEntry, Script, ScriptedAnswer, ScriptedCall, ScriptedUsage
 from unified_agents.scripted.mutations import altered
+from unified_agents.scripted.prompt_cache import PromptCache
 from unified_agents.scripted.rendering.chat_completions import (
     HTML_TYPE,
     JSON_TYPE,
@@ -121,6 +124,7 @@ class ScriptedModel:
             )
         self.script = script
         self._is_react = script.protocol == "react"
+        self._prompt_cache = PromptCache() if script.prompt_cache else None
         self.thinks = any(not isinstance(entry, FaultEntry) and entry.reasoning for entry in script.answers)
         self._answers: list[_CompiledAnswer] = []
         self._first_calls: list[int] = []
@@ -134,7 +138,7 @@ class ScriptedModel:
                     map(_CompiledAnswer, split_into_single_calls(entry) if self._is_react else (entry,))
                 )
         self._served: dict[str, dict[int, int]] = {}
-        self._digest = hashlib.blake2b(to_json(script.model_dump()), digest_size=16).digest()
+        self._digest = hashlib.blake2b(to_json(script.model_dump(exclude={"prompt_cache"})), digest_size=16).digest()
         self._static = lru_cache(maxsize=256)(self._render_static)
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
@@ -191,10 +195,19 @@ class ScriptedModel:
     def _turn(self, request: Mapping[str, Any]) -> ConversationTurn:
         return ReactTurn.of_text(request, self._first_calls) if self._is_react else ConversationTurn.of(request)
 
-    def envelope(self, request: Mapping[str, Any], due: DueAnswer) -> Envelope:
-        """Return what stands beside an answer: its id, the model's name and the tokens."""
+    def envelope(
+        self, request: Mapping[str, Any], due: DueAnswer, protocol: ProtocolName, body: Mapping[str, Any]
+    ) -> Envelope:
+        """Return what stands beside an answer in another protocol: its id, the model's name and the tokens.
+
+        Args:
+            request: The request in Chat Completions terms.
+            due: The answer.
+            protocol: The protocol.
+            body: The request as it came.
+        """
         size = 0 if due.choice is None else render(due.choice, stream=False, together=False).size
-        return self._envelope(request, Rendered((), size), due.usage)
+        return self._envelope(request, Rendered((), size), due.usage, protocol, body)
 
     def _used_up(self, step: int) -> Reply:
         last = len(self._answers) - 1
@@ -253,7 +266,7 @@ class ScriptedModel:
     def _complete_reply(
         self, request: Mapping[str, Any], rendered: Rendered, usage: ScriptedUsage | None, fault: Fault | None
     ) -> Reply:
-        envelope = self._envelope(request, rendered, usage)
+        envelope = self._envelope(request, rendered, usage, "chat_completions", request)
         if request.get("stream") is True:
             options = request.get("stream_options")
             include_usage = isinstance(options, Mapping) and options.get("include_usage") is True
@@ -266,16 +279,29 @@ class ScriptedModel:
             reply = replace(reply, chunks=cut(reply.chunks), ending="truncate")
         return replace(reply, delay=fault.delay, pause=fault.pause)
 
-    def _envelope(self, request: Mapping[str, Any], rendered: Rendered, usage: ScriptedUsage | None) -> Envelope:
+    def _envelope(
+        self,
+        request: Mapping[str, Any],
+        rendered: Rendered,
+        usage: ScriptedUsage | None,
+        protocol: ProtocolName,
+        body: Mapping[str, Any],
+    ) -> Envelope:
         content = to_json([request["messages"], request.get("tools")])
         digest = hashlib.blake2b(content, digest_size=12, key=self._digest).hexdigest()
-        model = request.get("model")
-        return Envelope(
+        named = request.get("model")
+        model = named if isinstance(named, str) else "script"
+        envelope = Envelope(
             id=f"chatcmpl-{digest}",
-            model=model if isinstance(model, str) else "script",
+            model=model,
             prompt_tokens=usage.prompt_tokens if usage else len(content) // 4,
             completion_tokens=usage.completion_tokens if usage else max(1, rendered.size // 4),
         )
+        if self._prompt_cache is not None and usage is None:
+            prompt = self._prompt_cache.take(protocol, model, body)
+            envelope.prompt_tokens, envelope.cached_tokens = prompt.tokens, prompt.read
+            envelope.cache_write_tokens = prompt.written
+        return envelope
 
 
 def fault_choice(fault: Fault, choice: RenderedChoice, request: Mapping[str, Any]) -> RenderedChoice | None:

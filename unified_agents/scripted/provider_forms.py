@@ -30,6 +30,7 @@ from unified_agents.scripted.rendering.chat_completions import (
 )
 from unified_agents.scripted.values import BadRequestShapeError
 from unified_agents.wire.local_upstream import Reply
+from unified_agents.wire.upstream import CHAT_PATH
 
 JsonMapping = Mapping[str, Any]
 
@@ -106,6 +107,23 @@ def form_at(path: str) -> ProviderForm | None:
     return FORMS["generate_content"] if generate_content.model_and_stream(path) is not None else None
 
 
+def read_request(path: str, body: JsonMapping) -> tuple[ProtocolName, dict[str, Any]] | None:
+    """Return the protocol of a request, and the request in Chat Completions terms; None for one that asks no model.
+
+    Args:
+        path: Where it came, below the base URL.
+        body: The parsed body.
+    """
+    form = form_at(path)
+    if form is None:
+        is_chat = path == CHAT_PATH and isinstance(body.get("messages"), list)
+        return ("chat_completions", dict(body)) if is_chat else None
+    try:
+        return form.name, form.chat_request(path, body)
+    except BadRequestShapeError:
+        return None
+
+
 def in_chat_completions(protocol: ProtocolName, body: str) -> str:
     """Return the body of a request in Chat Completions terms; the body itself where it is no request.
 
@@ -156,7 +174,7 @@ class ProviderModel:
         due = self.model.due(request, key)
         if isinstance(due, Reply):
             return _in_form(form, due)
-        envelope = self.model.envelope(request, due)
+        envelope = self.model.envelope(request, due, form.name, body)
         streams = request.get("stream") is True
         chunks = form.events(due.choice, envelope, body) if streams else (form.whole(due.choice, envelope, body),)
         reply = Reply(200, STREAM_TYPE if streams else JSON_TYPE, {}, chunks)

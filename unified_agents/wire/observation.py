@@ -67,7 +67,7 @@ class ModelCallObservation:
         self.exchange: ExchangeRecord | None = None
         self.time_to_first_token: float | None = None
         if run.turn is not None:
-            self.span.span.attributes[names.CONVERSATION_ID] = run.turn[0]
+            self.span.span.attributes[names.CONVERSATION_ID] = run.turn.session
 
     def begin_attempt(self) -> None:
         """Count an attempt, whose time of waiting begins."""

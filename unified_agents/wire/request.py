@@ -36,6 +36,7 @@ class RequestWriter:
         self._model = model.name
         self._tool_choice = model.parameters.tool_choice
         self._extra_body = model.extra_body
+        self._cache = model.cache
         self._parallel = model.parameters.parallel_tool_calls
         self._requests: dict[tuple[Any, ...], tuple[Offer, Dialect, Any, tuple[str, ...], ModelRequest]] = {}
 
@@ -96,6 +97,7 @@ class RequestWriter:
             extra=self._extra_body,
             stream=stream,
             learnt=dialect.learnt,
+            cache=self._cache,
         )
         self._requests[kind] = offer, dialect, system, notes, request
         return request

@@ -33,6 +33,7 @@ class _Identity(FrozenModel):
     variant: Variant = "tool_calling"
     model: ModelConfig
     timeout: float
+    replay: Path | None = None
     perturb: tuple[Perturbation, ...]
     pythons: dict[str, str]
     tracing: Tracing | None = None
@@ -46,6 +47,7 @@ class _Identity(FrozenModel):
             variant=plan.variant,
             model=plan.model.masked(),
             timeout=plan.timeout,
+            replay=plan.cassettes.replay,
             perturb=plan.perturb,
             pythons=plan.pythons,
             tracing=plan.tracing,

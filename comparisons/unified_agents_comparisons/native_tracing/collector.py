@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from unified_agents.backend import instrumentor_of
+from unified_agents.environments.label import BackendLabel
 from unified_agents.errors import ConfigError
 from unified_agents.registry import backend_info, load_backend
 from unified_agents_comparisons.native_tracing.spans import ForeignSpan, foreign_span
@@ -23,7 +24,7 @@ def traceable(backends: Sequence[str], *, named: bool) -> tuple[str, ...]:
     Raises:
         ConfigError: there is none, or one that was asked for is not among them.
     """
-    found = tuple(name for name in backends if not backend_info(name).installed or instrumentor_of(load_backend(name)))
+    found = tuple(label for label in backends if _may_trace(BackendLabel.parse(label).name))
     if not found or (named and len(found) < len(backends)):
         other = ", ".join(name for name in backends if name not in found)
         raise ConfigError(f"--tracing native: no instrumentor is known for {other}")
@@ -65,6 +66,10 @@ class NativeSpans:
         """Let the framework trace no more, and return its spans that have ended."""
         self._instrumentor.uninstrument()
         return tuple(map(foreign_span, self._kept.get_finished_spans()))
+
+
+def _may_trace(backend: str) -> bool:
+    return not backend_info(backend).installed or instrumentor_of(load_backend(backend)) is not None
 
 
 def _is_installed(module: str) -> bool:

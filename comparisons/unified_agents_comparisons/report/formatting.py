@@ -65,6 +65,11 @@ def cost(group: Group, currency: str | None) -> str:
     return f"{amount}, and {counted(group.unpriced, 'cell')} unknown" if group.unpriced else amount
 
 
+def cached_tokens(usage: Usage) -> str:
+    """Write the tokens that came from the provider's prompt cache, or `n/a` when it was not told."""
+    return "n/a" if usage.cached_input_tokens is None else f"{usage.cached_input_tokens:,}"
+
+
 def all_tokens(usage: Usage) -> str:
     """Write the sum of tokens in and out, or `n/a` when none were reported."""
     return "n/a" if usage.total_tokens is None else f"{usage.total_tokens:,}"

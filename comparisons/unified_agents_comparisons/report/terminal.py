@@ -53,7 +53,7 @@ def _totals(summary: Summary) -> Table:
     table = _new_table(
         f"{title}, negative controls" if summary.perturb else title,
         ("backend", "handling"),
-        ("passed", "total, ms", "overhead, ms", "requests", "tokens", *(["cost"] if priced else [])),
+        ("passed", "total, ms", "overhead, ms", "requests", "tokens", "cached", *(["cost"] if priced else [])),
     )
     for group in summary.groups:
         good = group.passed == (0 if summary.perturb else group.total)
@@ -65,6 +65,7 @@ def _totals(summary: Summary) -> Table:
             formatting.median_milliseconds(group.overhead),
             str(group.requests),
             formatting.all_tokens(group.usage),
+            formatting.cached_tokens(group.usage),
             *([formatting.cost(group, summary.currency)] if priced else []),
         )
     return table

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from messages_samples import (
+    ASKED,
     PROTOCOL,
     TOOL,
     USER,
@@ -40,7 +41,7 @@ def test_system_texts_stand_beside_the_conversation() -> None:
         "model": "claude-x",
         "max_tokens": DEFAULT_MAX_TOKENS,
         "system": "Be brief.\n\nBe kind.",
-        "messages": [USER],
+        "messages": [ASKED],
     }
 
 
@@ -55,7 +56,7 @@ def test_a_turn_without_its_original_goes_out_as_text_and_calls() -> None:
         USER,
     )
     assert body["messages"] == [
-        USER,
+        ASKED,
         {
             "role": "assistant",
             "content": [
@@ -72,8 +73,8 @@ def test_a_turn_without_its_original_goes_out_as_text_and_calls() -> None:
                 {"type": "text", "text": "and?"},
             ],
         },
-        {"role": "assistant", "content": "3"},
-        USER,
+        {"role": "assistant", "content": [{"type": "text", "text": "3"}]},
+        ASKED,
     ]
 
 
@@ -95,7 +96,7 @@ def test_messages_of_one_role_are_merged_and_empty_ones_left_out() -> None:
     assert body["messages"] == [
         {"role": "user", "content": texts[0]},
         {"role": "assistant", "content": texts[1]},
-        USER,
+        ASKED,
     ]
 
 
@@ -230,7 +231,7 @@ def test_parameters() -> None:
     assert body == {
         "model": "claude-x",
         "max_tokens": 5,
-        "messages": [USER],
+        "messages": [ASKED],
         "temperature": 0.5,
         "stream": True,
     }
@@ -269,7 +270,7 @@ def parameters(**more: Any) -> Any:
 )
 def test_further_parameters(more: dict[str, Any], expected: dict[str, Any]) -> None:
     body = written(USER, parameters=parameters(**more))
-    assert body == {"model": "claude-x", "max_tokens": DEFAULT_MAX_TOKENS, "messages": [USER]} | expected
+    assert body == {"model": "claude-x", "max_tokens": DEFAULT_MAX_TOKENS, "messages": [ASKED]} | expected
 
 
 def test_the_form_of_an_answer_stands_beside_the_effort() -> None:

@@ -107,12 +107,23 @@ def _deltas(choice: RenderedChoice, *, together: bool) -> list[dict[str, Any]]:
 
 @dataclass(slots=True, eq=False)
 class Envelope:
-    """The members of an answer beside its choices."""
+    """The members of an answer beside its choices.
+
+    Attributes:
+        id: The answer's id.
+        model: The model's name.
+        prompt_tokens: All input, the cached part too.
+        completion_tokens: All output.
+        cached_tokens: The input that was read from the provider's prompt cache; None where nothing is said of it.
+        cache_write_tokens: The input that was written into it, where the provider counts that.
+    """
 
     id: str
     model: str
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int | None = None
+    cache_write_tokens: int = 0
 
     def _head(self, kind: str) -> bytes:
         head = {"id": self.id, "object": kind, "created": CREATED, "model": self.model}
@@ -121,7 +132,10 @@ class Envelope:
     def _usage(self) -> bytes:
         total = self.prompt_tokens + self.completion_tokens
         usage = (self.prompt_tokens, self.completion_tokens, total)
-        return b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}' % usage
+        if self.cached_tokens is None:
+            return b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}' % usage
+        details = b',"prompt_tokens_details":{"cached_tokens":%d}}' % self.cached_tokens
+        return b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d' % usage + details
 
     def whole(self, choices: bytes) -> tuple[bytes]:
         """Return the body of a `chat.completion`."""

@@ -198,7 +198,8 @@ def error_reply(
 
 
 def _message(envelope: Envelope, blocks: list[dict[str, Any]], stop_reason: str | None) -> dict[str, Any]:
-    usage = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
+    read, written = envelope.cached_tokens or 0, envelope.cache_write_tokens
+    usage = {"cache_creation_input_tokens": written, "cache_read_input_tokens": read, "output_tokens": 1}
     return {
         "id": "msg_" + envelope.id.removeprefix("chatcmpl-"),
         "type": "message",
@@ -207,7 +208,7 @@ def _message(envelope: Envelope, blocks: list[dict[str, Any]], stop_reason: str 
         "content": blocks,
         "stop_reason": stop_reason,
         "stop_sequence": None,
-        "usage": {"input_tokens": envelope.prompt_tokens} | usage,
+        "usage": {"input_tokens": envelope.prompt_tokens - read - written} | usage,
     }
 
 

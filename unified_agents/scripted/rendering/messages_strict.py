@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from unified_agents.scripted.prompt_cache import ANTHROPIC_MOST_BREAKPOINTS
+from unified_agents.scripted.rendering.prompts import breakpoints
 from unified_agents.wire.protocols.messages_schema import UNSUPPORTED
 
 FIELDS = frozenset(
@@ -101,6 +103,9 @@ def _fields(body: Mapping[str, Any]) -> Iterator[str]:
     # api/messages: temperature ranges from 0.0 to 1.0.
     if (body.get("temperature") or 0) > 1:
         yield "temperature: range: 0..1"
+    # build-with-claude/prompt-caching: up to 4 breakpoints.
+    if (found := breakpoints(body)) > ANTHROPIC_MOST_BREAKPOINTS:
+        yield f"A maximum of {ANTHROPIC_MOST_BREAKPOINTS} blocks with cache_control may be provided. Found {found}."
 
 
 def _tools(body: Mapping[str, Any]) -> Iterator[str]:

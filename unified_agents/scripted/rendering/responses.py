@@ -111,7 +111,7 @@ def _usage(envelope: Envelope, reasoning: str | None) -> dict[str, Any]:
     thought = min(len(reasoning or "") // 4, envelope.completion_tokens)
     return {
         "input_tokens": envelope.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": envelope.cached_tokens or 0, "cache_write_tokens": 0},
         "output_tokens": envelope.completion_tokens,
         "output_tokens_details": {"reasoning_tokens": thought},
         "total_tokens": envelope.prompt_tokens + envelope.completion_tokens,

@@ -28,6 +28,7 @@ class ModelRequest:
         extra: Further fields of the body, which come last.
         stream: Whether the answer is to be streamed.
         learnt: What the server's refusals have taught: words of the protocol's own, from `ProviderProtocol.learn`.
+        cache: Whether it marks what the provider shall keep in its prompt cache, where the protocol has marks.
         head: What was encoded of it for the request before, and what that depended on.
     """
 
@@ -42,6 +43,7 @@ class ModelRequest:
     extra: Mapping[str, Any] = field(default_factory=dict)
     stream: bool = False
     learnt: frozenset[str] = frozenset()
+    cache: bool = False
     head: tuple[object, bytes] | None = field(default=None, init=False, repr=False)
 
 

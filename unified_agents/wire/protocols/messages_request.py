@@ -29,6 +29,8 @@ MAX_DEPTH = 200
 PDF = "application/pdf"
 """The only kind of file that goes out as it is; others go out as their text."""
 
+_BREAKPOINT = {"cache_control": {"type": "ephemeral"}}
+_ENCODED_BREAKPOINT = b"," + orjson.dumps(_BREAKPOINT)[1:-1]
 _TIERS = {"default": "standard_only"}
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 _FORBIDDEN_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
@@ -109,15 +111,23 @@ class MessagesConversation:
         """Return the body of a request."""
         self._encode()
         unthinking = self._goes_on_without_thinking()
-        return self._turns.in_body(request, (unthinking, self._system), lambda: self._fields(request, unthinking))
+        return self._turns.in_body(
+            request,
+            (unthinking, self._system),
+            lambda: self._fields(request, unthinking),
+            _ENCODED_BREAKPOINT if request.cache else b"",
+        )
 
     def _fields(self, request: ModelRequest, unthinking: bool) -> JsonObject:
         body: JsonObject = {"model": request.model, "max_tokens": request.parameters.max_tokens or DEFAULT_MAX_TOKENS}
         first = content_text(request.system.get("content")) if request.system is not None else None
         if system := [text for text in (first, *self._system) if text]:
-            body["system"] = "\n\n".join(system)
+            text = "\n\n".join(system)
+            body["system"] = [{"type": "text", "text": text} | _BREAKPOINT] if request.cache else text
         if request.tools:
             body["tools"] = [_tool(tool) for tool in request.tools]
+            if request.cache:
+                body["tools"][-1] = body["tools"][-1] | _BREAKPOINT
             if choice := _tool_choice(request.tool_choice, request.parallel_tool_calls):
                 body["tool_choice"] = choice
         _add_parameters(body, request, unthinking=unthinking)
@@ -130,14 +140,16 @@ class MessagesConversation:
         if self._role != role:
             self._encode()
             self._turns.close()
+            if self._role == "user":
+                self._turns.mark()  # where a request has ended, the provider's cache has what came before
             blocks = self._results + self._others
-            self._began_with = str(blocks[0].get("type")) if _is_list(blocks) else ""
+            self._began_with = str(blocks[0].get("type")) if blocks else ""
             self._role, self._results, self._others = role, [], []
         self._grown = True
 
     def _encode(self) -> None:
         if self._grown:
-            self._turns.put_last({"role": self._role, "content": _content(self._results + self._others)})
+            self._turns.put_last({"role": self._role, "content": self._results + self._others})
             self._grown = False
 
     def _goes_on_without_thinking(self) -> bool:
@@ -209,15 +221,10 @@ def _calls_of(block: JsonObject) -> list[Call]:
 
 
 def _content(blocks: list[JsonObject]) -> str | list[JsonObject]:
-    """Return blocks, or the text alone where there is nothing else."""
-    if _is_list(blocks):
+    """Return the content of a result: its blocks, or the text alone where there is nothing else."""
+    if len(blocks) > 1 or (blocks and blocks[0].keys() != {"type", "text"}):
         return blocks
     return blocks[0]["text"] if blocks else ""
-
-
-def _is_list(blocks: list[JsonObject]) -> bool:
-    """Tell whether blocks are more than one text."""
-    return len(blocks) > 1 or (len(blocks) == 1 and blocks[0].keys() != {"type", "text"})
 
 
 def _parts(content: Any) -> list[JsonObject]:
