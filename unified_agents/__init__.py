@@ -140,7 +140,8 @@ if TYPE_CHECKING:
     from unified_agents.interop.source import OpenSource as OpenSource
     from unified_agents.journal.forks import fork_run as fork_run
     from unified_agents.journal.memory import MemoryJournal as MemoryJournal
-    from unified_agents.journal.protocol import Journal as Journal, RunInfo as RunInfo
+    from unified_agents.journal.postgres import PostgresJournal as PostgresJournal
+    from unified_agents.journal.protocol import Addition as Addition, Journal as Journal, RunInfo as RunInfo
     from unified_agents.journal.sqlite import SqliteJournal as SqliteJournal
     from unified_agents.messages import Message as Message, ToolCall as ToolCall, Usage as Usage
     from unified_agents.registry import (
@@ -164,6 +165,7 @@ if TYPE_CHECKING:
     from unified_agents.tools.options import NEVER_RAN as NEVER_RAN
     from unified_agents.tools.parts import FilePart as FilePart, ImagePart as ImagePart, TextPart as TextPart
     from unified_agents.tracing.spans import Span as Span
+    from unified_agents.wrapping.wrap import wrap as wrap
 
 
 def _homes() -> dict[str, str]:

@@ -17,13 +17,22 @@ from unified_agents.agent.new_run import check_cost, new_run
 from unified_agents.agent.sessions import Sessions
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.agent.stream import QueuedEvents, RunStream
-from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, ModelClient, calls_by_id, native_tool_name
+from unified_agents.backend import (
+    INVALID_CALL_TOOL,
+    AgentSpec,
+    Backend,
+    BoundTool,
+    ModelClient,
+    calls_by_id,
+    native_tool_name,
+)
 from unified_agents.catalogue.catalogue import open_catalogue
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, Limits, ModelConfig
 from unified_agents.errors import BackendError, ConfigError, UnifiedAgentsError, UnsupportedCapabilityError, native_name
 from unified_agents.events import Event
 from unified_agents.journal.memory import MemoryJournal
+from unified_agents.journal.turns import SessionTurn
 from unified_agents.messages import Task
 from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
@@ -47,18 +56,19 @@ class BackendAgent:
 
     Args:
         settings: What the agent is made of. Sources of tools are opened now, and closed with the agent.
+        adapter: What builds the native agent; None takes the backend that the settings name.
 
     Raises:
         ConfigError: a setting does not fit.
         UnsupportedCapabilityError: the backend cannot do what is asked.
     """
 
-    def __init__(self, settings: AgentSettings) -> None:
+    def __init__(self, settings: AgentSettings, adapter: Backend | None = None) -> None:
         self._settings = settings
         self.backend = settings.backend
         self._catalogue = open_catalogue(settings.tools, coercion=settings.coercion)
         try:
-            self._build(settings)
+            self._build(settings, load_backend(settings.backend) if adapter is None else adapter)
             secrets = {name: value for one in self._endpoints for name, value in one.secrets.items()}
             self._journal = AgentJournal(settings, self._catalogue.tools, secrets) if settings.journal else None
             self._sessions = Sessions(self._journal.store if self._journal else MemoryJournal(), settings.memory)
@@ -68,8 +78,7 @@ class BackendAgent:
         self._runs: dict[Run, asyncio.Future[None]] = {}
         self._closed = False
 
-    def _build(self, settings: AgentSettings) -> None:
-        adapter = load_backend(settings.backend)
+    def _build(self, settings: AgentSettings, adapter: Backend) -> None:
         tools, selector = self._catalogue.tools, settings.selector
         check_capabilities(settings, adapter, has_tools=bool(tools))
         check_approval(settings, tools)
@@ -120,7 +129,7 @@ class BackendAgent:
     ) -> RunResult:
         """Run one task to its end; see `Agent.run`."""
 
-        def start(messages: Task, turn: tuple[str, int] | None) -> Awaitable[RunResult]:
+        def start(messages: Task, turn: SessionTurn | None) -> Awaitable[RunResult]:
             run = self._new_run(messages, run_id, limits, record_exchanges, on_event)
             run.dependencies, run.turn = dependencies, turn
             return self._drive(run)
@@ -148,17 +157,18 @@ class BackendAgent:
             raise ConfigError('resume needs a journal: create_agent(…, journal="runs.db")')
         check_resume_arguments(run_id, decisions, on_divergence)
         record = await self._journal.completed(run_id, decisions)
-        if record is not None:
+        if record is None:
+            record = await self._journal.claim(run_id, decisions, on_divergence)
+        if record.is_completed:
             run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
-            return await self._sessions.remember(record.run, finish(run, replay_whole(run, record), self._wire.parse))
-        record = await self._journal.claim(run_id, decisions, on_divergence)
+            return finish(run, replay_whole(run, record), self._wire.parse)
         try:
             run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
         except BaseException:
             await record.release()
             raise
         run.journal, run.state, run.dependencies = record, dict(record.state), dependencies
-        return await self._sessions.remember(record.run, await self._drive(run))
+        return await self._drive(run)
 
     def resume_sync(self, run_id: str, **options: Any) -> RunResult:
         """`resume`, for code that is not asynchronous; see `Agent.resume_sync`."""

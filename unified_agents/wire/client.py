@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
 from unified_agents.config import ModelParameters
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import BackendError, ModelTimeoutError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Step
@@ -16,12 +18,19 @@ from unified_agents.run.context import current_run
 from unified_agents.wire.native import relay
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions import StreamReader
+from unified_agents.wire.server_url import shown_to_frameworks, split_version
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 
 if TYPE_CHECKING:
+    import aiohttp
     import httpx
+    import httpx2
+    from anthropic import AsyncAnthropic
+    from google.genai import Client as GoogleClient
     from openai import AsyncOpenAI
+
+    from unified_agents.wire.routed_clients import ClientRoutes
 
 PLACEHOLDER_KEY = "unified-agents"
 
@@ -34,6 +43,7 @@ class ModelClient:
 
     Attributes:
         name: The model's name.
+        protocol: What its server speaks, and under `native` the framework's client too.
         base_url: Where a client would find it. Requests to it go over the wire, whatever it says.
         api_key: A placeholder: the real key is put in on the wire and never reaches a framework.
         timeout: Seconds for one request.
@@ -45,7 +55,8 @@ class ModelClient:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.name = wire.model.provider if wire.model.provider in ("script", "oracle") else wire.model.name
-        self.base_url = _shown_to_frameworks(wire.model.url)
+        self.protocol: ProtocolName = wire.model.spoken_protocol
+        self.base_url = shown_to_frameworks(wire.model.url)
         self.api_key = PLACEHOLDER_KEY
         self.timeout = wire.model.timeout
         self.parameters: ModelParameters = wire.model.parameters
@@ -56,6 +67,8 @@ class ModelClient:
             self.parameters = self.parameters.model_copy(update={"max_tokens": None})
             self.extra_body = {renamed: bound, **self.extra_body}
         self._async_client: httpx.AsyncClient | None = None
+        self._httpx2_client: httpx2.AsyncClient | None = None
+        self._routes: list[ClientRoutes] = []
         self._sync_clients: list[httpx.Client] = []
 
     def httpx_async_client(self) -> httpx.AsyncClient:
@@ -78,6 +91,37 @@ class ModelClient:
 
         return self._closed_with_the_agent(bridge_client(self.httpx_async_client()))
 
+    def httpx2_async_client(self) -> httpx2.AsyncClient:
+        """Return the client of httpx2 for a framework that is built on it; one for the agent, closed with it."""
+        if self._httpx2_client is None:
+            from unified_agents.wire.httpx2_transport import httpx2_client  # noqa: PLC0415  # as httpx
+
+            self._httpx2_client = httpx2_client(self.httpx_async_client())
+        return self._httpx2_client
+
+    def aiohttp_session(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+        """Return a session of aiohttp, to be opened within a run: its requests to `base_url` go over the wire.
+
+        Raises:
+            BackendError: on entering, outside of a run.
+        """
+        from unified_agents.wire.base_url_clients import session_of_run  # noqa: PLC0415  # as httpx
+
+        return session_of_run(self.httpx_async_client(), self.base_url, self.timeout)
+
+    def loopback_url(self) -> AbstractAsyncContextManager[str]:
+        """Return a base URL on loopback, to be opened within a run, for a framework that takes no client at all.
+
+        What is sent to it until it is closed goes over the wire as a request of that run, also from other threads and
+        processes. A model call that a tool makes there counts as one of the agent.
+
+        Raises:
+            BackendError: on entering, outside of a run.
+        """
+        from unified_agents.wire.base_url_clients import front_of_run  # noqa: PLC0415  # as httpx
+
+        return front_of_run(self.httpx_async_client(), self.base_url)
+
     def openai_async_client(self, *, own_retries: bool) -> AsyncOpenAI:
         """Return the OpenAI SDK's client with requests that go over the wire; it is closed with the agent.
 
@@ -93,6 +137,49 @@ class ModelClient:
             timeout=self.timeout,
             own_retries=own_retries,
         )
+
+    def anthropic_async_client(self, *, max_retries: int) -> AsyncAnthropic:
+        """Return the client of Anthropic's SDK, for `native`: with requests that go over the wire.
+
+        Args:
+            max_retries: How often the SDK tries again by itself; the framework's default.
+        """
+        from unified_agents.wire.anthropic_client import async_anthropic_client  # noqa: PLC0415
+
+        base_url, _ = split_version(self.base_url)
+        return async_anthropic_client(
+            self.httpx_async_client(),
+            base_url=base_url,
+            api_key=self.api_key,
+            timeout=self.timeout,
+            max_retries=max_retries,
+        )
+
+    def google_client(self) -> GoogleClient:
+        """Return the client of Google's SDK, for `native`: with requests that go over the wire."""
+        from unified_agents.wire.google_client import google_client  # noqa: PLC0415
+
+        base_url, version = split_version(self.base_url)
+        return google_client(
+            self.httpx_async_client(),
+            self.httpx_client(),
+            base_url=base_url,
+            api_version=version,
+            api_key=self.api_key,
+            timeout=self.timeout,
+        )
+
+    def routes(self, roots: Iterable[object]) -> ClientRoutes:
+        """Put the wire into the clients that somebody else's agent is made of; it is taken out with the agent.
+
+        Args:
+            roots: What the clients are reached from.
+        """
+        from unified_agents.wire.routed_clients import ClientRoutes, sdk_clients  # noqa: PLC0415  # as httpx
+
+        routes = ClientRoutes(self._wire, sdk_clients(roots))
+        self._routes.append(routes)
+        return routes
 
     def _closed_with_the_agent(self, client: httpx.Client) -> httpx.Client:
         self._sync_clients.append(client)
@@ -141,13 +228,11 @@ class ModelClient:
 
     async def aclose(self) -> None:
         """Close the clients."""
+        for routes in self._routes:
+            routes.close()
+        if self._httpx2_client is not None:
+            await self._httpx2_client.aclose()
         if self._async_client is not None:
             await self._async_client.aclose()
         for client in self._sync_clients:
             client.close()
-
-
-def _shown_to_frameworks(url: str) -> str:
-    """Return a URL without its query, behind which a client would put its path, and without user and password."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

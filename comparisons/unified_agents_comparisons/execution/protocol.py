@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from unified_agents.config import Handling, ModelConfig, Variant
+from unified_agents.environments.label import BackendLabel
+from unified_agents.environments.library_state import library_state
 from unified_agents_comparisons.cassettes import NO_CASSETTES, Cassettes
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Keep, Perturbation, model_label
@@ -38,7 +40,8 @@ class Start(FrozenModel):
     """The first message to a worker: what it is for.
 
     Attributes:
-        backend: The one backend that it runs.
+        backend: The one backend that it runs; with a version of its framework as `NAME==VERSION`.
+        library: The state of this library; a worker that has another refuses.
         suite: The text that `load_suite` finds the suite by.
         digest: The suite's digest; a worker that reads another suite refuses.
         model: Which model answers.
@@ -53,6 +56,7 @@ class Start(FrozenModel):
 
     type: Literal["start"] = "start"
     backend: str
+    library: str = Field(default_factory=library_state)
     suite: str
     digest: str
     model: ModelConfig
@@ -63,6 +67,11 @@ class Start(FrozenModel):
     keep: Keep = "all"
     timeout: float
     cassettes: Cassettes = NO_CASSETTES
+
+    @property
+    def label(self) -> BackendLabel:
+        """The backend's name, and the version that it has in this comparison."""
+        return BackendLabel.parse(self.backend)
 
     def blank_cell(self, job: Job, suite: str, versions: dict[str, str]) -> Cell:
         """Return the record of a cell that failed before anything is known of it."""
