@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+import postgres as postgres_server
 from support import BACKENDS
 from unified_agents.scripted.server import ScriptServer
 
@@ -20,4 +21,11 @@ def backend(request: pytest.FixtureRequest) -> str:
 async def server() -> AsyncIterator[ScriptServer]:
     """A server of scripted models, in the event loop of the test."""
     async with ScriptServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """A PostgreSQL server, which runs until the tests end."""
+    with postgres_server.running_server() as running:
         yield running

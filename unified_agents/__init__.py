@@ -139,7 +139,8 @@ if TYPE_CHECKING:
     from unified_agents.interop.source import OpenSource as OpenSource
     from unified_agents.journal.forks import fork_run as fork_run
     from unified_agents.journal.memory import MemoryJournal as MemoryJournal
-    from unified_agents.journal.protocol import Journal as Journal, RunInfo as RunInfo
+    from unified_agents.journal.postgres import PostgresJournal as PostgresJournal
+    from unified_agents.journal.protocol import Addition as Addition, Journal as Journal, RunInfo as RunInfo
     from unified_agents.journal.sqlite import SqliteJournal as SqliteJournal
     from unified_agents.messages import Message as Message, ToolCall as ToolCall, Usage as Usage
     from unified_agents.registry import (
@@ -156,6 +157,7 @@ if TYPE_CHECKING:
         ToolCallRecord as ToolCallRecord,
     )
     from unified_agents.scripted.model import Script as Script, ScriptedModel as ScriptedModel
+    from unified_agents.scripted.replay import CassetteModel as CassetteModel
     from unified_agents.tool_runner.standalone import try_tool as try_tool, try_tool_sync as try_tool_sync
     from unified_agents.tools.decorator import tool as tool
     from unified_agents.tools.definition import Tool as Tool, ToolContext as ToolContext

@@ -37,6 +37,7 @@ from unified_agents.wire.sdk_errors import one_line, traceback_functions, transl
 
 __all__ = [
     "INVALID_CALL_TOOL",
+    "PROTOCOL",
     "AgentSpec",
     "Backend",
     "BoundTool",
@@ -68,6 +69,10 @@ __all__ = [
     "unsupported_natively",
     "variants_of",
 ]
+
+
+PROTOCOL = 1
+"""The version of the protocol between backends and this library. A backend that is made for a newer one is refused."""
 
 
 class Capability(StrEnum):
@@ -239,6 +244,7 @@ class Backend(Protocol):
     - `native_protocols: Mapping[ProtocolName, str]`, where its framework has clients for others than Chat Completions:
       each protocol with the distribution that its client comes with.
     - `native_name(name: str) -> str`, where its framework changes the names of tools under `native`.
+    - `protocol: int`, the version of this protocol that it is made for: `PROTOCOL` at that time.
     - `native_construction(tool: BoundTool) -> str`, for the reports.
     """
 

@@ -87,14 +87,28 @@ def load_backend(name: str) -> Backend:
         backend: Backend = entry.load()()
     except Exception as error:
         raise _import_failure(name, error) from error
+    _check_protocol(entry, backend)
     return backend
+
+
+def _check_protocol(entry: EntryPoint, backend: Backend) -> None:
+    from unified_agents.backend import PROTOCOL  # noqa: PLC0415  # loaded by now: the adapter imports it
+
+    spoken = getattr(backend, "protocol", PROTOCOL)
+    if not isinstance(spoken, int) or spoken > PROTOCOL:
+        owner = entry.dist.name if entry.dist is not None else entry.value
+        raise BackendBrokenError(
+            f"backend {entry.name!r} of {owner} is made for protocol {spoken} of backends, and this unified-agents has "
+            f"{PROTOCOL}: upgrade unified-agents, or install an older {owner}"
+        )
 
 
 def _import_failure(name: str, error: Exception) -> ConfigError:
     info = backend_info(name)
     if info.missing:
         return BackendNotInstalledError(
-            f"backend {name!r} is not installed: {', '.join(info.missing)} missing; run: {info.remedy}"
+            f"backend {name!r} is not installed: {', '.join(info.missing)} missing; run: {info.remedy}; "
+            f"or, for an environment of its own: unified-agents backends install {name}"
         )
     remedy = f"try: {info.remedy} --force-reinstall" if info.requirements else f"reinstall {info.distribution}"
     return BackendBrokenError(

@@ -15,13 +15,19 @@ from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents.extras import remedy_of_extra
 
-Suite: TypeAlias = Annotated[str, typer.Argument(help="quickstart, faults, bfcl, or the path of a suite's file.")]
+Suite: TypeAlias = Annotated[
+    str, typer.Argument(help="quickstart, faults, bfcl, the path of a suite's file, or of an agent's file.")
+]
 Controls: TypeAlias = Annotated[
     str | None,
     typer.Argument(help="With --perturb: which negative controls, with commas between. Default: all of the suite."),
 ]
 Backends: TypeAlias = Annotated[
-    str | None, typer.Option(help="Names with commas between. Default: all that are installed and have the variant.")
+    str | None,
+    typer.Option(
+        help="NAME or NAME==VERSION, with commas between, here or in an environment of its own. "
+        "Default: all that are installed and have the variant."
+    ),
 ]
 HandlingNames: TypeAlias = Annotated[
     str | None,
@@ -30,9 +36,16 @@ HandlingNames: TypeAlias = Annotated[
         "for bfcl and for the variant react unified."
     ),
 ]
-Loop: TypeAlias = Annotated[Variant, typer.Option(help="The loop: tool calling, or react, which is plain text.")]
+Loop: TypeAlias = Annotated[
+    Variant | None,
+    typer.Option(help="The loop: tool_calling (the default), or react, which is plain text. Of an agent: its own."),
+]
 Model: TypeAlias = Annotated[
-    str, typer.Option(help="provider:name; `oracle:` answers by each task's own script, without a network.")
+    str | None,
+    typer.Option(
+        help="provider:name; `oracle:` answers by each task's own script, without a network. "
+        "Default: an agent's own model; else oracle:."
+    ),
 ]
 BaseUrl: TypeAlias = Annotated[str | None, typer.Option(help="Another server that speaks the model's protocol.")]
 Protocol: TypeAlias = Annotated[
@@ -40,7 +53,10 @@ Protocol: TypeAlias = Annotated[
     typer.Option(help="What the model speaks, where it is not the provider's own; for `oracle:` any, and strictly."),
 ]
 KeyVariable: TypeAlias = Annotated[str | None, typer.Option(help="The environment variable that holds the key.")]
-Tasks: TypeAlias = Annotated[str, typer.Option(help="A shell pattern of task ids, such as 'no-*'.")]
+Tasks: TypeAlias = Annotated[
+    str,
+    typer.Option(help="A shell pattern of task ids, such as 'no-*'. For the file of an agent: the file of questions."),
+]
 Repeats: TypeAlias = Annotated[int, typer.Option(help="How often each cell is run.", min=1)]
 UntilDecided: TypeAlias = Annotated[
     bool,
@@ -56,7 +72,10 @@ Out: TypeAlias = Annotated[
     ),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Decides the order of the cells.")]
-Timeout: TypeAlias = Annotated[float, typer.Option(help="Seconds of wall clock for one run.", min=0.001)]
+Timeout: TypeAlias = Annotated[
+    float | None,
+    typer.Option(help="Seconds of wall clock for one run. Default: 60; of an agent, its own.", min=0.001),
+]
 Pythons: TypeAlias = Annotated[
     list[str] | None, typer.Option(help="BACKEND=PATH: the interpreter of that backend's worker. May be repeated.")
 ]
@@ -84,6 +103,13 @@ Junit: TypeAlias = Annotated[
     Path | None, typer.Option(help="Also write JUnit XML for a CI server; what judges nobody is skipped there.")
 ]
 Csv: TypeAlias = Annotated[Path | None, typer.Option(help="Also write the cells as CSV.")]
+Record: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Write the exchanges of all cells with the model to this new file, without secrets."),
+]
+Replay: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Answer from a file that --record wrote; no model is asked.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -93,8 +119,8 @@ def compare_command(
     *,
     backends: Backends = None,
     handling: HandlingNames = None,
-    variant: Loop = "tool_calling",
-    model: Model = "oracle:",
+    variant: Loop = None,
+    model: Model = None,
     base_url: BaseUrl = None,
     protocol: Protocol = None,
     api_key_env: KeyVariable = None,
@@ -103,18 +129,22 @@ def compare_command(
     until_decided: UntilDecided = False,
     out: Out = None,
     seed: Seed = 0,
-    timeout: Timeout = 60.0,
+    timeout: Timeout = None,
     python: Pythons = None,
     perturb: Perturb = False,
     details: Details = None,
     data: Data = None,
     categories: Categories = None,
     limit: Limit = None,
+    record: Record = None,
+    replay: Replay = None,
     junit: Junit = None,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
     """Run a suite's tasks on every backend, and show where they differ.
+
+    An agent of your own: `unified-agents compare agent.yaml --tasks questions.yaml`.
 
     Negative controls: `unified-agents compare SUITE --perturb`, or only some: `… --perturb wrong-oracle`.
 
@@ -131,14 +161,15 @@ def compare_command(
     from unified_agents_comparisons.report.exports import Exports  # noqa: PLC0415
 
     try:
+        source, pattern = suite_source(suite, tasks, data=data, categories=categories, limit=limit)
         plan = plan_comparison(
-            suite_source(suite, data=data, categories=categories, limit=limit),
+            source,
             backends=backends,
             pythons=python or (),
             handlings=handling,
             variant=variant,
             model=parse_model(model, base_url, api_key_env, protocol),
-            tasks=tasks,
+            tasks=pattern,
             repeats=repeats,
             out=out,
             seed=seed,
@@ -146,6 +177,7 @@ def compare_command(
             perturb=perturb,
             controls=controls,
             details=details,
+            cassettes={"record": record, "replay": replay},
         )
         code = run_command(plan, as_json=json, until_decided=until_decided, exports=Exports(junit, csv))
     except ConfigError as error:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
@@ -15,14 +14,19 @@ from rich.console import Console
 
 from unified_agents.cli.stdio import COMPLETED, FAILED, Interrupted, put
 from unified_agents.cli.tables import console
-from unified_agents.config import Handling, ModelConfig, parse_config
+from unified_agents.config import AgentConfig, Handling, ModelConfig, parse_config
 from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
-from unified_agents.registry import backend_info, backend_names
 from unified_agents.text import closest
+from unified_agents_comparisons.agent_suites import agent_source
 from unified_agents_comparisons.analysis.paired_tests import is_decided
 from unified_agents_comparisons.bfcl.suite import NAME, BfclSource
 from unified_agents_comparisons.execution.comparison import compare
+from unified_agents_comparisons.execution.interpreters import (
+    available_backends,
+    chosen_interpreters,
+    given_interpreters,
+)
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.negative_controls import applicable_controls
@@ -46,7 +50,7 @@ def plan_comparison(
     handlings: str | None,
     perturb: bool,
     controls: str | None,
-    model: ModelConfig,
+    model: ModelConfig | None,
     tasks: str,
     out: Path | None,
     **rest: object,
@@ -55,12 +59,13 @@ def plan_comparison(
 
     Args:
         suite: What `load_suite` finds the suite by.
-        backends: Names with commas between; None takes all that are installed or have an interpreter of their own.
+        backends: `NAME` or `NAME==VERSION` with commas between; None takes all that are installed, here or in an
+            environment of their own.
         pythons: `BACKEND=PATH` for each interpreter of a backend's worker.
         handlings: Names with commas between; None takes those of the suite.
         perturb: Whether to run negative controls.
         controls: Their names with commas between; None takes all that apply to a task.
-        model: Which model answers.
+        model: Which model answers; None takes that of the suite's agent, or each task's own script.
         tasks: A shell pattern of task ids.
         out: The folder of the records; None makes a new one.
         rest: Further fields of the plan, as they are.
@@ -70,49 +75,70 @@ def plan_comparison(
     """
     loaded = load_suite(suite)
     loaded.select(tasks)
-    interpreters = _interpreters(pythons)
-    names = _names(backends) if backends is not None else _available(interpreters)
-    _check_backends(names, interpreters)
+    given = given_interpreters(pythons)
+    names = _names(backends) if backends is not None else available_backends(given)
     values = {
         "suite": loaded,
         "backends": names,
         "named": [name for name, text in (("backends", backends), ("handlings", handlings)) if text is not None],
         "handlings": loaded.suite.handlings if handlings is None else _handlings(handlings),
-        "model": model,
+        "model": _answering_model(model, loaded.agent),
         "tasks": tasks,
         "out": out or Path(f"comparison-{loaded.suite.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"),
-        "pythons": interpreters,
+        "pythons": chosen_interpreters(names, given),
         "perturb": _controls(perturb, controls, loaded),
     }
-    return parse_config(ComparisonPlan, rest | values, "compare")
+    if loaded.agent is not None:
+        values["variant"] = rest.get("variant") or loaded.agent.variant
+        values["timeout"] = rest.get("timeout") or loaded.agent.limits.timeout
+    further = {name: value for name, value in rest.items() if value is not None}
+    return parse_config(ComparisonPlan, further | values, "compare")
 
 
-def suite_source(suite: str, **options: object) -> str:
-    """Return what `load_suite` finds a suite by; options, where they are not None, go with BFCL alone.
+def _answering_model(named: ModelConfig | None, agent: AgentConfig | None) -> ModelConfig:
+    if named is None:
+        return ModelConfig(provider="oracle", name="oracle") if agent is None else agent.model
+    return named if agent is None or named.base_url is not None else agent.model.renamed(named)
+
+
+def suite_source(suite: str, tasks: str = "*", **options: object) -> tuple[str, str]:
+    """Return what `load_suite` finds a suite by, and the pattern of its tasks.
+
+    Args:
+        suite: A suite, or an agent's file.
+        tasks: A shell pattern of task ids; of an agent's file, the file of its questions.
+        options: Where they are not None, they go with BFCL alone.
 
     Raises:
-        ConfigError: there are options and the suite is another one, or one does not fit.
+        ConfigError: there are options and the suite is another one, or one does not fit; or an agent's file has no
+            questions.
     """
     chosen = {name: value for name, value in options.items() if value is not None}
     if not chosen:
-        return suite
+        source = agent_source(suite, tasks)
+        return (suite, tasks) if source is None else (str(source), "*")
     if suite != NAME:
         raise ConfigError(f"--{next(iter(chosen))} goes with the suite {NAME}: leave it out, or compare {NAME}")
-    return str(parse_config(BfclSource, chosen, f"compare {NAME}"))
+    return str(parse_config(BfclSource, chosen, f"compare {NAME}")), tasks
 
 
 def parse_model(
-    text: str, base_url: str | None, api_key_env: str | None, protocol: ProtocolName | None = None
-) -> ModelConfig:
+    text: str | None, base_url: str | None, api_key_env: str | None, protocol: ProtocolName | None = None
+) -> ModelConfig | None:
     """Read `provider:name`; the path of a script becomes absolute, since a worker may run elsewhere.
+
+    Returns:
+        None where nothing is said of the model.
 
     Raises:
         ConfigError: something does not fit.
     """
-    model = ModelConfig.parse(text)
+    if text is None and (base_url, api_key_env, protocol) == (None, None, None):
+        return None
+    model = ModelConfig.parse(text or "oracle:")
     name = str(Path(model.name).resolve()) if model.provider == "script" else model.name
     values = model.model_dump() | {"name": name, "base_url": base_url, "api_key_env": api_key_env, "protocol": protocol}
-    return parse_config(ModelConfig, values, f"model {text}")
+    return parse_config(ModelConfig, values, f"model {text or 'oracle:'}")
 
 
 def run_command(
@@ -195,32 +221,3 @@ def _known_names(text: str, option: str, known: Sequence[str], choices: Sequence
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ConfigError(f"{option} {name!r}: give {', '.join(choices[:-1])} or {choices[-1]}{hint}")
     return names
-
-
-def _available(interpreters: Mapping[str, str]) -> tuple[str, ...]:
-    here = [name for name in backend_names() if name in interpreters or backend_info(name).installed]
-    return tuple(dict.fromkeys([*here, *interpreters]))
-
-
-def _check_backends(names: Sequence[str], interpreters: Mapping[str, str]) -> None:
-    for name in names:
-        if name not in interpreters and not (info := backend_info(name)).installed:
-            missing = ", ".join(info.missing)
-            raise ConfigError(
-                f"backend {name!r} is not installed: {missing} missing; run: {info.remedy}, or leave it out"
-            )
-    unused = sorted(interpreters.keys() - set(names))
-    if unused:
-        raise ConfigError(f"--python {unused[0]}: that backend is not compared; add it to --backends")
-
-
-def _interpreters(options: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for option in options:
-        backend, _, path = option.partition("=")
-        if not backend or not path:
-            raise ConfigError(f"--python {backend!r}: write BACKEND=PATH, the path of an interpreter")
-        if shutil.which(path) is None:
-            raise ConfigError(f"--python {backend}: {path} cannot be run: there is no such program")
-        found[backend] = path
-    return found

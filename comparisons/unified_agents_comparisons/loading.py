@@ -17,7 +17,9 @@ from unified_agents.config import parse_config, read_yaml
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script
 from unified_agents.text import closest
+from unified_agents_comparisons.agent_suites import NAME as AGENT, AgentSource, read_questions, with_agent
 from unified_agents_comparisons.bfcl.suite import NAME as BFCL, load_bfcl
+from unified_agents_comparisons.suite.answer_expectations import PassesFunction
 from unified_agents_comparisons.suite.model import LoadedSuite, Suite, SuiteError
 
 _SHIPPED = Path(str(files("unified_agents_comparisons") / "suites"))
@@ -36,7 +38,8 @@ def load_suite(name_or_path: str | Path) -> LoadedSuite:
 
     Args:
         name_or_path: A shipped suite's name, the path of a YAML file (or of a folder with a `suite.yaml`), or a
-            corpus with its options, such as `bfcl?limit=10`.
+            corpus with its options, such as `bfcl?limit=10`; or an agent's file with its questions, as
+            `agent?file=…&tasks=…`.
 
     Raises:
         ConfigError: there is no such suite, or something in it does not fit; the message says where.
@@ -44,6 +47,9 @@ def load_suite(name_or_path: str | Path) -> LoadedSuite:
     name = str(name_or_path)
     if name.partition("?")[0] == BFCL:
         return load_bfcl(name)
+    if name.startswith(f"{AGENT}?"):
+        source = AgentSource.parse(name)
+        return _checked(read_questions(source.tasks, source.file), source.tasks, name, source.tasks.parent)
     shipped = shipped_suites()
     if name in shipped:
         return _load(_SHIPPED / name / _FILE_NAME, name, None)
@@ -57,13 +63,18 @@ def load_suite(name_or_path: str | Path) -> LoadedSuite:
 
 
 def _load(path: Path, source: str, folder: Path | None) -> LoadedSuite:
-    suite = parse_config(Suite, read_yaml(path), str(path))
+    return _checked(parse_config(Suite, read_yaml(path), str(path)), path, source, folder)
+
+
+def _checked(suite: Suite, path: Path, source: str, folder: Path | None) -> LoadedSuite:
     for task in suite.tasks:
         if task.oracle is not None:
             parse_config(Script, task.oracle, f"{path}: task {task.id}: oracle")
-    loaded = LoadedSuite(suite, source, folder, _digest(path, suite, folder))
+    loaded = with_agent(LoadedSuite(suite, source, folder, _digest(path, suite, folder)))
     wanted = [f"{suite.tools}:{name}" for name in sorted({name for task in suite.tasks for name in task.tools})]
-    for reference in wanted if suite.scratch is None else (*wanted, suite.scratch):
+    wanted += [suite.scratch] if suite.scratch is not None else []
+    wanted += [task.expect.output.python for task in suite.tasks if isinstance(task.expect.output, PassesFunction)]
+    for reference in wanted:
         _check_name(reference, loaded)
     return loaded
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
@@ -12,9 +12,11 @@ from pydantic_core import to_json
 from unified_agents.errors import InvalidInputError
 from unified_agents.result import RunResult, ToolCallRecord
 from unified_agents.tools.definition import Tool
+from unified_agents.wire.output_format import OutputFormat
 from unified_agents_comparisons.bfcl.matching import mismatch
+from unified_agents_comparisons.suite.answer_expectations import Contains, FitsSchema, Matches, OutputExpectation
 from unified_agents_comparisons.suite.bfcl_truth import Asked, Truth
-from unified_agents_comparisons.suite.model import Contains, Expectation, ExpectedCall, Matches
+from unified_agents_comparisons.suite.model import Expectation, ExpectedCall
 
 MAX_SHOWN = 120
 
@@ -40,6 +42,7 @@ def score(
     tools: Mapping[str, Tool],
     files: Mapping[str, str | None],
     scripted: bool = True,
+    checked: Iterable[str | None] = (),
 ) -> Score:
     """Compare a run with its task's expectation.
 
@@ -51,12 +54,14 @@ def score(
         files: The text of each expected file after the run; None for one that is missing.
         scripted: False for a real model: it need not make the mistakes of the script, so calls that were refused or
             failed are left out of the comparison, on both sides.
+        checked: What `AnswerChecks` found of the answer: for each check why it fails, None where it holds.
     """
     lost = [f"{_place(call)} never reached the tool" for call in result.tool_calls if was_lost(call, tools)]
     problems = [*lost, *_wrong_arguments(result.tool_calls, tools)]
     checks = [
         *_calls(result.tool_calls, expect, scripted),
         *_output(result.output, expect.output),
+        *checked,
         *_files(files, expect.files),
         *_bfcl(result.tool_calls, expect.bfcl),
     ]
@@ -108,12 +113,12 @@ def _wrong_arguments(calls: Sequence[ToolCallRecord], tools: Mapping[str, Tool])
     return [f"{_place(call)} reached the tool with wrong arguments: {fault}" for call, fault in found if fault]
 
 
-def output_fault(output: str | None, expected: str | Contains | Matches | None) -> str | None:
+def output_fault(output: str | None, expected: OutputExpectation | None) -> str | None:
     """Say why an answer is not the expected one; None when it is, or when none is expected."""
     return next(iter(_output(output, expected)), None)
 
 
-def _output(output: str | None, expected: str | Contains | Matches | None) -> list[str | None]:
+def _output(output: str | None, expected: OutputExpectation | None) -> list[str | None]:
     if expected is None:
         return []
     text = (output or "").strip()
@@ -123,8 +128,20 @@ def _output(output: str | None, expected: str | Contains | Matches | None) -> li
     if isinstance(expected, Matches):
         fits = re.fullmatch(expected.regex, text, re.DOTALL)
         return [None if fits else f"the answer {_shown(text)} does not match {expected.regex!r}"]
+    if isinstance(expected, FitsSchema):
+        return [_form_fault(text, expected)]
+    if not isinstance(expected, str):
+        return []  # `AnswerChecks` looks at it
     fits_exactly = text == expected.strip()
     return [None if fits_exactly else f"the answer is {_shown(text)}, expected {_shown(expected.strip())}"]
+
+
+def _form_fault(text: str, expected: FitsSchema) -> str | None:
+    try:
+        OutputFormat(expected.json_schema).parse(text)
+    except ValueError as error:
+        return f"the answer {_shown(text)} does not fit the JSON Schema: {'; '.join(map(str, error.args))}"
+    return None
 
 
 def _calls(calls: Sequence[ToolCallRecord], expect: Expectation, scripted: bool) -> list[str | None]:

@@ -20,6 +20,8 @@ from pydantic import ValidationError
 from unified_agents.backend import Backend, Capability, native_protocols_of, variants_of
 from unified_agents.config import Handling, ModelConfig
 from unified_agents.config.importing import import_from
+from unified_agents.environments.label import BackendLabel, framework_package
+from unified_agents.environments.library_state import library_state
 from unified_agents.errors import ConfigError, UnifiedAgentsError
 from unified_agents.registry import backend_info, load_backend
 from unified_agents_comparisons.execution.protocol import Done, Job, Ready, Refused, Start, to_worker, write_line
@@ -42,16 +44,20 @@ def main() -> None:
         sys.stderr.write("the comparison has ended: so does its worker\n")
 
 
-def framework_versions(backend: str) -> dict[str, str]:
+def framework_versions(label: BackendLabel) -> dict[str, str]:
     """Return the versions of python, of unified-agents, and of what the backend requires.
 
     Raises:
-        ConfigError: the backend is unknown here, or its packages are not installed.
+        ConfigError: the backend is unknown here, or its packages are not installed, or its framework has another
+            version.
     """
-    info = backend_info(backend)
+    info = backend_info(label.name)
     if not info.installed:
         missing = ", ".join(info.missing)
         raise ConfigError(f"not installed for {sys.executable}: {missing} missing; run there: {info.remedy}")
+    package = framework_package(label.name, info.requirements)
+    if package is not None and not label.fits(info.requires[package]):
+        raise ConfigError(f"{sys.executable} has {package} {info.requires[package]}, and not {label.version}")
     library = {"python": platform.python_version(), DISTRIBUTION: importlib.metadata.version(DISTRIBUTION)}
     return library | {info.distribution: info.version} | info.requires
 
@@ -82,13 +88,17 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
     start = _parse(await lines.get())
     if not isinstance(start, Start):
         raise ConfigError("a worker is started before it is given a job")
+    if start.library != library_state():
+        raise ConfigError(
+            f"{sys.executable} has unified-agents {library_state()}, and the comparison has {start.library}: "
+            "install the same there"
+        )
     suite = load_suite(start.suite)
     if suite.digest != start.digest:
         raise ConfigError(f"the suite {start.suite} is another one for {sys.executable}")
-    if suite.folder is not None:
-        import_from(suite.folder)
-    versions = framework_versions(start.backend)
-    ready = _ready(load_backend(start.backend), start.model, versions)
+    import_from(*suite.folders)
+    versions = framework_versions(start.label)
+    ready = _ready(load_backend(start.label.name), start.model, versions)
     # Heavy, and not needed to refuse.
     from unified_agents_comparisons.execution.cell import load_cell_runner  # noqa: PLC0415
     from unified_agents_comparisons.faults.cells import open_job_runner  # noqa: PLC0415

@@ -15,7 +15,7 @@ from unified_agents import wording
 LIBRARY = ROOT / "unified_agents"
 ALL = [
     path
-    for folder in (LIBRARY, ROOT / "adapters")
+    for folder in (LIBRARY, ROOT / "adapters", ROOT / "comparisons" / "unified_agents_comparisons")
     for path in sorted(folder.rglob("*.py"))
     if path.parent != LIBRARY / "wording" and LIBRARY / "testing" not in path.parents
 ]

@@ -34,6 +34,7 @@ from unified_agents.wire.output_format import OutputType
 
 if TYPE_CHECKING:
     from unified_agents.catalogue.selection import Selector
+    from unified_agents.scripted.replay import CassetteModel
 
 T = TypeVar("T")
 
@@ -58,6 +59,8 @@ def create_agent(
     variant: Variant | None = None,
     journal: str | Path | Journal | None = None,
     memory: MemoryConfig | Mapping[str, Any] | None = None,
+    record: str | Path | None = None,
+    replay: str | Path | CassetteModel | None = None,
 ) -> Agent[T | None]: ...
 
 
@@ -81,6 +84,8 @@ def create_agent(
     variant: Variant | None = None,
     journal: str | Path | Journal | None = None,
     memory: MemoryConfig | Mapping[str, Any] | None = None,
+    record: str | Path | None = None,
+    replay: str | Path | CassetteModel | None = None,
 ) -> Agent[Any]: ...
 
 
@@ -103,6 +108,8 @@ def create_agent(
     variant: Variant | None = None,
     journal: str | Path | Journal | None = None,
     memory: MemoryConfig | Mapping[str, Any] | None = None,
+    record: str | Path | None = None,
+    replay: str | Path | CassetteModel | None = None,
 ) -> Agent[Any]:
     """Make an agent, from a config file, from arguments, or from both: an argument wins over the file.
 
@@ -133,6 +140,10 @@ def create_agent(
         journal: Where the rows of each run are kept, by which it survives a crash: a SQLite file's path, which is made
             where there is none, or a `Journal` such as `MemoryJournal()`. None keeps none.
         memory: What of a session's conversation a further turn is given; None gives all.
+        record: A cassette: a file that each exchange with the model is added to, without secrets. None records nothing.
+        replay: A cassette that answers in place of the model: no network is asked, and no key is needed. Agents that
+            share one are given a `CassetteModel`. A request that it does not hold ends the run with a
+            DivergenceError. None asks the model.
 
     Raises:
         ConfigError: something does not fit; its subclasses tell an unknown backend, one that is not installed, one
@@ -169,6 +180,8 @@ def create_agent(
             journal=_first(journal, base.journal),
             file=base.file,
             memory=_first(_of_mapping(MemoryConfig, memory, "memory"), base.memory),
+            record=record,
+            replay=replay,
         )
     )
 

@@ -16,6 +16,7 @@ from unified_agents.wire.output_format import OutputType
 
 if TYPE_CHECKING:
     from unified_agents.catalogue.selection import Selector
+    from unified_agents.scripted.replay import CassetteModel
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class AgentSettings:
     Attributes:
         local_model: A model in this process, which answers in place of the server of `model`; None asks the server.
         file: The YAML file that it was read from; None for none.
+        record: The cassette that each exchange with the model is added to; None for none.
+        replay: The cassette that answers in place of the model; None for none.
     """
 
     backend: str
@@ -44,3 +47,5 @@ class AgentSettings:
     journal: str | Path | Journal | None = None
     file: str | None = None
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    record: str | Path | None = None
+    replay: str | Path | CassetteModel | None = None

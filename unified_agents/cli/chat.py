@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from unified_agents.agent import Agent, create_agent
-from unified_agents.cli.journals import JournalOption, decided, journal_place
+from unified_agents.cli.cassettes import RecordOption, ReplayOption, check_cassettes
+from unified_agents.cli.journals import JournalOption, decided, journal_place, stop_failed
 from unified_agents.cli.questions import TERMINAL
 from unified_agents.cli.stdio import exit_on_wrong_usage, print_message, put, report_error
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import load_config
 from unified_agents.config.importing import import_from
-from unified_agents.errors import RunError
+from unified_agents.errors import DivergenceError, RunError
 
 PROMPT = "> "
 
@@ -30,17 +31,23 @@ def chat(
     ] = None,
     backend: Annotated[str | None, typer.Option(help="Run on this backend instead of the file's.")] = None,
     journal: JournalOption = None,
+    record: RecordOption = None,
+    replay: ReplayOption = None,
 ) -> None:
     """Talk with the agent of a YAML file, one line a turn, until the input ends.
 
-    A turn that fails is told, and the conversation goes on without it.
+    A turn that fails is told, and the conversation goes on without it; it ends where a replayed file has no answer.
     """
     import_from(file.parent, Path.cwd())
     with exit_on_wrong_usage():
+        check_cassettes(record, replay)
         config = load_config(file)
         config = config.model_copy(update={"journal": journal_place(journal, config.journal)})
-        agent = create_agent(config, backend=backend)
-        run_in_background(lambda: _talk(agent, session or secrets.token_hex(4)))
+        agent = create_agent(config, backend=backend, record=record, replay=replay)
+        try:
+            run_in_background(lambda: _talk(agent, session or secrets.token_hex(4)))
+        except RunError as error:
+            stop_failed(error, as_json=False)
 
 
 async def _talk(agent: Agent[Any], session: str) -> None:
@@ -55,6 +62,8 @@ async def _talk(agent: Agent[Any], session: str) -> None:
 async def _turn(agent: Any, session: str, said: str) -> None:
     try:
         result = await decided(agent, await agent.run(said, session=session), as_json=False)
+    except DivergenceError:
+        raise
     except RunError as error:
         report_error(error, as_json=False)
         return

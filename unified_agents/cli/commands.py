@@ -1,4 +1,4 @@
-"""The commands `run` and `backends`, and the application that all commands belong to."""
+"""The command `run`, and the application that all commands belong to."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 from typer.core import TyperGroup
 
 from unified_agents.agent import Agent, create_agent
-from unified_agents.cli import model as model_commands, runs, tools
+from unified_agents.cli import backends, model as model_commands, runs, tools
+from unified_agents.cli.cassettes import RecordOption, ReplayOption, check_cassettes
 from unified_agents.cli.chat import chat
+from unified_agents.cli.doctor import doctor
+from unified_agents.cli.exec import exec_command
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed
+from unified_agents.cli.new_adapter import new_adapter
 from unified_agents.cli.schema import schema
-from unified_agents.cli.stdio import Interrupted, exit_on_wrong_usage, print_message, put, put_json
+from unified_agents.cli.stdio import Interrupted, exit_on_wrong_usage, print_message, put
 from unified_agents.cli.streamed_text import StreamedText
-from unified_agents.cli.tables import console
 from unified_agents.cli.trace import trace
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
 from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import BackendError, ConfigError, RunError
-from unified_agents.registry import backend_info, backend_names
 from unified_agents.result import RunResult
 
 # An application decides what its log shows: this one reports an error in one line, and logs nothing.
@@ -110,6 +110,8 @@ def run(
         typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
     ] = None,
     journal: JournalOption = None,
+    record: RecordOption = None,
+    replay: ReplayOption = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it arrives.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -122,13 +124,14 @@ def run(
     with exit_on_wrong_usage(as_json=as_json):
         if text is not None and as_json:
             raise ConfigError("--stream prints text as it arrives, and --json one object at the end: give one of them")
+        check_cassettes(record, replay)
         try:
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
             place = journal_place(journal, config.journal)
             config = config.model_copy(update={"model": asked, "journal": place})
             options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}
-            agent = create_agent(config, **options)
+            agent = create_agent(config, record=record, replay=replay, **options)
             result = run_in_background(lambda: _run(agent, task, text, as_json=as_json))
         except RunError as error:
             if text is not None:
@@ -167,38 +170,13 @@ async def _run(agent: Agent[Any], task: str, text: StreamedText | None, *, as_js
         return await decided(agent, events.result, as_json=as_json)
 
 
-@app.command()
-def backends(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
-) -> None:
-    """List the backends: their versions, and how to install those that are missing."""
-    with exit_on_wrong_usage(as_json=as_json):
-        infos = [backend_info(name) for name in backend_names()]
-    if as_json:
-        rows = [
-            {
-                "name": info.name,
-                "installed": info.installed,
-                "distribution": info.distribution,
-                "version": info.version,
-                "requires": info.requires,
-                "missing": list(info.missing),
-            }
-            for info in infos
-        ]
-        put_json(rows)
-        return
-    table = Table("backend", "state", "brought by", "packages")
-    for info in infos:
-        packages = ", ".join(f"{name} {found}" for name, found in info.requires.items())
-        state = "ready" if info.installed else f"not installed; run: {info.remedy}"
-        table.add_row(info.name, escape(state), f"{info.distribution} {info.version}", packages)
-    console().print(table)
-
-
 app.command()(chat)
+app.command()(doctor)
 app.command()(schema)
 app.command()(trace)
+app.command("exec", context_settings={"allow_interspersed_args": False})(exec_command)
+app.command("new-adapter")(new_adapter)
+app.add_typer(backends.app)
 app.add_typer(runs.app)
 app.add_typer(model_commands.app)
 app.add_typer(tools.app)

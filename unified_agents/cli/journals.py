@@ -16,9 +16,10 @@ from unified_agents.cli.questions import TERMINAL, ask_about, has_terminal
 from unified_agents.cli.stdio import FAILED, LIMIT, SUSPENDED, print_message, put, put_json, stop
 from unified_agents.config import load_config
 from unified_agents.errors import ConfigError, RunError
-from unified_agents.journal.opening import OpenJournal
+from unified_agents.journal.opening import OpenJournal, is_postgres, shown_place
 from unified_agents.journal.protocol import Journal, RunInfo
 from unified_agents.journal.rows import Row, RunRow
+from unified_agents.journal.turns import with_history
 from unified_agents.result import RunResult
 
 T = TypeVar("T")
@@ -27,7 +28,9 @@ VARIABLE = "UNIFIED_AGENTS_JOURNAL"
 
 JournalOption = Annotated[
     str | None,
-    typer.Option("--journal", help=f"The journal's file. Else the agent file's; else that of {VARIABLE}."),
+    typer.Option(
+        "--journal", help=f"The journal: a file or a postgresql:// URL. Else the agent file's; else {VARIABLE}."
+    ),
 ]
 RunArgument = Annotated[str, typer.Argument(help="The run's id, or a beginning of it that no other has.")]
 AgentOption = Annotated[Path | None, typer.Option("--agent", help="The agent's YAML file.")]
@@ -47,7 +50,7 @@ def need_journal(option: str | None, agent: Path | None) -> str:
     place = journal_place(option, None if option or agent is None else load_config(agent).journal)
     if place is None:
         raise ConfigError(f"no journal: give --journal FILE, or set {VARIABLE}")
-    if not Path(place).exists():
+    if not is_postgres(place) and not Path(place).exists():
         raise ConfigError(f"there is no journal {place}")
     return place
 
@@ -103,7 +106,7 @@ def stop_failed(error: RunError, *, as_json: bool) -> NoReturn:
 def _way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
     """Return which command goes on with a run that waits."""
     command = ["unified-agents", "runs", "resume", result.run_id, "--agent", str(agent)]
-    command += [] if journal is None else ["--journal", journal]
+    command += [] if journal is None else ["--journal", shown_place(journal)]
     calls = ", ".join(f"{call.name} ({call.id})" for call in result.pending)
     return f"the run waits for a decision on {calls}; go on with: {shlex.join(command)} --approve CALL, or --deny CALL"
 
@@ -133,7 +136,10 @@ async def read_run(place: str, run: str) -> tuple[RunInfo, list[Row]]:
         if len(found) > 1:
             raise ConfigError(f"{len(found)} runs begin with {run!r}: give more of the id")
         run_id = found[0].run_id if found else run
-        return (found[0] if found else RunInfo(run, None, 0.0, False, 0)), await journal.read(run_id)
+        rows = await journal.read(run_id)
+        if isinstance(rows[0], RunRow):
+            rows[0] = await with_history(journal, rows[0])
+        return (found[0] if found else RunInfo(run, None, 0.0, False, 0)), rows
 
     return await with_journal(place, work)
 

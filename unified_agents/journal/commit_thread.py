@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
 import queue
@@ -14,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from unified_agents.errors import JournalError
 from unified_agents.journal.lease import Lease
 from unified_agents.result import RunStatus
 
@@ -23,9 +25,18 @@ ConnectionT = TypeVar("ConnectionT")
 MAX_BATCH = 1000
 """With so many pieces of work a transaction waits for no more."""
 
+LONGEST_PAUSE_SECONDS = 1.0
+"""How long the thread sleeps at most before it tries again to reach its database."""
+
 
 class Database(Protocol[ConnectionT]):
-    """What the thread needs of a database. All of it is called in the thread."""
+    """What the thread needs of a database. All of it is called in the thread.
+
+    Attributes:
+        patience: Seconds for which work is tried again while the database cannot be reached.
+    """
+
+    patience: float
 
     def connect(self) -> ConnectionT:
         """Open the connection."""
@@ -43,18 +54,27 @@ class Database(Protocol[ConnectionT]):
         """Close the connection."""
 
     def store(self, connection: ConnectionT, appends: Sequence[Append]) -> None:
-        """Store rows within a transaction; of those that it refuses it sets `error`."""
+        """Store entries within a transaction, and call `fail` of those that it refuses."""
 
     def renew(self, connection: ConnectionT) -> None:
         """Renew the leases of this process, within a transaction."""
+
+    def give_back(self, connection: ConnectionT, lease: Lease) -> None:
+        """Give back a run whose owner ended when its rows could not be stored, within a transaction."""
+
+    def is_passing(self, error: Exception) -> bool:
+        """Tell whether the same work may succeed a little later. Where it was done already, doing it again is none."""
+
+    def is_open(self, connection: ConnectionT) -> bool:
+        """Tell whether a connection can be used after an error."""
 
     def translated(self, error: Exception) -> Exception:
         """Return our error for one of the database's."""
 
 
 @dataclass(slots=True, eq=False)
-class Append:
-    """Rows of one run that wait to be stored.
+class EncodedRows:
+    """Rows of one run as a database stores them.
 
     Attributes:
         lease: The right to write them.
@@ -62,8 +82,6 @@ class Append:
         bodies: The rows as JSON.
         status: How the run ends with them; None where it goes on.
         release: Whether the run is given back.
-        future: Ends when they are durable.
-        error: Why they could not be stored.
     """
 
     lease: Lease
@@ -71,15 +89,35 @@ class Append:
     bodies: list[bytes]
     status: RunStatus | None
     release: bool
+
+
+@dataclass(slots=True, eq=False)
+class Append:
+    """Entries that wait to be stored, all of them or none.
+
+    Attributes:
+        entries: One, or those of several runs.
+        future: Ends when they are durable.
+        error: Why they could not be stored.
+    """
+
+    entries: tuple[EncodedRows, ...]
     future: asyncio.Future[Any]
     error: Exception | None = None
     value: None = None
+
+    def fail(self, error: Exception) -> None:
+        """Note why the entries could not be stored."""
+        self.error = error
+        for entry in self.entries:
+            entry.lease.fail(error)
 
 
 @dataclass(slots=True, eq=False)
 class _Job(Generic[ConnectionT]):
     work: Callable[[ConnectionT], Any] | None  # None ends the thread
     future: asyncio.Future[Any]
+    undo: Callable[[ConnectionT], object] | None = None
     value: Any = None
     error: Exception | None = None
 
@@ -98,6 +136,7 @@ class CommitThread(Generic[ConnectionT]):
         self._renewal = renewal
         self._name = name
         self._lost: list[ConnectionT] = []
+        self._given_up: list[Callable[[ConnectionT], object]] = []
         self._connection: ConnectionT | None = None
         self._reset()
         _threads.add(self)
@@ -107,35 +146,38 @@ class CommitThread(Generic[ConnectionT]):
         if self._connection is not None:
             self._lost.append(self._connection)  # it is the parent's: closing it here would disturb the parent
         self._connection = None
+        self._has_connected = False
+        self._given_up.clear()
         self._jobs: queue.SimpleQueue[Sequence[_Job[ConnectionT] | Append]] = queue.SimpleQueue()
         self._waiting_appends: dict[asyncio.AbstractEventLoop, list[Append]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._renewed = time.monotonic()
+        self._renew_at = time.monotonic() + self._renewal
 
-    def submit(self, work: Callable[[ConnectionT], T]) -> asyncio.Future[T]:
+    def submit(
+        self, work: Callable[[ConnectionT], T], undo: Callable[[ConnectionT], object] | None = None
+    ) -> asyncio.Future[T]:
         """Have a piece of work done, in the order of the calls, and return what ends when it is durable.
 
         Args:
             work: It may be carried out twice, where another piece failed that shared its transaction. Errors that it
                 raises before it changes anything reach the caller alone.
+            undo: Undoes it, where it may have been done although the caller is told that it failed.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._flush(future.get_loop())
-        self._put([_Job(work, future)])
+        self._put([_Job(work, future, undo)])
         return future
 
-    def append(
-        self, lease: Lease, number: int, bodies: list[bytes], status: RunStatus | None, *, release: bool
-    ) -> asyncio.Future[None]:
-        """Have rows stored, in the order of the calls, and return what ends when they are durable."""
+    def append(self, entries: tuple[EncodedRows, ...]) -> asyncio.Future[None]:
+        """Have entries stored together, in the order of the calls, and return what ends when they are durable."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         waiting = self._waiting_appends.get(loop)
         if waiting is None:  # what the loop appends in this round goes to the thread at once, and wakes it once
             waiting = self._waiting_appends[loop] = []
             loop.call_soon(self._flush, loop)
-        waiting.append(Append(lease, number, bodies, status, release, future))
+        waiting.append(Append(entries, future))
         return future
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -166,15 +208,28 @@ class CommitThread(Generic[ConnectionT]):
             last = next((job for job in jobs if isinstance(job, _Job) and job.work is None), None)
             work = [job for job in jobs if job is not last]
             self._carry_out(work)
+            self._give_up([job for job in work if job.error is not None])
             _deliver(work)
             if last is not None and self._end(last):
                 return
+
+    def _give_up(self, failed: Sequence[_Job[ConnectionT] | Append]) -> None:
+        """Note what is to be undone, once the database can be written, of work whose callers are told that it failed.
+
+        This process lives, so no other could take these runs over.
+        """
+        for job in failed:
+            if isinstance(job, Append):
+                released = [rows.lease for rows in job.entries if rows.release]
+                self._given_up += [functools.partial(self._database.give_back, lease=lease) for lease in released]
+            elif job.undo is not None and isinstance(job.error, JournalError):
+                self._given_up.append(job.undo)
 
     def _waiting(self) -> list[_Job[ConnectionT] | Append]:
         """Return what waits, once something does; nothing when it is time to renew leases."""
         jobs: list[_Job[ConnectionT] | Append] = []
         with suppress(queue.Empty):
-            jobs += self._jobs.get(timeout=max(0.0, self._renewed + self._renewal - time.monotonic()))
+            jobs += self._jobs.get(timeout=max(0.0, self._renew_at - time.monotonic()))
             while len(jobs) < MAX_BATCH:
                 jobs += self._jobs.get_nowait()
         return jobs
@@ -196,28 +251,48 @@ class CommitThread(Generic[ConnectionT]):
 
     def _carry_out(self, jobs: list[_Job[ConnectionT] | Append]) -> None:
         try:
-            self._transaction(jobs)
+            self._persist(jobs)
         except Exception as error:  # of the database; whoever waits is told
-            if len(jobs) > 1:
+            self._renew_at = time.monotonic() + min(self._renewal, LONGEST_PAUSE_SECONDS)
+            if len(jobs) > 1 and not self._database.is_passing(error):
                 for job in jobs:
                     self._carry_out([job])
                 return
             for job in jobs:
-                job.error = self._database.translated(error)
+                failure = job.error = self._database.translated(error)
                 if isinstance(job, Append):
-                    job.lease.fail(job.error)
+                    job.fail(failure)
+
+    def _persist(self, jobs: list[_Job[ConnectionT] | Append]) -> None:
+        """Carry out one transaction, and again for a while where the database is away."""
+        deadline, pause = time.monotonic() + self._database.patience, 0.02
+        while True:
+            try:
+                self._transaction(jobs)
+                return
+            except Exception as error:
+                if self._connection is not None and not self._database.is_open(self._connection):
+                    self._database.close(self._connection)
+                    self._connection = None
+                is_waited_for = self._has_connected and self._database.is_passing(error)
+                if not is_waited_for or time.monotonic() > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _transaction(self, jobs: list[_Job[ConnectionT] | Append]) -> None:
-        is_due = time.monotonic() >= self._renewed + self._renewal
-        if is_due:
-            self._renewed = time.monotonic()
-        if not jobs and self._connection is None:
+        is_due = time.monotonic() >= self._renew_at
+        if not jobs and not self._has_connected:
+            self._renew_at = time.monotonic() + self._renewal
             return
         if self._connection is None:
             self._connection = self._database.connect()
+            self._has_connected = True
         database, connection = self._database, self._connection
         database.begin(connection)
         try:
+            for undo in self._given_up:
+                undo(connection)
             for is_append, group in itertools.groupby(jobs, lambda job: isinstance(job, Append)):
                 if is_append:
                     database.store(connection, [job for job in group if isinstance(job, Append)])
@@ -231,6 +306,9 @@ class CommitThread(Generic[ConnectionT]):
         except BaseException:
             database.roll_back(connection)
             raise
+        self._given_up.clear()
+        if is_due:
+            self._renew_at = time.monotonic() + self._renewal
 
 
 def _attempt(

@@ -1,10 +1,14 @@
-"""How rows are told from bytes again, the same in every store."""
+"""What stores share: rows as bytes and back, and the words for a lease that no longer holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from unified_agents.journal.rows import EndRow, Row, read_row
+from unified_agents.errors import JournalError, LeaseLostError
+from unified_agents.journal.commit_thread import EncodedRows
+from unified_agents.journal.lease import Lease
+from unified_agents.journal.protocol import Addition
+from unified_agents.journal.rows import EndRow, Row, read_row, write_row
 from unified_agents.result import RunStatus
 
 
@@ -21,3 +25,26 @@ def last_status(rows: Sequence[Row]) -> RunStatus | None:
     """Return the status that the last of these rows gives the run; None where it goes on."""
     last = rows[-1] if rows else None
     return last.status if isinstance(last, EndRow) else None
+
+
+def entries_of(lease: Lease, rows: Sequence[Row], release: bool, also: Addition | None) -> tuple[EncodedRows, ...]:
+    """Return what `Journal.append` is given, for a `CommitThread`."""
+    if also is None:
+        return (_entry(lease, rows, release),)
+    return _entry(lease, rows, release), _entry(also.lease, also.rows, also.release)
+
+
+def _entry(lease: Lease, rows: Sequence[Row], release: bool) -> EncodedRows:
+    bodies = [write_row(row) for row in rows]
+    return EncodedRows(lease, lease.numbers(len(bodies)), bodies, last_status(rows), release)
+
+
+def earlier_failure(lease: Lease) -> JournalError:
+    """Return the error for rows after one that could not be stored."""
+    return JournalError(f"run {lease.run_id}: a row before could not be written: {lease.failure}")
+
+
+def lost(lease: Lease, *, is_deleted: bool) -> LeaseLostError:
+    """Return the error for rows of an owner that is none any more."""
+    what = "was deleted from" if is_deleted else "has another owner in"
+    return LeaseLostError(f"run {lease.run_id} {what} the journal: this process ends it here")

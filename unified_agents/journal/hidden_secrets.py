@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import replace
 
 from unified_agents.errors import JournalError
 from unified_agents.journal.lease import Lease
-from unified_agents.journal.protocol import Journal, RunInfo
+from unified_agents.journal.protocol import Addition, Journal, RunInfo
 from unified_agents.journal.rows import Row, read_row, write_row
 from unified_agents.redaction.placeholders import Placeholders
 
@@ -36,9 +37,13 @@ class JournalWithoutSecrets:
             await self._journal.append(lease, [], release=True)
             raise
 
-    def append(self, lease: Lease, rows: Sequence[Row], *, release: bool = False) -> Awaitable[None]:
+    def append(
+        self, lease: Lease, rows: Sequence[Row], *, release: bool = False, also: Addition | None = None
+    ) -> Awaitable[None]:
         """Store rows; see `Journal.append`."""
-        return self._journal.append(lease, self._hidden(lease.run_id, rows), release=release)
+        if also is not None:
+            also = replace(also, rows=self._hidden(also.lease.run_id, also.rows))
+        return self._journal.append(lease, self._hidden(lease.run_id, rows), release=release, also=also)
 
     async def read(self, run_id: str) -> list[Row]:
         """Return the rows of a run; see `Journal.read`."""

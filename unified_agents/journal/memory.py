@@ -7,10 +7,10 @@ import time
 from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass, field
 
-from unified_agents.errors import JournalError, LeaseLostError, RunBusyError, RunNotFoundError
-from unified_agents.journal.encoding import last_status, read_rows
+from unified_agents.errors import JournalError, RunBusyError, RunNotFoundError
+from unified_agents.journal.encoding import earlier_failure, last_status, lost, read_rows
 from unified_agents.journal.lease import Lease
-from unified_agents.journal.protocol import SESSION_PREFIX, RunInfo
+from unified_agents.journal.protocol import SESSION_PREFIX, Addition, RunInfo
 from unified_agents.journal.rows import Row, write_row
 from unified_agents.result import RunStatus
 
@@ -49,22 +49,31 @@ class MemoryJournal:
             run.fence, run.is_owned, run.status = run.fence + 1, True, None
             return Lease(run_id, run.fence, len(run.bodies)), read_rows(run_id, run.bodies)
 
-    def append(self, lease: Lease, rows: Sequence[Row], *, release: bool = False) -> Awaitable[None]:
+    def append(
+        self, lease: Lease, rows: Sequence[Row], *, release: bool = False, also: Addition | None = None
+    ) -> Awaitable[None]:
         """Store rows; see `Journal.append`."""
+        additions = [Addition(lease, rows, release), *([] if also is None else [also])]
         with self._lock:
-            run = self._runs.get(lease.run_id)
-            if lease.failure is not None:
-                error: Exception = JournalError(f"run {lease.run_id}: a row before could not be written")
-            elif run is None or run.fence != lease.fence:
-                error = LeaseLostError(f"run {lease.run_id} has another owner in the journal: it ends here")
-                lease.fail(error)
-            else:
-                run.bodies += map(write_row, rows)
-                status = last_status(rows)
-                if status is not None or release:
-                    run.status, run.is_owned = status, run.is_owned and not release
-                return _Done(None)
+            error = next(filter(None, map(self._refusal, additions)), None)
+            for addition in additions:
+                run = self._runs.get(addition.lease.run_id)
+                if error is not None:
+                    addition.lease.fail(error)
+                elif run is not None:
+                    run.bodies += map(write_row, addition.rows)
+                    status = last_status(addition.rows)
+                    if status is not None or addition.release:
+                        run.status = status
+                if addition.release and run is not None and run.fence == addition.lease.fence:
+                    run.is_owned = False
         return _Done(error)
+
+    def _refusal(self, addition: Addition) -> JournalError | None:
+        lease, run = addition.lease, self._runs.get(addition.lease.run_id)
+        if lease.failure is not None:
+            return earlier_failure(lease)
+        return None if run is not None and run.fence == lease.fence else lost(lease, is_deleted=run is None)
 
     async def read(self, run_id: str) -> list[Row]:
         """Return the rows of a run; see `Journal.read`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from threading import Lock
 
@@ -40,13 +41,11 @@ class OpenJournal:
         if not isinstance(journal, str | Path):
             self.store = journal
             return
-        self._key = os.path.realpath(_file(journal))
-        from unified_agents.journal.sqlite import SqliteJournal  # noqa: PLC0415  # only who keeps one pays for it
-
+        self._key = str(journal) if is_postgres(journal) else os.path.realpath(_file(journal))
         with _lock:
             shared = _open.get(self._key)
             if shared is None:
-                shared = _open[self._key] = _Shared(SqliteJournal(self._key))
+                shared = _open[self._key] = _Shared(_opened(self._key))
             shared.users += 1
         self.store = shared.journal
 
@@ -65,13 +64,37 @@ class OpenJournal:
             await shared.journal.aclose()
 
 
+def is_postgres(place: str | Path) -> bool:
+    """Tell whether a setting names a PostgreSQL database."""
+    return str(place).startswith(("postgresql://", "postgres://"))
+
+
+def shown_place(place: str) -> str:
+    """Return a setting without a password, as it may be printed."""
+    return re.sub(r"(//[^/?#:@]*):[^/?#@]*@", r"\1:***@", re.sub(r"(password=)[^&]*", r"\1***", place))
+
+
+def _opened(key: str) -> Journal:
+    """Open a journal. Only who keeps one pays for the import of its store."""
+    if is_postgres(key):
+        from unified_agents.journal.postgres import PostgresJournal  # noqa: PLC0415
+
+        return PostgresJournal(key)
+    from unified_agents.journal.sqlite import SqliteJournal  # noqa: PLC0415
+
+    return SqliteJournal(key)
+
+
 def _file(place: str | Path) -> Path:
     text = str(place)
     if "://" in text:
         scheme = text.partition("://")[0]
-        raise ConfigError(f"journal: there is no journal for {scheme}:// addresses; give a file, such as runs.db")
+        raise ConfigError(
+            f"journal: there is no journal for {scheme}:// addresses; "
+            "give a file, such as runs.db, or a postgresql:// URL"
+        )
     if not text.strip():
-        raise ConfigError("journal: give a file, such as runs.db")
+        raise ConfigError("journal: give a file, such as runs.db, or a postgresql:// URL")
     path = Path(place).expanduser()
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"journal: the folder of {text} does not exist; make it, or name another file")

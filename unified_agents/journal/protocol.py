@@ -38,6 +38,21 @@ class RunInfo:
         return self.status is None and not self.is_owned
 
 
+@dataclass(slots=True, frozen=True)
+class Addition:
+    """Rows that are stored together with those of another run.
+
+    Attributes:
+        lease: The right to write them.
+        rows: They follow those that the run has.
+        release: Whether the owner gives the run back with them.
+    """
+
+    lease: Lease
+    rows: Sequence[Row]
+    release: bool = False
+
+
 @runtime_checkable
 class Journal(Protocol):
     """A store of rows. Its methods may be awaited on any event loop, and none of them blocks one.
@@ -63,7 +78,9 @@ class Journal(Protocol):
             JournalError: the journal cannot be read or written, or a row is damaged.
         """
 
-    def append(self, lease: Lease, rows: Sequence[Row], *, release: bool = False) -> Awaitable[None]:
+    def append(
+        self, lease: Lease, rows: Sequence[Row], *, release: bool = False, also: Addition | None = None
+    ) -> Awaitable[None]:
         """Store rows, all of them or none. What is awaited ends when they are durable.
 
         Rows are stored in the order of the calls, whether or not they are awaited. After one call of a lease has
@@ -72,10 +89,12 @@ class Journal(Protocol):
         Args:
             lease: The right to write them.
             rows: They follow those that the run has.
-            release: Whether the owner gives the run back with them.
+            release: Whether the owner gives the run back with them. It is given back also where they cannot be
+                stored, as soon as the journal can be written again.
+            also: Rows of another run that are stored with them, or not at all.
 
         Raises:
-            LeaseLostError: the run has another owner. Nothing is stored.
+            LeaseLostError: a run has another owner. Nothing is stored.
             JournalError: the journal cannot be written.
         """
 

@@ -3,24 +3,27 @@
 A run begins with a `RunRow`. Each answer of the model is an `AnswerRow`; each tool call has a `ToolStartRow` and a
 `ToolEndRow`. A call is *finished* when its end row is committed. A `DecisionRow` holds what somebody decided about a
 call that waits. An `EndRow` says how the run ended; where a run is resumed later, more rows follow.
+
+A cassette is a file of such rows, one a line: those of runs, or an `ExchangeRow` for each request to a model.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ErrorRecord, JournalError
 from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.result import RunStatus
 from unified_agents.tools.parts import Part
 
-FORMAT = 1
-"""The version of this format. A journal of a newer one is refused."""
+FORMAT = 2
+"""The version of this format. A journal of a newer one is refused. Since 2, a run leaves out its session's turns."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -51,12 +54,14 @@ class RunRow:
         messages: What the run was given.
         tools: The tools by name, each with a hash of its JSON Schema.
         session: The session that the run is a turn of; None for none.
-        history: How many of the messages are of the turns before it.
+        history: How many messages the run was given of the turns before it.
+        turns: Which turns of the session these are: the first, and the one after the last. Their messages are not
+            repeated in `messages`. None where they are.
         forked_from: Where it was forked from another run; None for none.
     """
 
     row: Literal["run"] = "run"
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     created: float
     agent: str
     file: str | None
@@ -67,6 +72,7 @@ class RunRow:
     tools: dict[str, str]
     session: str | None = None
     history: int = 0
+    turns: tuple[int, int] | None = None
     forked_from: ForkPoint | None = None
 
 
@@ -218,7 +224,49 @@ class TurnRow:
     messages: tuple[Message, ...]
 
 
-Row: TypeAlias = RunRow | AnswerRow | ToolStartRow | ToolEndRow | DecisionRow | EndRow | TurnRow
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ExchangeRow:
+    """One request to a model with its answer, in a cassette.
+
+    A whole answer is kept as its body; a streamed one is put together, since a secret may be cut in two in its pieces.
+
+    Attributes:
+        format: The version of the format of the row.
+        run: The run that asked.
+        model: The model that was asked.
+        protocol: What the request and the answer were written in.
+        fingerprint: That of the conversation that was asked.
+        begins: The fingerprint of an earlier exchange, whose conversation this one goes on with; None for none.
+        messages: What the conversation holds beyond that, each message normalised as for the fingerprint.
+        status: The HTTP status; 0 where the connection broke.
+        headers: Those of the answer's headers that tell its id and rate limits.
+        body: The body of a whole answer, or of a refusal; JSON, or text where it is none. None for a streamed answer.
+        text: The text of a streamed answer.
+        calls: The tool calls that it asks for.
+        finish_reason: Why it ended, as the provider says.
+        usage: Its tokens.
+        reasoning: What the provider shows of the model's thinking; None where it shows nothing.
+    """
+
+    row: Literal["exchange"] = "exchange"
+    format: Literal[1] = 1
+    run: str
+    model: str
+    protocol: ProtocolName
+    fingerprint: str
+    begins: str | None = None
+    messages: tuple[list[Any], ...] = ()
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    text: str | None = None
+    calls: tuple[AnsweredCall, ...] = ()
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    reasoning: str | None = None
+
+
+Row: TypeAlias = RunRow | AnswerRow | ToolStartRow | ToolEndRow | DecisionRow | EndRow | TurnRow | ExchangeRow
 
 _ROWS: TypeAdapter[Row] = TypeAdapter(
     Annotated[Row, Field(discriminator="row")], config=ConfigDict(defer_build=True, extra="forbid")
@@ -228,9 +276,15 @@ _ROWS: TypeAdapter[Row] = TypeAdapter(
 def write_row(row: Row) -> bytes:
     """Return a row as JSON."""
     try:
-        return orjson.dumps(row, default=_values)
+        return orjson.dumps(_told(row) if isinstance(row, ExchangeRow) else row, default=_values)
     except orjson.JSONEncodeError:  # integers beyond 64 bits, and halves of surrogate pairs
         return json.dumps(asdict(row), default=_values, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _told(row: ExchangeRow) -> dict[str, Any]:
+    """Return the fields of an exchange that say something: a cassette is also read by people."""
+    values = {name: getattr(row, name) for name in row.__slots__}
+    return {name: value for name, value in values.items() if value not in (None, (), {}, Usage())}
 
 
 def _values(model: BaseModel) -> JsonObject:
@@ -248,14 +302,28 @@ def read_row(data: bytes, run_id: str, number: int) -> Row:
     Raises:
         JournalError: it is no row, or one of a newer format.
     """
+    return read_row_of(data, f"run {run_id}", f"row {number}")
+
+
+def read_row_of(data: bytes, whole: str, part: str) -> Row:
+    """Return the row that JSON stands for; see `read_row`.
+
+    Args:
+        data: What `write_row` gave.
+        whole: What the row is of, for messages.
+        part: How the row is called in it, for messages.
+
+    Raises:
+        JournalError: it is no row, or one of a newer format.
+    """
     try:
         return _ROWS.validate_json(data)
     except ValidationError as error:
         found: dict[str, Any] = dict(error.errors(include_url=False)[0])
-        if found["loc"] == ("run", "format"):
+        if found["loc"] in (("run", "format"), ("exchange", "format")):
             raise JournalError(
-                f"run {run_id} was written in format {found['input']!r:.20} of the journal, and this version reads"
+                f"{whole} was written in format {found['input']!r:.20} of the journal, and this version reads"
                 f" {FORMAT}: take a newer version of unified-agents"
             ) from error
         place = ".".join(map(str, found["loc"])) or "the row"
-        raise JournalError(f"row {number} of run {run_id} is damaged: {place}: {found['msg']}") from error
+        raise JournalError(f"{part} of {whole} is damaged: {place}: {found['msg']}") from error

@@ -7,11 +7,11 @@ import time
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
-from unified_agents.errors import JournalError, LeaseLostError, RunBusyError, RunNotFoundError
+from unified_agents.errors import JournalError, RunBusyError, RunNotFoundError
 from unified_agents.journal.commit_thread import Append, CommitThread
-from unified_agents.journal.encoding import last_status, read_rows
+from unified_agents.journal.encoding import earlier_failure, entries_of, last_status, lost, read_rows
 from unified_agents.journal.lease import LEASE_SECONDS, Lease, Owner, this_owner
-from unified_agents.journal.protocol import SESSION_PREFIX, RunInfo
+from unified_agents.journal.protocol import SESSION_PREFIX, Addition, RunInfo
 from unified_agents.journal.rows import FORMAT, Row, write_row
 
 _APPLICATION_ID = 0x75614A31
@@ -103,11 +103,11 @@ class SqliteJournal:
             await self.append(lease, [], release=True)
             raise
 
-    def append(self, lease: Lease, rows: Sequence[Row], *, release: bool = False) -> Awaitable[None]:
+    def append(
+        self, lease: Lease, rows: Sequence[Row], *, release: bool = False, also: Addition | None = None
+    ) -> Awaitable[None]:
         """Store rows; see `Journal.append`."""
-        bodies = [write_row(row) for row in rows]
-        number = lease.numbers(len(bodies))
-        return self._thread.append(lease, number, bodies, last_status(rows), release=release)
+        return self._thread.append(entries_of(lease, rows, release, also))
 
     async def read(self, run_id: str) -> list[Row]:
         """Return the rows of a run; see `Journal.read`."""
@@ -187,6 +187,8 @@ def _set_wal(connection: sqlite3.Connection) -> None:
 class _SqliteFile:
     """The file of a journal, as its thread uses it."""
 
+    patience = 0.0
+
     def __init__(self, path: Path, lease_seconds: float) -> None:
         self._path = path
         self._lease_seconds = lease_seconds
@@ -214,8 +216,10 @@ class _SqliteFile:
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             is_ours = connection.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION_ID
-            connection.execute("ROLLBACK")
-            if not is_ours:  # another process may have made the tables meanwhile
+            if is_ours:  # of an earlier format, whose tables are the same; or another process has just made them
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.execute("COMMIT")
+            if not is_ours:
                 raise JournalError(f"{self._path} is another program's database, and no journal: name another file")
             return
         for statement in _SCHEMA.split(";")[:-1]:
@@ -240,29 +244,39 @@ class _SqliteFile:
     def store(self, connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
         rows: list[tuple[int, int, bytes]] = []
         for append in appends:
-            lease = append.lease
-            append.error = self._refusal(connection, lease)
-            if append.error is not None:
-                lease.fail(append.error)
-                continue
-            rows += [(lease.key, number, body) for number, body in enumerate(append.bodies, append.number)]
-            if append.status is not None or append.release:
-                connection.execute(_SET_STATUS, (append.status, append.release, lease.key))
+            for entry in append.entries:
+                if (refusal := self._refusal(connection, entry.lease)) is not None:
+                    append.fail(refusal)
+                    break
+            else:
+                for entry in append.entries:
+                    key = entry.lease.key
+                    rows += [(key, number, body) for number, body in enumerate(entry.bodies, entry.number)]
+                    if entry.status is not None or entry.release:
+                        connection.execute(_SET_STATUS, (entry.status, entry.release, key))
         connection.executemany(_INSERT_ROW, rows)
 
     def _refusal(self, connection: sqlite3.Connection, lease: Lease) -> JournalError | None:
         if lease.failure is not None:
-            return JournalError(f"run {lease.run_id}: a row before could not be written: {lease.failure}")
+            return earlier_failure(lease)
         row = connection.execute("SELECT fence FROM runs WHERE id = ?", (lease.key,)).fetchone()
         if row is not None and row[0] == lease.fence:
             return None
-        what = "was deleted from" if row is None else "has another owner in"
-        return LeaseLostError(f"run {lease.run_id} {what} the journal {self._path}: this process ends it here")
+        return lost(lease, is_deleted=row is None)
 
     def renew(self, connection: sqlite3.Connection) -> None:
         connection.execute(
             "UPDATE runs SET expires = ? WHERE owner = ?", (time.time() + self._lease_seconds, this_owner().id)
         )
+
+    def give_back(self, connection: sqlite3.Connection, lease: Lease) -> None:
+        connection.execute("UPDATE runs SET owner = NULL WHERE id = ? AND fence = ?", (lease.key, lease.fence))
+
+    def is_passing(self, error: Exception) -> bool:
+        return False
+
+    def is_open(self, connection: sqlite3.Connection) -> bool:
+        return True
 
     def translated(self, error: Exception) -> Exception:
         if isinstance(error, JournalError) or not isinstance(error, sqlite3.Error | OSError):

@@ -63,6 +63,12 @@ class Placeholders:
         return form
 
 
+def stored_forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it may stand in JSON that is stored, in each form that `Placeholders` finds."""
+    for _, text in _forms(secret):
+        yield orjson.dumps(text).decode()[1:-1]
+
+
 def _forms(secret: str) -> Iterator[tuple[str, str]]:
     """Yield a secret in each form that is looked for, with the form's name."""
     yield "plain", secret

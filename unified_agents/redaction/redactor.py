@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
 MIN_SECRET_CHARS = 6
@@ -18,31 +18,44 @@ MASK = "***"
 """Stands in the place of a secret that has no name."""
 
 
+def _encodings(secret: str) -> Iterator[str]:
+    """Yield a secret in each form in which a server may send it back."""
+    yield from (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1])
+
+
 class Redactor:
     """A replacer of secrets, whether plain, percent-encoded or escaped within JSON.
 
     Args:
         masks: Each secret with the text that takes its place.
         min_chars: Secrets shorter than this are left where they are.
+        forms: Yields a secret in each form that is looked for; by default plain, percent-encoded and JSON.
 
     Attributes:
         grows: Whether further secrets will come.
     """
 
-    __slots__ = ("_added", "_bytes", "_copies", "_first", "_min_chars", "_texts", "grows")
+    __slots__ = ("_added", "_bytes", "_copies", "_first", "_forms", "_min_chars", "_texts", "grows")
 
-    def __init__(self, masks: Mapping[str, str], min_chars: int = MIN_SECRET_CHARS) -> None:
+    def __init__(
+        self,
+        masks: Mapping[str, str],
+        min_chars: int = MIN_SECRET_CHARS,
+        *,
+        forms: Callable[[str], Iterable[str]] = _encodings,
+    ) -> None:
         self._min_chars = min_chars
+        self._forms = forms
         self._added: list[str] = []
         self._copies: list[Redactor] = []
         self.grows = False
         self._first = {
-            form: mask for secret, mask in masks.items() if len(secret) >= min_chars for form in _encodings(secret)
+            form: mask for secret, mask in masks.items() if len(secret) >= min_chars for form in self._forms(secret)
         }
         self._order()
 
     def _order(self) -> None:
-        forms = self._first | {form: MASK for secret in self._added for form in _encodings(secret)}
+        forms = self._first | {form: MASK for secret in self._added for form in self._forms(secret)}
         # The longest first: one secret may be a part of another.
         self._texts = sorted(forms.items(), key=lambda item: len(item[0]), reverse=True)
         self._bytes = [(form.encode(), mask.encode()) for form, mask in self._texts]
@@ -124,8 +137,3 @@ class StreamRedactor:
     def redact(self, text: str) -> str:
         """Return a text that has come as a whole, without the secrets."""
         return self._redactor.redact(text)
-
-
-def _encodings(secret: str) -> Iterator[str]:
-    """Yield a secret in each form in which a server may send it back."""
-    yield from (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1])

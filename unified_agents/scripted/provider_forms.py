@@ -30,6 +30,7 @@ from unified_agents.scripted.rendering.chat_completions import (
 )
 from unified_agents.scripted.values import BadRequestShapeError
 from unified_agents.wire.local_upstream import Reply
+from unified_agents.wire.upstream import CHAT_PATH
 
 JsonMapping = Mapping[str, Any]
 
@@ -104,6 +105,23 @@ def form_at(path: str) -> ProviderForm | None:
     if path.endswith("/messages") or path == "messages":
         return FORMS["messages"]
     return FORMS["generate_content"] if generate_content.model_and_stream(path) is not None else None
+
+
+def read_request(path: str, body: JsonMapping) -> tuple[ProtocolName, dict[str, Any]] | None:
+    """Return the protocol of a request, and the request in Chat Completions terms; None for one that asks no model.
+
+    Args:
+        path: Where it came, below the base URL.
+        body: The parsed body.
+    """
+    form = form_at(path)
+    if form is None:
+        is_chat = path == CHAT_PATH and isinstance(body.get("messages"), list)
+        return ("chat_completions", dict(body)) if is_chat else None
+    try:
+        return form.name, form.chat_request(path, body)
+    except BadRequestShapeError:
+        return None
 
 
 def in_chat_completions(protocol: ProtocolName, body: str) -> str:

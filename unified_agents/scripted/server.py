@@ -25,7 +25,7 @@ from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.provider_forms import ProviderModel, form_at
 from unified_agents.scripted.rendering.chat_completions import STREAM_TYPE, error_reply
-from unified_agents.wire.local_upstream import AnsweringModel, Reply
+from unified_agents.wire.local_upstream import AnsweringModel, Reply, ReplyingProvider
 from unified_agents.wire.upstream import CHAT_PATH
 
 HOST = "127.0.0.1"
@@ -65,7 +65,7 @@ _KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 @dataclass(slots=True)
 class _ServedScript:
     model: AnsweringModel
-    provider: ProviderModel | None
+    provider: ReplyingProvider | None
     authorization: bytes | None
     record: bool
     protocol: ProtocolName | None
@@ -140,7 +140,7 @@ class ScriptServer:
         """Serve a script under a URL of its own.
 
         Args:
-            script: What to answer; faults are counted for this URL. A `ProviderModel` is served as it is.
+            script: What to answer; faults are counted for this URL. A `ReplyingProvider` is served as it is.
             api_key: When set, a request with another bearer token, or none, is refused with 401.
             strict: Whether requests are refused where the real API refuses them.
             record: Whether to keep every request for `requests`; memory grows with them.
@@ -157,9 +157,9 @@ class ScriptServer:
         key, self._added = f"s{self._added}", self._added + 1
         model = ScriptedModel(script) if isinstance(script, Script) else script
         authorization = None if api_key is None else f"Bearer {api_key}".encode()
-        provider = ProviderModel(model, strict=strict) if isinstance(model, ScriptedModel) else None
-        if isinstance(model, ProviderModel):
-            provider = model
+        provider: ReplyingProvider | None = model if isinstance(model, ReplyingProvider) else None
+        if isinstance(model, ScriptedModel):
+            provider = ProviderModel(model, strict=strict)
         self._served[key] = _ServedScript(model, provider, authorization, record, protocol)
         return f"http://{HOST}:{self._runner.addresses[0][1]}/{key}/v1"
 
@@ -284,11 +284,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def serve(script: Script, port: int = 0, **options: Any) -> None:
+async def serve(script: Script | AnsweringModel, port: int = 0, **options: Any) -> None:
     """Serve one script until the process is told to stop, and print its base URL on standard output.
 
     Args:
-        script: What to answer.
+        script: What to answer, as for `ScriptServer.add`.
         port: Where to listen; 0 takes a free port.
         options: Those of `ScriptServer.add`.
 

@@ -22,7 +22,7 @@ import pytest_asyncio
 
 from unified_agents.errors import ErrorRecord, JournalError, LeaseLostError, RunBusyError, RunNotFoundError
 from unified_agents.journal.lease import Lease
-from unified_agents.journal.protocol import Journal
+from unified_agents.journal.protocol import Addition, Journal
 from unified_agents.journal.rows import (
     AnsweredCall,
     AnswerRow,
@@ -178,6 +178,32 @@ class JournalContract:
         await add_row(journal, new, 7)
         found = await journal.read("r")
         assert [row.step for row in found if isinstance(row, ToolEndRow)] == [7]
+
+    async def test_rows_of_two_runs_are_stored_together(self, journal: Journal) -> None:
+        """The end of a run, and the turn of a session that it is; both are given back."""
+        run, other = await journal.begin("r", [first_row()]), await journal.begin("session:s", [])
+        end = EndRow(status="completed", output="x", error=None, ended=1.0)
+        turn = TurnRow(run_id="r", messages=(Message(role="user", content="Go."),))
+        await journal.append(run, [end], release=True, also=Addition(other, [turn], release=True))
+        assert (await journal.claim("r"))[1][1:] == [end]
+        assert (await journal.claim("session:s"))[1] == [turn]
+
+    @pytest.mark.parametrize("lost", ["first", "second"])
+    async def test_where_one_of_two_runs_has_another_owner_neither_is_stored(self, journal: Journal, lost: str) -> None:
+        """The run that is still owned is given back all the same, so that it is not stuck."""
+        leases = {name: await journal.begin(name, [first_row()]) for name in ("first", "second")}
+        await journal.append(leases[lost], [], release=True)
+        new, _ = await journal.claim(lost)
+        rows = [ToolEndRow(step=0, index=0, content="x")]
+        with pytest.raises(LeaseLostError, match=lost):
+            await journal.append(
+                leases["first"], rows, release=True, also=Addition(leases["second"], rows, release=True)
+            )
+        await add_row(journal, new, 3)  # whatever is given back late is given back with it
+        (kept,) = leases.keys() - {lost}
+        lease, found = await journal.claim(kept)
+        assert (len(found), lease.fence) == (1, 2)
+        assert len(await journal.read(lost)) == 2
 
     async def test_the_list_tells_how_runs_stand(self, journal: Journal) -> None:
         """Those under way, those given back without an end, and those that ended."""

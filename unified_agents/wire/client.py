@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 import orjson
@@ -21,7 +22,9 @@ from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 
 if TYPE_CHECKING:
+    import aiohttp
     import httpx
+    import httpx2
     from anthropic import AsyncAnthropic
     from google.genai import Client as GoogleClient
     from openai import AsyncOpenAI
@@ -61,6 +64,7 @@ class ModelClient:
             self.parameters = self.parameters.model_copy(update={"max_tokens": None})
             self.extra_body = {renamed: bound, **self.extra_body}
         self._async_client: httpx.AsyncClient | None = None
+        self._httpx2_client: httpx2.AsyncClient | None = None
         self._sync_clients: list[httpx.Client] = []
 
     def httpx_async_client(self) -> httpx.AsyncClient:
@@ -82,6 +86,37 @@ class ModelClient:
         from unified_agents.wire.httpx_bridge import bridge_client  # noqa: PLC0415
 
         return self._closed_with_the_agent(bridge_client(self.httpx_async_client()))
+
+    def httpx2_async_client(self) -> httpx2.AsyncClient:
+        """Return the client of httpx2 for a framework that is built on it; one for the agent, closed with it."""
+        if self._httpx2_client is None:
+            from unified_agents.wire.httpx2_transport import httpx2_client  # noqa: PLC0415  # as httpx
+
+            self._httpx2_client = httpx2_client(self.httpx_async_client())
+        return self._httpx2_client
+
+    def aiohttp_session(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+        """Return a session of aiohttp, to be opened within a run: its requests to `base_url` go over the wire.
+
+        Raises:
+            BackendError: on entering, outside of a run.
+        """
+        from unified_agents.wire.base_url_clients import session_of_run  # noqa: PLC0415  # as httpx
+
+        return session_of_run(self.httpx_async_client(), self.base_url, self.timeout)
+
+    def loopback_url(self) -> AbstractAsyncContextManager[str]:
+        """Return a base URL on loopback, to be opened within a run, for a framework that takes no client at all.
+
+        What is sent to it until it is closed goes over the wire as a request of that run, also from other threads and
+        processes. A model call that a tool makes there counts as one of the agent.
+
+        Raises:
+            BackendError: on entering, outside of a run.
+        """
+        from unified_agents.wire.base_url_clients import front_of_run  # noqa: PLC0415  # as httpx
+
+        return front_of_run(self.httpx_async_client(), self.base_url)
 
     def openai_async_client(self, *, own_retries: bool) -> AsyncOpenAI:
         """Return the OpenAI SDK's client with requests that go over the wire; it is closed with the agent.
@@ -177,6 +212,8 @@ class ModelClient:
 
     async def aclose(self) -> None:
         """Close the clients."""
+        if self._httpx2_client is not None:
+            await self._httpx2_client.aclose()
         if self._async_client is not None:
             await self._async_client.aclose()
         for client in self._sync_clients:

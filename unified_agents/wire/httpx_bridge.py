@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import httpx
 
 from unified_agents.concurrency.loop_bridge import call_event_loop
@@ -33,15 +35,16 @@ class BridgeTransport(httpx.BaseTransport):
             self._client.request(
                 request.method,
                 request.url,
-                headers=_end_to_end(request.headers),
+                headers=end_to_end(request.headers),
                 content=request.read(),
                 timeout=httpx.Timeout(**request.extensions["timeout"]),
             )
         )
-        return httpx.Response(answer.status_code, headers=_end_to_end(answer.headers), content=answer.content)
+        return httpx.Response(answer.status_code, headers=end_to_end(answer.headers), content=answer.content)
 
 
-def _end_to_end(headers: httpx.Headers) -> dict[str, str]:
+def end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers without those that belong to one connection alone."""
     return {name: value for name, value in headers.items() if name.lower() not in _HOP_HEADERS}
 
 

@@ -55,7 +55,7 @@ class ReplyingModel(AnsweringModel, Protocol):
 
 
 @runtime_checkable
-class ReplyingProvider(Protocol):
+class ReplyingProvider(AnsweringModel, Protocol):
     """A model in this process that answers requests of other protocols too, each at its path."""
 
     def reply_at(self, path: str, body: Mapping[str, object], key: str = "") -> Reply:

@@ -55,6 +55,15 @@ SDK_ERRORS: Mapping[str, type[RunError]] = {
     "httpx.DecodingError": BadResponseError,
     "httpx.StreamError": NetworkError,
     "httpx.InvalidURL": BackendError,
+    "httpx2.HTTPError": NetworkError,
+    "httpx2.TimeoutException": ModelTimeoutError,
+    "httpx2.DecodingError": BadResponseError,
+    "httpx2.StreamError": NetworkError,
+    "httpx2.InvalidURL": BackendError,
+    "aiohttp.ClientError": NetworkError,
+    "aiohttp.ServerTimeoutError": ModelTimeoutError,
+    "aiohttp.ContentTypeError": BadResponseError,
+    "aiohttp.InvalidURL": BackendError,
 }
 """Package and class to our error. Subclasses that are not named here count as the nearest base that is."""
 

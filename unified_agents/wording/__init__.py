@@ -6,6 +6,7 @@ Callers take the texts from here, as in `wording.tool_failed(…)`.
 from unified_agents.wording.answers import *
 from unified_agents.wording.arguments import *
 from unified_agents.wording.common import CUT_MARK as CUT_MARK, OBSERVATION as OBSERVATION
+from unified_agents.wording.judging import *
 from unified_agents.wording.mcp import *
 from unified_agents.wording.openapi import *
 from unified_agents.wording.react import *

@@ -9,6 +9,7 @@ from unified_agents.wording.common import ATTACHED, UNREADABLE, shortened
 _FORM = "Your answer does not have the form that was asked for."
 _CUT = "Your answer was cut off at the token limit. Answer again, more briefly."
 _NOW = "No more tool calls are possible: "
+_UNREADABLE_CALLS = "Tool calls of your answer could not be read, and none of them was made."
 
 
 WHOLE_ANSWER = "the answer"
@@ -20,7 +21,7 @@ def is_note(content: object) -> bool:
     if isinstance(content, list):
         text = content[0].get("text") if content and isinstance(content[0], Mapping) else None
         return isinstance(text, str) and text.startswith(ATTACHED)
-    return isinstance(content, str) and content.startswith((_FORM, _CUT, _NOW, UNREADABLE))
+    return isinstance(content, str) and content.startswith((_FORM, _CUT, _NOW, _UNREADABLE_CALLS, UNREADABLE))
 
 
 def answer_in_form(schema: str) -> str:
@@ -69,3 +70,10 @@ def limit_met(limit: str, bound: str) -> str:
 def answer_now(limit: str) -> str:
     """Ask the model to answer once more, without tools, because a limit was met."""
     return f"{_NOW}{limit}. Answer now, with what you have; say what is missing."
+
+
+def calls_cannot_be_read(problems: Sequence[str]) -> str:
+    """Ask for the whole answer again, because arguments of its tool calls are no JSON object."""
+    lines = "\n".join(f"- {problem}" for problem in problems)
+    again = "Give the whole answer again, with the arguments of each call as one JSON object."
+    return shortened(f"{_UNREADABLE_CALLS}\n{lines}\n{again}")

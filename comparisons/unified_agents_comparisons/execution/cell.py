@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import importlib
 import shutil
-from collections.abc import Awaitable, Iterable
+import time
+from collections.abc import Awaitable, Iterable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
 from unified_agents.agent import create_agent
+from unified_agents.catalogue.catalogue import Catalogue, open_catalogue
 from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.config.providers import PROVIDERS, ProtocolName
+from unified_agents.environments.label import BackendLabel
 from unified_agents.errors import (
     ConfigError,
     ErrorRecord,
@@ -25,6 +28,7 @@ from unified_agents.errors import (
     native_name,
 )
 from unified_agents.fidelity.report import tool_fidelity
+from unified_agents.journal.memory import MemoryJournal
 from unified_agents.result import Exchange, RunResult
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.provider_forms import ProviderModel, in_chat_completions
@@ -32,6 +36,8 @@ from unified_agents.scripted.server import ScriptServer
 from unified_agents.text import closest
 from unified_agents.tools.decorator import as_tool
 from unified_agents.tools.definition import Tool
+from unified_agents_comparisons.agent_suites import for_comparison
+from unified_agents_comparisons.answer_checks import AnswerChecks
 from unified_agents_comparisons.execution.protocol import Job, Start
 from unified_agents_comparisons.negative_controls import scripted_model
 from unified_agents_comparisons.records import CallSummary, Cell, Perturbation, write_details
@@ -51,6 +57,7 @@ class _Outcome(NamedTuple):
     result: RunResult | None
     error: ErrorRecord | None
     score: Score
+    tools: Sequence[Tool]
 
 
 @dataclass(slots=True, frozen=True)
@@ -61,15 +68,19 @@ class CellRunner:
         start: What the worker is for.
         suite: The suite, read in this process.
         tools: The suite's tools by their attribute's name.
+        checks: The functions and the judge that expectations name.
         scratch: The variable that names a cell's folder to the tools; None when the suite has none.
         versions: Of python, unified-agents and the backend's distributions.
+        cassette: The options of `create_agent` that record what the model answers a cell, or answer in its place.
     """
 
     start: Start
     suite: LoadedSuite
     tools: dict[str, Tool]
+    checks: AnswerChecks
     scratch: ContextVar[Path] | None
     versions: dict[str, str]
+    cassette: dict[str, Any]
 
     async def warm_up(self, handlings: Iterable[Handling]) -> None:
         """Run a task once under each handling, without the plan's model, so that no cell pays for imports.
@@ -80,17 +91,18 @@ class CellRunner:
         Raises:
             ConfigError: the backend cannot be used at all.
         """
+        warm = replace(self, cassette={})
         tasks = self.suite.suite.tasks
         task = next((task for task in tasks if task.oracle is not None), tasks[0])
         for handling in handlings:
             model = ScriptedModel(WARM_UP) if task.oracle is None else self._oracle(task, None)
-            if self.start.model.provider not in PROVIDERS:
-                await self._attempt(task, handling, model, f"warm-up.{handling}")
+            if self.start.model.provider not in PROVIDERS or self.start.cassettes.replay is not None:
+                await warm._attempt(task, handling, model, f"warm-up.{handling}")
                 continue
             async with ScriptServer() as server:
                 spoken = self.start.model.for_handling(handling).spoken_protocol
                 served = ModelConfig(name="warm-up", base_url=server.add(model), protocol=spoken)
-                await self._attempt(task, handling, served, f"warm-up.{handling}")
+                await warm._attempt(task, handling, served, f"warm-up.{handling}")
 
     async def run(self, job: Job) -> Cell:
         """Run one cell, and write its exchanges and its trace into the folder of details, if they are to be kept.
@@ -99,9 +111,11 @@ class CellRunner:
             ConfigError: the cell cannot be run, whatever the model answers.
         """
         task, blank = self.suite.task(job.task), self.blank_cell(job)
+        started = time.process_time()
         outcome = await self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
+        blank = blank.model_copy(update={"cpu_seconds": time.process_time() - started})
         spoken = self.start.model.for_handling(job.handling).spoken_protocol
-        cell = _filled(blank, outcome, self.tools_of(task), spoken)
+        cell = _filled(blank, outcome, spoken)
         await self.keep_details(cell, outcome.result)
         return cell
 
@@ -119,7 +133,7 @@ class CellRunner:
 
     def _model(self, task: Task, perturbation: Perturbation | None) -> ModelConfig | AnyScripted:
         model, faults = self.start.model, self.suite.suite.faults
-        if model.provider == "oracle":
+        if model.provider == "oracle" and self.start.cassettes.replay is None:
             return self._oracle(task, perturbation)
         return model.model_copy(update={"faults": faults.in_front_of_a_model() if faults is not None else None})
 
@@ -129,46 +143,74 @@ class CellRunner:
         return model if spoken is None else ProviderModel(model, strict=True, spoken=spoken)
 
     async def _attempt(self, task: Task, handling: Handling, model: ModelConfig | AnyScripted, run_id: str) -> _Outcome:
-        tools, folder = self.tools_of(task), self.start.scratch / run_id
+        folder = self.start.scratch / run_id
         await asyncio.to_thread(folder.mkdir)
         token = self.scratch.set(folder) if self.scratch else None
+        catalogue = await self._opened()
+        tools = self.tools_of(task) if catalogue is None else catalogue.tools
         try:
             result, error = await self._run_agent(task, tools, handling, model, run_id)
             files = await asyncio.to_thread(_read, folder, tuple(task.expect.files))
         finally:
             if self.scratch and token:
                 self.scratch.reset(token)
+            if catalogue is not None:
+                await catalogue.aclose()
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         if result is None:
-            return _Outcome(None, error, Score(False, 0.0, (error.message,) if error else ()))
-        offered = {tool.name: tool for tool in tools}
-        scored = score(result, task.expect, tools=offered, files=files, scripted=not isinstance(model, ModelConfig))
-        return _Outcome(result, error, scored)
+            return _Outcome(None, error, Score(False, 0.0, (error.message,) if error else ()), tools)
+        scored = score(
+            result,
+            task.expect,
+            tools={tool.name: tool for tool in tools},
+            files=files,
+            scripted=not isinstance(model, ModelConfig),
+            checked=await self.checks.faults(task, result) if result.status == "completed" else (),
+        )
+        return _Outcome(result, error, scored, tools)
+
+    async def _opened(self) -> Catalogue | None:
+        """Open the tools of the suite's agent, anew for each cell; None where the suite brings its tools itself."""
+        agent = self.suite.agent
+        if agent is None:
+            return None
+        return await asyncio.to_thread(open_catalogue, agent.tools, coercion=agent.coercion)
 
     async def _run_agent(
         self,
         task: Task,
-        tools: list[Tool],
+        tools: Sequence[Tool],
         handling: Handling,
         model: ModelConfig | AnyScripted,
         run_id: str,
     ) -> tuple[RunResult | None, ErrorRecord | None]:
-        limits = Limits(timeout=self.start.timeout, **({"max_steps": task.max_steps} if task.max_steps else {}))
+        own = self.suite.agent
         parameters = model.parameters if isinstance(model, ModelConfig) else ModelParameters()
         agent = create_agent(
-            backend=self.start.backend,
+            None if own is None else for_comparison(own),
+            backend=self.start.label.name,
             model=model,
             model_parameters=parameters.model_copy(update={"stream": True}) if task.stream else parameters,
             instructions=self.suite.suite.instructions,
             tools=tools,
-            limits=limits,
+            limits=self._limits(task, model),
             handling=handling,
             variant=self.start.variant,
+            journal=MemoryJournal() if own is not None and own.journal is not None else None,
+            **self.cassette,
         )
         try:
             return await run_outcome(agent.run(task.question, run_id=run_id, record_exchanges=True))
         finally:
             await agent.aclose()
+
+    def _limits(self, task: Task, model: ModelConfig | AnyScripted) -> Limits:
+        changed: dict[str, object] = {"timeout": self.start.timeout}
+        if task.max_steps:
+            changed["max_steps"] = task.max_steps
+        if not isinstance(model, ModelConfig) or model.price is None:
+            changed["max_cost"] = None  # a script costs nothing, and neither does what has no price
+        return (self.suite.agent.limits if self.suite.agent is not None else Limits()).model_copy(update=changed)
 
 
 def load_cell_runner(start: Start, suite: LoadedSuite, versions: dict[str, str]) -> CellRunner:
@@ -179,7 +221,9 @@ def load_cell_runner(start: Start, suite: LoadedSuite, versions: dict[str, str])
     """
     names = {name for task in suite.suite.tasks for name in task.tools}
     tools = {name: _tool(suite.suite.tools or "", name) for name in sorted(names)}
-    return CellRunner(start, suite, tools, _scratch(suite.suite.scratch), versions)
+    return CellRunner(
+        start, suite, tools, AnswerChecks(suite), _scratch(suite.suite.scratch), versions, start.cassettes.options()
+    )
 
 
 async def run_outcome(run: Awaitable[RunResult]) -> tuple[RunResult | None, ErrorRecord | None]:
@@ -200,7 +244,8 @@ async def run_outcome(run: Awaitable[RunResult]) -> tuple[RunResult | None, Erro
     return result, result.errors[-1] if result.errors and result.status != "completed" else None
 
 
-def _filled(blank: Cell, outcome: _Outcome, tools: list[Tool], spoken: ProtocolName) -> Cell:
+def _filled(blank: Cell, outcome: _Outcome, spoken: ProtocolName) -> Cell:
+    tools = outcome.tools
     changes = outcome.score._asdict() | {"error": outcome.error}
     result = outcome.result
     if result is None:
@@ -213,7 +258,7 @@ def _filled(blank: Cell, outcome: _Outcome, tools: list[Tool], spoken: ProtocolN
     # In the text protocol the tools stand in the system text: there is no schema to compare theirs with.
     if result.exchanges and blank.variant == "tool_calling":
         sent = in_chat_completions(spoken, result.exchanges[0].sent)
-        found = tool_fidelity(tools, sent, blank.backend, blank.handling)
+        found = tool_fidelity(tools, sent, BackendLabel.parse(blank.backend).name, blank.handling)
         changes["schemas"] = tuple(map(SchemaRecord.of, found))
     return blank.model_copy(update=changes)
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from unified_agents_comparisons.execution.capabilities import SupportedSides, supported_sides
 from unified_agents_comparisons.execution.folder import LOGS, claim_folder, open_folder
@@ -144,7 +145,7 @@ async def _started_workers(
             start=_start(plan, backend, scratch / str(number), keep),
             suite=plan.suite.suite.name,
             command=command(plan.pythons.get(backend)),
-            log=plan.out / LOGS / f"{backend}.log",
+            log=plan.out / LOGS / quote(f"{backend}.log", safe="="),
             grace=plan.grace,
         )
         for number, backend in enumerate(plan.backends)
@@ -173,4 +174,5 @@ def _start(plan: ComparisonPlan, backend: str, scratch: Path, keep: Keep) -> Sta
         details=plan.out.resolve() / DETAILS,
         keep=keep,
         timeout=plan.timeout,
+        cassettes=plan.cassettes,
     )

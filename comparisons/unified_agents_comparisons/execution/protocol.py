@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from unified_agents.config import Handling, ModelConfig, Variant
+from unified_agents.environments.label import BackendLabel
+from unified_agents.environments.library_state import library_state
+from unified_agents_comparisons.cassettes import NO_CASSETTES, Cassettes
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Keep, Perturbation, model_label
 
@@ -37,7 +40,8 @@ class Start(FrozenModel):
     """The first message to a worker: what it is for.
 
     Attributes:
-        backend: The one backend that it runs.
+        backend: The one backend that it runs; with a version of its framework as `NAME==VERSION`.
+        library: The state of this library; a worker that has another refuses.
         suite: The text that `load_suite` finds the suite by.
         digest: The suite's digest; a worker that reads another suite refuses.
         model: Which model answers.
@@ -47,10 +51,12 @@ class Start(FrozenModel):
         details: Where the cells' exchanges and traces go.
         keep: Which cells leave them.
         timeout: Seconds of wall clock for one run.
+        cassettes: Where the model's answers are recorded, or come from.
     """
 
     type: Literal["start"] = "start"
     backend: str
+    library: str = Field(default_factory=library_state)
     suite: str
     digest: str
     model: ModelConfig
@@ -60,6 +66,12 @@ class Start(FrozenModel):
     details: Path
     keep: Keep = "all"
     timeout: float
+    cassettes: Cassettes = NO_CASSETTES
+
+    @property
+    def label(self) -> BackendLabel:
+        """The backend's name, and the version that it has in this comparison."""
+        return BackendLabel.parse(self.backend)
 
     def blank_cell(self, job: Job, suite: str, versions: dict[str, str]) -> Cell:
         """Return the record of a cell that failed before anything is known of it."""
@@ -71,7 +83,7 @@ class Start(FrozenModel):
             status="failed",
             passed=False,
             score=0.0,
-            model=model_label(self.model),
+            model=model_label(self.model, self.cassettes.replay),
             versions=versions,
         )
 

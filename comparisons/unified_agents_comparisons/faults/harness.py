@@ -126,7 +126,7 @@ class FaultHarness:
         wait = self.settings.model_timeout if injection.silent else _AMPLE_SECONDS
         url = self.server.add(model, record=False)
         agent = create_agent(
-            backend=self.runner.start.backend,
+            backend=self.runner.start.label.name,
             model=self._model(url, streamed, wait),
             instructions=self.runner.suite.suite.instructions,
             tools=[misbehaving.wrap(tool) for tool in self.runner.tools_of(task)],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,12 +10,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
-from unified_agents.config import Handling
+from unified_agents.config import AgentConfig, Handling, ModelConfig
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject, Message
 from unified_agents.text import closest
 from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.frozen_model import FrozenModel
+from unified_agents_comparisons.suite.answer_expectations import OutputExpectation, PassesFunction, PassesJudge
 from unified_agents_comparisons.suite.bfcl_truth import Truth
 from unified_agents_comparisons.suite.fault_settings import FaultSettings
 
@@ -24,27 +24,6 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.
 """A name that may stand in a file name as it is."""
 
 MAX_SHOWN_IDS = 8
-
-
-class Contains(FrozenModel):
-    """An expectation: the answer contains each of these texts."""
-
-    contains: tuple[str, ...] = Field(min_length=1)
-
-
-class Matches(FrozenModel):
-    """An expectation: the answer as a whole matches this regular expression; a dot also stands for a line's end."""
-
-    regex: str
-
-    @field_validator("regex")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from error
-        return value
 
 
 class ExpectedCall(FrozenModel):
@@ -65,14 +44,15 @@ class Expectation(FrozenModel):
     """The expectation of a task: a cell passes when every given part holds.
 
     Attributes:
-        output: The whole answer without surrounding white space, texts that it holds, or a regular expression.
+        output: The whole answer without surrounding white space, texts that it holds, a regular expression, a JSON
+            Schema, a Python function, or words for the judge.
         tool_calls: Every call that the model asks for, in order; None looks at none.
         unordered: Whether these calls may come in any order.
         files: Files of the scratch folder after the run, each with its whole text.
         bfcl: The calls, by the matching rules of the Berkeley Function Calling Leaderboard.
     """
 
-    output: str | Contains | Matches | None = None
+    output: OutputExpectation | None = None
     tool_calls: tuple[ExpectedCall, ...] | None = None
     unordered: bool = False
     files: dict[str, str] = Field(default_factory=dict)
@@ -164,6 +144,9 @@ class Suite(FrozenModel):
         description: One line.
         instructions: The system text of every task.
         tools: The module whose attributes are the tools; None for a suite without any.
+        agent: An agent's file in place of it, relative to the suite's: each task is put to that agent, with all that it
+            has. None for none.
+        judge: The model that decides about expectations in words; None where no task has one.
         scratch: `module:NAME` of a `ContextVar[Path]`, set to a fresh folder for each cell.
         handlings: Those that it is run under when nothing else is said.
         faults: What goes wrong: each task is run once with each of these, and not without; None for no faults.
@@ -174,10 +157,17 @@ class Suite(FrozenModel):
     description: str = ""
     instructions: str | None = None
     tools: str | None = None
+    agent: str | None = None
+    judge: ModelConfig | None = None
     scratch: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
     handlings: tuple[Handling, ...] = Field(default=("unified", "native"), min_length=1)
     faults: FaultSettings | None = None
     tasks: tuple[Task, ...] = Field(min_length=1)
+
+    @field_validator("judge", mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return ModelConfig.parse(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -191,6 +181,24 @@ class Suite(FrozenModel):
                 raise ValueError(f"task {task.id!r} has tools, and the suite names no tools module")
             if task.expect.files and self.scratch is None:
                 raise ValueError(f"task {task.id!r} expects files, and the suite names no scratch variable")
+            if isinstance(task.expect.output, PassesJudge) and self.judge is None:
+                raise ValueError(f"task {task.id!r} is for a judge, and there is none: give `judge: provider:name`")
+            if self.faults is not None and isinstance(task.expect.output, PassesJudge | PassesFunction):
+                raise ValueError(
+                    f"task {task.id!r}: with faults give the answer as text, contains, regex or json_schema"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_it_to_the_agent(self) -> Self:
+        if self.agent is None:
+            return self
+        for name in ("tools", "instructions", "faults"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} does not go with `agent`: leave it out")
+        for task in self.tasks:
+            if task.tools or task.schema_tools:
+                raise ValueError(f"task {task.id!r} has tools of its own: `agent` brings the tools; leave them out")
         return self
 
 
@@ -207,12 +215,20 @@ class LoadedSuite:
         source: What `load_suite` finds it by again, in any process of this machine.
         folder: Where its tools module is looked for besides the Python path; None for a shipped suite.
         digest: Hash of the file, and of the tools module with the package it stands in, data included.
+        agent: The agent that it is put to; None where the suite brings the tools itself.
     """
 
     suite: Suite
     source: str
     folder: Path | None
     digest: str
+    agent: AgentConfig | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where modules are looked for first: beside the suite, and beside the agent's file."""
+        beside_agent = () if self.agent is None or self.agent.file is None else (Path(self.agent.file).parent,)
+        return (*beside_agent, *(() if self.folder is None else (self.folder,)))
 
     def task(self, task_id: str) -> Task:
         """Return the task of an id.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unified_agents import MemoryJournal, SqliteJournal
+import pytest
+
+from postgres import Server
+from unified_agents import MemoryJournal, PostgresJournal, SqliteJournal
 from unified_agents.testing import DurableJournalContract, JournalContract
 
 
@@ -16,3 +19,12 @@ class TestMemory(JournalContract):
 class TestSqlite(DurableJournalContract):
     def make(self, folder: Path) -> SqliteJournal:
         return SqliteJournal(folder / "runs.db")
+
+
+class TestPostgres(DurableJournalContract):
+    @pytest.fixture(autouse=True)
+    def _at(self, postgres: Server) -> None:
+        self._place = postgres.new_place()
+
+    def make(self, folder: Path) -> PostgresJournal:
+        return PostgresJournal(self._place)

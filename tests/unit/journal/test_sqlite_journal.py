@@ -59,8 +59,8 @@ async def test_a_row_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     await stored(path)
     with database(path) as connection:
-        connection.execute("UPDATE rows SET body = replace(CAST(body AS TEXT), '\"format\":1', '\"format\":2')")
-    assert "format 2" in await refusal(path)
+        connection.execute("UPDATE rows SET body = replace(CAST(body AS TEXT), '\"format\":2', '\"format\":3')")
+    assert "format 3" in await refusal(path)
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"row":"other"}', b'{"row":"run","new":1}', b"\xff", b"[]"])
@@ -112,9 +112,9 @@ async def test_a_full_disk_is_told_and_the_rows_before_it_stay(tmp_path: Path) -
     lease = await journal.begin("r", [first_row()])
     other = await journal.begin("s", [first_row()])
 
-    def limit(connection: sqlite3.Connection) -> None:
+    def limit(connection: sqlite3.Connection, more: int = 2) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+        connection.execute(f"PRAGMA max_page_count = {pages + more}")
 
     await journal._thread.submit(limit)
     big = [ToolEndRow(step=9, index=0, content="x" * 100_000)]
@@ -126,6 +126,11 @@ async def test_a_full_disk_is_told_and_the_rows_before_it_stay(tmp_path: Path) -
     await small
     assert len(await journal.read("r")) == 1
     assert len(await journal.read("s")) == 2
+    with pytest.raises(JournalError, match="a row before"):
+        await journal.append(lease, [], release=True)
+    await journal._thread.submit(lambda connection: limit(connection, 1000))
+    lease, rows = await journal.claim("r")  # the run was given back, though this process lives
+    assert (lease.fence, len(rows)) == (2, 1)
     await journal.aclose()
 
 
