@@ -56,5 +56,6 @@ def anthropic_llm(model: ModelClient) -> WiredAnthropic:
     )
     # The constructor has no place for them.
     llm._aclient = model.anthropic_async_client(max_retries=llm.max_retries)
-    llm._client = _NoClient()
+    refusing: Any = _NoClient()
+    llm._client = refusing
     return llm
