@@ -38,6 +38,7 @@ LAYERS = (
     ("testing", "fidelity", "pytest_plugin", "adapter_template", "doctor"),
     ("wrapping",),
     ("agent",),
+    ("isolation",),
     ("environments",),
     ("registry",),
     ("backend", "scripted"),
@@ -74,6 +75,7 @@ CLIENT_FRONTS = {
     "base_url_clients.py": {"httpx"},
     "httpx2_transport.py": {"httpx", "httpx2"},
     "httpx_bridge.py": {"httpx"},
+    "remote_seams.py": {"httpx"},
     "openai_client.py": {"httpx", "openai"},
 }
 """The files of the library that hand a framework a client of its own kind; loaded by the adapters that need one."""

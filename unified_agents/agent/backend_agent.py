@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from unified_agents import wording
 from unified_agents.agent.arguments import check_resume_arguments, check_run_arguments, check_session
@@ -40,7 +40,9 @@ from unified_agents.wire.unified import Wire
 
 if TYPE_CHECKING:
     from unified_agents.agent.protocol import EventStream
+    from unified_agents.backend import Backend
     from unified_agents.catalogue.selection import Choice, Selector
+    from unified_agents.isolation.backend import IsolatedAgent
 
 
 class BackendAgent:
@@ -70,7 +72,7 @@ class BackendAgent:
         self._closed = False
 
     def _build(self, settings: AgentSettings) -> None:
-        adapter = load_backend(settings.backend)
+        adapter = _isolated(settings.backend) if settings.isolated else load_backend(settings.backend)
         tools, selector = self._catalogue.tools, settings.selector
         check_capabilities(settings, adapter, has_tools=bool(tools))
         check_approval(settings, tools)
@@ -199,6 +201,8 @@ class BackendAgent:
             for endpoint in self._endpoints:
                 parts.push_async_callback(endpoint.upstream.aclose)
             parts.push_async_callback(self._model.aclose)
+            if self._settings.isolated:
+                parts.push_async_callback(cast("IsolatedAgent", self._agent).aclose)
             if here:
                 await asyncio.wait(here)
 
@@ -284,6 +288,12 @@ class BackendAgent:
 
 async def _last_answer(wire: Wire, run: Run) -> str | None:
     return (await wire.last_answer(run, wording.answer_now(str(run.lifecycle.cause)))).text
+
+
+def _isolated(backend: str) -> Backend:
+    from unified_agents.isolation.backend import IsolatedBackend  # noqa: PLC0415  # only who isolates pays for it
+
+    return IsolatedBackend(backend)
 
 
 def _refuse_in_event_loop(what: str, instead: str) -> None:

@@ -61,6 +61,7 @@ def create_agent(
     memory: MemoryConfig | Mapping[str, Any] | None = None,
     record: str | Path | None = None,
     replay: str | Path | CassetteModel | None = None,
+    isolated: bool = False,
 ) -> Agent[T | None]: ...
 
 
@@ -86,6 +87,7 @@ def create_agent(
     memory: MemoryConfig | Mapping[str, Any] | None = None,
     record: str | Path | None = None,
     replay: str | Path | CassetteModel | None = None,
+    isolated: bool = False,
 ) -> Agent[Any]: ...
 
 
@@ -110,6 +112,7 @@ def create_agent(
     memory: MemoryConfig | Mapping[str, Any] | None = None,
     record: str | Path | None = None,
     replay: str | Path | CassetteModel | None = None,
+    isolated: bool = False,
 ) -> Agent[Any]:
     """Make an agent, from a config file, from arguments, or from both: an argument wins over the file.
 
@@ -144,6 +147,9 @@ def create_agent(
         replay: A cassette that answers in place of the model: no network is asked, and no key is needed. Agents that
             share one are given a `CassetteModel`. A request that it does not hold ends the run with a
             DivergenceError. None asks the model.
+        isolated: Whether the framework runs in a worker process: that of the environment that `unified-agents backends
+            install` has made for it, or one of this interpreter where it is installed here. Its model and tool calls
+            come back to this process, so that all else is as without. `backend` may then be `NAME==VERSION`.
 
     Raises:
         ConfigError: something does not fit; its subclasses tell an unknown backend, one that is not installed, one
@@ -182,6 +188,7 @@ def create_agent(
             memory=_first(_of_mapping(MemoryConfig, memory, "memory"), base.memory),
             record=record,
             replay=replay,
+            isolated=isolated,
         )
     )
 
