@@ -21,7 +21,9 @@ from unified_agents import wording
 from unified_agents.concurrency.loop_bridge import call_event_loop, run_synchronous_loop
 from unified_agents.concurrency.off_loop_import import import_all_off_loop, import_off_loop
 from unified_agents.config import Handling, Variant
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import RunError, UnsupportedCapabilityError
+from unified_agents.extras import missing_packages
 from unified_agents.messages import JsonObject, Message
 from unified_agents.run.calls import ToolOutcome
 from unified_agents.tool_runner.native import observed_function
@@ -31,6 +33,7 @@ from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import INVALID_CALL_TOOL
 from unified_agents.tools.results import to_text
 from unified_agents.wire.client import ModelClient
+from unified_agents.wire.reachable_objects import reachable_objects
 from unified_agents.wire.sdk_errors import one_line, traceback_functions, translate_error, unreadable_answer
 
 __all__ = [
@@ -43,6 +46,8 @@ __all__ = [
     "Handling",
     "ModelClient",
     "NativeAgent",
+    "NativeProgram",
+    "ProtocolName",
     "ToolOutcome",
     "Variant",
     "call_tool",
@@ -51,8 +56,10 @@ __all__ = [
     "import_all_off_loop",
     "import_off_loop",
     "native_construction",
+    "native_protocols_of",
     "native_tool_name",
     "python_call",
+    "reachable_objects",
     "react_instructions",
     "react_observation",
     "refuse_sync_model_call",
@@ -199,7 +206,10 @@ class AgentSpec:
 
 @runtime_checkable
 class NativeAgent(Protocol):
-    """A framework's agent, ready to run. One object serves many runs at once, so it keeps no state of a run."""
+    """A framework's agent, ready to run. One object serves many runs at once, so it keeps no state of a run.
+
+    It may also have `async def aclose(self) -> None`, which is called once, when the agent is closed.
+    """
 
     @property
     def native(self) -> object:
@@ -228,6 +238,24 @@ class NativeAgent(Protocol):
         """
 
 
+class NativeProgram(NativeAgent, Protocol):
+    """Somebody else's agent, as it is, for `wrap`. Entry points of the group `unified_agents.wrappers` make one of it.
+
+    The entry point's name is the top-level module of the agent's class; it is called with the agent.
+
+    Attributes:
+        backend: The name of the backend that it belongs to.
+        model_name: The model's name, as far as the agent tells it.
+        protocol: What its model client speaks.
+        roots: What its model clients are reached from; a client that the framework makes late is among them.
+    """
+
+    backend: str
+    model_name: str
+    protocol: ProtocolName
+    roots: Sequence[object]
+
+
 class Backend(Protocol):
     """An adapter's entry point. The group `unified_agents.backends` names its class, which takes no arguments.
 
@@ -237,6 +265,8 @@ class Backend(Protocol):
     - `calls_by_id = True`, where its framework restricts the names of tools or parameters, or checks arguments itself:
       under `unified` it is given every call as one of the reserved tool, without arguments, and `BoundTool.run`
       carries it out by its id.
+    - `native_protocols: Mapping[ProtocolName, str]`, where its framework has clients for others than Chat Completions:
+      each protocol with the distribution that its client comes with.
     - `native_name(name: str) -> str`, where its framework changes the names of tools under `native`.
     - `protocol: int`, the version of this protocol that it is made for: `PROTOCOL` at that time.
     - `native_construction(tool: BoundTool) -> str`, for the reports.
@@ -286,6 +316,16 @@ def variants_of(backend: Backend) -> frozenset[Variant]:
     """Return the loops of a backend; `tool_calling` alone where it declares none."""
     variants: frozenset[Variant] = getattr(backend, "variants", frozenset({"tool_calling"}))
     return variants
+
+
+def native_protocols_of(backend: Backend) -> Mapping[ProtocolName, bool]:
+    """Return the protocols that a backend's framework speaks under `native`, and whether the client is installed.
+
+    A backend that declares none speaks Chat Completions.
+    """
+    declared: Mapping[ProtocolName, str] = getattr(backend, "native_protocols", {})
+    protocols: dict[ProtocolName, bool] = {"chat_completions": True}
+    return protocols | {name: not missing_packages([distribution]) for name, distribution in declared.items()}
 
 
 def react_instructions(tools: Sequence[BoundTool]) -> str:

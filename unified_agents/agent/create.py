@@ -33,6 +33,7 @@ from unified_agents.wire.local_upstream import ReplyingModel
 from unified_agents.wire.output_format import OutputType
 
 if TYPE_CHECKING:
+    from unified_agents.backend import Backend
     from unified_agents.catalogue.selection import Selector
     from unified_agents.scripted.replay import CassetteModel
 
@@ -188,9 +189,15 @@ def create_agent(
             memory=_first(_of_mapping(MemoryConfig, memory, "memory"), base.memory),
             record=record,
             replay=replay,
-            isolated=isolated,
-        )
+        ),
+        _isolated(_first(backend, base.backend)) if isolated else None,
     )
+
+
+def _isolated(backend: str) -> Backend:
+    from unified_agents.isolation.backend import IsolatedBackend  # noqa: PLC0415  # only who isolates pays for it
+
+    return IsolatedBackend(backend)
 
 
 def _of_mapping(kind: type[ConfigT], value: Mapping[str, Any] | T, what: str) -> ConfigT | T:

@@ -28,7 +28,6 @@ class AgentSettings:
         file: The YAML file that it was read from; None for none.
         record: The cassette that each exchange with the model is added to; None for none.
         replay: The cassette that answers in place of the model; None for none.
-        isolated: Whether the backend runs in a worker of its environment.
     """
 
     backend: str
@@ -50,4 +49,3 @@ class AgentSettings:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     record: str | Path | None = None
     replay: str | Path | CassetteModel | None = None
-    isolated: bool = False

@@ -82,6 +82,7 @@ class Run:
         calls: The calls by id.
         given_ids: The ids of the calls in the conversation that it was given.
         conversations: For each model that was asked: its conversation, as far as it is written.
+        without_originals: The models of these that have answered only once the original turns were left out.
         has_originals: Whether a turn of the conversation has an original.
         errors: What went wrong so far.
         abandoned: What does not end, and was given up.
@@ -128,6 +129,7 @@ class Run:
     steps: list[Step] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
     conversations: dict[object, Any] = field(default_factory=dict)
+    without_originals: set[object] = field(default_factory=set)
     errors: list[ErrorRecord] = field(default_factory=list)
     abandoned: list[ErrorRecord] = field(default_factory=list)
     given_up: set[asyncio.Task[Any]] = field(default_factory=set)
