@@ -24,9 +24,9 @@ check: $(READY)
 test: $(READY)
 	$(BIN)/pytest -m "not proof" -n 3
 
-# The judges of OpenAPI requests are used here alone.
+# The judges of OpenAPI requests have an environment of their own.
 proof: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[proof]'
+	$(BIN)/nox -s openapi_judges
 	$(BIN)/pytest -m proof --timeout 3600
 	UNIFIED_AGENTS_EVERY_BACKEND=1 $(BIN)/pytest tests/end_to_end -m "not proof" -n 3 --timeout 1200
 

@@ -26,6 +26,17 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def openapi_judges(session: nox.Session) -> None:
+    """Let openapi-core and bravado-core judge calls of real OpenAPI documents.
+
+    Semantic Kernel holds openapi-core at an older version, so the judges stand apart, and `constraints.txt`, which is
+    one set with all frameworks, cannot hold for them.
+    """
+    session.install("-e", ".[proof,dev]")
+    session.run("pytest", "-m", "proof", "--timeout", "3600", "tests/proof/test_openapi_calls_judged.py")
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it with all extras, and run the quickstart suite outside the checkout."""
     folder = Path(session.create_tmp()).resolve()

@@ -23,6 +23,7 @@ from typing import Any
 from crash_checker import violations
 from unified_agents import Script, ScriptedModel, SqliteJournal, Tool, ToolContext, approve, create_agent, finished
 from unified_agents.journal.lease import Lease
+from unified_agents.journal.protocol import Addition
 from unified_agents.journal.rows import Row
 
 CALLS = {1: False, 2: False, 3: True, 4: False, 5: True, 6: False, 7: False, 8: True}
@@ -97,10 +98,12 @@ class KilledJournal(SqliteJournal):
         self._after(0)
         return lease
 
-    def append(self, lease: Lease, rows: Sequence[Row], *, release: bool = False) -> Awaitable[None]:
+    def append(
+        self, lease: Lease, rows: Sequence[Row], *, release: bool = False, also: Addition | None = None
+    ) -> Awaitable[None]:
         """Append, and die where it is time."""
         number = self._before()
-        storing = super().append(lease, rows, release=release)
+        storing = super().append(lease, rows, release=release, also=also)
         if isinstance(storing, asyncio.Future):
             storing.add_done_callback(lambda _: self._after(number))
         return storing

@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,23 @@ def run_program(*arguments: object, **options: Any) -> subprocess.CompletedProce
 def run_code(code: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run Python code in an interpreter of its own; the options are those of `run_process`."""
     return run_process(sys.executable, "-c", code, *arguments, **options)
+
+
+@contextmanager
+def serving_model(*options: str) -> Iterator[str]:
+    """Serve a model by the command, and give its URL."""
+    command = [str(PROGRAM), "model", "serve", *options]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        yield url
+    finally:
+        _, errors = process.communicate(timeout=20)  # the end of its standard input ends it
+    assert (process.returncode, errors) == (0, "")
 
 
 def is_alive(pid: int) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         edit as edit,
         finished as finished,
     )
+    from unified_agents.agent.replayed_runs import replay_run as replay_run
     from unified_agents.backend import (
         AgentSpec as AgentSpec,
         Backend as Backend,
@@ -157,6 +158,7 @@ if TYPE_CHECKING:
         ToolCallRecord as ToolCallRecord,
     )
     from unified_agents.scripted.model import Script as Script, ScriptedModel as ScriptedModel
+    from unified_agents.scripted.replay import CassetteModel as CassetteModel
     from unified_agents.tool_runner.standalone import try_tool as try_tool, try_tool_sync as try_tool_sync
     from unified_agents.tools.decorator import tool as tool
     from unified_agents.tools.definition import Tool as Tool, ToolContext as ToolContext

@@ -23,6 +23,7 @@ from unified_agents.concurrency.off_loop_import import import_all_off_loop, impo
 from unified_agents.config import Handling, Variant
 from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import RunError, UnsupportedCapabilityError
+from unified_agents.extras import missing_packages
 from unified_agents.messages import JsonObject, Message
 from unified_agents.run.calls import ToolOutcome
 from unified_agents.tool_runner.native import observed_function
@@ -37,6 +38,7 @@ from unified_agents.wire.sdk_errors import one_line, traceback_functions, transl
 
 __all__ = [
     "INVALID_CALL_TOOL",
+    "PROTOCOL",
     "AgentSpec",
     "Backend",
     "BoundTool",
@@ -54,6 +56,7 @@ __all__ = [
     "import_all_off_loop",
     "import_off_loop",
     "native_construction",
+    "native_protocols_of",
     "native_tool_name",
     "python_call",
     "reachable_objects",
@@ -69,6 +72,10 @@ __all__ = [
     "unsupported_natively",
     "variants_of",
 ]
+
+
+PROTOCOL = 1
+"""The version of the protocol between backends and this library. A backend that is made for a newer one is refused."""
 
 
 class Capability(StrEnum):
@@ -255,7 +262,10 @@ class Backend(Protocol):
     - `calls_by_id = True`, where its framework restricts the names of tools or parameters, or checks arguments itself:
       under `unified` it is given every call as one of the reserved tool, without arguments, and `BoundTool.run`
       carries it out by its id.
+    - `native_protocols: Mapping[ProtocolName, str]`, where its framework has clients for others than Chat Completions:
+      each protocol with the distribution that its client comes with.
     - `native_name(name: str) -> str`, where its framework changes the names of tools under `native`.
+    - `protocol: int`, the version of this protocol that it is made for: `PROTOCOL` at that time.
     - `native_construction(tool: BoundTool) -> str`, for the reports.
     """
 
@@ -303,6 +313,16 @@ def variants_of(backend: Backend) -> frozenset[Variant]:
     """Return the loops of a backend; `tool_calling` alone where it declares none."""
     variants: frozenset[Variant] = getattr(backend, "variants", frozenset({"tool_calling"}))
     return variants
+
+
+def native_protocols_of(backend: Backend) -> Mapping[ProtocolName, bool]:
+    """Return the protocols that a backend's framework speaks under `native`, and whether the client is installed.
+
+    A backend that declares none speaks Chat Completions.
+    """
+    declared: Mapping[ProtocolName, str] = getattr(backend, "native_protocols", {})
+    protocols: dict[ProtocolName, bool] = {"chat_completions": True}
+    return protocols | {name: not missing_packages([distribution]) for name, distribution in declared.items()}
 
 
 def react_instructions(tools: Sequence[BoundTool]) -> str:

@@ -87,7 +87,20 @@ def load_backend(name: str) -> Backend:
         backend: Backend = entry.load()()
     except Exception as error:
         raise _import_failure(name, error) from error
+    _check_protocol(entry, backend)
     return backend
+
+
+def _check_protocol(entry: EntryPoint, backend: Backend) -> None:
+    from unified_agents.backend import PROTOCOL  # noqa: PLC0415  # loaded by now: the adapter imports it
+
+    spoken = getattr(backend, "protocol", PROTOCOL)
+    if not isinstance(spoken, int) or spoken > PROTOCOL:
+        owner = entry.dist.name if entry.dist is not None else entry.value
+        raise BackendBrokenError(
+            f"backend {entry.name!r} of {owner} is made for protocol {spoken} of backends, and this unified-agents has "
+            f"{PROTOCOL}: upgrade unified-agents, or install an older {owner}"
+        )
 
 
 def _import_failure(name: str, error: Exception) -> ConfigError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 from langchain.agents import create_agent
@@ -13,7 +14,7 @@ from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResp
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
-from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent
+from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent, ProtocolName
 from unified_agents.errors import RunError
 from unified_agents.messages import Message
 from unified_agents_langchain.errors import translate
@@ -29,6 +30,13 @@ class LangChainBackend:
 
     name = "langchain"
     capabilities = frozenset(Capability)
+    native_protocols: Mapping[ProtocolName, str] = MappingProxyType(
+        {
+            "responses": "langchain-openai",
+            "messages": "langchain-anthropic",
+            "generate_content": "langchain-google-genai",
+        }
+    )
 
     def build(self, spec: AgentSpec) -> NativeAgent:
         """Make LangChain's agent. Under `unified` its graph is compiled by the first run; see `LangChainAgent`.
@@ -67,6 +75,7 @@ class LangChainAgent:
         if spec.handling == "unified":
             self._config["recursion_limit"] = _NO_STEP_LIMIT
         self._spec = spec
+        self._protocol: ProtocolName = spec.model.protocol if spec.handling == "native" else "chat_completions"
         self._model = chat_model(spec)
         self._tools = translate_tools(spec)
         self._compiling = Lock()
@@ -93,7 +102,7 @@ class LangChainAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the graph to its end, and return the text of its last message."""
-        state: dict[str, Any] = {"messages": [langchain_message(message) for message in messages]}
+        state: dict[str, Any] = {"messages": [langchain_message(message, self._protocol) for message in messages]}
         context = RunContext(len(messages))
         graph = self._graph()
         if not stream:

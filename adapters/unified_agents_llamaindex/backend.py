@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from llama_index.core.agent.workflow import AgentOutput, BaseWorkflowAgent, FunctionAgent, ReActAgent
@@ -17,6 +18,7 @@ from unified_agents.backend import (
     BoundTool,
     Capability,
     NativeAgent,
+    ProtocolName,
     Variant,
     import_all_off_loop,
     unsupported_natively,
@@ -48,6 +50,13 @@ class LlamaIndexBackend:
     name = "llamaindex"
     capabilities = frozenset(Capability)
     variants: frozenset[Variant] = frozenset({"tool_calling", "react"})
+    native_protocols: Mapping[ProtocolName, str] = MappingProxyType(
+        {
+            "responses": "llama-index-llms-openai",
+            "messages": "llama-index-llms-anthropic",
+            "generate_content": "llama-index-llms-google-genai",
+        }
+    )
 
     def build(self, spec: AgentSpec) -> NativeAgent:
         """Make the agent.
@@ -156,6 +165,7 @@ class NativeLlamaIndexAgent:
 
     def __init__(self, spec: AgentSpec) -> None:
         parameters = spec.model.parameters
+        self._protocol = spec.model.protocol
         kind: type[BaseWorkflowAgent] = ReActAgent if spec.variant == "react" else FunctionAgent
         options: dict[str, Any] = {
             "initial_tool_choice": spec.tool_choice,
@@ -182,7 +192,7 @@ class NativeLlamaIndexAgent:
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # it streams by default
         """Run the agent's workflow."""
         await import_all_off_loop(IMPORTED_BY_A_FIRST_RUN)
-        return await run_workflow(self._agent, [native_message(message) for message in messages])
+        return await run_workflow(self._agent, [native_message(message, self._protocol) for message in messages])
 
     def translate(self, error: Exception) -> RunError | None:
         """Return the error of ours that a foreign one stands for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -14,11 +15,14 @@ from llama_index.core.base.llms.types import (
     ImageBlock,
     MessageRole,
     TextBlock,
+    ToolCallBlock,
 )
+from llama_index.core.llms import LLM
+from llama_index.llms.openai import OpenAIResponses
 from llama_index.llms.openai.utils import to_openai_message_dict
 from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
 
-from unified_agents.backend import ModelClient, refuse_sync_model_call, unsupported_natively
+from unified_agents.backend import ModelClient, ProtocolName, refuse_sync_model_call, unsupported_natively
 from unified_agents.errors import BackendError
 from unified_agents.messages import JsonObject, Message
 
@@ -53,12 +57,26 @@ def unified_llm(model: ModelClient) -> UnifiedLLM:
     return llm
 
 
-def native_llm(model: ModelClient) -> WiredLLM:
-    """Make the model under `native`: as `OpenAILike` ships, with the user's parameters.
+def native_llm(model: ModelClient) -> LLM:
+    """Make the model under `native`: LlamaIndex's own client for its protocol, with the user's parameters.
+
+    Packages that not every user has are imported here.
 
     Raises:
         UnsupportedCapabilityError: LlamaIndex refuses this model or a parameter.
     """
+    if model.protocol == "responses":
+        return _responses_llm(model)
+    if model.protocol == "messages":
+        from unified_agents_llamaindex.anthropic_model import anthropic_llm  # noqa: PLC0415
+
+        claude: LLM = anthropic_llm(model)
+        return claude
+    if model.protocol == "generate_content":
+        from unified_agents_llamaindex.google_model import google_llm  # noqa: PLC0415
+
+        gemini: LLM = google_llm(model)
+        return gemini
     sampling = model.parameters.model_dump(include={"temperature", "max_tokens"}, exclude_none=True)
     additional = {name: value for name, value in model.parameters.chat_fields().items() if name != "temperature"}
     if model.extra_body:
@@ -67,6 +85,25 @@ def native_llm(model: ModelClient) -> WiredLLM:
         return WiredLLM(model=model.name, additional_kwargs=additional, **sampling, **_connection(model))
     except ValueError as error:
         raise unsupported_natively(f"LlamaIndex refuses model {model.name!r} or its parameters", error) from error
+
+
+def _responses_llm(model: ModelClient) -> OpenAIResponses:
+    parameters = model.parameters
+    options: dict[str, Any] = parameters.model_dump(include={"temperature"}, exclude_none=True)
+    additional: dict[str, Any] = parameters.model_dump(include={"top_p", "service_tier"}, exclude_none=True)
+    if parameters.reasoning is not None:
+        options["reasoning_options"] = parameters.reasoning.model_dump(include={"effort", "summary"}, exclude_none=True)
+    if model.extra_body:
+        additional["extra_body"] = model.extra_body
+    connection = {name: value for name, value in _connection(model).items() if not name.startswith("is_")}
+    return OpenAIResponses(
+        model=model.name,
+        context_window=_CONTEXT_WINDOW,
+        max_output_tokens=parameters.max_tokens,
+        additional_kwargs=additional,
+        **options,
+        **connection,
+    )
 
 
 def unified_message(message: Message) -> ChatMessage:
@@ -78,17 +115,29 @@ def unified_message(message: Message) -> ChatMessage:
     )
 
 
-def native_message(message: Message) -> ChatMessage:
+def native_message(message: Message, protocol: ProtocolName = "chat_completions") -> ChatMessage:
     """Translate a message under `native` to LlamaIndex's own terms, which have no place for a participant's name.
+
+    Args:
+        message: The message.
+        protocol: What the client speaks. In others than Chat Completions calls are blocks of their message.
 
     Raises:
         BackendError: LlamaIndex has no block for a part of the content.
     """
     chat, content = message.to_chat(), message.content
+    blocks = [_block(part) for part in content] if isinstance(content, list) else _texts(content)
+    kept: tuple[str, ...] = ("tool_calls", "tool_call_id")
+    if protocol != "chat_completions":
+        kept = ("tool_call_id",)
+        blocks += [
+            ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=_arguments(call.arguments))
+            for call in message.tool_calls or ()
+        ]
     return ChatMessage(
         role=MessageRole(message.role),
-        blocks=[_block(part) for part in content] if isinstance(content, list) else _texts(content),
-        additional_kwargs={key: chat[key] for key in ("tool_calls", "tool_call_id") if key in chat},
+        blocks=blocks,
+        additional_kwargs={key: chat[key] for key in kept if key in chat},
     )
 
 
@@ -114,6 +163,14 @@ def _body(messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> JsonObject
     if tools := kwargs.pop("tools", None):
         body["tools"] = tools
     return body
+
+
+def _arguments(text: str) -> JsonObject:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _texts(content: str | list[JsonObject] | None) -> list[ContentBlock]:

@@ -103,6 +103,13 @@ Junit: TypeAlias = Annotated[
     Path | None, typer.Option(help="Also write JUnit XML for a CI server; what judges nobody is skipped there.")
 ]
 Csv: TypeAlias = Annotated[Path | None, typer.Option(help="Also write the cells as CSV.")]
+Record: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Write the exchanges of all cells with the model to this new file, without secrets."),
+]
+Replay: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Answer from a file that --record wrote; no model is asked.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -129,6 +136,8 @@ def compare_command(
     data: Data = None,
     categories: Categories = None,
     limit: Limit = None,
+    record: Record = None,
+    replay: Replay = None,
     junit: Junit = None,
     csv: Csv = None,
     json: Json = False,
@@ -168,6 +177,7 @@ def compare_command(
             perturb=perturb,
             controls=controls,
             details=details,
+            cassettes={"record": record, "replay": replay},
         )
         code = run_command(plan, as_json=json, until_decided=until_decided, exports=Exports(junit, csv))
     except ConfigError as error:

@@ -8,10 +8,17 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from unified_agents.cli.stdio import exit_on_wrong_usage, put
+from unified_agents.errors import ConfigError
 from unified_agents_comparisons.cli import check_extra
 
 Before: TypeAlias = Annotated[Path, typer.Argument(help="The folder of the comparison before the change.")]
-After: TypeAlias = Annotated[Path, typer.Argument(help="The folder of the comparison after it.")]
+After: TypeAlias = Annotated[
+    Path | None, typer.Argument(help="The folder of the comparison after it. With --backends it may be the same.")
+]
+Pair: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="A,B: set backend A of the first against B of the second, such as two versions of a framework."),
+]
 FailOn: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
@@ -26,21 +33,35 @@ Output: TypeAlias = Annotated[
 
 
 def diff_command(
-    before: Before, after: After, *, fail_on: FailOn = None, form: Form = "terminal", output: Output = None
+    before: Before,
+    after: After = None,
+    *,
+    backends: Pair = None,
+    fail_on: FailOn = None,
+    form: Form = "terminal",
+    output: Output = None,
 ) -> None:
-    """Set two comparisons of a suite against each other: better, worse or inconclusive.
+    """Set two comparisons of a suite against each other: better, worse or inconclusive, and what went over the wire.
 
     Exit codes: 0 all limits are kept; 1 one is exceeded; 2 wrong usage, or a folder holds no comparison.
     """
     check_extra(as_json=False)
-    from unified_agents_comparisons.analysis.run_diff import Limit, diff_runs  # noqa: PLC0415  # as in compare_command
-    from unified_agents_comparisons.records import read_cells, write_atomically  # noqa: PLC0415
+    from unified_agents_comparisons.analysis.run_diff import Limit  # noqa: PLC0415  # as in compare_command
+    from unified_agents_comparisons.analysis.version_diff import Recorded, diff_recorded  # noqa: PLC0415
+    from unified_agents_comparisons.records import write_atomically  # noqa: PLC0415
     from unified_agents_comparisons.report.diff_views import html, markdown, terminal  # noqa: PLC0415
 
     with exit_on_wrong_usage():
         limits = [Limit.parse(text) for text in fail_on or ()]
-        names = (before.name, after.name) if before.name != after.name else (str(before), str(after))
-        diff = diff_runs(read_cells(before), read_cells(after), names=names, limits=limits)
+        pair = _pair(backends)
+        if after is None and backends is None:
+            raise ConfigError("give two folders, or one and --backends A,B")
+        second = after or before
+        names = (before.name, second.name) if before.name != second.name else (str(before), str(second))
+        if pair != (None, None):
+            names = (f"{names[0]}, {pair[0]}", f"{names[1]}, {pair[1]}")
+        sides = (Recorded.read(before, pair[0], names[0]), Recorded.read(second, pair[1], names[1]))
+        diff = diff_recorded(*sides, limits=limits, is_pair=backends is not None)
     if form == "json":
         text = diff.model_dump_json(indent=2) + "\n"
     else:
@@ -50,3 +71,14 @@ def diff_command(
     else:
         write_atomically(output, text)
     raise typer.Exit(1 if diff.exceeded else 0)
+
+
+def _pair(text: str | None) -> tuple[str | None, str | None]:
+    if text is None:
+        return None, None
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2 or not all(names):
+        raise ConfigError(
+            f"--backends {text!r}: write two names with a comma between, such as langchain==1.3.*,langchain"
+        )
+    return names[0], names[1]

@@ -64,8 +64,10 @@ class CellKey(NamedTuple):
         return quote(f"{'.'.join(parts)}.json", safe="")
 
 
-def model_label(model: ModelConfig) -> str:
-    """Return the name that records and reports give a model."""
+def model_label(model: ModelConfig, replay: Path | None = None) -> str:
+    """Return the name that records and reports give a model, or the cassette that answers in its place."""
+    if replay is not None:
+        return f"replay of {replay.name}"
     return "oracle" if model.provider == "oracle" else f"{model.provider}:{model.name}"
 
 
@@ -119,6 +121,7 @@ class Cell(FrozenModel):
         usage: Tokens; a count is None when the model did not report it.
         request_bytes: The size of each request's body, in order.
         seconds: Where the time went; None when the worker did not live to tell.
+        cpu_seconds: Processor time of the worker in this run; None where others ran beside it.
         time_to_first_token: Seconds; None when nothing was streamed.
         tool_calls: Every call that the model asked for, in order.
         schemas: What the framework made of each tool that was offered, in the first request; empty without one.
@@ -149,6 +152,7 @@ class Cell(FrozenModel):
     usage: Usage = Usage()
     request_bytes: tuple[int, ...] = ()
     seconds: Timing | None = None
+    cpu_seconds: float | None = None
     time_to_first_token: float | None = None
     tool_calls: tuple[CallSummary, ...] = ()
     schemas: tuple[SchemaRecord, ...] = ()

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from unified_agents.backend import Backend, Capability, variants_of
+from unified_agents.backend import Backend, Capability, native_protocols_of, variants_of
 from unified_agents.config import Handling, ModelConfig
 from unified_agents.config.importing import import_from
 from unified_agents.environments.label import BackendLabel, framework_package
@@ -122,8 +122,8 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
 
 
 def _ready(backend: Backend, model: ModelConfig, versions: dict[str, str]) -> Ready:
-    speaks_natively = model.for_handling("native").spoken_protocol == "chat_completions"
-    is_native = Capability.NATIVE in backend.capabilities and speaks_natively
+    spoken = model.for_handling("native").spoken_protocol
+    is_native = Capability.NATIVE in backend.capabilities and native_protocols_of(backend).get(spoken, False)
     handlings: tuple[Handling, ...] = ("unified", "native") if is_native else ("unified",)
     return Ready(versions=versions, handlings=handlings, variants=tuple(sorted(variants_of(backend))))
 

@@ -321,7 +321,7 @@ async def test_a_recording_that_cannot_be_written_is_told(tmp_path: Path) -> Non
 async def test_a_server_answers_from_a_cassette_and_says_what_it_lacks(tmp_path: Path, server: ScriptServer) -> None:
     path = tmp_path / "c.jsonl"
     await record(path, server, make_script(*ANSWERS), "chat_completions", QUESTION)
-    url = server.add(CassetteModel(read_cassette(path), "c.jsonl"))
+    url = server.add(CassetteModel.load(path))
     for protocol in PROTOCOLS:
         async with create_agent(model=model_of(url, protocol), tools=[add], instructions="Add.") as agent:
             assert (await agent.run(QUESTION)).output == "They are 5 and 6."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from google import genai
 from google.genai import errors as genai_errors, types
 
-from tests.support import PROGRAM, run_program
+from support import run_program, serving_model
 from unified_agents import Script
 from unified_agents.testing.harness import ServerThread
 
@@ -32,18 +31,8 @@ PARAMETERS = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"
 def serving(folder: Path, *options: str) -> Iterator[str]:
     """Serve the script by the command, and give its URL."""
     (folder / "script.yaml").write_text(SCRIPT)
-    command = [str(PROGRAM), "model", "serve", "--script", str(folder / "script.yaml"), *options]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url.startswith("http://127.0.0.1:")
+    with serving_model("--script", str(folder / "script.yaml"), *options) as url:
         yield url
-    finally:
-        _, errors = process.communicate(timeout=20)  # the end of its standard input ends it
-    assert (process.returncode, errors) == (0, "")
 
 
 def test_the_sdks_of_three_providers_are_its_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,8 +138,8 @@ async def states(place: str, number: int) -> Counter[tuple[str | None, int]]:
 
 
 ROWS = 7
-"""Of a run that was gone on with: its beginning, an answer, the start of the call, its second start and its end, an answer
-and the end. A process that came too late stores the end again."""
+"""Of a run that was gone on with: its beginning, an answer, the start of the call, its second start and its end, an
+answer and the end. A process that came too late stores the end again."""
 
 
 def check_driven_once(orphans: Orphans, place: str, number: int) -> None:

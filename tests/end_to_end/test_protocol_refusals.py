@@ -90,6 +90,16 @@ async def test_turns_are_left_out_for_good_only_where_a_field_is_unknown(
     assert [has_originals(body) for body in model.bodies] == [False, True, False, False, not lasts]
 
 
+@pytest.mark.parametrize("protocol", ["responses", "messages", "generate_content"])
+async def test_a_server_that_refuses_turns_with_any_words_is_asked_twice_in_one_step_alone(protocol: str) -> None:
+    model = Picky(
+        lambda body: "the conversation is not well-formed" if has_originals(body) else None, ADDS[0], ADDS[0], *ADDS
+    )
+    (result,) = await run(model, protocol, name="gemini-3-pro", **THINKING.get(protocol, {}))
+    assert result.output == "It is 3."
+    assert [has_originals(body) for body in model.bodies] == [False, True, False, False, False]
+
+
 async def test_encrypted_reasoning_is_not_asked_of_a_model_that_refuses_it() -> None:
     def refuses(body: Mapping[str, Any]) -> str | None:
         return "Encrypted content is not supported with this model." if "include" in body else None

@@ -20,7 +20,7 @@ from unified_agents import (
     tool,
 )
 from unified_agents.config.providers import PROVIDERS, WITHOUT_FIELD
-from unified_agents.errors import ConfigError, UnsupportedCapabilityError
+from unified_agents.errors import ConfigError
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.wire import conversation
 
@@ -199,12 +199,6 @@ async def test_a_form_is_asked_for_and_a_limit_gets_its_last_answer(server: Scri
     url = server.add(Script.model_validate({"answers": [ANSWERS[0], {"text": "So far 3 and 7."}]}), strict=True)
     limited = await run("custom", model(url, protocol), limits=Limits(max_steps=1, on_limit="answer"))
     assert (limited.status, limited.output) == ("limit", "So far 3 and 7.")
-
-
-@pytest.mark.parametrize("protocol", OTHERS)
-def test_native_needs_chat_completions(protocol: str) -> None:
-    with pytest.raises(UnsupportedCapabilityError, match="handling: unified"):
-        create_agent(model=model("http://127.0.0.1:9/v1", protocol), handling="native")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

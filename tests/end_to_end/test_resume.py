@@ -36,6 +36,7 @@ from unified_agents import (
     tool,
 )
 from unified_agents.journal.lease import Lease
+from unified_agents.journal.protocol import Addition
 from unified_agents.journal.rows import AnswerRow, Row, ToolEndRow, ToolStartRow
 
 
@@ -146,11 +147,11 @@ class Dying(MemoryJournal):
         super().__init__()
         self.left = after
 
-    def append(self, lease: Lease, rows: Any, *, release: bool = False) -> Any:
+    def append(self, lease: Lease, rows: Any, *, release: bool = False, also: Addition | None = None) -> Any:
         if not release and self.left <= 0:
             raise JournalError("the machine is gone")
         self.left -= not release
-        return super().append(lease, [row for row in rows if not release], release=release)
+        return super().append(lease, [row for row in rows if not release], release=release, also=also)
 
 
 async def in_flight(witness: Witness) -> MemoryJournal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from support import BACKENDS, run_program
 from unified_agents import (
     ConfigError,
+    JournalError,
     MemoryConfig,
     MemoryJournal,
     Message,
@@ -23,10 +24,15 @@ from unified_agents import (
     SqliteJournal,
     approve,
     create_agent,
+    fork_run,
     tool,
 )
 from unified_agents.agent.memory import remembered
-from unified_agents.journal.rows import RunRow
+from unified_agents.journal.encoding import read_rows
+from unified_agents.journal.lease import Lease
+from unified_agents.journal.protocol import SESSION_PREFIX, Addition
+from unified_agents.journal.rows import Row, RunRow, TurnRow
+from unified_agents.journal.turns import with_history
 from unified_agents.scripted.model import Script
 
 
@@ -203,6 +209,77 @@ async def given(path: Path) -> list[list[Any]]:
     journal = SqliteJournal(path)
     try:
         firsts = [(await journal.read(info.run_id))[0] for info in await journal.runs()]
+        runs = [await with_history(journal, row) for row in firsts if isinstance(row, RunRow)]
     finally:
         await journal.aclose()
-    return [[message.content for message in row.messages] for row in firsts if isinstance(row, RunRow)]
+    return [[message.content for message in row.messages] for row in runs]
+
+
+class WatchedJournal(MemoryJournal):
+    """A journal that holds a turn of its session whenever it holds the completed end of a run, and only then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def append(
+        self, lease: Lease, rows: Sequence[Row], *, release: bool = False, also: Addition | None = None
+    ) -> Awaitable[None]:
+        """Append, and look at what a process that died now would leave behind."""
+        storing = super().append(lease, rows, release=release, also=also)
+        self.looks += 1
+        completed = {name for name, run in self._runs.items() if run.status == "completed"}
+        turns = [read_rows(name, run.bodies) for name, run in self._runs.items() if name.startswith(SESSION_PREFIX)]
+        told = [row.run_id for found in turns for row in found if isinstance(row, TurnRow)]
+        assert sorted(told) == sorted(completed)
+        return storing
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_the_end_of_a_run_and_its_turn_are_stored_together(backend: str) -> None:
+    journal = WatchedJournal()
+    ask = look.with_options(replace(look.options, approval=lambda arguments: arguments["n"] == 2))
+    async with create_agent(backend=backend, model=Hearing(), tools=[ask], journal=journal) as agent:
+        await agent.run("one", session="s", run_id="r1")
+        waits = await agent.run("two", session="s", run_id="r2")
+        await agent.resume("r2", decisions={waits.pending[0].id: approve()})
+        await agent.resume("r2")
+        done = await agent.run("three", session="s", run_id="r3")
+    assert json.loads(done.output or "") == ["one", "two", "three"]
+    assert journal.looks > 9
+
+
+async def test_a_session_takes_space_for_each_turn_once() -> None:
+    journal = MemoryJournal()
+    sizes = []
+    async with create_agent(model=Hearing(), tools=[look], journal=journal) as agent:
+        for turn in range(40):
+            await agent.run(f"{turn} " + "x" * 5000 * (turn % 2), session="s")
+            if turn in (19, 39):
+                # What the model says grows with the turns, so it is left out.
+                rows = [body for run in journal._runs.values() for body in run.bodies if b'"row":"run"' in body]
+                sizes.append(sum(map(len, rows)))
+    assert sizes[1] < 2.2 * sizes[0]
+
+
+async def test_a_turn_whose_history_is_gone_is_not_resumed() -> None:
+    journal = MemoryJournal()
+    ask = look.with_options(replace(look.options, approval=lambda arguments: arguments["n"] == 2))
+    async with create_agent(model=Hearing(), tools=[ask], journal=journal) as agent:
+        await agent.run("one", session="s")
+        waits = await agent.run("two", session="s")
+        assert await journal.delete(["session:s"]) == 1
+        for _ in range(2):  # it is given back
+            with pytest.raises(JournalError, match="session 's', whose turns before it are gone"):
+                await agent.resume(waits.run_id)
+
+
+async def test_a_fork_of_a_turn_is_given_the_turns_before_it_and_adds_none() -> None:
+    journal = MemoryJournal()
+    async with create_agent(model=Hearing(), tools=[look], journal=journal) as agent:
+        await agent.run("one", session="s")
+        second = await agent.run("two", session="s")
+        forked = await agent.resume(await fork_run(journal, second.run_id, 0, message="other"))
+        third = await agent.run("three", session="s")
+    assert json.loads(forked.output or "") == ["one", "other"]
+    assert json.loads(third.output or "") == ["one", "two", "three"]

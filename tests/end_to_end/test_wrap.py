@@ -168,6 +168,45 @@ async def test_events_tell_what_is_streamed(name: str, place: Place) -> None:
     assert "".join(texts) in SAID
 
 
+async def test_an_agent_on_responses_is_seen_as_well(place: Place) -> None:
+    place.load("openai_agents_agent")
+    from agents import Agent, Runner, function_tool
+
+    def add(a: float, b: float) -> float:
+        """Add two numbers."""
+        return a + b
+
+    native = Agent(name="Calculator", model="gpt-5-mini", tools=[function_tool(add)])
+    async with wrap(native) as agent:
+        result = await agent.run("What is 2 + 3?")
+    assert result.output in SAID
+    assert (result.requests, [(made.name, made.ok) for made in result.tool_calls]) == (2, [("add", True)])
+    assert all("input" in body for body in place.bodies)
+    assert (await Runner.run(native, "What is 2 + 3?")).final_output in SAID
+
+
+async def test_an_agent_on_anthropics_client_is_seen_as_well(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("anthropic")
+    place.load("pydantic_ai_agent")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", place.url.removesuffix("/v1"))
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    from pydantic_ai import Agent
+
+    native = Agent("anthropic:claude-sonnet-4-5")
+
+    @native.tool_plain
+    def add(a: float, b: float) -> float:
+        """Add two numbers."""
+        return a + b
+
+    async with wrap(native) as agent:
+        result = await agent.run("What is 2 + 3?")
+    assert result.output in SAID
+    assert (result.requests, [(made.name, made.ok) for made in result.tool_calls]) == (2, [("add", True)])
+    assert result.usage.input_tokens
+    assert KEY not in result.model_dump_json()
+
+
 async def test_a_synchronous_model_call_is_refused_and_says_what_to_do(place: Place) -> None:
     place.load("langgraph_agent")
     from langchain_core.messages import AIMessage

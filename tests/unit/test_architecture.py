@@ -35,7 +35,7 @@ COMPARISONS = sorted((ROOT / "comparisons" / "unified_agents_comparisons").rglob
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("testing", "fidelity", "pytest_plugin", "adapter_template"),
+    ("testing", "fidelity", "pytest_plugin", "adapter_template", "doctor"),
     ("wrapping",),
     ("agent",),
     ("environments",),
@@ -76,6 +76,8 @@ CLIENT_FRONTS = {
     "httpx2_transport.py": {"httpx", "httpx2"},
     "httpx_bridge.py": {"httpx"},
     "openai_client.py": {"httpx", "openai"},
+    "anthropic_client.py": {"httpx", "anthropic"},
+    "google_client.py": {"httpx", "google"},
 }
 """The files of the library that hand a framework a client of its own kind; loaded by the adapters that need one."""
 MODEL_CLIENTS = {"httpx", "openai"}
@@ -305,7 +307,8 @@ def test_no_file_names_a_backend_but_the_adapters() -> None:
 def test_every_adapter_has_the_same_files() -> None:
     for package in (ROOT / "adapters").iterdir():
         if package.name.startswith("unified_agents_") and package.name != "unified_agents_custom":
-            assert {path.name for path in package.glob("*.py")} - {"convert.py", "react.py"} == {
+            own = {"convert.py", "react.py", "anthropic_model.py", "google_model.py"}
+            assert {path.name for path in package.glob("*.py")} - own == {
                 "__init__.py",
                 "backend.py",
                 "errors.py",

@@ -69,7 +69,7 @@ def test_every_command_exists() -> None:
             assert program == "unified-agents"
 
 
-LASTING = (" compare ", " serve ", " backends install ", " backends remove ")
+LASTING = (" compare ", " diff ", " doctor", " serve ", " backends install ", " backends remove ")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ EXTRAS = {
 @pytest.mark.parametrize(("extra", "package"), EXTRAS.items())
 def test_a_remedy_names_packages(extra: str, package: str) -> None:
     remedy = remedy_of_extra(extra)
-    assert re.search(rf" '{package}[<>]", remedy.partition("run: pip install")[2])
+    assert re.search(rf" '{package}[\[<>]", remedy.partition("run: pip install")[2])
     assert OURS not in remedy
 
 

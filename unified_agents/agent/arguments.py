@@ -141,7 +141,10 @@ _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
         'a file\'s path, such as "runs.db", or a Journal such as MemoryJournal()',
     ),
     "record": (_one_of(str, Path), 'a file\'s path, such as "cassette.jsonl"'),
-    "replay": (_one_of(str, Path), 'a file\'s path, such as "cassette.jsonl"'),
+    "replay": (
+        lambda replay: isinstance(replay, str | Path) or callable(getattr(replay, "recorded", None)),
+        'a file\'s path, such as "cassette.jsonl", or CassetteModel.load(…)',
+    ),
     "coercion": (lambda coercion: coercion in get_args(Coercion), "'strict' or 'lenient'"),
     "memory": (_one_of(MemoryConfig, Mapping), "MemoryConfig(…), or a mapping of its keys"),
     "variant": (lambda variant: variant in get_args(Variant), "'tool_calling' or 'react'"),

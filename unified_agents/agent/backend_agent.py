@@ -32,6 +32,7 @@ from unified_agents.config import Handling, Limits, ModelConfig
 from unified_agents.errors import BackendError, ConfigError, UnifiedAgentsError, UnsupportedCapabilityError, native_name
 from unified_agents.events import Event
 from unified_agents.journal.memory import MemoryJournal
+from unified_agents.journal.turns import SessionTurn
 from unified_agents.messages import Task
 from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
@@ -128,7 +129,7 @@ class BackendAgent:
     ) -> RunResult:
         """Run one task to its end; see `Agent.run`."""
 
-        def start(messages: Task, turn: tuple[str, int] | None) -> Awaitable[RunResult]:
+        def start(messages: Task, turn: SessionTurn | None) -> Awaitable[RunResult]:
             run = self._new_run(messages, run_id, limits, record_exchanges, on_event)
             run.dependencies, run.turn = dependencies, turn
             return self._drive(run)
@@ -156,17 +157,18 @@ class BackendAgent:
             raise ConfigError('resume needs a journal: create_agent(…, journal="runs.db")')
         check_resume_arguments(run_id, decisions, on_divergence)
         record = await self._journal.completed(run_id, decisions)
-        if record is not None:
+        if record is None:
+            record = await self._journal.claim(run_id, decisions, on_divergence)
+        if record.is_completed:
             run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
-            return await self._sessions.remember(record.run, finish(run, replay_whole(run, record), self._wire.parse))
-        record = await self._journal.claim(run_id, decisions, on_divergence)
+            return finish(run, replay_whole(run, record), self._wire.parse)
         try:
             run = self._new_run(record.run.messages, run_id, limits, record_exchanges, on_event)
         except BaseException:
             await record.release()
             raise
         run.journal, run.state, run.dependencies = record, dict(record.state), dependencies
-        return await self._sessions.remember(record.run, await self._drive(run))
+        return await self._drive(run)
 
     def resume_sync(self, run_id: str, **options: Any) -> RunResult:
         """`resume`, for code that is not asynchronous; see `Agent.resume_sync`."""

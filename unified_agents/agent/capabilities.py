@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unified_agents.agent.settings import AgentSettings
-from unified_agents.backend import Backend, Capability, variants_of
+from unified_agents.backend import Backend, Capability, native_protocols_of, variants_of
+from unified_agents.config.providers import EXTRA_OF_CLIENTS, PROTOCOL_TITLES
 from unified_agents.errors import ConfigError, UnsupportedCapabilityError
+from unified_agents.extras import remedy_of_extra
 from unified_agents.tools.definition import Tool
 
 
@@ -30,7 +32,9 @@ def check_capabilities(settings: AgentSettings, adapter: Backend, *, has_tools: 
         if is_asked and capability not in adapter.capabilities:
             raise UnsupportedCapabilityError(f"backend {backend!r} {refusal}")
     _check_variant(settings, variants_of(adapter))
-    _check_native(settings)
+    if handling == "native":
+        _check_native_clients(settings, adapter)
+        _check_native(settings)
 
 
 def check_approval(settings: AgentSettings, tools: Sequence[Tool]) -> None:
@@ -66,6 +70,22 @@ def _check_variant(settings: AgentSettings, variants: frozenset[str]) -> None:
         )
 
 
+def _check_native_clients(settings: AgentSettings, adapter: Backend) -> None:
+    spoken, protocols = settings.model.spoken_protocol, native_protocols_of(adapter)
+    if protocols.get(spoken):
+        return
+    if spoken in protocols:
+        raise ConfigError(
+            f"backend {settings.backend!r} speaks {PROTOCOL_TITLES[spoken]} under `handling: native` with a client that"
+            f" is not installed: {remedy_of_extra(EXTRA_OF_CLIENTS[spoken])}"
+        )
+    titles = " and ".join(PROTOCOL_TITLES[name] for name in protocols)
+    raise UnsupportedCapabilityError(
+        f"model {settings.model.name!r}: the protocol {spoken!r} needs `handling: unified`: under native the"
+        f" framework's own client speaks {titles}"
+    )
+
+
 def _check_native(settings: AgentSettings) -> None:
     asked = {
         "output_type": settings.output_type is not None,
@@ -74,12 +94,6 @@ def _check_native(settings: AgentSettings) -> None:
         "a journal": settings.journal is not None,
         "coercion": settings.coercion is not None,
     }
-    for model in (settings.model, *settings.model.fallback):
-        if settings.handling == "native" and model.spoken_protocol != "chat_completions":
-            raise UnsupportedCapabilityError(
-                f"model {model.name!r}: the protocol {model.spoken_protocol!r} needs `handling: unified`: under native"
-                " the framework's own client speaks Chat Completions"
-            )
     for name, is_asked in asked.items():
-        if is_asked and settings.handling == "native":
+        if is_asked:
             raise UnsupportedCapabilityError(f"{name} needs `handling: unified`: native only watches")

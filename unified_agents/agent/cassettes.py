@@ -12,7 +12,7 @@ from unified_agents.redaction.placeholders import stored_forms
 from unified_agents.redaction.redactor import MASK, Redactor
 from unified_agents.scripted.provider_forms import read_request
 from unified_agents.scripted.replay import CassetteModel, ReplayUpstream
-from unified_agents.wire.cassette import CassetteFile, read_cassette
+from unified_agents.wire.cassette import CassetteFile
 from unified_agents.wire.connection import ServerConnection, connection_of
 from unified_agents.wire.recording import RecordingUpstream
 from unified_agents.wire.upstream import Upstream
@@ -32,11 +32,11 @@ class AgentCassette:
         replayed: What answers in place of every model; None where the models do.
     """
 
-    def __init__(self, record: str | Path | None, replay: str | Path | None) -> None:
+    def __init__(self, record: str | Path | None, replay: str | Path | CassetteModel | None) -> None:
         if record is not None and replay is not None:
             raise ConfigError("record and replay: give one of them")
         self._file = None if record is None else CassetteFile(record)
-        self._model = None if replay is None else CassetteModel(read_cassette(replay), str(replay))
+        self._model = CassetteModel.load(replay) if isinstance(replay, str | Path) else replay
         self.replayed = None if self._model is None else ReplayUpstream(self._model)
 
     def in_front_of(self, upstream: Upstream, model: ModelConfig) -> Upstream:

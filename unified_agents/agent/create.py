@@ -34,6 +34,7 @@ from unified_agents.wire.output_format import OutputType
 
 if TYPE_CHECKING:
     from unified_agents.catalogue.selection import Selector
+    from unified_agents.scripted.replay import CassetteModel
 
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ def create_agent(
     journal: str | Path | Journal | None = None,
     memory: MemoryConfig | Mapping[str, Any] | None = None,
     record: str | Path | None = None,
-    replay: str | Path | None = None,
+    replay: str | Path | CassetteModel | None = None,
 ) -> Agent[T | None]: ...
 
 
@@ -84,7 +85,7 @@ def create_agent(
     journal: str | Path | Journal | None = None,
     memory: MemoryConfig | Mapping[str, Any] | None = None,
     record: str | Path | None = None,
-    replay: str | Path | None = None,
+    replay: str | Path | CassetteModel | None = None,
 ) -> Agent[Any]: ...
 
 
@@ -108,7 +109,7 @@ def create_agent(
     journal: str | Path | Journal | None = None,
     memory: MemoryConfig | Mapping[str, Any] | None = None,
     record: str | Path | None = None,
-    replay: str | Path | None = None,
+    replay: str | Path | CassetteModel | None = None,
 ) -> Agent[Any]:
     """Make an agent, from a config file, from arguments, or from both: an argument wins over the file.
 
@@ -140,8 +141,9 @@ def create_agent(
             where there is none, or a `Journal` such as `MemoryJournal()`. None keeps none.
         memory: What of a session's conversation a further turn is given; None gives all.
         record: A cassette: a file that each exchange with the model is added to, without secrets. None records nothing.
-        replay: A cassette that answers in place of the model: no network is asked, and no key is needed. A request
-            that it does not hold ends the run with a DivergenceError. None asks the model.
+        replay: A cassette that answers in place of the model: no network is asked, and no key is needed. Agents that
+            share one are given a `CassetteModel`. A request that it does not hold ends the run with a
+            DivergenceError. None asks the model.
 
     Raises:
         ConfigError: something does not fit; its subclasses tell an unknown backend, one that is not installed, one

@@ -12,6 +12,7 @@ from typing import Literal
 import orjson
 
 from unified_agents.agent.decisions import Decision, decision_rows
+from unified_agents.agent.sessions import claim_session
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.errors import DivergenceError, JournalError
 from unified_agents.journal.hidden_secrets import JournalWithoutSecrets
@@ -20,7 +21,8 @@ from unified_agents.journal.opening import OpenJournal
 from unified_agents.journal.ownership import begin_run, claim_run
 from unified_agents.journal.protocol import Journal
 from unified_agents.journal.record import RunRecord, tool_differences
-from unified_agents.journal.rows import RunRow
+from unified_agents.journal.rows import RunRow, TurnRow
+from unified_agents.journal.turns import SessionTurn, with_history
 from unified_agents.redaction.placeholders import Placeholders
 from unified_agents.result import RunResult, RunStatus
 from unified_agents.run.context import Run
@@ -80,7 +82,7 @@ class AgentJournal:
             RunBusyError: the journal has a run of that id.
             JournalError: the journal cannot be written.
         """
-        settings = self._settings
+        settings, turn = self._settings, run.turn
         row = RunRow(
             created=time.time(),
             agent=settings.name,
@@ -88,9 +90,10 @@ class AgentJournal:
             backend=settings.backend,
             model=settings.model.name,
             instructions=settings.instructions,
-            messages=run.messages,
-            session=None if run.turn is None else run.turn[0],
-            history=0 if run.turn is None else run.turn[1],
+            messages=run.messages if turn is None else run.messages[turn.history :],
+            session=None if turn is None else turn.session,
+            history=0 if turn is None else turn.history,
+            turns=None if turn is None else turn.turns,
             tools=self._schemas(),
         )
         lease = await begin_run(self.store, run.id, [row])
@@ -110,8 +113,29 @@ class AgentJournal:
         except BaseException as error:
             await _finish(run, run.journal, getattr(error, "result", None), error)
             raise
+        if run.turn is None and run.journal.run.session is not None and result.status == "completed":
+            run.turn = await self._turn_of_resumed(run.journal)
         await _finish(run, run.journal, result, None)
         return result
+
+    async def _turn_of_resumed(self, record: RunRecord) -> SessionTurn | None:
+        """Return the part that a run which was resumed has in its session; None where the session has it already.
+
+        Raises:
+            JournalError: the session cannot be read or written.
+        """
+        session = record.run.session or ""
+        try:
+            lease, rows = await claim_session(self.store, session, waits=True)
+        except BaseException:
+            record.release()  # its end is not stored: it can be resumed again
+            raise
+        turn = SessionTurn(session, lease, (0, 0), record.run.history)
+        if any(isinstance(row, TurnRow) and row.run_id == record.run_id for row in rows):
+            ending = turn.left()
+            await self.store.append(ending.lease, ending.rows, release=ending.release)
+            return None
+        return turn
 
     async def completed(self, run_id: str, decisions: Mapping[str, Decision] | None) -> RunRecord | None:
         """Return what the journal holds of a run that is completed; None where the run can go on.
@@ -123,15 +147,16 @@ class AgentJournal:
         """
         rows = await self.store.read(run_id)
         record = RunRecord(self.store, Lease(run_id, fence=0, next_number=len(rows)), rows)
-        if record.end is None or record.end.status != "completed":
+        if not record.is_completed:
             return None
         decision_rows(record, decisions or {}, self._tools)
+        record.run = await with_history(self.store, record.run)
         return record
 
     async def claim(
         self, run_id: str, decisions: Mapping[str, Decision] | None, on_divergence: OnDivergence
     ) -> RunRecord:
-        """Become the owner of a run that goes on.
+        """Become the owner of a run that goes on. Where another has completed it meanwhile, nobody owns it.
 
         Raises:
             RunNotFoundError: there is no such run.
@@ -150,9 +175,12 @@ class AgentJournal:
                     'on_divergence="continue" goes on all the same'
                 )
             await record.decide(decision_rows(record, decisions or {}, self._tools))
+            record.run = await with_history(self.store, record.run)
         except BaseException:
             await record.release()
             raise
+        if record.is_completed:
+            await record.release()
         return record
 
 
@@ -171,7 +199,9 @@ async def _finish(run: Run, record: RunRecord, result: RunResult | None, error: 
     failure = run.errors[-1] if run.errors and run.lifecycle.cause is not None else None
     status: RunStatus = "cancelled" if result is None else result.status
     output = None if result is None else result.output
-    storing = record.finish(status, output, failure)
+    turn = run.turn if result is not None and result.status == "completed" and error is None else None
+    also = None if turn is None or result is None else turn.ended(run.id, result.messages)
+    storing = record.finish(status, output, failure, also)
     if isinstance(error, asyncio.CancelledError):
         return  # the caller does not wait; the row is stored all the same
     try:

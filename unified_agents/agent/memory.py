@@ -12,7 +12,12 @@ CHARS_PER_TOKEN = 4
 
 
 def remembered(turns: Sequence[Sequence[Message]], memory: MemoryConfig) -> list[Message]:
-    """Return the messages of the turns that a further turn is given, oldest first.
+    """Return the messages of the turns that a further turn is given, oldest first; see `first_remembered`."""
+    return [message for turn in turns[first_remembered(turns, memory) :] for message in turn]
+
+
+def first_remembered(turns: Sequence[Sequence[Message]], memory: MemoryConfig) -> int:
+    """Return the number of the first turn that a further turn is given; all after it are given too.
 
     A turn is kept or dropped as a whole, so a call is never parted from its result. The newest turns stay.
 
@@ -20,15 +25,13 @@ def remembered(turns: Sequence[Sequence[Message]], memory: MemoryConfig) -> list
         turns: The messages of each turn, oldest first.
         memory: The bounds.
     """
-    kept = list(turns)
-    if memory.turns is not None:
-        kept = kept[len(kept) - memory.turns :] if memory.turns < len(kept) else kept
-    if memory.tokens is not None:
-        room, first = memory.tokens * CHARS_PER_TOKEN, len(kept)
-        while first and (room := room - sum(map(_chars, kept[first - 1]))) >= 0:
-            first -= 1
-        kept = kept[first:]
-    return [message for turn in kept for message in turn]
+    earliest = 0 if memory.turns is None else max(0, len(turns) - memory.turns)
+    if memory.tokens is None:
+        return earliest
+    room, first = memory.tokens * CHARS_PER_TOKEN, len(turns)
+    while first > earliest and (room := room - sum(map(_chars, turns[first - 1]))) >= 0:
+        first -= 1
+    return first
 
 
 def _chars(message: Message) -> int:

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from unified_agents.agent.memory import remembered
+from unified_agents.agent.memory import first_remembered
 from unified_agents.config import MemoryConfig
 from unified_agents.errors import RunBusyError, RunNotFoundError
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.ownership import begin_run, claim_run
-from unified_agents.journal.protocol import SESSION_PREFIX, Journal
-from unified_agents.journal.rows import Row, RunRow, TurnRow
+from unified_agents.journal.protocol import SESSION_PREFIX, Addition, Journal
+from unified_agents.journal.rows import Row, TurnRow
+from unified_agents.journal.turns import SessionTurn
 from unified_agents.messages import Message, Task, task_messages
 from unified_agents.result import RunResult
 
@@ -33,57 +34,64 @@ class Sessions:
         self._memory = memory
 
     async def turn(
-        self, session: str, task: Task, run: Callable[[list[Message], tuple[str, int]], Awaitable[RunResult[Any]]]
+        self, session: str, task: Task, run: Callable[[list[Message], SessionTurn], Awaitable[RunResult[Any]]]
     ) -> RunResult[Any]:
         """Carry out one turn of a session. A turn that is not completed leaves the conversation as it was.
 
         Args:
             session: The session's id; a new one begins.
             task: What the user says.
-            run: Runs the agent on a conversation, as a turn of the session after so many messages.
+            run: Runs the agent on a conversation, as a turn of the session. A run that keeps a journal stores the turn
+                together with its end.
 
         Raises:
             RunBusyError: another turn is under way, and the agent does not wait for it.
             JournalError: the conversation cannot be read or written.
         """
         said = task_messages(task)
-        lease, rows = await self._claim(SESSION_PREFIX + session, waits=self._memory.when_busy == "wait")
-        ended: list[Row] = []
+        lease, rows = await claim_session(self._journal, session, waits=self._memory.when_busy == "wait")
+        turn = SessionTurn(session, lease, (0, 0), 0)
+        storing: Awaitable[None] | None = None
         try:
-            history = remembered([row.messages for row in rows if isinstance(row, TurnRow)], self._memory)
-            result = await run([*history, *said], (session, len(history)))
-            if result.status == "completed":
-                ended = [TurnRow(run_id=result.run_id, messages=result.messages[len(history) :])]
+            turns = [row.messages for row in rows if isinstance(row, TurnRow)]
+            first = first_remembered(turns, self._memory)
+            history = [message for messages in turns[first:] for message in messages]
+            turn.turns, turn.history = (first, len(turns)), len(history)
+            result = await run([*history, *said], turn)
+            if not turn.is_over and result.status == "completed":
+                storing = self._store(turn.ended(result.run_id, result.messages))
         finally:
-            storing = self._journal.append(lease, ended, release=True)
-        await storing
+            if not turn.is_over:
+                storing = self._store(turn.left())
+        if storing is not None:
+            await storing
         return result
 
-    async def remember(self, first: RunRow, result: RunResult[Any]) -> RunResult[Any]:
-        """Add a run that was resumed to the session that it is a turn of, once it is completed, and return its result.
+    def _store(self, ending: Addition) -> Awaitable[None]:
+        return self._journal.append(ending.lease, ending.rows, release=ending.release)
 
-        Args:
-            first: The run's first row.
-            result: Its result.
-        """
-        if first.session is not None and result.status == "completed":
-            lease, rows = await self._claim(SESSION_PREFIX + first.session, waits=True)
-            is_known = any(isinstance(row, TurnRow) and row.run_id == result.run_id for row in rows)
-            turn = TurnRow(run_id=result.run_id, messages=result.messages[first.history :])
-            await self._journal.append(lease, [] if is_known else [turn], release=True)
-        return result
 
-    async def _claim(self, key: str, *, waits: bool) -> tuple[Lease, list[Row]]:
-        seconds = 0.005
-        while True:
+async def claim_session(journal: Journal, session: str, *, waits: bool) -> tuple[Lease, list[Row]]:
+    """Become the one whose turn of a session it is, and return the session's rows.
+
+    Args:
+        journal: Where the session is kept.
+        session: The session's id; a new one begins.
+        waits: Whether to wait for another turn that is under way.
+
+    Raises:
+        RunBusyError: another turn is under way, and nobody waits.
+        JournalError: the conversation cannot be read or written.
+    """
+    key, seconds = SESSION_PREFIX + session, 0.005
+    while True:
+        try:
             try:
-                try:
-                    return await claim_run(self._journal, key)
-                except RunNotFoundError:
-                    return await begin_run(self._journal, key, []), []
-            except RunBusyError as error:
-                if not waits:
-                    session = key.removeprefix(SESSION_PREFIX)
-                    raise RunBusyError(f"session {session!r}: another turn of it is under way") from error
-            await asyncio.sleep(seconds)
-            seconds = min(2 * seconds, LONGEST_POLL_SECONDS)
+                return await claim_run(journal, key)
+            except RunNotFoundError:
+                return await begin_run(journal, key, []), []
+        except RunBusyError as error:
+            if not waits:
+                raise RunBusyError(f"session {session!r}: another turn of it is under way") from error
+        await asyncio.sleep(seconds)
+        seconds = min(2 * seconds, LONGEST_POLL_SECONDS)

@@ -16,6 +16,7 @@ from unified_agents.wire.output_format import OutputType
 
 if TYPE_CHECKING:
     from unified_agents.catalogue.selection import Selector
+    from unified_agents.scripted.replay import CassetteModel
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -47,4 +48,4 @@ class AgentSettings:
     file: str | None = None
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     record: str | Path | None = None
-    replay: str | Path | None = None
+    replay: str | Path | CassetteModel | None = None

@@ -14,6 +14,7 @@ from unified_agents.agent import Agent, create_agent
 from unified_agents.cli import backends, model as model_commands, runs, tools
 from unified_agents.cli.cassettes import RecordOption, ReplayOption, check_cassettes
 from unified_agents.cli.chat import chat
+from unified_agents.cli.doctor import doctor
 from unified_agents.cli.exec import exec_command
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed
 from unified_agents.cli.new_adapter import new_adapter
@@ -170,6 +171,7 @@ async def _run(agent: Agent[Any], task: str, text: StreamedText | None, *, as_js
 
 
 app.command()(chat)
+app.command()(doctor)
 app.command()(schema)
 app.command()(trace)
 app.command("exec", context_settings={"allow_interspersed_args": False})(exec_command)

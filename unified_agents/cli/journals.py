@@ -19,6 +19,7 @@ from unified_agents.errors import ConfigError, RunError
 from unified_agents.journal.opening import OpenJournal, is_postgres, shown_place
 from unified_agents.journal.protocol import Journal, RunInfo
 from unified_agents.journal.rows import Row, RunRow
+from unified_agents.journal.turns import with_history
 from unified_agents.result import RunResult
 
 T = TypeVar("T")
@@ -135,7 +136,10 @@ async def read_run(place: str, run: str) -> tuple[RunInfo, list[Row]]:
         if len(found) > 1:
             raise ConfigError(f"{len(found)} runs begin with {run!r}: give more of the id")
         run_id = found[0].run_id if found else run
-        return (found[0] if found else RunInfo(run, None, 0.0, False, 0)), await journal.read(run_id)
+        rows = await journal.read(run_id)
+        if isinstance(rows[0], RunRow):
+            rows[0] = await with_history(journal, rows[0])
+        return (found[0] if found else RunInfo(run, None, 0.0, False, 0)), rows
 
     return await with_journal(place, work)
 

@@ -1,4 +1,4 @@
-"""The command line: `unified-agents run | chat | exec | runs | compare | backends | schema | tools | model | …`."""
+"""The command line: `unified-agents run | chat | exec | runs | compare | backends | doctor | schema | tools | …`."""
 
 from __future__ import annotations
 

@@ -72,10 +72,8 @@ def _answers(script: Path | None, replay: Path | None, *, strict: bool, prompt_c
 
         answers = Script.load(script)
         return answers.model_copy(update={"prompt_cache": True}) if prompt_cache else answers
-    for option, chosen in (("--strict", strict), ("--prompt-cache", prompt_cache)):
-        if chosen:
-            raise ConfigError(f"{option} goes with --script: a recorded model has answered already")
+    if strict or prompt_cache:
+        raise ConfigError("--strict and --prompt-cache go with --script: a recorded model has answered already")
     from unified_agents.scripted.replay import CassetteModel  # noqa: PLC0415
-    from unified_agents.wire.cassette import read_cassette  # noqa: PLC0415
 
-    return CassetteModel(read_cassette(str(replay)), str(replay))
+    return CassetteModel.load(str(replay))

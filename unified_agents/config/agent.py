@@ -180,7 +180,7 @@ class AgentConfig(Settings):
         tool_policy: How the call of an idempotent tool that fails for now is retried.
         tool_references: Whether a call may refer to the result of another call of the same answer, as
             `{"$call": 0, "path": "/rows/0"}`. The model is then told how.
-        journal: The SQLite file or `postgresql://` URL that keeps each run, by which it survives a crash; None keeps none.
+        journal: The SQLite file or `postgresql://` URL that keeps each run, so that it survives a crash; or None.
         memory: What of a session's conversation a further turn is given.
         coercion: `lenient` takes "5" for an integer in every tool, `strict` in none, but for sources that say their
             own; None leaves each tool its own.

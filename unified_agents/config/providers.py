@@ -59,6 +59,14 @@ WITHOUT_FIELD: Mapping[ProtocolName, frozenset[str]] = {
 CHAT_COMPLETIONS_ALONE = WITHOUT_FIELD["responses"] - WITHOUT_FIELD["chat_completions"]
 """The parameters for which a model at OpenAI's own host is asked in Chat Completions, where no protocol is said."""
 
+EXTRA_OF_CLIENTS: Mapping[ProtocolName, str] = {
+    "chat_completions": "frameworks",
+    "responses": "frameworks",
+    "messages": "anthropic",
+    "generate_content": "google",
+}
+"""The extra that brings the clients of frameworks for a protocol, which they use under `handling: native`."""
+
 PROTOCOL_TITLES: Mapping[ProtocolName, str] = {
     "chat_completions": "Chat Completions",
     "responses": "Responses",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
 import sys
 from importlib.metadata import version
 
@@ -13,24 +11,15 @@ from pydantic import ValidationError
 from unified_agents.backend import calls_by_id, variants_of
 from unified_agents.environments.environment import BackendFacts
 from unified_agents.environments.library_state import library_state
-from unified_agents.errors import BackendBrokenError, UnifiedAgentsError
+from unified_agents.environments.other_process import answer_in_process, ask_in_process
+from unified_agents.errors import BackendBrokenError
 from unified_agents.extras import OURS
 from unified_agents.registry import backend_info, load_backend
 
-PROBE_SECONDS = 180.0
-_START = "import sys; sys.path[:] = {path!r}; from unified_agents.environments.probe import main; main({name!r})"
-
 
 def main(name: str) -> None:
-    """Print what the backend says of itself as one JSON object; or one line on standard error, with exit code 1."""
-    out = os.dup(1)
-    os.dup2(2, 1)  # a framework may print as it is imported
-    try:
-        facts = backend_facts(name)
-    except UnifiedAgentsError as error:
-        sys.exit(" ".join(str(error).split()))
-    with os.fdopen(out, "w", encoding="utf-8") as answers:
-        answers.write(facts.model_dump_json())
+    """Print what the backend says of itself as one JSON object."""
+    answer_in_process(lambda: backend_facts(name).model_dump_json())
 
 
 def backend_facts(name: str) -> BackendFacts:
@@ -60,19 +49,11 @@ def probed_facts(name: str, python: str | None = None) -> BackendFacts:
     Raises:
         BackendBrokenError: it cannot be imported there, or is not installed; the message has the reason.
     """
-    own = [sys.executable, "-c", _START.format(path=sys.path, name=name)]
-    command = own if python is None else [python, "-I", "-m", "unified_agents.environments.probe", name]
-    where = "here" if python is None else f"for {python}"
+    answer = ask_in_process("unified_agents.environments.probe", name, python)
     try:
-        done = subprocess.run(  # noqa: S603  # a list of words, and no shell
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False
-        )
-        if done.returncode == 0:
-            return BackendFacts.model_validate_json(done.stdout)
-    except (OSError, subprocess.TimeoutExpired, ValidationError) as error:
-        raise BackendBrokenError(f"backend {name!r} cannot be used {where}: {' '.join(str(error).split())}") from error
-    lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
-    raise BackendBrokenError(f"backend {name!r} cannot be used {where}: {lines[-1]}")
+        return BackendFacts.model_validate_json(answer)
+    except ValidationError as error:
+        raise BackendBrokenError(f"{python or sys.executable} has another unified-agents: install it anew") from error
 
 
 if __name__ == "__main__":

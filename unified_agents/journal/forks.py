@@ -12,6 +12,7 @@ from unified_agents.errors import ConfigError, JournalError
 from unified_agents.journal.fingerprint import Fingerprint
 from unified_agents.journal.protocol import Journal
 from unified_agents.journal.rows import AnsweredCall, AnswerRow, ForkPoint, Row, RunRow, ToolEndRow, ToolStartRow
+from unified_agents.journal.turns import with_history
 from unified_agents.messages import JsonObject, Message, Usage
 
 
@@ -26,6 +27,8 @@ async def fork_run(
 ) -> str:
     """Store a new run that begins with the steps of another one, and return its id. `Agent.resume` goes on with it.
 
+    A fork of a turn of a session is given the turns before it, and adds nothing to the session.
+
     Args:
         journal: Where the other run is, and the new one will be.
         run_id: The other run. It stays as it is.
@@ -39,7 +42,10 @@ async def fork_run(
         ConfigError: the run has no such step or call, or a call before the step is not finished.
         JournalError: the journal cannot be read or written.
     """
-    rows = forked_rows(await journal.read(run_id), run_id, at, message=message, results=results or {}, answer=answer)
+    found = await journal.read(run_id)
+    if isinstance(found[0], RunRow):
+        found[0] = await with_history(journal, found[0])
+    rows = forked_rows(found, run_id, at, message=message, results=results or {}, answer=answer)
     new_id = secrets.token_hex(16)
     lease = await journal.begin(new_id, rows)
     await journal.append(lease, [], release=True)
@@ -68,7 +74,8 @@ def forked_rows(
     messages = first.messages
     if message is not None:
         messages = (*messages[:-1], messages[-1].model_copy(update={"content": message}))
-    run = replace(first, created=time.time(), messages=messages, forked_from=ForkPoint(run_id=run_id, step=at))
+    fork = ForkPoint(run_id=run_id, step=at)
+    run = replace(first, created=time.time(), messages=messages, session=None, history=0, forked_from=fork)
     forked: list[Row] = [run]
     fingerprint = _begun(run)
     for step in range(at):

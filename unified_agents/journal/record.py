@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from unified_agents.errors import ErrorRecord, JournalError
 from unified_agents.journal.fingerprint import Fingerprint
 from unified_agents.journal.lease import Lease
-from unified_agents.journal.protocol import Journal
+from unified_agents.journal.protocol import Addition, Journal
 from unified_agents.journal.rows import (
     AnswerRow,
     DecisionRow,
@@ -119,12 +119,19 @@ class RunRecord:
         for row in rows:
             self._learn(row)
 
-    def finish(self, status: RunStatus, output: str | None, error: ErrorRecord | None) -> Awaitable[None]:
-        """Add how the run ended, and give the run back; see `commit`."""
+    @property
+    def is_completed(self) -> bool:
+        """Whether the run needs nothing more."""
+        return self.end is not None and self.end.status == "completed"
+
+    def finish(
+        self, status: RunStatus, output: str | None, error: ErrorRecord | None, also: Addition | None = None
+    ) -> Awaitable[None]:
+        """Add how the run ended, and give the run back; see `commit`. What is `also` stored is so with it."""
         end = EndRow(status=status, output=output, error=error, ended=time.time())
         rows = [*self._waiting, end]
         self._waiting.clear()
-        return self._journal.append(self._lease, rows, release=True)
+        return self._journal.append(self._lease, rows, release=True, also=also)
 
     def release(self) -> Awaitable[None]:
         """Give the run back as it is."""

@@ -22,8 +22,8 @@ from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.result import RunStatus
 from unified_agents.tools.parts import Part
 
-FORMAT = 1
-"""The version of this format. A journal of a newer one is refused."""
+FORMAT = 2
+"""The version of this format. A journal of a newer one is refused. Since 2, a run leaves out its session's turns."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -54,12 +54,14 @@ class RunRow:
         messages: What the run was given.
         tools: The tools by name, each with a hash of its JSON Schema.
         session: The session that the run is a turn of; None for none.
-        history: How many of the messages are of the turns before it.
+        history: How many messages the run was given of the turns before it.
+        turns: Which turns of the session these are: the first, and the one after the last. Their messages are not
+            repeated in `messages`. None where they are.
         forked_from: Where it was forked from another run; None for none.
     """
 
     row: Literal["run"] = "run"
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     created: float
     agent: str
     file: str | None
@@ -70,6 +72,7 @@ class RunRow:
     tools: dict[str, str]
     session: str | None = None
     history: int = 0
+    turns: tuple[int, int] | None = None
     forked_from: ForkPoint | None = None
 
 

@@ -216,8 +216,10 @@ class _SqliteFile:
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             is_ours = connection.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION_ID
-            connection.execute("ROLLBACK")
-            if not is_ours:  # another process may have made the tables meanwhile
+            if is_ours:  # of an earlier format, whose tables are the same; or another process has just made them
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.execute("COMMIT")
+            if not is_ours:
                 raise JournalError(f"{self._path} is another program's database, and no journal: name another file")
             return
         for statement in _SCHEMA.split(";")[:-1]:

@@ -16,6 +16,7 @@ from unified_agents.config import Limits, ToolPolicy
 from unified_agents.errors import BackendError, ErrorRecord, LimitError, ModelError, ToolFailedError
 from unified_agents.events import Event, ModelCallStarted, RunEnded
 from unified_agents.journal.record import RunRecord
+from unified_agents.journal.turns import SessionTurn
 from unified_agents.messages import JsonObject, Message
 from unified_agents.redaction.redactor import NO_SECRETS, Redactor
 from unified_agents.result import PendingReason
@@ -73,7 +74,7 @@ class Run:
         journal: What its journal holds of it; None where it keeps none.
         state: What its tools share as `ToolContext.state`.
         pending: The calls that wait for a decision, each with the reason.
-        turn: The session that it is a turn of, and how many of its messages are of the turns before; None for none.
+        turn: The part that it has in a session; None for none.
         lifecycle: Its tasks, and how it ends.
         budget: What it has used up of its limits.
         measurements: Its times, sizes and recorded exchanges.
@@ -81,6 +82,7 @@ class Run:
         calls: The calls by id.
         given_ids: The ids of the calls in the conversation that it was given.
         conversations: For each model that was asked: its conversation, as far as it is written.
+        without_originals: The models of these that have answered only once the original turns were left out.
         has_originals: Whether a turn of the conversation has an original.
         errors: What went wrong so far.
         abandoned: What does not end, and was given up.
@@ -115,7 +117,7 @@ class Run:
     journal: RunRecord | None = None
     state: JsonObject = field(default_factory=dict)
     pending: dict[str, PendingReason] = field(default_factory=dict)
-    turn: tuple[str, int] | None = None
+    turn: SessionTurn | None = None
 
     lifecycle: Lifecycle = field(init=False)
     budget: Budget = field(init=False)
@@ -127,6 +129,7 @@ class Run:
     steps: list[Step] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
     conversations: dict[object, Any] = field(default_factory=dict)
+    without_originals: set[object] = field(default_factory=set)
     errors: list[ErrorRecord] = field(default_factory=list)
     abandoned: list[ErrorRecord] = field(default_factory=list)
     given_up: set[asyncio.Task[Any]] = field(default_factory=set)

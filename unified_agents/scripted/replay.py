@@ -7,6 +7,7 @@ import difflib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -30,7 +31,7 @@ from unified_agents.scripted.rendering.chat_completions import (
     render,
 )
 from unified_agents.tools.json_values import to_json
-from unified_agents.wire.cassette import Conversation, RecordedExchange, conversation_of, fingerprint_of
+from unified_agents.wire.cassette import Conversation, RecordedExchange, conversation_of, fingerprint_of, read_cassette
 from unified_agents.wire.http_errors import message_and_codes
 from unified_agents.wire.local_upstream import LocalResponse, Reply
 from unified_agents.wire.recording import BROKEN, answer_fields, read_answer
@@ -78,6 +79,15 @@ class CassetteModel:
         self._runs: dict[str, int] = {}  # how many runs have asked a conversation
         self._under_way: dict[str, dict[str, _Take]] = {}  # by run and conversation
         self._without_run: dict[str, int] = {}
+
+    @classmethod
+    def load(cls, path: str | Path) -> CassetteModel:
+        """Read a cassette, or the rows of runs as `unified-agents runs events` prints them.
+
+        Raises:
+            ConfigError: there is no such file, it cannot be read, or it is no cassette.
+        """
+        return cls(read_cassette(path), str(path))
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
         """Answer a Chat Completions request; one that no recording answers gets an error of status 400."""
@@ -267,6 +277,8 @@ def _rendered(
         model=row.model,
         prompt_tokens=row.usage.input_tokens or 0,
         completion_tokens=row.usage.output_tokens or 0,
+        cached_tokens=row.usage.cached_input_tokens,
+        cache_write_tokens=row.usage.cache_write_tokens or 0,
     )
     form = FORMS.get(protocol)
     if form is not None:

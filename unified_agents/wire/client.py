@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
 from unified_agents.config import ModelParameters
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import BackendError, ModelTimeoutError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Step
@@ -18,6 +18,7 @@ from unified_agents.run.context import current_run
 from unified_agents.wire.native import relay
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions import StreamReader
+from unified_agents.wire.server_url import shown_to_frameworks, split_version
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import aiohttp
     import httpx
     import httpx2
+    from anthropic import AsyncAnthropic
+    from google.genai import Client as GoogleClient
     from openai import AsyncOpenAI
 
     from unified_agents.wire.routed_clients import ClientRoutes
@@ -40,6 +43,7 @@ class ModelClient:
 
     Attributes:
         name: The model's name.
+        protocol: What its server speaks, and under `native` the framework's client too.
         base_url: Where a client would find it. Requests to it go over the wire, whatever it says.
         api_key: A placeholder: the real key is put in on the wire and never reaches a framework.
         timeout: Seconds for one request.
@@ -51,7 +55,8 @@ class ModelClient:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.name = wire.model.provider if wire.model.provider in ("script", "oracle") else wire.model.name
-        self.base_url = _shown_to_frameworks(wire.model.url)
+        self.protocol: ProtocolName = wire.model.spoken_protocol
+        self.base_url = shown_to_frameworks(wire.model.url)
         self.api_key = PLACEHOLDER_KEY
         self.timeout = wire.model.timeout
         self.parameters: ModelParameters = wire.model.parameters
@@ -145,6 +150,37 @@ class ModelClient:
         self._routes.append(routes)
         return routes
 
+    def anthropic_async_client(self, *, max_retries: int) -> AsyncAnthropic:
+        """Return the client of Anthropic's SDK, for `native`: with requests that go over the wire.
+
+        Args:
+            max_retries: How often the SDK tries again by itself; the framework's default.
+        """
+        from unified_agents.wire.anthropic_client import async_anthropic_client  # noqa: PLC0415
+
+        base_url, _ = split_version(self.base_url)
+        return async_anthropic_client(
+            self.httpx_async_client(),
+            base_url=base_url,
+            api_key=self.api_key,
+            timeout=self.timeout,
+            max_retries=max_retries,
+        )
+
+    def google_client(self) -> GoogleClient:
+        """Return the client of Google's SDK, for `native`: with requests that go over the wire."""
+        from unified_agents.wire.google_client import google_client  # noqa: PLC0415
+
+        base_url, version = split_version(self.base_url)
+        return google_client(
+            self.httpx_async_client(),
+            self.httpx_client(),
+            base_url=base_url,
+            api_version=version,
+            api_key=self.api_key,
+            timeout=self.timeout,
+        )
+
     def _closed_with_the_agent(self, client: httpx.Client) -> httpx.Client:
         self._sync_clients.append(client)
         return client
@@ -200,9 +236,3 @@ class ModelClient:
             await self._async_client.aclose()
         for client in self._sync_clients:
             client.close()
-
-
-def _shown_to_frameworks(url: str) -> str:
-    """Return a URL without its query, behind which a client would put its path, and without user and password."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

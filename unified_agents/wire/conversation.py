@@ -28,10 +28,22 @@ class RunConversation:
     Attributes:
         dialect: The optional fields that the server takes.
         system: The system message at the beginning, without what the wire adds to it; None where there is none.
+        origin: That of the arguments.
         left_behind: The original turns that stayed behind, because another model wrote them.
     """
 
-    __slots__ = ("_origin", "_place", "_protocol", "_run", "_steps", "_writer", "dialect", "left_behind", "system")
+    __slots__ = (
+        "_origin",
+        "_place",
+        "_protocol",
+        "_run",
+        "_steps",
+        "_writer",
+        "dialect",
+        "left_behind",
+        "origin",
+        "system",
+    )
 
     def __init__(
         self,
@@ -42,6 +54,7 @@ class RunConversation:
         place: Literal["tool", "user", False],
     ) -> None:
         self.dialect = requests.dialect
+        self.origin = origin
         self.left_behind = LeftBehind()
         self._run = run
         self._protocol = protocol

@@ -79,6 +79,7 @@ class ModelEndpoint:
     Attributes:
         attributes: The attributes of a `chat` span.
         protocol: The protocol of its server; None for Chat Completions.
+        request_paths: Where requests in its server's protocol go, below the base URL.
         request_writer: Writes its requests.
         origin: What the original turns of its answers are known by.
         chat_upstream: Its server for requests in Chat Completions, whatever it speaks itself.
@@ -92,6 +93,7 @@ class ModelEndpoint:
         self.upstream = upstream
         self.protocol = provider_protocol(model.spoken_protocol)
         self._paths = {stream: _path(self.protocol, model, stream=stream) for stream in (False, True)}
+        self.request_paths = frozenset(path.partition("?")[0] for path in self._paths.values())
         self._headers: Mapping[str, str] = {} if self.protocol is None else self.protocol.headers
         self.request_writer = RequestWriter(model, self.protocol)
         self.origin = origin_of(model, model.spoken_protocol)
@@ -257,7 +259,7 @@ class ModelEndpoint:
         if self.model.reasoning_tags:
             reader = SplittingReader(reader)
         thoughts = ThoughtReader(reader, self.answer_redactor)
-        began = False
+        began, answer = False, None
         silence = asyncio.timeout(to_first)  # covers the connection and the answer's head too
         try:
             async with silence, self.upstream.post(self._paths[True], body, self._headers, key) as response:
@@ -276,8 +278,9 @@ class ModelEndpoint:
                 if rest := thoughts.new(has_text=True):
                     on_text([], reader.first_delta, rest)
         except NetworkError:
-            if not reader.done:
-                raise  # after the end there is nothing left to lose
+            # After the end there is nothing left to lose, and not every protocol says where that is.
+            if not reader.done and (answer := _whole_answer(reader)) is None:
+                raise
         except TimeoutError as error:
             if not silence.expired():
                 raise
@@ -286,8 +289,17 @@ class ModelEndpoint:
         finally:
             if record.keeps_bodies:
                 self.record_answer(record, reader.raw)
-        answer = reader.answer()
+        answer = reader.answer() if answer is None else answer
         return answer if self.protocol is None else in_chat_completions(answer)
+
+
+def _whole_answer(reader: AnswerReader) -> Answer | None:
+    """Return the answer of a stream that broke off, where it has come with all that it was to say; else None."""
+    try:
+        answer = reader.answer()
+    except ModelError:
+        return None
+    return None if answer.usage.total_tokens is None else answer
 
 
 def _path(protocol: ProviderProtocol | None, model: ModelConfig, *, stream: bool) -> str:

@@ -18,12 +18,23 @@ from unified_agents.run.context import Run, current_call, current_run
 from unified_agents.wire.native import RelayedResponse, relay
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions_writer import stream_of
+from unified_agents.wire.server_url import is_api_version
 from unified_agents.wire.steps import call_for_framework
 from unified_agents.wire.unified import Wire
 from unified_agents.wire.upstream import CHAT_PATH
 
 _REPLACED_HEADERS = frozenset(
-    {"host", "authorization", "content-length", "connection", "accept-encoding", "user-agent", "transfer-encoding"}
+    {
+        "host",
+        "authorization",
+        "x-api-key",
+        "x-goog-api-key",
+        "content-length",
+        "connection",
+        "accept-encoding",
+        "user-agent",
+        "transfer-encoding",
+    }
 )
 
 _HIDDEN_FIELDS = frozenset({"refusal", "function_call"})
@@ -69,7 +80,7 @@ class WireTransport(httpx.AsyncBaseTransport):
             asyncio.CancelledError: the run has ended.
         """
         body = await request.aread()
-        path = request.url.path.removeprefix(self._base)
+        path = self._below_base(request.url)
         run = current_run.get()
         if run is not None and run.handling == "unified" and path == CHAT_PATH and not _inside_tool(run):
             return await self._ask(run, body)
@@ -84,6 +95,15 @@ class WireTransport(httpx.AsyncBaseTransport):
             raise _as_httpx(error, httpx.ConnectError) from error
         status, answered_headers = relayed.head.result()
         return httpx.Response(status, headers=answered_headers, stream=_RelayedStream(relayed, timeout))
+
+    def _below_base(self, url: httpx.URL) -> str:
+        """Return where a request goes below the base URL, whose version some clients add themselves."""
+        path, paths = url.path.removeprefix(self._base), self._wire.endpoint.request_paths
+        version, _, rest = path.partition("/")
+        if path not in paths and rest in paths and is_api_version(version):
+            path = rest
+        query = url.query.decode()
+        return f"{path}?{query}" if query else path
 
     async def _ask(self, run: Run, body: bytes) -> httpx.Response:
         answer, step = await self._wire.ask(run, body)

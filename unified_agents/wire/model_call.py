@@ -120,8 +120,8 @@ class ModelCall:
         self._received = received
         self._without_tools = without_tools
         self._omits_tools = False
-        self._omits_originals = False
         self._endpoint = endpoint = settings.endpoints[0]
+        self._omits_originals = endpoint in run.without_originals
         self._step = run.budget.steps_started
         run.budget.steps_started += 1
         self._stream = run.streaming or bool(endpoint.model.parameters.stream)
@@ -151,16 +151,19 @@ class ModelCall:
     async def _from_some_endpoint(self) -> Answer:
         *others, last = self._settings.endpoints
         for endpoint in others:
-            self._endpoint = endpoint
+            self._ask(endpoint)
             try:
                 return await self._usable_answer()
             except ModelError as error:
                 if error.kind not in _FALLBACK_KINDS and not error.may_fall_back:
                     raise
                 self._discard_attempt(error, 0.0, "fallback")
-                self._omits_originals = False
-        self._endpoint = last
+        self._ask(last)
         return await self._usable_answer()
+
+    def _ask(self, endpoint: ModelEndpoint) -> None:
+        self._endpoint = endpoint
+        self._omits_originals = endpoint in self._run.without_originals
 
     async def _usable_answer(self) -> Answer:
         """Return the answer; where it is cut or has the wrong form, the model is told once, within the same step."""
@@ -194,11 +197,15 @@ class ModelCall:
                 writer.dialect = dialect
                 raise
             self._discard_attempt(error, 0.0, "retry")
+        omits_originals = self._omits_originals
         try:
-            return await self._answer_to(more, less)
+            answer = await self._answer_to(more, less)
         except BadRequestError:
             writer.dialect = dialect  # it was refused for another reason
             raise
+        if omits_originals:
+            self._run.without_originals.add(self._endpoint)  # else each step of the run would be refused first
+        return answer
 
     def _asks_for_less(self, dialect: Dialect, error: BadRequestError) -> bool:
         """Leave out one thing that some servers refuse; False where nothing speaks for that.
@@ -239,13 +246,11 @@ class ModelCall:
         """Return the run's conversation with the model that is asked; a new one where its server's dialect is new."""
         run, endpoint = self._run, self._endpoint
         known: RunConversation | None = run.conversations.get(endpoint)
-        if known is not None and known.dialect is endpoint.request_writer.dialect and not self._omits_originals:
+        origin = None if self._omits_originals else endpoint.origin
+        if known is not None and known.dialect is endpoint.request_writer.dialect and known.origin is origin:
             return known
         protocol, place = self._settings.protocol, endpoint.model.tool_result_parts
-        origin = None if self._omits_originals else endpoint.origin
-        made = RunConversation(run, endpoint.request_writer, protocol, origin, place)
-        if not self._omits_originals:
-            run.conversations[endpoint] = made
+        made = run.conversations[endpoint] = RunConversation(run, endpoint.request_writer, protocol, origin, place)
         return made
 
     def _request_body(self, more: tuple[JsonObject, ...]) -> bytes:

@@ -11,6 +11,7 @@ from unified_agents.run.context import Run, current_call
 from unified_agents.wire.chat_translation import TranslatedResponse
 from unified_agents.wire.model_call import refuse_request
 from unified_agents.wire.observation import ModelCallObservation
+from unified_agents.wire.protocols.base import AnswerReader
 from unified_agents.wire.protocols.chat_completions import StreamReader
 from unified_agents.wire.protocols.finish_reasons import finish_error
 from unified_agents.wire.protocols.reasoning_thoughts import ThoughtReader
@@ -92,12 +93,12 @@ async def relay(wire: Wire, run: Run | None, path: str, body: bytes, headers: Ma
     """
     relayed = RelayedResponse(asyncio.get_running_loop().create_future())
     watcher: _RequestWatcher | None = None
-    if run is not None and path == CHAT_PATH:
+    if run is not None and (path == CHAT_PATH or path.partition("?")[0] in wire.endpoint.request_paths):
         if run.lifecycle.shut:
             raise asyncio.CancelledError(f"run {run.id} has ended")
         if run.handling == "unified" and (limit := run.budget.request_limit()) is not None:
             refuse_request(run, limit)
-        watcher = _RequestWatcher(wire, run, body)
+        watcher = _RequestWatcher(wire, run, body, in_chat_completions=path == CHAT_PATH)
     request = (path, body, headers, run.id if run is not None else "")
     work = _forward(wire, request, relayed, watcher)
     relayed._task = run.lifecycle.spawn(work) if run is not None else asyncio.create_task(work)
@@ -155,6 +156,7 @@ class _RequestWatcher:
         wire: The agent's wire.
         run: The run that the request belongs to.
         body: The request.
+        in_chat_completions: Whether that is its protocol, whatever the server speaks.
 
     Attributes:
         has_ended: Whether the whole answer has come.
@@ -163,7 +165,7 @@ class _RequestWatcher:
 
     __slots__ = ("_body", "_reader", "_run", "_thoughts", "_wire", "has_ended", "observation")
 
-    def __init__(self, wire: Wire, run: Run, body: bytes) -> None:
+    def __init__(self, wire: Wire, run: Run, body: bytes, *, in_chat_completions: bool) -> None:
         step, attempt, parent = None, 1, run.root
         running = current_call.get()
         if running is not None and running.run is run:
@@ -176,7 +178,9 @@ class _RequestWatcher:
         self._wire = wire
         self._run = run
         self._body = body
-        self._reader = StreamReader(wire.endpoint.answer_redactor.stream())  # for the record
+        protocol = None if in_chat_completions else wire.endpoint.protocol
+        redactor = wire.endpoint.answer_redactor.stream()
+        self._reader: AnswerReader = StreamReader(redactor) if protocol is None else protocol.reader(redactor)
         self._thoughts = ThoughtReader(self._reader, wire.endpoint.answer_redactor)
         self.observation = ModelCallObservation(
             run, wire.endpoint, parent, step, attempt, in_text=wire.protocol is not None

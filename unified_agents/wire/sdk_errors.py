@@ -1,6 +1,7 @@
 """The errors of the clients that frameworks reach a model with, in our terms.
 
-The classes of openai and httpx are known by their names, so that neither package has to be installed or imported.
+The classes of openai, anthropic, google-genai and httpx are known by their names, so that none of these packages has
+to be installed or imported.
 """
 
 from __future__ import annotations
@@ -27,18 +28,28 @@ from unified_agents.errors import (
 )
 from unified_agents.http.retry_after import retry_after
 
+_OF_BOTH_SDKS: Mapping[str, type[RunError]] = {
+    "APIError": BadResponseError,  # without a status: an error inside a stream, or an answer of the wrong shape
+    "APIConnectionError": NetworkError,
+    "APITimeoutError": ModelTimeoutError,
+    "APIStatusError": BadRequestError,
+    "AuthenticationError": AuthenticationError,
+    "PermissionDeniedError": AuthenticationError,
+    "RateLimitError": RateLimitError,
+    "InternalServerError": ServerError,
+}
+"""The classes that the SDKs of OpenAI and Anthropic have alike."""
+
 SDK_ERRORS: Mapping[str, type[RunError]] = {
+    **{f"{sdk}.{name}": kind for sdk in ("openai", "anthropic") for name, kind in _OF_BOTH_SDKS.items()},
     "openai.OpenAIError": BackendError,
-    "openai.APIError": BadResponseError,  # without a status: an error inside a stream, or an answer of the wrong shape
-    "openai.APIConnectionError": NetworkError,
-    "openai.APITimeoutError": ModelTimeoutError,
-    "openai.APIStatusError": BadRequestError,
-    "openai.AuthenticationError": AuthenticationError,
-    "openai.PermissionDeniedError": AuthenticationError,
-    "openai.RateLimitError": RateLimitError,
-    "openai.InternalServerError": ServerError,
     "openai.LengthFinishReasonError": BadResponseError,
     "openai.ContentFilterFinishReasonError": ContentFilterError,
+    "anthropic.AnthropicError": BackendError,
+    "google.APIError": BadResponseError,
+    "google.ClientError": BadRequestError,
+    "google.ServerError": ServerError,
+    "google.UnknownApiResponseError": BadResponseError,
     "httpx.HTTPError": NetworkError,
     "httpx.TimeoutException": ModelTimeoutError,
     "httpx.DecodingError": BadResponseError,
@@ -55,6 +66,14 @@ SDK_ERRORS: Mapping[str, type[RunError]] = {
     "aiohttp.InvalidURL": BackendError,
 }
 """Package and class to our error. Subclasses that are not named here count as the nearest base that is."""
+
+_BY_STATUS: Mapping[object, type[RunError]] = {
+    HTTPStatus.UNAUTHORIZED: AuthenticationError,
+    HTTPStatus.FORBIDDEN: AuthenticationError,
+    HTTPStatus.REQUEST_TIMEOUT: ServerError,
+    HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
+}
+"""The statuses for which a client has no class of its own."""
 
 MAX_MESSAGE_CHARS = 1000
 
@@ -134,8 +153,10 @@ def _kind(
         return kind
     names = [f"{base.__module__.partition('.')[0]}.{base.__name__}" for base in bases]
     kind = next((SDK_ERRORS[name] for name in names if name in SDK_ERRORS), None)
-    is_request_timeout = kind is BadRequestError and getattr(error, "status_code", None) == HTTPStatus.REQUEST_TIMEOUT
-    return ServerError if is_request_timeout else kind
+    if kind is not BadRequestError:
+        return kind
+    status = getattr(error, "status_code", None) or getattr(error, "code", None)
+    return _BY_STATUS.get(status, kind) if isinstance(status, int) else kind
 
 
 def _rank(known: tuple[BaseException, type[RunError]]) -> int:

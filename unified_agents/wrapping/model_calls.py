@@ -20,7 +20,7 @@ from unified_agents.wire.observation import ModelCallObservation
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.base import AnswerReader
 from unified_agents.wire.protocols.chat_completions import StreamReader, parse_answer
-from unified_agents.wire.protocols.received_requests import ReceivedRequest, refusal, without_usage
+from unified_agents.wire.protocols.received_requests import ProgramRequest, refusal, without_usage
 from unified_agents.wire.retries import retry_model_call
 from unified_agents.wire.steps import record_step
 from unified_agents.wire.upstream import Response, read_body
@@ -62,7 +62,7 @@ class ProgramModelCall:
         self,
         run: Run,
         endpoint: ModelEndpoint,
-        request: ReceivedRequest,
+        request: ProgramRequest,
         path: str,
         headers: Mapping[str, str],
         *,

@@ -19,7 +19,7 @@ from unified_agents.wire.connection import connection_of
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.http_upstream import HttpUpstream
 from unified_agents.wire.loopback_front import FrontAnswer, FrontRequest
-from unified_agents.wire.protocols.received_requests import KEY_HEADERS, ReceivedRequest, received_request, refusal
+from unified_agents.wire.protocols.received_requests import KEY_HEADERS, ProgramRequest, received_request, refusal
 from unified_agents.wrapping.model_calls import ProgramModelCall
 
 MAX_ENDPOINTS = 256
@@ -116,7 +116,7 @@ class ProgramCalls:
             self.limit_met = self.limit_met or limit
             yield _said(403, call.protocol, f"unified-agents: {limit}; no further model call is made")
 
-    def _endpoint(self, server: ProviderServer, call: ReceivedRequest, request: FrontRequest) -> ModelEndpoint:
+    def _endpoint(self, server: ProviderServer, call: ProgramRequest, request: FrontRequest) -> ModelEndpoint:
         secrets = _secrets(request)
         known = (server.base_url, call.protocol, call.model, *secrets)
         if (endpoint := self._endpoints.get(known)) is not None:

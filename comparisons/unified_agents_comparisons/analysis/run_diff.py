@@ -11,6 +11,7 @@ from unified_agents.errors import ConfigError
 from unified_agents_comparisons.analysis.metrics import percentile
 from unified_agents_comparisons.analysis.paired_tests import PairedTest, evaluate_samples, samples_of
 from unified_agents_comparisons.analysis.sides import Side, by_side, is_infrastructure
+from unified_agents_comparisons.analysis.wire_diff import WireChange
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell
 
@@ -22,6 +23,7 @@ FIGURES = (
     "total_p95",
     "overhead_p50",
     "overhead_p95",
+    "cpu_p50",
     "first_token_p50",
     "requests",
     "tokens",
@@ -80,6 +82,7 @@ class SideDiff(FrozenModel):
         tested: The changes that were tested.
         tasks: The tasks that pass more or less often: id, passes and runs before, passes and runs after.
         versions: What ran with another version: name, before, after.
+        wire: What is otherwise on the wire; None where the details of the cells were not given.
     """
 
     backend: str
@@ -88,6 +91,7 @@ class SideDiff(FrozenModel):
     tested: tuple[TestedChange, ...]
     tasks: tuple[tuple[str, int, int, int, int], ...]
     versions: tuple[tuple[str, str, str], ...]
+    wire: tuple[WireChange, ...] | None = None
 
 
 class Exceeded(FrozenModel):
@@ -248,6 +252,7 @@ def _figures(cells: Sequence[Cell]) -> dict[str, float | None]:
     timed = [cell for cell in judged if cell.passed]
     times = [cell.seconds for cell in timed if cell.seconds is not None]
     first = [cell.time_to_first_token for cell in timed if cell.time_to_first_token is not None]
+    cpu = [cell.cpu_seconds for cell in timed if cell.cpu_seconds is not None]
     tokens = [cell.usage.total_tokens for cell in judged if cell.usage.total_tokens is not None]
     total, overhead = [time.total for time in times], [time.overhead for time in times]
     return {
@@ -256,6 +261,7 @@ def _figures(cells: Sequence[Cell]) -> dict[str, float | None]:
         "total_p95": percentile(total, 0.95),
         "overhead_p50": median(overhead) if overhead else None,
         "overhead_p95": percentile(overhead, 0.95),
+        "cpu_p50": median(cpu) if cpu else None,
         "first_token_p50": median(first) if first else None,
         "requests": _mean([cell.requests for cell in judged]),
         "tokens": _mean(tokens),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import shutil
+import time
 from collections.abc import Awaitable, Iterable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -71,6 +72,7 @@ class CellRunner:
         checks: The functions and the judge that expectations name.
         scratch: The variable that names a cell's folder to the tools; None when the suite has none.
         versions: Of python, unified-agents and the backend's distributions.
+        cassette: The options of `create_agent` that record what the model answers a cell, or answer in its place.
     """
 
     start: Start
@@ -79,6 +81,7 @@ class CellRunner:
     checks: AnswerChecks
     scratch: ContextVar[Path] | None
     versions: dict[str, str]
+    cassette: dict[str, Any]
 
     async def warm_up(self, handlings: Iterable[Handling]) -> None:
         """Run a task once under each handling, without the plan's model, so that no cell pays for imports.
@@ -89,17 +92,18 @@ class CellRunner:
         Raises:
             ConfigError: the backend cannot be used at all.
         """
+        warm = replace(self, cassette={})
         tasks = self.suite.suite.tasks
         task = next((task for task in tasks if task.oracle is not None), tasks[0])
         for handling in handlings:
             model = ScriptedModel(WARM_UP) if task.oracle is None else self._oracle(task, None)
-            if self.start.model.provider not in PROVIDERS:
-                await self._attempt(task, handling, model, f"warm-up.{handling}")
+            if self.start.model.provider not in PROVIDERS or self.start.cassettes.replay is not None:
+                await warm._attempt(task, handling, model, f"warm-up.{handling}")
                 continue
             async with ScriptServer() as server:
                 spoken = self.start.model.for_handling(handling).spoken_protocol
                 served = ModelConfig(name="warm-up", base_url=server.add(model), protocol=spoken)
-                await self._attempt(task, handling, served, f"warm-up.{handling}")
+                await warm._attempt(task, handling, served, f"warm-up.{handling}")
 
     async def run(self, job: Job) -> Cell:
         """Run one cell, and write its exchanges and its trace into the folder of details, if they are to be kept.
@@ -108,7 +112,9 @@ class CellRunner:
             ConfigError: the cell cannot be run, whatever the model answers.
         """
         task, blank = self.suite.task(job.task), self.blank_cell(job)
+        started = time.process_time()
         outcome = await self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
+        blank = blank.model_copy(update={"cpu_seconds": time.process_time() - started})
         spoken = self.start.model.for_handling(job.handling).spoken_protocol
         cell = _filled(blank, outcome, spoken)
         await self.keep_details(cell, outcome.result)
@@ -128,7 +134,7 @@ class CellRunner:
 
     def _model(self, task: Task, perturbation: Perturbation | None) -> ModelConfig | AnyScripted:
         model, faults = self.start.model, self.suite.suite.faults
-        if model.provider == "oracle":
+        if model.provider == "oracle" and self.start.cassettes.replay is None:
             return self._oracle(task, perturbation)
         return model.model_copy(update={"faults": faults.in_front_of_a_model() if faults is not None else None})
 
@@ -212,6 +218,7 @@ class CellRunner:
             handling=handling,
             variant=self.start.variant,
             journal=MemoryJournal() if own is not None and own.journal is not None else None,
+            **self.cassette,
         )
 
     def _limits(self, task: Task, model: ModelConfig | AnyScripted) -> Limits:
@@ -232,7 +239,9 @@ def load_cell_runner(start: Start, suite: LoadedSuite, versions: dict[str, str])
     is_wrapped = start.backend in suite.suite.backends  # it has tools of its own
     names = {name for task in suite.suite.tasks for name in task.tools if not is_wrapped}
     tools = {name: _tool(suite.suite.tools or "", name) for name in sorted(names)}
-    return CellRunner(start, suite, tools, AnswerChecks(suite), _scratch(suite.suite.scratch), versions)
+    return CellRunner(
+        start, suite, tools, AnswerChecks(suite), _scratch(suite.suite.scratch), versions, start.cassettes.options()
+    )
 
 
 async def run_outcome(run: Awaitable[RunResult]) -> tuple[RunResult | None, ErrorRecord | None]:

@@ -174,4 +174,5 @@ def _start(plan: ComparisonPlan, backend: str, scratch: Path, keep: Keep) -> Sta
         details=plan.out.resolve() / DETAILS,
         keep=keep,
         timeout=plan.timeout,
+        cassettes=plan.cassettes,
     )

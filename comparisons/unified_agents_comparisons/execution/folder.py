@@ -31,6 +31,7 @@ class _Identity(FrozenModel):
     variant: Variant = "tool_calling"
     model: ModelConfig
     timeout: float
+    replay: Path | None = None
     perturb: tuple[Perturbation, ...]
     pythons: dict[str, str]
     versions: dict[str, dict[str, str]]
@@ -43,6 +44,7 @@ class _Identity(FrozenModel):
             variant=plan.variant,
             model=plan.model.masked(),
             timeout=plan.timeout,
+            replay=plan.cassettes.replay,
             perturb=plan.perturb,
             pythons=plan.pythons,
             versions=dict(versions),

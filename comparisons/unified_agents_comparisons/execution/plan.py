@@ -13,10 +13,12 @@ from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script
+from unified_agents.wire.cassette import read_cassette
+from unified_agents_comparisons.cassettes import NO_CASSETTES, Cassettes
 from unified_agents_comparisons.execution.worker_process import GRACE_SECONDS
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.negative_controls import applicable_controls
-from unified_agents_comparisons.records import CellKey, Keep, Perturbation
+from unified_agents_comparisons.records import CELLS, CellKey, Keep, Perturbation
 from unified_agents_comparisons.suite.model import LoadedSuite
 
 MANY_CELLS = 1000
@@ -45,6 +47,7 @@ class ComparisonPlan(FrozenModel):
         grace: Seconds.
         perturb: The negative controls, each in a cell of its own where it applies; none for an ordinary comparison.
         details: Which cells leave a file of details; None takes all, and of more than 1,000 cells the failed ones.
+        cassettes: Where the model's answers are recorded, or come from.
     """
 
     suite: LoadedSuite
@@ -62,6 +65,7 @@ class ComparisonPlan(FrozenModel):
     grace: float = Field(default=GRACE_SECONDS, gt=0)
     perturb: tuple[Perturbation, ...] = ()
     details: Keep | None = None
+    cassettes: Cassettes = NO_CASSETTES
 
     @property
     def run_handlings(self) -> tuple[Handling, ...]:
@@ -81,6 +85,7 @@ class ComparisonPlan(FrozenModel):
             ConfigError: no task matches, a negative control fits none, or the model cannot answer.
         """
         controls = self._controls()
+        self._check_cassettes()
         self._check_model([task for task, applied in controls.items() if applied])
         return [key for repeat in range(self.repeats) for key in self._shuffled(repeat, controls)]
 
@@ -120,7 +125,20 @@ class ComparisonPlan(FrozenModel):
                 )
         return {task: tuple(one for one in self.perturb if one in found) for task, found in possible.items()}
 
+    def _check_cassettes(self) -> None:
+        record, replay = self.cassettes.record, self.cassettes.replay
+        if (record or replay) and (self.perturb or self.suite.suite.faults is not None):
+            raise ConfigError("--record and --replay go without faults and negative controls: leave them out")
+        if record is not None and record.exists() and not (self.out / CELLS).exists():
+            raise ConfigError(f"--record {record}: the file is there; delete it, name another, or --replay it")
+        if record is not None and not record.parent.is_dir():
+            raise ConfigError(f"--record {record}: its folder does not exist; make it, or name another file")
+        if replay is not None:
+            read_cassette(replay)
+
     def _check_model(self, tasks: list[str]) -> None:
+        if self.cassettes.replay is not None:
+            return  # it is not asked
         if self.model.provider in PROVIDERS:
             self.model.api_key()
         if self.model.provider == "script":

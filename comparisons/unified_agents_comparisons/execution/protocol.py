@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents.environments.label import BackendLabel
 from unified_agents.environments.library_state import library_state
+from unified_agents_comparisons.cassettes import NO_CASSETTES, Cassettes
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Keep, Perturbation, model_label
 
@@ -50,6 +51,7 @@ class Start(FrozenModel):
         details: Where the cells' exchanges and traces go.
         keep: Which cells leave them.
         timeout: Seconds of wall clock for one run.
+        cassettes: Where the model's answers are recorded, or come from.
     """
 
     type: Literal["start"] = "start"
@@ -64,6 +66,7 @@ class Start(FrozenModel):
     details: Path
     keep: Keep = "all"
     timeout: float
+    cassettes: Cassettes = NO_CASSETTES
 
     @property
     def label(self) -> BackendLabel:
@@ -80,7 +83,7 @@ class Start(FrozenModel):
             status="failed",
             passed=False,
             score=0.0,
-            model=model_label(self.model),
+            model=model_label(self.model, self.cassettes.replay),
             versions=versions,
         )
 

@@ -12,10 +12,12 @@ from rich.text import Text
 
 from unified_agents.cli.tables import console
 from unified_agents_comparisons.analysis.run_diff import Exceeded, Figure, RunDiff, SideDiff, TestedChange
+from unified_agents_comparisons.analysis.wire_diff import change_lines
 from unified_agents_comparisons.report.formatting import METRIC_NAMES, effect
 from unified_agents_comparisons.report.markdown import escaped
 
 MAX_TASKS = 30
+MAX_CHANGES = 40
 STYLES = {"better": "green", "worse": "bold red", "inconclusive": "yellow"}
 
 
@@ -59,6 +61,11 @@ def lines(diff: RunDiff) -> list[str]:
         if len(side.tasks) > MAX_TASKS:
             found.append(f"{where}: and {len(side.tasks) - MAX_TASKS} more tasks")
         found += [f"{where}: {name} {old} → {new}" for name, old, new in side.versions]
+        if side.wire is not None:
+            changes = change_lines(side.wire[:MAX_CHANGES]) or ["nothing is otherwise on the wire"]
+            found += [f"{where}: {line}" for line in changes]
+            if len(side.wire) > MAX_CHANGES:
+                found.append(f"{where}: and {len(side.wire) - MAX_CHANGES} more changes on the wire; see --format json")
     found += [f"Mind: {line}." for line in diff.left_out]
     return [*found, *map(exceeded, diff.exceeded), f"Verdict: {diff.verdict}."]
 
@@ -90,7 +97,7 @@ def value(name: str, number: float | None) -> str:
         return "n/a"
     if name == "passed":
         return f"{number:.1%}".replace("%", " %")
-    if name.startswith(("total", "overhead", "first_token")):
+    if name.startswith(("total", "overhead", "first_token", "cpu")):
         return f"{number * 1000:,.2f} ms"
     return f"{number:,.1f}"
 

@@ -25,12 +25,14 @@ from unified_agents_comparisons.analysis.outcomes import TaskOutcomes, phrase, t
 from unified_agents_comparisons.analysis.paired_tests import PairedTest, paired_tests, power_line
 from unified_agents_comparisons.analysis.sides import SCRIPTED, by_side
 from unified_agents_comparisons.execution.comparison import Comparison
+from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Perturbation, model_label, write_atomically
 from unified_agents_comparisons.report.formatting import counted
 from unified_agents_comparisons.schema_fidelity import SideFidelity, side_fidelity
 
 SUMMARY = "summary.json"
+OF_A_RECORDING = "a recording answered, the same on every backend: this shows the backends, never a model's quality"
 OF_A_SCRIPT = "a scripted model answered: this proves the plumbing, never a model's quality"
 REAL = "a real model answered: with few tasks and repeats, chance decides as much as the backends"
 
@@ -154,8 +156,8 @@ def summarise(comparison: Comparison, *, looks: int = 1) -> Summary:
         description=plan.suite.suite.description,
         digest=plan.suite.digest,
         variant=plan.variant,
-        model=model_label(plan.model),
-        note=OF_A_SCRIPT if plan.model.provider in SCRIPTED else REAL,
+        model=model_label(plan.model, plan.cassettes.replay),
+        note=_note(plan),
         perturb=plan.perturb,
         ok=not surprises,
         out=str(plan.out),
@@ -179,6 +181,12 @@ def summarise(comparison: Comparison, *, looks: int = 1) -> Summary:
         faults=faults,
         surprises=surprises,
     )
+
+
+def _note(plan: ComparisonPlan) -> str:
+    if plan.cassettes.replay is not None:
+        return OF_A_RECORDING
+    return OF_A_SCRIPT if plan.model.provider in SCRIPTED else REAL
 
 
 def write_summary(summary: Summary, folder: Path) -> Path:

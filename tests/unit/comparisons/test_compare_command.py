@@ -200,7 +200,7 @@ def test_tables_in_a_file_are_as_wide_as_their_values(
     result = invoke(write_suite("one", "two"), "--backends", "custom", "--out", tmp_path / "out")
     row = next(line for line in result.stdout.splitlines() if "│ unified" in line)
     assert row.replace(" ", "").startswith("│custom│unified│2/2│")
-    assert row.count("│") == 8
+    assert row.count("│") == 9
     assert "…" not in result.stdout
 
 

@@ -49,6 +49,14 @@ def with_attributes(error: Exception, **attributes: Any) -> Exception:
         (with_attributes(APIStatusError("x"), status_code=408), errors.ServerError),
         (RateLimitError("x"), errors.RateLimitError),
         (sdk_class("Wrapped", RateLimitError, module="framework.models")("x"), errors.RateLimitError),
+        (sdk_class("APITimeoutError", module="anthropic")("x"), errors.ModelTimeoutError),
+        (sdk_class("AnthropicError", module="anthropic")("x"), errors.BackendError),
+        (sdk_class("ServerError", module="google.genai")("x"), errors.ServerError),
+        (with_attributes(sdk_class("ClientError", module="google.genai")("x"), code=429), errors.RateLimitError),
+        (
+            with_attributes(sdk_class("ClientError", module="google.genai")("x"), code=400),
+            errors.BadRequestError,
+        ),
         (sdk_class("HTTPError", module="httpx")("x"), errors.NetworkError),
         (sdk_class("HTTPError", module="httpx._exceptions")("x"), errors.NetworkError),
         (FrameworkError("x"), errors.BackendError),
@@ -60,7 +68,7 @@ def test_the_nearest_known_class_decides(error: Exception, kind: type[errors.Run
 
 
 @pytest.mark.parametrize(
-    "error", [sdk_class("RateLimitError", module="anthropic")("x"), sdk_class("Other")("x"), ValueError("x")], ids=repr
+    "error", [sdk_class("RateLimitError", module="another")("x"), sdk_class("Other")("x"), ValueError("x")], ids=repr
 )
 def test_a_class_of_another_package_is_unknown(error: Exception) -> None:
     assert translated(error) is None

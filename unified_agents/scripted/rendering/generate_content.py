@@ -11,7 +11,7 @@ from unified_agents.scripted.rendering.chat_completions import Envelope, Rendere
 from unified_agents.scripted.rendering.generate_content_strict import field, signature
 from unified_agents.scripted.values import BadRequestShapeError
 from unified_agents.tools.json_values import parse_text, to_json
-from unified_agents.wire.protocols.generate_content_request import response_text
+from unified_agents.wire.protocols.generate_content_request import RESULT, response_text
 
 _PATH = re.compile(r"/(?P<model>[^/?]+):(?P<verb>generateContent|streamGenerateContent)(?:\?|$)")
 _MODES = {"AUTO": "auto", "NONE": "none", "ANY": "required"}
@@ -105,10 +105,16 @@ def _tool_messages(
     by_id = {id_: own for id_, own in calls if id_ is not None}
     for index, result in enumerate(results):
         own = by_id.get(result.get("id") or "") or (calls[index][1] if index < len(calls) else f"call_{index}")
-        text = response_text(result["response"])
+        text = _result_text(result["response"])
         media = [_chat_part(part) for part in result.get("parts") or ()]
         content = [*([{"type": "text", "text": text}] if text else []), *media] if media else text
         yield {"role": "tool", "tool_call_id": own, "name": result["name"], "content": content}
+
+
+def _result_text(response: Mapping[str, Any]) -> str:
+    # https://ai.google.dev/api/caching#FunctionResponse: `output` is the output, `error` the error; else all of it is.
+    value = response.get("output", response.get("error", response))
+    return response_text({RESULT: value}) if value is not response else response_text(response)
 
 
 def _chat_part(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -148,7 +148,9 @@ export function about(checks) {
       ? `${count(wrong.length)} of ${count(checks.checked)} numbers do not match the cells of this page:`
       : `This page computed ${count(checks.checked)} numbers anew from its cells; all match. Bootstrap intervals, clustered intervals and the p values of times are resampled, and stand as reported.`),
     wrong.length ? el("ul", { class: "wrong" }, wrong) : null,
-    el("p", {}, head.models.every((model) => /^(oracle|script)(:|$)/.test(model))
+    el("p", {}, head.models.every((model) => model.startsWith("replay of "))
+      ? "A recording answered, the same on every backend. It shows what the backends make of the answers, and nothing of how well a model does."
+      : head.models.every((model) => /^(oracle|script)(:|$)/.test(model))
       ? "A scripted model answered. It shows what the frameworks do with what a model says, and nothing of how well a model does: no conclusion about a model's quality may be drawn."
       : "A real model answered. Its answers vary from run to run; with few tasks and repeats chance decides as much as the backends."),
     head.scope.map((line) => el("p", { class: "note open" }, line)),
