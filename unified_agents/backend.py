@@ -208,7 +208,10 @@ class AgentSpec:
 
 @runtime_checkable
 class NativeAgent(Protocol):
-    """A framework's agent, ready to run. One object serves many runs at once, so it keeps no state of a run."""
+    """A framework's agent, ready to run. One object serves many runs at once, so it keeps no state of a run.
+
+    It may also have `async def aclose(self) -> None`, which is called once, when the agent is closed.
+    """
 
     @property
     def native(self) -> object:

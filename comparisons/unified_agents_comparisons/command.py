@@ -83,9 +83,10 @@ def plan_comparison(
     loaded = load_suite(suite)
     loaded.select(tasks)
     given = given_interpreters(pythons)
-    names = _names(backends) if backends is not None else available_backends(given)
+    wrapped = loaded.suite.backends
+    names = _names(backends) if backends is not None else (*available_backends(given), *wrapped)
     if tracing is not None:
-        names = traceable(names, named=backends is not None)
+        names = traceable(names, named=backends is not None, wrapped=wrapped)
     answering = _answering_model(model, loaded.agent)
     values = {
         "suite": loaded,
@@ -95,7 +96,7 @@ def plan_comparison(
         "model": answering,
         "tasks": tasks,
         "out": out or Path(f"comparison-{loaded.suite.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"),
-        "pythons": chosen_interpreters(names, given),
+        "pythons": chosen_interpreters([name for name in names if name not in wrapped], given),
         "tracing": tracing,
         "perturb": _controls(perturb, controls, loaded),
     }

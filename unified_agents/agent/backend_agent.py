@@ -210,6 +210,8 @@ class BackendAgent:
             for endpoint in self._endpoints:
                 parts.push_async_callback(endpoint.upstream.aclose)
             parts.push_async_callback(self._model.aclose)
+            if (close := getattr(self._agent, "aclose", None)) is not None:
+                parts.push_async_callback(close)
             if here:
                 await asyncio.wait(here)
 

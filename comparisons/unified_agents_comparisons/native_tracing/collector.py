@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,17 +14,19 @@ from unified_agents.registry import backend_info, load_backend
 from unified_agents_comparisons.native_tracing.spans import ForeignSpan, foreign_span
 
 
-def traceable(backends: Sequence[str], *, named: bool) -> tuple[str, ...]:
+def traceable(backends: Sequence[str], *, named: bool, wrapped: Collection[str] = ()) -> tuple[str, ...]:
     """Return those of some backends whose own tracing can be collected.
 
     Args:
         backends: The backends; of one that is not installed here its worker will tell.
         named: Whether somebody asked for each of them by name, so that none can be left out.
+        wrapped: Those that are agents of the suite's own.
 
     Raises:
         ConfigError: there is none, or one that was asked for is not among them.
     """
-    found = tuple(label for label in backends if _may_trace(BackendLabel.parse(label).name))
+    known = [label for label in backends if label not in wrapped]
+    found = tuple(label for label in known if _may_trace(BackendLabel.parse(label).name))
     if not found or (named and len(found) < len(backends)):
         other = ", ".join(name for name in backends if name not in found)
         raise ConfigError(f"--tracing native: no instrumentor is known for {other}")
