@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         edit as edit,
         finished as finished,
     )
+    from unified_agents.agent.replayed_runs import replay_run as replay_run
     from unified_agents.backend import (
         AgentSpec as AgentSpec,
         Backend as Backend,
@@ -164,6 +165,7 @@ if TYPE_CHECKING:
     from unified_agents.tools.options import NEVER_RAN as NEVER_RAN
     from unified_agents.tools.parts import FilePart as FilePart, ImagePart as ImagePart, TextPart as TextPart
     from unified_agents.tracing.spans import Span as Span
+    from unified_agents.wrapping.wrap import wrap as wrap
 
 
 def _homes() -> dict[str, str]:

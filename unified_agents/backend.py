@@ -33,6 +33,7 @@ from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import INVALID_CALL_TOOL
 from unified_agents.tools.results import to_text
 from unified_agents.wire.client import ModelClient
+from unified_agents.wire.reachable_objects import reachable_objects
 from unified_agents.wire.sdk_errors import one_line, traceback_functions, translate_error, unreadable_answer
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Handling",
     "ModelClient",
     "NativeAgent",
+    "NativeProgram",
     "ProtocolName",
     "ToolOutcome",
     "Variant",
@@ -57,6 +59,7 @@ __all__ = [
     "native_protocols_of",
     "native_tool_name",
     "python_call",
+    "reachable_objects",
     "react_instructions",
     "react_observation",
     "refuse_sync_model_call",
@@ -203,7 +206,10 @@ class AgentSpec:
 
 @runtime_checkable
 class NativeAgent(Protocol):
-    """A framework's agent, ready to run. One object serves many runs at once, so it keeps no state of a run."""
+    """A framework's agent, ready to run. One object serves many runs at once, so it keeps no state of a run.
+
+    It may also have `async def aclose(self) -> None`, which is called once, when the agent is closed.
+    """
 
     @property
     def native(self) -> object:
@@ -230,6 +236,24 @@ class NativeAgent(Protocol):
         Returns:
             None when the error is none of the framework's or its model client's.
         """
+
+
+class NativeProgram(NativeAgent, Protocol):
+    """Somebody else's agent, as it is, for `wrap`. Entry points of the group `unified_agents.wrappers` make one of it.
+
+    The entry point's name is the top-level module of the agent's class; it is called with the agent.
+
+    Attributes:
+        backend: The name of the backend that it belongs to.
+        model_name: The model's name, as far as the agent tells it.
+        protocol: What its model client speaks.
+        roots: What its model clients are reached from; a client that the framework makes late is among them.
+    """
+
+    backend: str
+    model_name: str
+    protocol: ProtocolName
+    roots: Sequence[object]
 
 
 class Backend(Protocol):

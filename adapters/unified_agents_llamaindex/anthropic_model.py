@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.llms.anthropic import Anthropic
@@ -56,6 +56,5 @@ def anthropic_llm(model: ModelClient) -> WiredAnthropic:
     )
     # The constructor has no place for them.
     llm._aclient = model.anthropic_async_client(max_retries=llm.max_retries)
-    refusing: Any = _NoClient()
-    llm._client = refusing
+    llm._client = cast("Any", _NoClient())
     return llm

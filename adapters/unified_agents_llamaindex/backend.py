@@ -32,7 +32,7 @@ from unified_agents_llamaindex.tools import CallIdWorkflow, LlamaIndexTool, nati
 
 _NO_STEP_LIMIT = 1_000_000
 _CANCEL_SECONDS = 2.0
-_IMPORTED_BY_A_FIRST_RUN = (
+IMPORTED_BY_A_FIRST_RUN = (
     "openai.resources",
     "tiktoken.load",
     "tiktoken_ext.openai_public",
@@ -138,9 +138,9 @@ class UnifiedLlamaIndexAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the agent's workflow, without limits of its own."""
-        await import_all_off_loop(_IMPORTED_BY_A_FIRST_RUN)
+        await import_all_off_loop(IMPORTED_BY_A_FIRST_RUN)
         history = [unified_message(message) for message in messages]
-        return await _run(self._agent(stream), history, memory=RunMemory(), max_iterations=_NO_STEP_LIMIT)
+        return await run_workflow(self._agent(stream), history, memory=RunMemory(), max_iterations=_NO_STEP_LIMIT)
 
     def translate(self, error: Exception) -> RunError | None:
         """Return the error of ours that a foreign one stands for."""
@@ -191,15 +191,16 @@ class NativeLlamaIndexAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # it streams by default
         """Run the agent's workflow."""
-        await import_all_off_loop(_IMPORTED_BY_A_FIRST_RUN)
-        return await _run(self._agent, [native_message(message, self._protocol) for message in messages])
+        await import_all_off_loop(IMPORTED_BY_A_FIRST_RUN)
+        return await run_workflow(self._agent, [native_message(message, self._protocol) for message in messages])
 
     def translate(self, error: Exception) -> RunError | None:
         """Return the error of ours that a foreign one stands for."""
         return translate(error)
 
 
-async def _run(agent: BaseWorkflowAgent, messages: list[ChatMessage], **options: Any) -> str | None:
+async def run_workflow(agent: BaseWorkflowAgent, messages: list[ChatMessage], **options: Any) -> str | None:
+    """Run an agent's workflow on a conversation, and return its answer."""
     # The last message goes in as the user's, whatever its role: LlamaIndex fails on a conversation without a user.
     handler = agent.run(user_msg=messages[-1], chat_history=messages[:-1], **options)
     result: asyncio.Future[AgentOutput] = asyncio.ensure_future(handler)

@@ -17,7 +17,7 @@ from unified_agents_openai_agents.tools import native_construction, native_tool,
 
 _ENDING_SECONDS = 2.0
 
-_IMPORTED_BY_A_FIRST_RUN = ("httpcore",)
+IMPORTED_BY_A_FIRST_RUN = ("httpcore",)
 
 
 class OpenAIAgentsBackend:
@@ -67,7 +67,7 @@ class OpenAIAgentsAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the agent to its end, and return its final output."""
-        await import_all_off_loop(_IMPORTED_BY_A_FIRST_RUN)
+        await import_all_off_loop(IMPORTED_BY_A_FIRST_RUN)
         given = [item for message in messages for item in items(message)]
         if not stream:
             return _text(await Runner.run(self._agent, given, **self._options))
@@ -76,7 +76,7 @@ class OpenAIAgentsAgent:
             async for _ in streamed.stream_events():
                 pass
         except asyncio.CancelledError:
-            await _end(streamed)
+            await end_streamed(streamed)
             raise
         return _text(streamed)
 
@@ -89,7 +89,7 @@ def _text(result: Any) -> str | None:
     return None if result.final_output is None else str(result.final_output)
 
 
-async def _end(streamed: RunResultStreaming) -> None:
+async def end_streamed(streamed: RunResultStreaming) -> None:
     """End the loop of a streamed run: it has a task of its own, which outlives whoever reads its events."""
     streamed.cancel()
     task = streamed.run_loop_task

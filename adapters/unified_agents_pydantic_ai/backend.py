@@ -14,7 +14,7 @@ from unified_agents_pydantic_ai.errors import translate
 from unified_agents_pydantic_ai.model import chat_model, history, native_settings
 from unified_agents_pydantic_ai.tools import PydanticAIToolset, native_construction, native_tool
 
-_IMPORTED_BY_A_FIRST_RUN = ("anyio._backends._asyncio",)
+IMPORTED_BY_A_FIRST_RUN = ("anyio._backends._asyncio",)
 
 
 class PydanticAIBackend:
@@ -61,8 +61,8 @@ class PydanticAIAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the agent to its end, and return its output."""
-        await import_all_off_loop(_IMPORTED_BY_A_FIRST_RUN)
-        options = self._options | ({"event_stream_handler": _follow} if stream else {})
+        await import_all_off_loop(IMPORTED_BY_A_FIRST_RUN)
+        options = self._options | ({"event_stream_handler": follow} if stream else {})
         result = await self._agent.run(message_history=history(messages), **options)
         output: str | None = result.output
         return output
@@ -72,7 +72,7 @@ class PydanticAIAgent:
         return translate(error)
 
 
-async def _follow(_context: RunContext[None], events: AsyncIterable[Any]) -> None:
+async def follow(_context: RunContext[None], events: AsyncIterable[Any]) -> None:
     """Read all events; a handler makes Pydantic AI ask for streams."""
     async for _ in events:
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -9,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from unified_agents import Script
+from unified_agents.scripted.server import ScriptServer
 
 PROJECT = {
     "conftest.py": 'pytest_plugins = ["unified_agents.pytest_plugin"]\n',
@@ -67,3 +71,48 @@ def test_an_unknown_backend_is_said(project: Path) -> None:
     done = run(project, "--backends", "nonsense")
     assert done.returncode != 0
     assert re.search(r"nonsense: no such backend; there are (\w+, )*custom", done.stdout + done.stderr)
+
+
+RECORDED = '''
+import os
+import pytest
+from unified_agents import ModelConfig, tool
+
+@tool
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+@pytest.mark.parametrize("second", [2, 3])
+def test_a_sum(agent, cassette, second):
+    model = ModelConfig(name="m", base_url=os.environ["MODEL_URL"])
+    made = agent(model=model, tools=[add], **cassette)
+    assert made.run_sync(f"What is {os.environ.get('FIRST', '1')} + {second}?").output == "3"
+'''
+
+
+async def test_a_cassette_is_recorded_once_and_replayed_on_every_backend(project: Path, server: ScriptServer) -> None:
+    call = {"name": "add", "arguments": {"a": 1, "b": 2}}
+    url = server.add(Script.model_validate({"answers": [{"tool_calls": [call]}, {"text": "3"}]}))
+    (project / "test_mine.py").write_text(RECORDED)
+
+    async def tested(*options: str, **variables: str) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            done = await asyncio.to_thread(run, project, "--backends", "custom,langchain", *options)
+        return done.stdout
+
+    missing = await tested(MODEL_URL=url)
+    assert "4 errors" in missing, missing
+    assert "record it with pytest --cassettes=record" in missing
+    assert "4 passed" in await tested("--cassettes=record", MODEL_URL=url)
+    assert len(server.requests(url)) == 4  # two for each value, on one backend
+    names = sorted(path.name for path in (project / "cassettes").iterdir())
+    assert names == ["test_mine.test_a_sum.second=2.jsonl", "test_mine.test_a_sum.second=3.jsonl"]
+    assert "4 passed" in await tested(MODEL_URL="http://127.0.0.1:9/v1")
+    missed = await tested(MODEL_URL="http://127.0.0.1:9/v1", FIRST="7")
+    assert "4 failed" in missed
+    assert "it was 'What is 1 + 2?', and now is 'What is 7 + 2?'" in missed
+    assert "4 passed" in await tested("--cassettes=record", MODEL_URL=url, FIRST="7")  # it is recorded anew
+    assert len(server.requests(url)) == 8

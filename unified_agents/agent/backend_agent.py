@@ -17,7 +17,15 @@ from unified_agents.agent.new_run import check_cost, new_run
 from unified_agents.agent.sessions import Sessions
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.agent.stream import QueuedEvents, RunStream
-from unified_agents.backend import INVALID_CALL_TOOL, AgentSpec, BoundTool, ModelClient, calls_by_id, native_tool_name
+from unified_agents.backend import (
+    INVALID_CALL_TOOL,
+    AgentSpec,
+    Backend,
+    BoundTool,
+    ModelClient,
+    calls_by_id,
+    native_tool_name,
+)
 from unified_agents.catalogue.catalogue import open_catalogue
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, Limits, ModelConfig
@@ -48,18 +56,19 @@ class BackendAgent:
 
     Args:
         settings: What the agent is made of. Sources of tools are opened now, and closed with the agent.
+        adapter: What builds the native agent; None takes the backend that the settings name.
 
     Raises:
         ConfigError: a setting does not fit.
         UnsupportedCapabilityError: the backend cannot do what is asked.
     """
 
-    def __init__(self, settings: AgentSettings) -> None:
+    def __init__(self, settings: AgentSettings, adapter: Backend | None = None) -> None:
         self._settings = settings
         self.backend = settings.backend
         self._catalogue = open_catalogue(settings.tools, coercion=settings.coercion)
         try:
-            self._build(settings)
+            self._build(settings, load_backend(settings.backend) if adapter is None else adapter)
             secrets = {name: value for one in self._endpoints for name, value in one.secrets.items()}
             self._journal = AgentJournal(settings, self._catalogue.tools, secrets) if settings.journal else None
             self._sessions = Sessions(self._journal.store if self._journal else MemoryJournal(), settings.memory)
@@ -69,8 +78,7 @@ class BackendAgent:
         self._runs: dict[Run, asyncio.Future[None]] = {}
         self._closed = False
 
-    def _build(self, settings: AgentSettings) -> None:
-        adapter = load_backend(settings.backend)
+    def _build(self, settings: AgentSettings, adapter: Backend) -> None:
         tools, selector = self._catalogue.tools, settings.selector
         check_capabilities(settings, adapter, has_tools=bool(tools))
         check_approval(settings, tools)
@@ -199,6 +207,8 @@ class BackendAgent:
             for endpoint in self._endpoints:
                 parts.push_async_callback(endpoint.upstream.aclose)
             parts.push_async_callback(self._model.aclose)
+            if (close := getattr(self._agent, "aclose", None)) is not None:
+                parts.push_async_callback(close)
             if here:
                 await asyncio.wait(here)
 

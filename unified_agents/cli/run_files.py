@@ -1,4 +1,4 @@
-"""The commands `runs fork | recover | prune | export`: what changes a journal, or is made of one."""
+"""The commands `runs fork | recover | prune`: what changes a journal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from unified_agents.agent import Agent, create_agent
 from unified_agents.cli.journals import (
@@ -26,7 +25,7 @@ from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import load_config
 from unified_agents.config.importing import import_from
 from unified_agents.errors import ConfigError, RunBusyError, UnifiedAgentsError
-from unified_agents.journal.forks import fork_run, script_of
+from unified_agents.journal.forks import fork_run
 from unified_agents.journal.protocol import Journal
 from unified_agents.result import RunResult
 
@@ -120,13 +119,6 @@ def prune(
             return await opened.delete([info.run_id for info in old if unfinished or info.status == "completed"])
 
         put(f"{asyncio.run(with_journal(place, work))}\n")
-
-
-def export(run: RunArgument, journal: JournalOption = None, agent: AgentOption = None) -> None:
-    """Print the model's answers of a run as a script: `model: script:FILE` then answers as the model did."""
-    with exit_on_wrong_usage():
-        _, rows = asyncio.run(read_run(need_journal(journal, agent), run))
-        put(yaml.safe_dump(script_of(rows), sort_keys=False, allow_unicode=True))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from unified_agents.agent import Agent, create_agent
 from unified_agents.agent.decisions import Decision, approve, deny, edit, finished
 from unified_agents.agent.journaling import OnDivergence
 from unified_agents.cli import run_files
+from unified_agents.cli.export import export
 from unified_agents.cli.journals import (
     AgentOption,
     JournalOption,
@@ -165,7 +166,7 @@ def _decisions(
     return decisions
 
 
-for _command in (run_files.fork, run_files.recover, run_files.prune, run_files.export):
+for _command in (run_files.fork, run_files.recover, run_files.prune, export):
     app.command()(_command)
 
 

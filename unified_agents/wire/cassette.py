@@ -16,6 +16,7 @@ from unified_agents.errors import ConfigError, JournalError
 from unified_agents.journal.fingerprint import Fingerprint, normalised
 from unified_agents.journal.rows import AnswerRow, ExchangeRow, Row, RunRow, ToolEndRow, read_row_of, write_row
 from unified_agents.messages import JsonObject
+from unified_agents.redaction.placeholders import without_placeholders
 from unified_agents.redaction.redactor import NO_SECRETS, Redactor
 from unified_agents.tools.json_values import to_json
 
@@ -118,15 +119,19 @@ def read_cassette(path: str | os.PathLike[str]) -> list[RecordedExchange]:
     Raises:
         ConfigError: there is no such file, it cannot be read, or it is no cassette.
     """
+    return _with_conversations(list(exchanges_of(read_cassette_rows(path))), str(path))
+
+
+def read_cassette_rows(path: str | os.PathLike[str]) -> list[Row]:
+    """Read the rows of a cassette as they are; see `read_cassette`."""
     try:
         lines = Path(path).read_bytes().splitlines()
     except OSError as error:
         raise ConfigError(f"cassette {path}: {error.strerror or error}") from error
     try:
-        rows = [read_row_of(line, str(path), f"line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+        return [read_row_of(line, str(path), f"line {number}") for number, line in enumerate(lines, 1) if line.strip()]
     except JournalError as error:
         raise ConfigError(f"cassette {error}") from error
-    return _with_conversations(list(exchanges_of(rows)), str(path))
 
 
 def _with_conversations(rows: Sequence[ExchangeRow], path: str) -> list[RecordedExchange]:
@@ -157,7 +162,7 @@ def exchanges_of(rows: Sequence[Row]) -> Iterator[ExchangeRow]:
 
 
 def _exchanges_of_run(rows: Sequence[Row]) -> Iterator[ExchangeRow]:
-    first, *others = rows
+    first, *others = map(_without_placeholders, rows)
     if not isinstance(first, RunRow):
         raise ConfigError("the cassette has rows of a run, and not the first of them, which says what the run is")
     messages: list[JsonObject] = (
@@ -188,6 +193,13 @@ def _exchanges_of_run(rows: Sequence[Row]) -> Iterator[ExchangeRow]:
         for index, call in enumerate(answer.calls):
             if (end := ends.get((answer.step, index))) is not None:
                 messages.append({"role": "tool", "tool_call_id": call.call_id, "content": end.content})
+
+
+def _without_placeholders(row: Row) -> Row:
+    """Return a row of a journal with a mask for each secret, as cassettes have it: there nobody fills it again."""
+    data = write_row(row)
+    safe = without_placeholders(data)
+    return row if safe == data else read_row_of(safe, "the run", "a row")
 
 
 class Prefixes:
@@ -253,7 +265,7 @@ class CassetteFile:
                 writer.shutdown(wait=False)
 
     def _write(self, line: bytes) -> None:
-        with self._path.open("ab", buffering=0) as file:
+        with self._path.open("ab") as file:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX)
             file.write(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from unified_agents.errors import BackendError, ModelTimeoutError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Step
 from unified_agents.run.context import current_run
+from unified_agents.wire.framework_answer import framework_answer
 from unified_agents.wire.native import relay
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions import StreamReader
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
     from google.genai import Client as GoogleClient
     from openai import AsyncOpenAI
+
+    from unified_agents.wire.routed_clients import ClientRoutes
 
 PLACEHOLDER_KEY = "unified-agents"
 
@@ -65,6 +69,7 @@ class ModelClient:
             self.extra_body = {renamed: bound, **self.extra_body}
         self._async_client: httpx.AsyncClient | None = None
         self._httpx2_client: httpx2.AsyncClient | None = None
+        self._routes: list[ClientRoutes] = []
         self._sync_clients: list[httpx.Client] = []
 
     def httpx_async_client(self) -> httpx.AsyncClient:
@@ -165,6 +170,18 @@ class ModelClient:
             timeout=self.timeout,
         )
 
+    def routes(self, roots: Iterable[object]) -> ClientRoutes:
+        """Put the wire into the clients that somebody else's agent is made of; it is taken out with the agent.
+
+        Args:
+            roots: What the clients are reached from.
+        """
+        from unified_agents.wire.routed_clients import ClientRoutes, sdk_clients  # noqa: PLC0415  # as httpx
+
+        routes = ClientRoutes(self._wire, sdk_clients(roots))
+        self._routes.append(routes)
+        return routes
+
     def _closed_with_the_agent(self, client: httpx.Client) -> httpx.Client:
         self._sync_clients.append(client)
         return client
@@ -180,6 +197,35 @@ class ModelClient:
         if run is None:
             raise BackendError("a model call outside of a run: use `agent.run(…)`")
         return await self._wire.ask(run)
+
+    async def answer(self, path: str, body: bytes) -> tuple[JsonObject, bytes]:
+        """Answer one request of a framework that runs in another process, under `unified`.
+
+        Args:
+            path: Below the base URL.
+            body: The framework's own bytes.
+
+        Returns:
+            `status` and `content_type`, and the body that the framework gets.
+
+        Raises:
+            BackendError: there is no run.
+            ModelError: a request that is no model call could not be sent.
+            asyncio.CancelledError: the run has ended.
+        """
+        run = current_run.get()
+        if run is None:
+            raise BackendError("a model call outside of a run: use `agent.run(…)`")
+        if path == CHAT_PATH:
+            content_type, content = await framework_answer(self._wire, run, body)
+            return {"status": 200, "content_type": content_type}, content
+        relayed = await relay(self._wire, run, path, body, {})
+        status, headers = relayed.head.result()
+        try:
+            content = b"".join([chunk async for chunk in relayed.chunks(self.timeout)])
+        finally:
+            await relayed.aclose()
+        return {"status": status, "content_type": headers.get("Content-Type", "application/json")}, content
 
     async def relay(self, request: JsonObject, *, stream: bool) -> Answer:
         """Make one model call under `native`, for a loop that speaks Chat Completions itself: it is sent as it is.
@@ -212,6 +258,8 @@ class ModelClient:
 
     async def aclose(self) -> None:
         """Close the clients."""
+        for routes in self._routes:
+            routes.close()
         if self._httpx2_client is not None:
             await self._httpx2_client.aclose()
         if self._async_client is not None:
