@@ -76,7 +76,8 @@ def plan_comparison(
     loaded = load_suite(suite)
     loaded.select(tasks)
     given = given_interpreters(pythons)
-    names = _names(backends) if backends is not None else available_backends(given)
+    wrapped = loaded.suite.backends
+    names = _names(backends) if backends is not None else (*available_backends(given), *wrapped)
     values = {
         "suite": loaded,
         "backends": names,
@@ -85,7 +86,7 @@ def plan_comparison(
         "model": _answering_model(model, loaded.agent),
         "tasks": tasks,
         "out": out or Path(f"comparison-{loaded.suite.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"),
-        "pythons": chosen_interpreters(names, given),
+        "pythons": chosen_interpreters([name for name in names if name not in wrapped], given),
         "perturb": _controls(perturb, controls, loaded),
     }
     if loaded.agent is not None:

@@ -46,7 +46,7 @@ logging.getLogger("unified_agents.concurrency").addHandler(_ToStandardError(logg
 _EXIT_CODES = (
     "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was reached, "
     "4 a tool call waits for a decision, 130 interrupted. "
-    "With --json, standard output has one object: the result, or what went wrong under the key `error`."
+    "With --json, standard output has one JSON value: the result, or what went wrong under the key `error`."
 )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
+import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -167,18 +168,19 @@ async def _end(process: Process) -> None:
 
 @contextmanager
 def _signals_passed_on(process: Process) -> Iterator[None]:
-    """Let the program decide on signals: an interrupt of the terminal reaches it by itself, the end is passed on."""
+    """Let the program decide on signals: they are passed on, but for a terminal's interrupt, which reaches it."""
     loop = asyncio.get_running_loop()
 
-    def terminate() -> None:
+    def pass_on(number: int) -> None:
+        if number == signal.SIGINT and sys.stdin is not None and sys.stdin.isatty():
+            return
         with suppress(ProcessLookupError):
-            process.terminate()
+            process.send_signal(number)
 
-    handlers: dict[int, Callable[[], None]] = {signal.SIGINT: lambda: None, signal.SIGTERM: terminate}
-    before = {number: signal.getsignal(number) for number in handlers}
-    for number, handler in handlers.items():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not on Windows, nor outside of the main thread
-            loop.add_signal_handler(number, handler)
+            loop.add_signal_handler(number, pass_on, number)
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from unified_agents.agent import create_agent
+from unified_agents.agent import Agent, create_agent
 from unified_agents.catalogue.catalogue import Catalogue, open_catalogue
 from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.config.providers import PROVIDERS, ProtocolName
@@ -44,6 +44,7 @@ from unified_agents_comparisons.records import CallSummary, Cell, Perturbation, 
 from unified_agents_comparisons.schema_fidelity import SchemaRecord
 from unified_agents_comparisons.scoring import Score, received_fault, score, was_lost
 from unified_agents_comparisons.suite.model import LoadedSuite, SchemaTool, SuiteError, Task
+from unified_agents_comparisons.wrapped_agents import wrapped_agent
 
 STREAM_IGNORED = "the server ignored `stream`: it was asked for a stream, and answered whole"
 WARM_UP = Script.model_validate({"answers": [{"text": "ok"}]})
@@ -146,9 +147,10 @@ class CellRunner:
         folder = self.start.scratch / run_id
         await asyncio.to_thread(folder.mkdir)
         token = self.scratch.set(folder) if self.scratch else None
-        catalogue = await self._opened()
-        tools = self.tools_of(task) if catalogue is None else catalogue.tools
+        catalogue: Catalogue | None = None
         try:
+            catalogue = await self._opened()
+            tools = self._offered(task, catalogue)
             result, error = await self._run_agent(task, tools, handling, model, run_id)
             files = await asyncio.to_thread(_read, folder, tuple(task.expect.files))
         finally:
@@ -169,6 +171,12 @@ class CellRunner:
         )
         return _Outcome(result, error, scored, tools)
 
+    def _offered(self, task: Task, catalogue: Catalogue | None) -> Sequence[Tool]:
+        """Return the tools that we offer in a cell: none to an agent that is as it is."""
+        if self.start.backend in self.suite.suite.backends:
+            return ()
+        return self.tools_of(task) if catalogue is None else catalogue.tools
+
     async def _opened(self) -> Catalogue | None:
         """Open the tools of the suite's agent, anew for each cell; None where the suite brings its tools itself."""
         agent = self.suite.agent
@@ -184,9 +192,22 @@ class CellRunner:
         model: ModelConfig | AnyScripted,
         run_id: str,
     ) -> tuple[RunResult | None, ErrorRecord | None]:
+        wrapped = self.suite.suite.backends.get(self.start.backend)
+        if wrapped is not None:
+            agent = wrapped_agent(wrapped.wrap, model, self._limits(task, model))
+        else:
+            agent = self._agent(task, tools, handling, model)
+        try:
+            return await run_outcome(agent.run(task.question, run_id=run_id, record_exchanges=True))
+        finally:
+            await agent.aclose()
+
+    def _agent(
+        self, task: Task, tools: Sequence[Tool], handling: Handling, model: ModelConfig | AnyScripted
+    ) -> Agent[Any]:
         own = self.suite.agent
         parameters = model.parameters if isinstance(model, ModelConfig) else ModelParameters()
-        agent = create_agent(
+        return create_agent(
             None if own is None else for_comparison(own),
             backend=self.start.label.name,
             model=model,
@@ -199,10 +220,6 @@ class CellRunner:
             journal=MemoryJournal() if own is not None and own.journal is not None else None,
             **self.cassette,
         )
-        try:
-            return await run_outcome(agent.run(task.question, run_id=run_id, record_exchanges=True))
-        finally:
-            await agent.aclose()
 
     def _limits(self, task: Task, model: ModelConfig | AnyScripted) -> Limits:
         changed: dict[str, object] = {"timeout": self.start.timeout}
@@ -219,7 +236,8 @@ def load_cell_runner(start: Start, suite: LoadedSuite, versions: dict[str, str])
     Raises:
         ConfigError: a module or an attribute is missing, or is no tool; the message names it.
     """
-    names = {name for task in suite.suite.tasks for name in task.tools}
+    is_wrapped = start.backend in suite.suite.backends  # it has tools of its own
+    names = {name for task in suite.suite.tasks for name in task.tools if not is_wrapped}
     tools = {name: _tool(suite.suite.tools or "", name) for name in sorted(names)}
     return CellRunner(
         start, suite, tools, AnswerChecks(suite), _scratch(suite.suite.scratch), versions, start.cassettes.options()
@@ -256,7 +274,7 @@ def _filled(blank: Cell, outcome: _Outcome, spoken: ProtocolName) -> Cell:
         changes["reasons"] = (*outcome.score.reasons, STREAM_IGNORED)
     changes |= {"tool_calls": summarise_calls(result, tools), "trace_shape": result.trace.shape()}
     # In the text protocol the tools stand in the system text: there is no schema to compare theirs with.
-    if result.exchanges and blank.variant == "tool_calling":
+    if tools and result.exchanges and blank.variant == "tool_calling":
         sent = in_chat_completions(spoken, result.exchanges[0].sent)
         found = tool_fidelity(tools, sent, BackendLabel.parse(blank.backend).name, blank.handling)
         changes["schemas"] = tuple(map(SchemaRecord.of, found))
