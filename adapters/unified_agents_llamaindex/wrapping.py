@@ -16,7 +16,7 @@ from unified_agents_llamaindex.errors import translate
 from unified_agents_llamaindex.model import native_message
 
 
-class WrappedAgent:
+class WrappedLlamaIndexAgent:
     """A `FunctionAgent`, a `ReActAgent`, or an `AgentWorkflow` of several.
 
     Args:
