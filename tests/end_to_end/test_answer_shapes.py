@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support import add, asks_for
+from support import add
 from unified_agents import TextDelta, create_agent
 from unified_agents.messages import JsonObject
 from unified_agents.wire.local_upstream import Reply
@@ -71,3 +71,11 @@ async def test_what_stands_around_an_answer_fails_no_backend(backend: str, envel
     assert (result.output, result.requests, [call.content for call in result.tool_calls]) == ("It is 5.", 2, ["5"])
     answered = json.loads(result.exchanges[1].answered or "")
     assert answered == body(**odd)  # the record has it as it stood on the wire
+
+
+async def test_the_text_of_a_server_that_ignores_stream_is_streamed_once(backend: str) -> None:
+    model = Bodies(body())
+    async with create_agent(backend=backend, model=model) as agent, agent.stream("Add.") as events:
+        texts = [event.text async for event in events if isinstance(event, TextDelta)]
+    assert (texts, events.result.output) == (["It is 5."], "It is 5.")
+    assert model.asked_for_streams == [True]
