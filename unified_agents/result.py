@@ -83,7 +83,7 @@ class ModelCallRecord:
         rate_limits: The headers about rate limits, by their names in lower case, such as
             `x-ratelimit-remaining-requests` and `retry-after`.
         usage: The tokens of the answer; None when there was none that could be read.
-        cost: What it cost, in the unit of the model's price; None without a price.
+        cost: What it cost, in the unit of the model's price; None without a price or its usage.
     """
 
     step: int | None
@@ -164,7 +164,7 @@ class RunResult(_ResultModel, Generic[ValueT_co]):
         trace: The span tree, from `invoke_agent` down.
         exchanges: Bodies as they stood on the wire; empty unless the run was told to record them.
         pending: Calls that wait for a decision, where the status is `suspended`; empty otherwise.
-        cost: What all answers cost, in the unit of the model's `price`; None without a price.
+        cost: What all answers cost whose usage is known, in the unit of the model's `price`; None without any.
         value: The final answer as a value of the agent's `output_type`; None without one.
     """
 

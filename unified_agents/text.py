@@ -59,3 +59,11 @@ def encodable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says; nothing where saying it fails, by a slip in the error's class."""
+    try:
+        return str(error)
+    except Exception:
+        return ""

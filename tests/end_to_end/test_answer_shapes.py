@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from support import add
-from unified_agents import TextDelta, create_agent
+from unified_agents import Limits, ModelConfig, ModelPrice, TextDelta, create_agent
 from unified_agents.messages import JsonObject
+from unified_agents.scripted.server import ScriptServer
 from unified_agents.wire.local_upstream import Reply
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -79,3 +80,17 @@ async def test_the_text_of_a_server_that_ignores_stream_is_streamed_once(backend
         texts = [event.text async for event in events if isinstance(event, TextDelta)]
     assert (texts, events.result.output) == (["It is 5."], "It is 5.")
     assert model.asked_for_streams == [True]
+
+
+@pytest.mark.parametrize("usage", [{**USAGE, "prompt_tokens": -10}, {**USAGE, "completion_tokens": -5}, {}])
+async def test_a_usage_that_is_no_count_is_unknown(backend: str, usage: JsonObject) -> None:
+    async with ScriptServer() as server:
+        url, price = server.add(Bodies(body(usage=usage))), ModelPrice(input=1, output=1)
+        model = ModelConfig(provider="openai", name="odd", base_url=url, price=price)
+        async with create_agent(backend=backend, model=model, limits=Limits(max_cost=1)) as agent:
+            result = await agent.run("Add.")
+    counts = result.usage.input_tokens, result.usage.output_tokens
+    assert None in counts
+    assert all(count is None or count > 0 for count in counts)
+    assert result.cost is None
+    assert [name for span in result.trace.walk() for name, _, _ in span.events].count("usage_missing") == 1

@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from unified_agents.concurrency.daemon_threads import current
-from unified_agents.errors import UnsupportedCapabilityError
+from unified_agents.errors import BackendError, UnsupportedCapabilityError
 
 T = TypeVar("T")
 
@@ -26,6 +26,8 @@ _HELD_UP_SECONDS = 1.0
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
+_waiting: set[Future[Any]] = set()
+"""Of the calls that wait for the loop; they fail when its thread ends."""
 
 
 def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -34,13 +36,14 @@ def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     Raises:
         UnsupportedCapabilityError: the caller is itself on the background loop, and would wait for itself.
         KeyboardInterrupt: the user interrupted; the work was cancelled and has ended.
+        BackendError: the loop was stopped.
     """
-    loop = background_loop()
     if threading.current_thread() is _thread:
         raise UnsupportedCapabilityError(
             "run_sync inside an asynchronous tool would wait for itself: await agent.run(…) there"
         )
     ended: Future[T] = Future()
+    loop = background_loop(ended)
     tasks: list[asyncio.Task[T]] = []
 
     def start() -> None:
@@ -67,9 +70,13 @@ def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
                 )
             wait([ended])
         raise
+    finally:
+        _waiting.discard(ended)
 
 
 def _hand_on(task: asyncio.Task[T], ended: Future[T]) -> None:
+    if ended.done():
+        return
     if task.cancelled():
         ended.cancel()
         ended.set_running_or_notify_cancel()
@@ -79,16 +86,42 @@ def _hand_on(task: asyncio.Task[T], ended: Future[T]) -> None:
         ended.set_result(task.result())
 
 
-def background_loop() -> asyncio.AbstractEventLoop:
-    """Return the loop, which is started at first use and ends with the program."""
+def background_loop(waits: Future[Any] | None = None) -> asyncio.AbstractEventLoop:
+    """Return the loop, which is started at first use and ends with the program.
+
+    Args:
+        waits: Fails when the loop ends before it is done; None where nobody waits.
+    """
     global _loop, _thread  # noqa: PLW0603  # one loop for the process
     with _lock:
         if _loop is None or _thread is None or not _thread.is_alive():
             _loop = asyncio.new_event_loop()
-            _thread = threading.Thread(target=_loop.run_forever, name="unified-agents-sync", daemon=True)
+            _thread = threading.Thread(target=_run, args=(_loop,), name="unified-agents-sync", daemon=True)
             _thread.start()
             atexit.register(_end, _loop, _thread)
+        if waits is not None:
+            _waiting.add(waits)
         return _loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop until somebody stops it. What one task raises to end the program does not end all others' work."""
+    global _loop  # noqa: PLW0603
+    try:
+        while True:
+            try:
+                loop.run_forever()
+            except BaseException:  # who awaits the task gets it too
+                logger.exception("a task of the background event loop raised what would have ended the loop")
+            else:
+                return
+    finally:
+        with _lock:
+            _loop = None if _loop is loop else _loop
+            left = [future for future in _waiting if not future.done()]
+            _waiting.clear()
+        for future in left:
+            future.set_exception(BackendError("the event loop behind run_sync was stopped, perhaps by a tool"))
 
 
 def _forget_in_child() -> None:
@@ -96,6 +129,7 @@ def _forget_in_child() -> None:
     global _lock, _loop, _thread  # noqa: PLW0603
     _lock = threading.Lock()
     _loop = _thread = None
+    _waiting.clear()
     atexit.unregister(_end)
 
 

@@ -108,7 +108,7 @@ class AnswerRow:
         calls: The tool calls that it asks for.
         finish_reason: Why it ended, as the provider says.
         usage: Its tokens.
-        cost: What the step cost, in the unit of the model's price; None without a price.
+        cost: What the step cost, in the unit of the model's price; None without a price or its usage.
         original: The turn as `Message.original` has it; None where it holds no more than text and calls.
         reasoning: What the provider shows of the model's thinking; None where it shows nothing.
     """

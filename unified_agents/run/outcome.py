@@ -23,6 +23,7 @@ from unified_agents.run.calls import dropped_calls
 from unified_agents.run.context import Run
 from unified_agents.run.lifecycle import Cancelled, Suspended
 from unified_agents.run.span_content import give_messages
+from unified_agents.text import text_of
 from unified_agents.tracing import conventions as names
 from unified_agents.tracing.spans import ERROR_SWALLOWED, AttributeValue
 
@@ -104,7 +105,7 @@ def _translated(run: Run, error: Exception, translate: Callable[[Exception], Run
         seen.native_type = known.native_type
         known = seen
     if known is None:
-        text = str(error) or "without a message"
+        text = text_of(error) or "without a message"
         known = BackendError(f"the framework failed: {type(error).__name__}: {text}", native_type=native_name(error))
     if known is not error:
         known.__cause__ = error

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import signal
+import threading
+import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
@@ -92,7 +95,11 @@ class Attempt:
             raise _failed(tool, error) from error
         except ToolFailedError:
             raise  # the handler has said itself what the model shall read
-        except (Exception, SystemExit) as error:
+        except GeneratorExit:
+            raise  # whoever awaits this call is closed
+        except BaseException as error:
+            if _is_by_signal(error):
+                raise
             raise _failed(tool, error) from error
         finally:
             detach()
@@ -144,6 +151,16 @@ class Attempt:
 
 def _failed(tool: Tool, error: BaseException) -> ToolFailedError:
     return ToolFailedError(wording.tool_failed(tool.name, error), native_type=native_name(error))
+
+
+def _is_by_signal(error: BaseException) -> bool:
+    """Tell whether an interrupt is the user's, and none that a tool raised."""
+    if not isinstance(error, KeyboardInterrupt) or threading.current_thread() is not threading.main_thread():
+        return False
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        return True  # it leaves no trace of its own
+    *_, (last, _) = traceback.walk_tb(error.__traceback__)
+    return last.f_globals.get("__name__") == asyncio.Runner.__module__
 
 
 def _attach(span: OpenSpan) -> Callable[[], object]:

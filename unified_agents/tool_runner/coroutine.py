@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from typing import Any
 
+from unified_agents import wording
 from unified_agents.concurrency.abandoned_tasks import give_up
 from unified_agents.run.lifecycle import Lifecycle
 
@@ -57,15 +58,10 @@ class ToolCoroutine:
         step: Callable[[], Any] = functools.partial(self._work.send, None)
         try:
             while True:
-                start = time.monotonic()
                 try:
-                    waits_for = step()
+                    waits_for = self._timed(step)
                 except StopIteration as end:
                     return end.value
-                finally:
-                    seconds = time.monotonic() - start
-                    if seconds > MAX_STEP_SECONDS:
-                        self._blocked(seconds)
                 if self._suspends is not None:
                     self._suspends()
                     self._suspends = None
@@ -84,6 +80,18 @@ class ToolCoroutine:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+
+    def _timed(self, step: Callable[[], Any]) -> Any:
+        """Take a step of the coroutine, and tell where it kept the event loop."""
+        start = time.monotonic()
+        try:
+            return step()
+        except GeneratorExit as error:  # the coroutine's own: it would pass for the end of whoever awaits this
+            raise RuntimeError(wording.tool_raised(type(error).__name__)) from error
+        finally:
+            seconds = time.monotonic() - start
+            if seconds > MAX_STEP_SECONDS:
+                self._blocked(seconds)
 
     def _apart(self, inner: asyncio.Future[Any]) -> Generator[Any, Any, None]:
         """Wait for a task, or for several, and cancel it with this one, as `await` does, but in a way that can be left.

@@ -15,6 +15,7 @@ import orjson
 from unified_agents.errors import ErrorRecord, ToolFailedError, native_name
 from unified_agents.run.calls import Call, ToolOutcome
 from unified_agents.run.context import Run, current_run
+from unified_agents.text import text_of
 from unified_agents.tool_runner.coroutine import ToolCoroutine
 from unified_agents.tool_runner.input_output import recorded
 from unified_agents.tool_runner.observation import ObservedCall
@@ -142,7 +143,7 @@ class _NativeCall(ObservedCall):
         run.native_threads.pop(call.id, None)
         if isinstance(error, Exception):
             failure = ToolFailedError(
-                f"tool {call.name!r} raised {type(error).__name__}: {error}"[:MAX_MESSAGE_CHARS],
+                f"tool {call.name!r} raised {type(error).__name__}: {text_of(error)}"[:MAX_MESSAGE_CHARS],
                 native_type=native_name(error),
             )
             run.raised.append((error, failure))

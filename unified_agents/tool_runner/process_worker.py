@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from unified_agents.errors import RateLimited, Transient, native_name
+from unified_agents.text import text_of
 from unified_agents.tools.decorator import tool
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.results import to_text
@@ -78,7 +79,7 @@ def _outcome(request: dict[str, Any]) -> dict[str, Any]:
         return {
             "error": type(error).__name__,
             "native_type": native_name(error),
-            "text": str(error).encode("utf-8", "replace").decode(),
+            "text": text_of(error).encode("utf-8", "replace").decode(),
             "is_transient": isinstance(error, Transient),
             "retry_after": error.retry_after if isinstance(error, RateLimited) else None,
         }

@@ -141,7 +141,7 @@ class ModelCallObservation:
         run = self._run
         run.budget.count(usage=answer.usage, cost=cost)
         # Under `native` only the wall clock is bounded.
-        if answer.usage.input_tokens is None and run.handling == "unified" and answer.usage.output_tokens is None:
+        if (answer.usage.input_tokens is None or answer.usage.output_tokens is None) and run.handling == "unified":
             self._warn_of(run.budget.unmeasured_limits())
 
     def _warn_of(self, limits: list[str]) -> None:
@@ -150,7 +150,7 @@ class ModelCallObservation:
             return
         run, names = self._run, " and ".join(limits)
         self.span.event("usage_missing", limits=names)
-        text = "the model's server reports no usage, so %s cannot hold (run %s)"
+        text = "the model's server does not report the usage of its answers, so %s cannot hold (run %s)"
         logger.warning(text, names, run.label, extra={"run_id": run.id})
 
     def completed(self, answer: Answer) -> None:

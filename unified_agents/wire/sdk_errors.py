@@ -27,6 +27,7 @@ from unified_agents.errors import (
     native_name,
 )
 from unified_agents.http.retry_after import retry_after
+from unified_agents.text import text_of
 
 _OF_BOTH_SDKS: Mapping[str, type[RunError]] = {
     "APIError": BadResponseError,  # without a status: an error inside a stream, or an answer of the wrong shape
@@ -112,7 +113,7 @@ def translate_error(
 
 def one_line(error: BaseException) -> str:
     """Return what an error says, in one line; the name of its class where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(text_of(error).split()) or type(error).__name__
 
 
 def traceback_functions(error: BaseException) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from unified_agents.text import text_of
 from unified_agents.wording.common import shortened
 
 
@@ -189,4 +190,6 @@ def no_json_values(reason: str) -> str:
 
 def validator_broke(tool: str, error: BaseException) -> str:
     """Say that a validator of the tool's own types raised an error that no validator should raise."""
-    return shortened(f"tool {tool!r}: a validator of its argument types raised {type(error).__name__}: {error}")
+    return shortened(
+        f"tool {tool!r}: a validator of its argument types raised {type(error).__name__}: {text_of(error)}"
+    )

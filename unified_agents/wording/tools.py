@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unified_agents.text import closest
+from unified_agents.text import closest, text_of
 from unified_agents.wording.common import in_seconds, shortened
 
 _MAX_LISTED = 1_000
@@ -30,10 +30,10 @@ def unknown_tool(name: str, offered: Sequence[str], *, searches: bool = True) ->
 
 def tool_failed(tool: str, error: BaseException) -> str:
     """Tell the model that a tool raised an error."""
-    text = str(error).strip()
+    text = text_of(error).strip()
     cause = error.__cause__ if isinstance(error, RuntimeError) else None
-    if isinstance(cause, StopIteration | SystemExit | KeyboardInterrupt | GeneratorExit) and str(cause) not in text:
-        text = f"{text}: {cause}"  # what cannot be handed on as it is, has its text in its cause
+    if isinstance(cause, StopIteration | SystemExit | KeyboardInterrupt | GeneratorExit) and text_of(cause) not in text:
+        text = f"{text}: {text_of(cause)}"  # what cannot be handed on as it is, has its text in its cause
     return shortened(f"Error in tool {tool!r}: {type(error).__name__}" + (f": {text}" if text else "."))
 
 

@@ -173,12 +173,14 @@ def usage_of(value: Any) -> Usage:
     """Return token counts; `NO_USAGE` where there are none."""
     if not isinstance(value, dict):
         return NO_USAGE
+    prompt, output = token_count(value.get("prompt_tokens")), token_count(value.get("completion_tokens"))
     if value.keys() <= _PLAIN_COUNTS:  # cheaper than to look for what is not there
         return Usage(
-            input_tokens=_count(value.get("prompt_tokens")), output_tokens=_count(value.get("completion_tokens"))
+            input_tokens=token_count(value.get("prompt_tokens")),
+            output_tokens=token_count(value.get("completion_tokens")),
         )
-    output, reasoning = _count(value.get("completion_tokens")), _detail(value, "completion", "reasoning_tokens")
-    prompt = _count(value.get("prompt_tokens"))
+    output, reasoning = token_count(value.get("completion_tokens")), _detail(value, "completion", "reasoning_tokens")
+    prompt = token_count(value.get("prompt_tokens"))
     if reasoning and output and prompt and value.get("total_tokens") == prompt + output + reasoning:
         output += reasoning  # some servers count the thinking beside the answer, and bill both
     cached, written = _detail(value, "prompt", "cached_tokens"), _detail(value, "prompt", "cache_write_tokens")
@@ -203,16 +205,17 @@ _OTHER_NAMES = {
 def _detail(value: JsonObject, part: str, name: str) -> int | None:
     """Return a part of a count of tokens; None where it is not reported."""
     details = value.get(f"{part}_tokens_details")
-    count = _count(details.get(name)) if type(details) is dict else None
+    count = token_count(details.get(name)) if type(details) is dict else None
     if count is None:
         for other in _OTHER_NAMES[name]:
             if other in value:
-                return _count(value[other])
+                return token_count(value[other])
     return count
 
 
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def token_count(value: Any) -> int | None:
+    """Return a count of tokens; None where it is none, as one below zero."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def check_bounds(calls: int, arguments: int) -> None:

@@ -21,6 +21,7 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     excerpt,
     finish_reason_of,
     string,
+    token_count,
 )
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 
@@ -212,18 +213,14 @@ class AnswerAssembler:
 
 def usage_of(usage: JsonObject) -> Usage:
     """Return the token counts; what the model thought counts as output."""
-    said, thought = _count(usage.get("candidatesTokenCount")), _count(usage.get("thoughtsTokenCount"))
+    said, thought = token_count(usage.get("candidatesTokenCount")), token_count(usage.get("thoughtsTokenCount"))
     output = None if said is None and thought is None else (said or 0) + (thought or 0)
     return Usage(
-        input_tokens=_count(usage.get("promptTokenCount")),
+        input_tokens=token_count(usage.get("promptTokenCount")),
         output_tokens=output,
-        cached_input_tokens=_count(usage.get("cachedContentTokenCount")),
+        cached_input_tokens=token_count(usage.get("cachedContentTokenCount")),
         reasoning_tokens=thought,
     )
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _raw_call(call: JsonObject) -> RawCall:

@@ -24,6 +24,7 @@ from unified_agents.wire.protocols.chat_completions_fields import (
     finish_reason_of,
     parse_json_body,
     string,
+    token_count,
 )
 from unified_agents.wire.protocols.chat_completions_writer import assistant_message, completion
 from unified_agents.wire.protocols.finish_reasons import REFUSAL
@@ -127,21 +128,17 @@ def usage_of(value: Any) -> Usage:
     """Return token counts. Input tokens count those that were read from the cache and written to it, too."""
     if not isinstance(value, Mapping):
         return NO_USAGE
-    kinds = [count for name in _INPUT_KINDS if (count := _count(value.get(name))) is not None]
+    kinds = [count for name in _INPUT_KINDS if (count := token_count(value.get(name))) is not None]
     details = value.get("output_tokens_details")
     fields = {
         "input_tokens": sum(kinds) if kinds else None,
-        "output_tokens": _count(value.get("output_tokens")),
-        "cached_input_tokens": _count(value.get("cache_read_input_tokens")),
-        "cache_write_tokens": _count(value.get("cache_creation_input_tokens")),
-        "reasoning_tokens": _count(details.get("thinking_tokens")) if isinstance(details, Mapping) else None,
+        "output_tokens": token_count(value.get("output_tokens")),
+        "cached_input_tokens": token_count(value.get("cache_read_input_tokens")),
+        "cache_write_tokens": token_count(value.get("cache_creation_input_tokens")),
+        "reasoning_tokens": token_count(details.get("thinking_tokens")) if isinstance(details, Mapping) else None,
     }
     known = Usage.model_fields
     return Usage.model_construct(None, **{name: count for name, count in fields.items() if name in known})
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int else None
 
 
 def _call(block: JsonObject, arguments: str) -> RawCall:
