@@ -260,13 +260,9 @@ class ModelConfig(ConnectionSettings):
         return self
 
     @model_validator(mode="after")
-    def _can_be_stored(self) -> ModelConfig:
+    def _settings_can_be_sent(self) -> ModelConfig:
         if self.stored_turns and self.spoken_protocol != "responses":
             raise ValueError("stored_turns needs protocol: responses")
-        return self
-
-    @model_validator(mode="after")
-    def _parameters_can_be_sent(self) -> ModelConfig:
         self.check_parameters()
         return self
 
