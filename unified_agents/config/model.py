@@ -182,6 +182,8 @@ class ModelConfig(ConnectionSettings):
         cache: Whether requests in Anthropic's Messages mark what the provider shall keep in its prompt cache: the
             tools, the system text, and the conversation so far. Other providers cache by themselves. Under
             `handling: unified`.
+        stored_turns: Whether a server of Responses keeps the conversation: a request then names the response before
+            (`previous_response_id`), and holds only what came after it. Under `handling: unified`.
         price: What it costs; None when costs are not counted.
         fallback: Models to ask in turn when this one fails permanently.
         tool_result_parts: How images and files that tools return reach the model. `user`: in a user message after the
@@ -208,6 +210,7 @@ class ModelConfig(ConnectionSettings):
     parameters: ModelParameters = Field(default_factory=ModelParameters)
     policy: ModelPolicy = Field(default_factory=ModelPolicy)
     cache: bool = False
+    stored_turns: bool = False
     price: ModelPrice | None = None
     fallback: tuple[ModelConfig, ...] = ()
     tool_result_parts: ResultParts = False
@@ -254,6 +257,12 @@ class ModelConfig(ConnectionSettings):
         own = PROVIDERS.get(self.provider)
         if self.base_url is None and own is not None and self.spoken_protocol not in (own.protocol, *own.others):
             raise ValueError(f"protocol {self.protocol} needs base_url: the host of {self.provider} does not speak it")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_stored(self) -> ModelConfig:
+        if self.stored_turns and self.spoken_protocol != "responses":
+            raise ValueError("stored_turns needs protocol: responses")
         return self
 
     @model_validator(mode="after")
