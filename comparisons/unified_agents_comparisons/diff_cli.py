@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from unified_agents.cli.stdio import exit_on_wrong_usage, put
+from unified_agents.cli.stdio import exit_on_wrong_usage, put, put_json_text
 from unified_agents.errors import ConfigError
 from unified_agents_comparisons.cli import check_extra
 
@@ -67,7 +67,7 @@ def diff_command(
     else:
         text = {"markdown": markdown, "html": html, "terminal": terminal}[form](diff)
     if output is None:
-        put(text)
+        (put_json_text if form == "json" else put)(text)
     else:
         write_atomically(output, text)
     raise typer.Exit(1 if diff.exceeded else 0)
