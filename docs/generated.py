@@ -17,7 +17,7 @@ from unified_agents.registry import backend_info, backend_names, load_backend
 ROOT = Path(__file__).parents[1]
 
 GROUPS = {
-    "agents": ("Agents and runs", ("agent", "messages", "result", "tracing")),
+    "agents": ("Agents and runs", ("agent", "wrapping", "messages", "result", "tracing")),
     "configuration": ("Configuration", ("config",)),
     "tools": ("Tools", ("tools", "tool_runner")),
     "catalogues": ("Catalogues and selection", ("catalogue",)),

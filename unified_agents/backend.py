@@ -44,6 +44,7 @@ __all__ = [
     "BoundTool",
     "Capability",
     "Handling",
+    "Instrumentor",
     "ModelClient",
     "NativeAgent",
     "NativeProgram",
@@ -55,6 +56,7 @@ __all__ = [
     "calls_by_id",
     "import_all_off_loop",
     "import_off_loop",
+    "instrumentor_of",
     "native_construction",
     "native_protocols_of",
     "native_tool_name",
@@ -206,7 +208,10 @@ class AgentSpec:
 
 @runtime_checkable
 class NativeAgent(Protocol):
-    """A framework's agent, ready to run. One object serves many runs at once, so it keeps no state of a run."""
+    """A framework's agent, ready to run. One object serves many runs at once, so it keeps no state of a run.
+
+    It may also have `async def aclose(self) -> None`, which is called once, when the agent is closed.
+    """
 
     @property
     def native(self) -> object:
@@ -283,6 +288,26 @@ class Backend(Protocol):
 def calls_by_id(backend: Backend) -> bool:
     """Tell whether a backend is given every call as one of the reserved tool, to be carried out by its id."""
     return bool(getattr(backend, "calls_by_id", False))
+
+
+@dataclass(slots=True, frozen=True)
+class Instrumentor:
+    """What collects a framework's own spans; a backend names it in `instrumentor`.
+
+    Attributes:
+        module: Its module, which is imported only where that tracing is wanted.
+        name: Its class there, an instrumentor of OpenTelemetry's.
+        distribution: What installs it.
+    """
+
+    module: str
+    name: str
+    distribution: str
+
+
+def instrumentor_of(backend: Backend) -> Instrumentor | None:
+    """Return what collects the own spans of a backend's framework; None where it names nothing."""
+    return getattr(backend, "instrumentor", None)
 
 
 def native_tool_name(backend: Backend, name: str) -> str:

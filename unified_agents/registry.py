@@ -107,8 +107,8 @@ def _import_failure(name: str, error: Exception) -> ConfigError:
     info = backend_info(name)
     if info.missing:
         return BackendNotInstalledError(
-            f"backend {name!r} is not installed: {', '.join(info.missing)} missing; run: {info.remedy}; "
-            f"or, for an environment of its own: unified-agents backends install {name}"
+            f"backend {name!r} is not installed: {', '.join(info.missing)} missing; run: {info.remedy}; or, for an "
+            f"environment of its own: unified-agents backends install {name}, and create_agent(…, isolated=True)"
         )
     remedy = f"try: {info.remedy} --force-reinstall" if info.requirements else f"reinstall {info.distribution}"
     return BackendBrokenError(

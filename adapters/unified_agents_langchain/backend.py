@@ -14,7 +14,7 @@ from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResp
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
-from unified_agents.backend import AgentSpec, BoundTool, Capability, NativeAgent, ProtocolName
+from unified_agents.backend import AgentSpec, BoundTool, Capability, Instrumentor, NativeAgent, ProtocolName
 from unified_agents.errors import RunError
 from unified_agents.messages import Message
 from unified_agents_langchain.errors import translate
@@ -30,6 +30,9 @@ class LangChainBackend:
 
     name = "langchain"
     capabilities = frozenset(Capability)
+    instrumentor = Instrumentor(
+        "openinference.instrumentation.langchain", "LangChainInstrumentor", "openinference-instrumentation-langchain"
+    )
     native_protocols: Mapping[ProtocolName, str] = MappingProxyType(
         {
             "responses": "langchain-openai",

@@ -53,7 +53,7 @@ class WrappedGraph:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the graph to its end, and return the text of its last message."""
-        state: Any = {"messages": [langchain_message(message) for message in messages]}
+        state: Any = {"messages": [langchain_message(message, self.protocol) for message in messages]}
         config = {"configurable": {"thread_id": uuid4().hex}}  # a graph with a checkpointer needs one
         if not stream:
             return _text(await self._graph.ainvoke(state, config))

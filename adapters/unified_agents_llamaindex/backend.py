@@ -17,6 +17,7 @@ from unified_agents.backend import (
     AgentSpec,
     BoundTool,
     Capability,
+    Instrumentor,
     NativeAgent,
     ProtocolName,
     Variant,
@@ -49,6 +50,11 @@ class LlamaIndexBackend:
 
     name = "llamaindex"
     capabilities = frozenset(Capability)
+    instrumentor = Instrumentor(
+        "openinference.instrumentation.llama_index",
+        "LlamaIndexInstrumentor",
+        "openinference-instrumentation-llama-index",
+    )
     variants: frozenset[Variant] = frozenset({"tool_calling", "react"})
     native_protocols: Mapping[ProtocolName, str] = MappingProxyType(
         {

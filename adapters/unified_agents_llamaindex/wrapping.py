@@ -16,7 +16,7 @@ from unified_agents_llamaindex.errors import translate
 from unified_agents_llamaindex.model import native_message
 
 
-class WrappedAgent:
+class WrappedLlamaIndexAgent:
     """A `FunctionAgent`, a `ReActAgent`, or an `AgentWorkflow` of several.
 
     Args:
@@ -49,7 +49,7 @@ class WrappedAgent:
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # it streams by default
         """Run the agent's workflow."""
         await import_all_off_loop(IMPORTED_BY_A_FIRST_RUN)
-        return await run_workflow(self._agent, [native_message(message) for message in messages])
+        return await run_workflow(self._agent, [native_message(message, self.protocol) for message in messages])
 
     def translate(self, error: Exception) -> RunError | None:
         """Return the error of ours that a foreign one stands for."""

@@ -17,7 +17,7 @@ from unified_agents_openai_agents.errors import translate
 from unified_agents_openai_agents.model import items
 
 
-class WrappedAgent:
+class WrappedOpenAIAgent:
     """The SDK's `Agent`, with those that it hands over to. Models that are named by a text are made now.
 
     Args:

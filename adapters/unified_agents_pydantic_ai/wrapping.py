@@ -17,7 +17,7 @@ from unified_agents_pydantic_ai.errors import translate
 from unified_agents_pydantic_ai.model import history
 
 
-class WrappedAgent:
+class WrappedPydanticAIAgent:
     """Pydantic AI's `Agent`. One that names its model by a text gets the model that this text stands for.
 
     Args:

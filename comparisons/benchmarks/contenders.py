@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import httpx
@@ -71,6 +72,7 @@ async def ours(
     tool: Tool = add,
     listen: bool = False,
     key_variable: str | None = None,
+    journal: Path | None = None,
 ) -> AsyncIterator[Work]:
     """Open an agent of ours with all that it has: validation, limits, timeouts, its own task, spans.
 
@@ -82,10 +84,13 @@ async def ours(
         listen: Whether somebody takes every event.
         key_variable: The environment variable that holds the API key, which is then looked for in all that a model
             sends; None sends no key.
+        journal: The file of its journal; None keeps none.
     """
     parameters = ModelParameters(stream=stream)
     model = ModelConfig(name="m", base_url=url, api_key_env=key_variable, parameters=parameters)
-    agent = create_agent(backend=backend, model=model, tools=[tool], instructions=INSTRUCTIONS, limits=MANY)
+    agent = create_agent(
+        backend=backend, model=model, tools=[tool], instructions=INSTRUCTIONS, limits=MANY, journal=journal
+    )
 
     async def run() -> str | None:
         return (await agent.run(TASK)).output

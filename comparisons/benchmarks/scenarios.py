@@ -172,15 +172,17 @@ async def _many_at_once(runs: int) -> Samples:
             ours(url) as run,
         ):
             contenders = {
-                "bare": _together(by_hand, runs),
-                "bare again": _together(again, runs),
-                "bare, few connections": _together(few, runs),
-                "ours": _together(run, runs),
+                "bare": together(by_hand, runs),
+                "bare again": together(again, runs),
+                "bare, few connections": together(few, runs),
+                "ours": together(run, runs),
             }
             return await wall(contenders, repeats=1, rounds=11)
 
 
-def _together(work: Work, runs: int) -> Work:
+def together(work: Work, runs: int) -> Work:
+    """Return what does so many runs at once."""
+
     async def all_of_them() -> str | None:
         answers = await asyncio.gather(*(work() for _ in range(runs)))
         assert set(answers) == {"done"}, set(answers)
@@ -207,7 +209,7 @@ async def _memory_of_many(contender: str, runs: int, traced: bool) -> float:
             if traced:
                 tracemalloc.start()
             before = _resident_peak(reset=True)
-            await _together(work, runs)()
+            await together(work, runs)()
             if traced:
                 return float(tracemalloc.get_traced_memory()[1])
             return float(_resident_peak() - before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -99,6 +99,13 @@ Categories: TypeAlias = Annotated[
     str | None, typer.Option(help="bfcl: names with commas between, such as simple,parallel. Default: all nine.")
 ]
 Limit: TypeAlias = Annotated[int | None, typer.Option(help="bfcl: entries of each category at most.", min=1)]
+TracingOf: TypeAlias = Annotated[
+    Literal["native"] | None,
+    typer.Option(help="native: score the frameworks' own tracing against the wire. Each task is then run twice."),
+]
+PricesFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--prices", help="A YAML file with the prices of models: the spend is told by it.")
+]
 Junit: TypeAlias = Annotated[
     Path | None, typer.Option(help="Also write JUnit XML for a CI server; what judges nobody is skipped there.")
 ]
@@ -136,6 +143,8 @@ def compare_command(
     data: Data = None,
     categories: Categories = None,
     limit: Limit = None,
+    prices: PricesFile = None,
+    tracing: TracingOf = None,
     record: Record = None,
     replay: Replay = None,
     junit: Junit = None,
@@ -177,6 +186,8 @@ def compare_command(
             perturb=perturb,
             controls=controls,
             details=details,
+            prices=prices,
+            tracing=tracing,
             cassettes={"record": record, "replay": replay},
         )
         code = run_command(plan, as_json=json, until_decided=until_decided, exports=Exports(junit, csv))
@@ -190,19 +201,20 @@ Open: TypeAlias = Annotated[bool, typer.Option("--open", help="Open it in the br
 
 
 def report_command(folder: Folder, *, open_: Open = False) -> None:
-    """Write a comparison's report.html and report.md anew, from its records.
+    """Write a comparison's report.html and report.md anew, from its records; of one that was interrupted, so far.
 
-    Exit codes: 0 written; 2 wrong usage, or the folder holds no comparison that has ended.
+    Exit codes: 0 written; 2 wrong usage, or the folder holds no comparison.
     """
     check_extra(as_json=False)
     from unified_agents_comparisons.records import read_cells  # noqa: PLC0415  # as in compare_command
     from unified_agents_comparisons.report.markdown import write_report  # noqa: PLC0415
     from unified_agents_comparisons.report.page import write_page  # noqa: PLC0415
-    from unified_agents_comparisons.report.summary import read_summary  # noqa: PLC0415
+    from unified_agents_comparisons.report.summary import summary_of  # noqa: PLC0415
 
     with exit_on_wrong_usage():
-        summary = read_summary(folder)
-        page = write_page(summary, read_cells(folder), folder)
+        cells = read_cells(folder)
+        summary = summary_of(folder, cells)
+        page = write_page(summary, cells, folder)
         write_report(summary, folder)
     print(page)
     if open_ and not webbrowser.open(page.resolve().as_uri()):

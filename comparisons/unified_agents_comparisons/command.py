@@ -15,6 +15,7 @@ from rich.console import Console
 from unified_agents.cli.stdio import COMPLETED, FAILED, Interrupted, put_json_text
 from unified_agents.cli.tables import console
 from unified_agents.config import AgentConfig, Handling, ModelConfig, parse_config
+from unified_agents.config.prices import load_prices
 from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents.text import closest
@@ -22,6 +23,7 @@ from unified_agents_comparisons.agent_suites import agent_source
 from unified_agents_comparisons.analysis.paired_tests import is_decided
 from unified_agents_comparisons.bfcl.suite import NAME, BfclSource
 from unified_agents_comparisons.execution.comparison import compare
+from unified_agents_comparisons.execution.folder import ASKED
 from unified_agents_comparisons.execution.interpreters import (
     available_backends,
     chosen_interpreters,
@@ -29,9 +31,10 @@ from unified_agents_comparisons.execution.interpreters import (
 )
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.loading import load_suite
+from unified_agents_comparisons.native_tracing.collector import traceable
 from unified_agents_comparisons.negative_controls import applicable_controls
 from unified_agents_comparisons.progress import show_progress
-from unified_agents_comparisons.records import Cell, Perturbation
+from unified_agents_comparisons.records import Cell, Perturbation, Tracing
 from unified_agents_comparisons.report.exports import Exports
 from unified_agents_comparisons.report.markdown import write_report
 from unified_agents_comparisons.report.page import PAGE, write_page
@@ -53,6 +56,8 @@ def plan_comparison(
     model: ModelConfig | None,
     tasks: str,
     out: Path | None,
+    prices: Path | None = None,
+    tracing: Tracing | None = None,
     **rest: object,
 ) -> ComparisonPlan:
     """Make the plan of a comparison from the texts of the command line.
@@ -68,6 +73,8 @@ def plan_comparison(
         model: Which model answers; None takes that of the suite's agent, or each task's own script.
         tasks: A shell pattern of task ids.
         out: The folder of the records; None makes a new one.
+        prices: A file of prices; None where the spend is not told.
+        tracing: Whether the frameworks' own tracing is scored.
         rest: Further fields of the plan, as they are.
 
     Raises:
@@ -76,18 +83,26 @@ def plan_comparison(
     loaded = load_suite(suite)
     loaded.select(tasks)
     given = given_interpreters(pythons)
-    names = _names(backends) if backends is not None else available_backends(given)
+    wrapped = loaded.suite.backends
+    names = _names(backends) if backends is not None else (*available_backends(given), *wrapped)
+    if tracing is not None:
+        names = traceable(names, named=backends is not None, wrapped=wrapped)
+    answering = _answering_model(model, loaded.agent)
     values = {
         "suite": loaded,
         "backends": names,
         "named": [name for name, text in (("backends", backends), ("handlings", handlings)) if text is not None],
         "handlings": loaded.suite.handlings if handlings is None else _handlings(handlings),
-        "model": _answering_model(model, loaded.agent),
+        "model": answering,
         "tasks": tasks,
         "out": out or Path(f"comparison-{loaded.suite.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"),
-        "pythons": chosen_interpreters(names, given),
+        "pythons": chosen_interpreters([name for name in names if name not in wrapped], given),
+        "tracing": tracing,
         "perturb": _controls(perturb, controls, loaded),
     }
+    if prices is not None:
+        known = load_prices(prices)
+        values |= {"price": known.price_of(answering), "currency": known.currency}
     if loaded.agent is not None:
         values["variant"] = rest.get("variant") or loaded.agent.variant
         values["timeout"] = rest.get("timeout") or loaded.agent.limits.timeout
@@ -163,7 +178,8 @@ def run_command(
         summary, cells = _run(plan, looks(plan.repeats) if until_decided else (plan.repeats,))
         exports.write(cells)
     except KeyboardInterrupt:
-        raise Interrupted(f"; go on with --out {plan.out}") from None
+        shown = f", or see what there is with unified-agents report {plan.out}" if (plan.out / ASKED).exists() else ""
+        raise Interrupted(f"; go on with --out {plan.out}{shown}") from None
     if as_json:
         put_json_text(summary.model_dump_json(indent=2) + "\n")
     else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, NoReturn, TypeAlias
 
 import typer
 
@@ -11,9 +12,9 @@ from unified_agents.cli.stdio import exit_on_wrong_usage, put, put_json_text
 from unified_agents.errors import ConfigError
 from unified_agents_comparisons.cli import check_extra
 
-Before: TypeAlias = Annotated[Path, typer.Argument(help="The folder of the comparison before the change.")]
+Before: TypeAlias = Annotated[Path, typer.Argument(help="The comparison before, or a file of pytest-benchmark.")]
 After: TypeAlias = Annotated[
-    Path | None, typer.Argument(help="The folder of the comparison after it. With --backends it may be the same.")
+    Path | None, typer.Argument(help="That after the change. With --backends it may be the same.")
 ]
 Pair: TypeAlias = Annotated[
     str | None,
@@ -41,16 +42,17 @@ def diff_command(
     form: Form = "terminal",
     output: Output = None,
 ) -> None:
-    """Set two comparisons of a suite against each other: better, worse or inconclusive, and what went over the wire.
+    """Set two comparisons of a suite against each other, or two files of pytest-benchmark: better, worse, inconclusive.
 
     Exit codes: 0 all limits are kept; 1 one is exceeded; 2 wrong usage, or a folder holds no comparison.
     """
     check_extra(as_json=False)
     from unified_agents_comparisons.analysis.run_diff import Limit  # noqa: PLC0415  # as in compare_command
     from unified_agents_comparisons.analysis.version_diff import Recorded, diff_recorded  # noqa: PLC0415
-    from unified_agents_comparisons.records import write_atomically  # noqa: PLC0415
     from unified_agents_comparisons.report.diff_views import html, markdown, terminal  # noqa: PLC0415
 
+    if before.is_file() and after is not None:
+        _diff_benchmarks(before, after, fail_on or (), form, output)
     with exit_on_wrong_usage():
         limits = [Limit.parse(text) for text in fail_on or ()]
         pair = _pair(backends)
@@ -66,11 +68,36 @@ def diff_command(
         text = diff.model_dump_json(indent=2) + "\n"
     else:
         text = {"markdown": markdown, "html": html, "terminal": terminal}[form](diff)
+    _write(text, output)
+    raise typer.Exit(1 if diff.exceeded else 0)
+
+
+def _diff_benchmarks(before: Path, after: Path, limits: Sequence[str], form: str, output: Path | None) -> NoReturn:
+    from unified_agents_comparisons.analysis.benchmark_diff import diff_benchmarks  # noqa: PLC0415
+    from unified_agents_comparisons.report.benchmark_views import (  # noqa: PLC0415
+        benchmarks_in_markdown,
+        benchmarks_in_terminal,
+    )
+
+    with exit_on_wrong_usage():
+        if form == "html":
+            raise ConfigError("benchmarks have no form html: give terminal, markdown or json")
+        diff = diff_benchmarks(before, after, limits)
+    if form == "json":
+        text = diff.model_dump_json(indent=2) + "\n"
+    else:
+        text = (benchmarks_in_markdown if form == "markdown" else benchmarks_in_terminal)(diff)
+    _write(text, output)
+    raise typer.Exit(1 if diff.exceeded else 0)
+
+
+def _write(text: str, output: Path | None) -> None:
+    from unified_agents_comparisons.records import write_atomically  # noqa: PLC0415
+
     if output is None:
         (put_json_text if form == "json" else put)(text)
     else:
         write_atomically(output, text)
-    raise typer.Exit(1 if diff.exceeded else 0)
 
 
 def _pair(text: str | None) -> tuple[str | None, str | None]:

@@ -73,6 +73,7 @@ def _checked(suite: Suite, path: Path, source: str, folder: Path | None) -> Load
     loaded = with_agent(LoadedSuite(suite, source, folder, _digest(path, suite, folder)))
     wanted = [f"{suite.tools}:{name}" for name in sorted({name for task in suite.tasks for name in task.tools})]
     wanted += [suite.scratch] if suite.scratch is not None else []
+    wanted += [one.wrap for one in suite.backends.values()]
     wanted += [task.expect.output.python for task in suite.tasks if isinstance(task.expect.output, PassesFunction)]
     for reference in wanted:
         _check_name(reference, loaded)
@@ -118,8 +119,10 @@ def _names_in_source(file: Path) -> set[str] | None:
 
 def _digest(path: Path, suite: Suite, folder: Path | None) -> str:
     digest = hashlib.sha256(path.read_bytes())
-    if suite.tools is not None:
-        for name, source in _sources(suite.tools, folder):
+    modules = [] if suite.tools is None else [suite.tools]
+    modules += sorted({one.wrap.partition(":")[0] for one in suite.backends.values()})
+    for module in modules:
+        for name, source in _sources(module, folder):
             digest.update(f"\0{name}\0".encode() + source.read_bytes())
     return digest.hexdigest()
 
@@ -127,7 +130,7 @@ def _digest(path: Path, suite: Suite, folder: Path | None) -> str:
 def _sources(module: str, folder: Path | None) -> Iterator[tuple[str, Path]]:
     spec = find_module(module, folder)
     if spec is None or spec.origin is None:
-        raise ConfigError(f"the suite's tools module {module!r} is not found: install it, or put it beside the suite")
+        raise ConfigError(f"the suite's module {module!r} is not found: install it, or put it beside the suite")
     file = Path(spec.origin)
     if not (file.parent / "__init__.py").is_file():
         yield file.name, file

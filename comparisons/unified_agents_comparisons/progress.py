@@ -33,15 +33,21 @@ class _Tally:
     passed: int = 0
     cells: int = 0
     tokens: int = 0
+    currency: str | None = None
+    cost: float | None = None
 
     def add(self, cell: Cell) -> None:
         self.cells += 1
         self.passed += cell.passed
         self.tokens += cell.usage.total_tokens or 0
+        if cell.cost is not None:
+            self.cost = (self.cost or 0.0) + cell.cost
 
     def __str__(self) -> str:
         tokens = f", {self.tokens:,} tokens" if self.tokens else ""
-        return f"{self.passed}/{self.cells} passed{tokens}"
+        unit = f" {self.currency}" if self.currency else ""
+        spent = "" if self.cost is None else f", {self.cost:.4g}{unit} spent"
+        return f"{self.passed}/{self.cells} passed{tokens}{spent}"
 
 
 @contextmanager
@@ -55,7 +61,7 @@ def show_progress(plan: ComparisonPlan, console: Console) -> Iterator[ProgressCa
     def print_line(line: str) -> None:
         console.print(Text(line), soft_wrap=True)
 
-    tally = _Tally()
+    tally = _Tally(currency=plan.currency)
     starting = f"starting workers: {', '.join(plan.backends)}"
     if not console.is_terminal:
         quiet = os.environ.get("CI", "").lower() not in {"", "0", "false"}

@@ -19,6 +19,7 @@ from unified_agents.messages import JsonObject, Usage
 from unified_agents.result import RunResult, RunStatus, Timing
 from unified_agents_comparisons.bfcl.mutations import Mutation
 from unified_agents_comparisons.frozen_model import FrozenModel
+from unified_agents_comparisons.native_tracing.score import TracingScore
 from unified_agents_comparisons.schema_fidelity import SchemaRecord
 
 CELLS = "cells.jsonl"
@@ -29,6 +30,9 @@ Perturbation = Literal["wrong-oracle", "altered-result"] | Mutation
 
 Verdict = Literal["recovered", "failed clearly", "failed silently", "wrong result", "hung"]
 """What a fault led to."""
+
+Tracing = Literal["native"]
+"""Whose tracing is scored beside the runs: that of the frameworks themselves."""
 
 Keep = Literal["all", "failed", "none"]
 """Which cells leave a file of details; of a negative control, `failed` are those that passed."""
@@ -119,6 +123,7 @@ class Cell(FrozenModel):
         requests: Requests that reached the model, retries included.
         retries: How many of these were retries.
         usage: Tokens; a count is None when the model did not report it.
+        cost: What these tokens cost, by the prices that were given; None where that is not known.
         request_bytes: The size of each request's body, in order.
         seconds: Where the time went; None when the worker did not live to tell.
         cpu_seconds: Processor time of the worker in this run; None where others ran beside it.
@@ -128,6 +133,7 @@ class Cell(FrozenModel):
         model: Which model answered, such as `oracle` or `openai:gpt-5-mini`.
         versions: Of python, unified-agents and the backend's distributions.
         trace_shape: The span tree without times; empty when the worker did not live to tell.
+        tracing: What the framework's own tracing told of the run; None where it was not scored.
     """
 
     suite: str
@@ -150,6 +156,7 @@ class Cell(FrozenModel):
     requests: int = 0
     retries: int = 0
     usage: Usage = Usage()
+    cost: float | None = None
     request_bytes: tuple[int, ...] = ()
     seconds: Timing | None = None
     cpu_seconds: float | None = None
@@ -159,6 +166,7 @@ class Cell(FrozenModel):
     model: str
     versions: dict[str, str]
     trace_shape: str = ""
+    tracing: TracingScore | None = None
 
     @property
     def key(self) -> CellKey:

@@ -27,6 +27,7 @@ from unified_agents.registry import backend_info, load_backend
 from unified_agents_comparisons.execution.protocol import Done, Job, Ready, Refused, Start, to_worker, write_line
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.suite.model import SuiteError
+from unified_agents_comparisons.wrapped_agents import wrapped_backend
 
 DISTRIBUTION = "unified-agents"
 ABANDONED_SECONDS = 5.0
@@ -97,8 +98,13 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
     if suite.digest != start.digest:
         raise ConfigError(f"the suite {start.suite} is another one for {sys.executable}")
     import_from(*suite.folders)
-    versions = framework_versions(start.label)
-    ready = _ready(load_backend(start.label.name), start.model, versions)
+    wrapped = suite.suite.backends.get(start.backend)
+    if wrapped is None:
+        versions = framework_versions(start.label)
+        ready = _ready(load_backend(start.label.name), start.model, versions)
+    else:
+        versions = framework_versions(BackendLabel(wrapped_backend(wrapped.wrap)))
+        ready = Ready(versions=versions, handlings=("native",))
     # Heavy, and not needed to refuse.
     from unified_agents_comparisons.execution.cell import load_cell_runner  # noqa: PLC0415
     from unified_agents_comparisons.faults.cells import open_job_runner  # noqa: PLC0415

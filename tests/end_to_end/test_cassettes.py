@@ -231,7 +231,7 @@ async def test_a_run_that_asks_once_more_than_the_recorded_one_is_a_miss(tmp_pat
         with pytest.raises(Exception, match="JSON"):
             await agent.run("Go.")
     async with create_agent(model=model_of("http://127.0.0.1:9/v1"), replay=path) as agent:
-        with pytest.raises(DivergenceError, match="for the 2th time"):
+        with pytest.raises(DivergenceError, match="once more than the recorded one, which asked it 1 times"):
             await agent.run("Go.")
 
 

@@ -149,3 +149,31 @@ def test_the_quickstart_passes_from_the_wheel_outside_the_checkout(full: Path, t
     assert len(unified) >= 90
     assert [cell["task"] for cell in unified if not cell["passed"]] == []
     assert any(not cell["passed"] for cell in cells if cell["handling"] == "native")
+
+
+OTHER_PROJECT = {
+    "conftest.py": 'pytest_plugins = ["unified_agents.pytest_plugin"]\n',
+    "test_mine.py": """
+import unified_agents
+
+def test_it_comes_from_the_wheel(agent):
+    assert "site-packages" in unified_agents.__file__
+
+def test_the_answer(agent, scripted_model):
+    assert agent(model=scripted_model({"text": "3"})).run_sync("What is 1 + 2?").output == "3"
+
+def test_a_wrong_expectation_fails(agent, scripted_model):
+    assert agent(model=scripted_model({"text": "4"})).run_sync("What is 1 + 2?").output == "3"
+""",
+}
+
+
+def test_the_pytest_plug_in_works_in_a_project_of_its_own(bare: Path, tmp_path: Path) -> None:
+    done = run(bare / "python", "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", "pytest")
+    assert done.returncode == 0, done.stderr
+    for name, text in OTHER_PROJECT.items():
+        (tmp_path / name).write_text(text)
+    done = run(bare / "python", "-m", "pytest", "-p", "no:cacheprovider", "-v", cwd=tmp_path)
+    assert "test_it_comes_from_the_wheel[custom] PASSED" in done.stdout, done.stdout + done.stderr
+    assert "test_the_answer[custom] PASSED" in done.stdout
+    assert "1 failed, 2 passed" in done.stdout

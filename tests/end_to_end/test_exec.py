@@ -164,6 +164,18 @@ def test_a_streamed_answer_comes_as_it_is_and_its_usage_is_counted(server: Scrip
     assert [event["type"] for event in run.events].count("text_delta") >= 1
 
 
+def test_bodies_are_kept_without_the_key_and_cost_is_a_limit(server: ScriptServer, tmp_path: Path) -> None:
+    url = serve(server, answer("Your key is sk-of-the-program."))
+    options = ("--exchanges", "--price", "input=1000000,output=1000000", "--limits", "max_cost=0.5")
+    run = Execution(tmp_path, url, *options, "--", "sh", "-c", f"{CURL}; {CURL}")
+    assert (run.done.returncode, run.result["limit"]) == (3, "max_cost")
+    (exchange,) = run.result["exchanges"]
+    assert '"content": "Say hi."' in exchange["sent"]
+    assert "Your key is" in exchange["answered"]
+    assert "sk-of-the-program" not in run.result_file.read_text()
+    assert "Your key is sk-of-the-program." in run.done.stdout  # the program gets what the model said
+
+
 def test_an_error_of_the_server_reaches_the_program_as_it_came(server: ScriptServer, tmp_path: Path) -> None:
     url = serve(server, fault(status=400, message="no such thing"), answer("Hi."))
     run = Execution(tmp_path, url, "--", sys.executable, PROGRAMS / "openai_sdk.py")
@@ -222,15 +234,17 @@ def test_time_is_a_limit_that_ends_the_program(tmp_path: Path) -> None:
     assert time.monotonic() - start < 30
 
 
-def test_a_signal_is_passed_on_and_the_program_decides(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_passed_on_and_the_program_decides(number: signal.Signals) -> None:
     code = (
-        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(5)); "
+        f"import signal, sys, time; signal.signal({int(number)}, lambda *_: sys.exit(5)); "
         "print('up', flush=True); time.sleep(60)"
     )
-    process = subprocess.Popen([PROGRAM, "exec", "--", sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    command = [PROGRAM, "exec", "--", sys.executable, "-c", code]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     assert process.wait(timeout=30) == 5
     process.stdout.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +14,16 @@ from typing import Any
 import httpx
 import pytest
 
+from support import run_program
 from unified_agents import Limits, ModelPrice, wrap
-from unified_agents.errors import BackendError, RateLimitError, UnsupportedCapabilityError
+from unified_agents.errors import BackendError, ConfigError, RateLimitError, UnsupportedCapabilityError
 from unified_agents.registry import backend_info
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.testing.harness import ServerThread, answer, call, calls, fault
 from unified_agents.wire.reachable_objects import reachable_objects
 from unified_agents.wire.routed_clients import RoutedTransport, sdk_clients
+from unified_agents_comparisons.loading import load_suite
 
 PROGRAMS = Path(__file__).parent / "programs"
 NAMES = {
@@ -165,6 +168,45 @@ async def test_events_tell_what_is_streamed(name: str, place: Place) -> None:
     assert "".join(texts) in SAID
 
 
+async def test_an_agent_on_responses_is_seen_as_well(place: Place) -> None:
+    place.load("openai_agents_agent")
+    from agents import Agent, Runner, function_tool
+
+    def add(a: float, b: float) -> float:
+        """Add two numbers."""
+        return a + b
+
+    native = Agent(name="Calculator", model="gpt-5-mini", tools=[function_tool(add)])
+    async with wrap(native) as agent:
+        result = await agent.run("What is 2 + 3?")
+    assert result.output in SAID
+    assert (result.requests, [(made.name, made.ok) for made in result.tool_calls]) == (2, [("add", True)])
+    assert all("input" in body for body in place.bodies)
+    assert (await Runner.run(native, "What is 2 + 3?")).final_output in SAID
+
+
+async def test_an_agent_on_anthropics_client_is_seen_as_well(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("anthropic")
+    place.load("pydantic_ai_agent")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", place.url.removesuffix("/v1"))
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    from pydantic_ai import Agent
+
+    native = Agent("anthropic:claude-sonnet-4-5")
+
+    @native.tool_plain
+    def add(a: float, b: float) -> float:
+        """Add two numbers."""
+        return a + b
+
+    async with wrap(native) as agent:
+        result = await agent.run("What is 2 + 3?")
+    assert result.output in SAID
+    assert (result.requests, [(made.name, made.ok) for made in result.tool_calls]) == (2, [("add", True)])
+    assert result.usage.input_tokens
+    assert KEY not in result.model_dump_json()
+
+
 async def test_a_synchronous_model_call_is_refused_and_says_what_to_do(place: Place) -> None:
     place.load("langgraph_agent")
     from langchain_core.messages import AIMessage
@@ -224,3 +266,47 @@ def test_what_is_reachable_is_what_an_object_is_made_of_and_not_the_world() -> N
 async def _roots(module: ModuleType) -> list[object]:
     async with wrap(module.agent) as agent:
         return list(agent._agent._program.roots)  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_a_suite_compares_an_agent_as_it_is(tmp_path: Path, place: Place) -> None:
+    place.load("langgraph_agent")
+    (tmp_path / "mine.py").write_text((PROGRAMS / "langgraph_agent.py").read_text())
+    (tmp_path / "own_tools.py").write_text(
+        "def add(a: float, b: float) -> float:\n    'Add two numbers.'\n    return a + b\n"
+    )
+    task = {
+        "id": "add",
+        "question": "What is 2 + 3?",
+        "tools": ["add"],
+        "expect": {"output": {"regex": r"It is 5(\.0)?\."}, "tool_calls": [{"name": "add"}]},
+        "oracle": {"answers": list(ADDS)},
+    }
+    suite = {"name": "sums", "tools": "own_tools", "backends": {"mine": {"wrap": "mine:agent"}}, "tasks": [task]}
+    (tmp_path / "suite.yaml").write_text(json.dumps(suite))
+    done = run_program("compare", "suite.yaml", "--backends", "custom,mine", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "out" / "cells.jsonl").read_text().splitlines()
+    cells = {(cell["backend"], cell["handling"]): cell for cell in map(json.loads, lines)}
+    assert set(cells) == {("custom", "unified"), ("custom", "native"), ("mine", "native")}
+    assert all(cell["passed"] for cell in cells.values()), cells
+    assert "langchain" in cells["mine", "native"]["versions"]
+    assert cells["mine", "native"]["requests"] == 2
+    assert place.bodies == []
+    assert "backend 'mine' has no `handling: unified`" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"backends": {"langchain": {"wrap": "mine:agent"}}}, "'langchain' is the name of a backend"),
+        ({"backends": {"mine": {"wrap": "mine:agnt"}}}, "did you mean 'agent'"),
+        ({"backends": {"mine": {"wrap": "mine.py"}}}, "wrap"),
+    ],
+)
+def test_what_does_not_fit_in_a_suite_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    (tmp_path / "mine.py").write_text("agent = 1\n")
+    task = {"id": "a", "question": "?", "expect": {"output": "x"}}
+    (tmp_path / "suite.yaml").write_text(json.dumps({"name": "sums", "tasks": [task]} | change))
+    with pytest.raises(ConfigError, match=message):
+        load_suite(tmp_path / "suite.yaml")

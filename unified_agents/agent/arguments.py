@@ -136,6 +136,7 @@ _AGENT: dict[str, tuple[Callable[[object], bool], str]] = {
         "a type such as a pydantic model, its module:Name, or a JSON Schema",
     ),
     "tool_references": (_one_of(bool), "True or False"),
+    "isolated": (_one_of(bool), "True or False"),
     "journal": (
         lambda journal: isinstance(journal, str | Path) or callable(getattr(journal, "claim", None)),
         'a file\'s path, such as "runs.db", or a Journal such as MemoryJournal()',

@@ -42,6 +42,7 @@ from unified_agents.run.lifecycle import Cancelled
 from unified_agents.run.outcome import finish
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import Offer
+from unified_agents.tracing.conventions import CONVERSATION_ID
 from unified_agents.wire.output_format import OutputFormat
 from unified_agents.wire.react.protocol import TextProtocol
 from unified_agents.wire.unified import Wire
@@ -132,6 +133,8 @@ class BackendAgent:
         def start(messages: Task, turn: SessionTurn | None) -> Awaitable[RunResult]:
             run = self._new_run(messages, run_id, limits, record_exchanges, on_event)
             run.dependencies, run.turn = dependencies, turn
+            if turn is not None:
+                run.root.span.attributes[CONVERSATION_ID] = turn.session
             return self._drive(run)
 
         check_session(session)
@@ -207,6 +210,8 @@ class BackendAgent:
             for endpoint in self._endpoints:
                 parts.push_async_callback(endpoint.upstream.aclose)
             parts.push_async_callback(self._model.aclose)
+            if (close := getattr(self._agent, "aclose", None)) is not None:
+                parts.push_async_callback(close)
             if here:
                 await asyncio.wait(here)
 

@@ -33,6 +33,7 @@ from unified_agents.wire.local_upstream import ReplyingModel
 from unified_agents.wire.output_format import OutputType
 
 if TYPE_CHECKING:
+    from unified_agents.backend import Backend
     from unified_agents.catalogue.selection import Selector
     from unified_agents.scripted.replay import CassetteModel
 
@@ -61,6 +62,7 @@ def create_agent(
     memory: MemoryConfig | Mapping[str, Any] | None = None,
     record: str | Path | None = None,
     replay: str | Path | CassetteModel | None = None,
+    isolated: bool = False,
 ) -> Agent[T | None]: ...
 
 
@@ -86,6 +88,7 @@ def create_agent(
     memory: MemoryConfig | Mapping[str, Any] | None = None,
     record: str | Path | None = None,
     replay: str | Path | CassetteModel | None = None,
+    isolated: bool = False,
 ) -> Agent[Any]: ...
 
 
@@ -110,6 +113,7 @@ def create_agent(
     memory: MemoryConfig | Mapping[str, Any] | None = None,
     record: str | Path | None = None,
     replay: str | Path | CassetteModel | None = None,
+    isolated: bool = False,
 ) -> Agent[Any]:
     """Make an agent, from a config file, from arguments, or from both: an argument wins over the file.
 
@@ -144,6 +148,9 @@ def create_agent(
         replay: A cassette that answers in place of the model: no network is asked, and no key is needed. Agents that
             share one are given a `CassetteModel`. A request that it does not hold ends the run with a
             DivergenceError. None asks the model.
+        isolated: Whether the framework runs in a worker process: that of the environment that `unified-agents backends
+            install` has made for it, or one of this interpreter where it is installed here. Its model and tool calls
+            come back to this process, so that all else is as without. `backend` may then be `NAME==VERSION`.
 
     Raises:
         ConfigError: something does not fit; its subclasses tell an unknown backend, one that is not installed, one
@@ -182,8 +189,15 @@ def create_agent(
             memory=_first(_of_mapping(MemoryConfig, memory, "memory"), base.memory),
             record=record,
             replay=replay,
-        )
+        ),
+        _isolated(_first(backend, base.backend)) if isolated else None,
     )
+
+
+def _isolated(backend: str) -> Backend:
+    from unified_agents.isolation.backend import IsolatedBackend  # noqa: PLC0415  # only who isolates pays for it
+
+    return IsolatedBackend(backend)
 
 
 def _of_mapping(kind: type[ConfigT], value: Mapping[str, Any] | T, what: str) -> ConfigT | T:

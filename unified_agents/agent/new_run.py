@@ -12,8 +12,9 @@ from unified_agents.messages import Task, check_text, task_messages, with_all_ca
 from unified_agents.run.context import Run, current_call
 from unified_agents.run.measurements import Measurements
 from unified_agents.tools.offer import Offer
-from unified_agents.tracing import spans
+from unified_agents.tracing import conventions as names
 from unified_agents.tracing.live import LiveTrace
+from unified_agents.tracing.spans import AttributeValue
 from unified_agents.wire.endpoint import ModelEndpoint
 
 
@@ -58,14 +59,13 @@ def new_run(
     bounds = _bounded(limits or settings.limits, outer.run if outer else None)
     check_cost(endpoints, bounds)
     trace, run_id = LiveTrace(), run_id or secrets.token_hex(16)
-    attributes: dict[str, spans.AttributeValue] = {
-        spans.OPERATION: "invoke_agent",
-        spans.AGENT_NAME: settings.name,
-        spans.REQUEST_MODEL: settings.model.name,
-        spans.PROVIDER: settings.model.provider,
-        spans.BACKEND: settings.backend,
-        spans.HANDLING: settings.handling,
-        spans.RUN_ID: run_id,
+    attributes: dict[str, AttributeValue] = {
+        names.OPERATION: names.INVOKE_AGENT,
+        names.AGENT_NAME: settings.name,
+        names.REQUEST_MODEL: settings.model.name,
+        names.BACKEND: settings.backend,
+        names.HANDLING: settings.handling,
+        names.RUN_ID: run_id,
     }
     return Run(
         id=run_id,
@@ -75,7 +75,7 @@ def new_run(
         messages=messages,
         instructions=settings.instructions,
         trace=trace,
-        root=trace.open(f"invoke_agent {settings.name}", attributes, None),
+        root=trace.open(f"{names.INVOKE_AGENT} {settings.name}", attributes, None),
         offer=offer,
         parent=outer.run if outer else None,
         tool_policy=settings.tool_policy,

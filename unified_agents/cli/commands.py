@@ -25,6 +25,7 @@ from unified_agents.cli.trace import trace
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import Handling, ModelConfig, Variant, load_config, parse_config
 from unified_agents.config.importing import import_from
+from unified_agents.config.prices import load_prices
 from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import BackendError, ConfigError, RunError
 from unified_agents.result import RunResult
@@ -46,7 +47,7 @@ logging.getLogger("unified_agents.concurrency").addHandler(_ToStandardError(logg
 _EXIT_CODES = (
     "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was reached, "
     "4 a tool call waits for a decision, 130 interrupted. "
-    "With --json, standard output has one object: the result, or what went wrong under the key `error`."
+    "With --json, standard output has one JSON value: the result, or what went wrong under the key `error`."
 )
 
 
@@ -109,6 +110,9 @@ def run(
         Variant | None,
         typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
     ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="A YAML file with the prices of models, for a model without its own.")
+    ] = None,
     journal: JournalOption = None,
     record: RecordOption = None,
     replay: ReplayOption = None,
@@ -128,6 +132,8 @@ def run(
         try:
             config = load_config(file)
             asked = _asked_model(config.model, model, base_url, api_key_env)
+            if prices is not None and asked.price is None:
+                asked = asked.model_copy(update={"price": load_prices(prices).price_of(asked)})
             place = journal_place(journal, config.journal)
             config = config.model_copy(update={"model": asked, "journal": place})
             options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}

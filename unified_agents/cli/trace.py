@@ -18,7 +18,7 @@ from unified_agents.tracing.summary import TraceSummary, summarise_trace
 
 MAX_BYTES = 256 * 1024 * 1024
 TIMES = ("total", "model", "tool", "waiting", "overhead")
-TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
+TOKENS = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 
 
 def trace(

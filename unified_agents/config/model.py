@@ -73,17 +73,25 @@ class ModelPrice(Settings):
         output: The price of a million output tokens.
         cached_input: The price of a million input tokens that came from the provider's cache; None takes `input`.
         cache_write: The price of a million input tokens that were written into it; None takes `input`.
+        reasoning: The price of a million output tokens that the model thought with; None takes `output`.
     """
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     cached_input: float | None = Field(default=None, ge=0)
     cache_write: float | None = Field(default=None, ge=0)
+    reasoning: float | None = Field(default=None, ge=0)
 
-    def cost(self, usage: Usage) -> float:
-        """Return what an answer costs."""
+    def cost(self, usage: Usage) -> float | None:
+        """Return what an answer costs; None where it reports no tokens, so that nobody knows."""
+        if usage.total_tokens is None:
+            return None
         plain, output = usage.input_tokens or 0, usage.output_tokens or 0
-        total = output * self.output
+        total = 0.0
+        if usage.reasoning_tokens and self.reasoning is not None:
+            thought = min(usage.reasoning_tokens, output)
+            total, output = thought * self.reasoning, output - thought
+        total += output * self.output
         if usage.cached_input_tokens and self.cached_input is not None:
             cached = min(usage.cached_input_tokens, plain)
             total, plain = total + cached * self.cached_input, plain - cached
@@ -174,6 +182,8 @@ class ModelConfig(ConnectionSettings):
         cache: Whether requests in Anthropic's Messages mark what the provider shall keep in its prompt cache: the
             tools, the system text, and the conversation so far. Other providers cache by themselves. Under
             `handling: unified`.
+        stored_turns: Whether a server of Responses keeps the conversation: a request then names the response before
+            (`previous_response_id`), and holds only what came after it. Under `handling: unified`.
         price: What it costs; None when costs are not counted.
         fallback: Models to ask in turn when this one fails permanently.
         tool_result_parts: How images and files that tools return reach the model. `user`: in a user message after the
@@ -200,6 +210,7 @@ class ModelConfig(ConnectionSettings):
     parameters: ModelParameters = Field(default_factory=ModelParameters)
     policy: ModelPolicy = Field(default_factory=ModelPolicy)
     cache: bool = False
+    stored_turns: bool = False
     price: ModelPrice | None = None
     fallback: tuple[ModelConfig, ...] = ()
     tool_result_parts: ResultParts = False
@@ -246,6 +257,12 @@ class ModelConfig(ConnectionSettings):
         own = PROVIDERS.get(self.provider)
         if self.base_url is None and own is not None and self.spoken_protocol not in (own.protocol, *own.others):
             raise ValueError(f"protocol {self.protocol} needs base_url: the host of {self.provider} does not speak it")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_stored(self) -> ModelConfig:
+        if self.stored_turns and self.spoken_protocol != "responses":
+            raise ValueError("stored_turns needs protocol: responses")
         return self
 
     @model_validator(mode="after")

@@ -65,6 +65,7 @@ class RunRecord:
         self._journal = journal
         self._lease = lease
         self._waiting: list[Row] = []
+        self._keys: dict[Key, str] = {}
         self.answers: dict[int, AnswerRow] = {}
         self.starts: dict[Key, ToolStartRow] = {}
         self.ends: dict[Key, ToolEndRow] = {}
@@ -96,7 +97,11 @@ class RunRecord:
 
     def idempotency_key(self, step: int, index: int) -> str:
         """Return the key of a call: the same in each process that carries it out, and no other call's."""
-        return hashlib.sha256(f"{self.run_id}/{step}/{index}".encode()).hexdigest()[:32]
+        key = self._keys.get((step, index))
+        if key is None:
+            key = hashlib.sha256(f"{self.run_id}/{step}/{index}".encode()).hexdigest()[:32]
+            self._keys[step, index] = key
+        return key
 
     def note(self, row: Row) -> None:
         """Add a row. It is stored before, or together with, the next one that is committed."""

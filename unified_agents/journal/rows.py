@@ -5,6 +5,8 @@ A run begins with a `RunRow`. Each answer of the model is an `AnswerRow`; each t
 call that waits. An `EndRow` says how the run ended, or that it is a fork which has not begun; where a run is resumed
 later, more rows follow.
 
+Rows are never changed. Those that each step adds are not frozen, as a frozen one takes three times as long to make.
+
 A cassette is a file of such rows, one a line: those of runs, or an `ExchangeRow` for each request to a model.
 """
 
@@ -81,7 +83,7 @@ class RunRow:
     forked_from: ForkPoint | None = None
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AnsweredCall:
     """A tool call as the model's answer had it.
 
@@ -98,7 +100,7 @@ class AnsweredCall:
     arguments: str
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AnswerRow:
     """One usable answer of the model, which is a step of the run.
 
@@ -130,7 +132,7 @@ class AnswerRow:
     reasoning: str | None = None
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ToolStartRow:
     """The start of a tool call; it is committed before the tool runs.
 
@@ -152,7 +154,7 @@ class ToolStartRow:
     edited: str | None = None
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ToolEndRow:
     """The end of a tool call; it is committed before the framework sees the result.
 
@@ -293,6 +295,8 @@ def _told(row: ExchangeRow) -> dict[str, Any]:
 
 
 def _values(model: BaseModel) -> JsonObject:
+    if type(model) is Usage:  # one in each answer, and its fields are numbers
+        return {name: value for name, value in model.__dict__.items() if value is not None}
     return model.model_dump(mode="json", exclude_none=True)
 
 

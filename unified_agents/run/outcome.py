@@ -22,7 +22,9 @@ from unified_agents.result import PendingCall, RunResult, RunStatus
 from unified_agents.run.calls import dropped_calls
 from unified_agents.run.context import Run
 from unified_agents.run.lifecycle import Cancelled, Suspended
-from unified_agents.tracing import spans
+from unified_agents.run.span_content import give_messages
+from unified_agents.tracing import conventions as names
+from unified_agents.tracing.spans import ERROR_SWALLOWED, AttributeValue
 
 logger = logging.getLogger("unified_agents.run")
 
@@ -52,6 +54,9 @@ def finish(run: Run, output: str | None, parse: Callable[[str], Any] | None) -> 
         run.errors.append(ErrorRecord(kind="cancelled", type="CancelledError", message=str(run.lifecycle.cause)))
     kind = run.errors[-1].kind if run.lifecycle.cause is not None else None
     run.root.span.attributes.update(_usage(run))
+    if run.root.takes_content:
+        said = None if output is None else {"role": "assistant", "content": output}
+        give_messages(run.root, run, [message.to_chat() for message in run.messages], said)
     run.root.close(kind, str(run.lifecycle.cause or ""))
     result = _result(run, status, output, parse(output) if parse and output and status == "completed" else None)
     logger.info("run ended: %s (run %s)", status, run.label, extra={"run_id": run.id})
@@ -80,7 +85,7 @@ def outcome(run: Run, task: asyncio.Task[str | None], translate: Callable[[Excep
         failure = run.last_model_error
         run.lifecycle.cause = failure or _dropped_calls(run)
         if failure is not None:
-            run.root.event(spans.ERROR_SWALLOWED, kind=failure.kind)
+            run.root.event(ERROR_SWALLOWED, kind=failure.kind)
             return None  # what a framework says in place of an answer that never came is no output
         return task.result()
     if not isinstance(error, Exception):
@@ -132,8 +137,8 @@ def _status(run: Run) -> RunStatus:
     return "cancelled" if isinstance(run.lifecycle.cause, Cancelled) else "failed"
 
 
-def _usage(run: Run) -> dict[str, spans.AttributeValue]:
-    counts = {spans.INPUT_TOKENS: run.budget.usage.input_tokens, spans.OUTPUT_TOKENS: run.budget.usage.output_tokens}
+def _usage(run: Run) -> dict[str, AttributeValue]:
+    counts = {names.INPUT_TOKENS: run.budget.usage.input_tokens, names.OUTPUT_TOKENS: run.budget.usage.output_tokens}
     return {name: count for name, count in counts.items() if count is not None}
 
 

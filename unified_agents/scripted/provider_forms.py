@@ -28,6 +28,7 @@ from unified_agents.scripted.rendering.chat_completions import (
     cut,
     error_reply,
 )
+from unified_agents.scripted.rendering.responses_stored import StoredResponses, not_found
 from unified_agents.scripted.values import BadRequestShapeError
 from unified_agents.wire.local_upstream import Reply
 from unified_agents.wire.upstream import CHAT_PATH
@@ -153,6 +154,7 @@ class ProviderModel:
         self.model = model
         self.strict = strict
         self.spoken = spoken
+        self._stored = StoredResponses()
 
     def reply_at(self, path: str, body: JsonMapping, key: str = "") -> Reply:
         """Answer a request.
@@ -165,6 +167,10 @@ class ProviderModel:
         form = form_at(path)
         if form is None:
             return error_reply(404, f"there is nothing at {path}")
+        whole = self._stored.whole(body) if form.name == "responses" else body
+        if whole is None:
+            return _error(form, 400, not_found(body), "previous_response_not_found")
+        body = whole
         try:
             request = form.chat_request(path, body)
         except BadRequestShapeError as error:
@@ -177,6 +183,8 @@ class ProviderModel:
         envelope = self.model.envelope(request, due, form.name, body)
         streams = request.get("stream") is True
         chunks = form.events(due.choice, envelope, body) if streams else (form.whole(due.choice, envelope, body),)
+        if form.name == "responses":
+            self._stored.keep(body, chunks)
         reply = Reply(200, STREAM_TYPE if streams else JSON_TYPE, {}, chunks)
         if due.fault is None:
             return reply

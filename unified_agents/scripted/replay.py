@@ -132,7 +132,7 @@ class CassetteModel:
         if takes is None:
             raise DivergenceError(self._miss(conversation))
         if not key:
-            every = [exchange for take in takes.values() for exchange in take.exchanges]
+            every = [exchange for take in takes.values() for exchange in _served(take, protocol)]
             number = self._without_run.get(fingerprint, 0)
             self._without_run[fingerprint] = number + 1
             return every[number % len(every)], (number + 1) % len(every) == 0
@@ -141,15 +141,13 @@ class CassetteModel:
         if take is None:
             number = self._runs.get(fingerprint, 0)
             self._runs[fingerprint] = number + 1
-            take = asked[fingerprint] = _Take(list(takes.values())[number % len(takes)].exchanges)
+            recorded = list(takes.values())[number % len(takes)]
+            take = asked[fingerprint] = _Take(_served(recorded, protocol, once_more=number >= len(takes)))
         left = take.exchanges[take.served :]
-        # A refusal that led to another request is of the protocol that it was written in.
-        while len(left) > 1 and left[0].row.status in _REFUSED and left[0].row.protocol != protocol:
-            left, take.served = left[1:], take.served + 1
         if not left:
             raise DivergenceError(
-                f"the cassette {self._name} has no further answer: the run asks the same for the"
-                f" {take.served + 1}th time, and the recorded one asked it {take.served} times; record it anew"
+                f"the cassette {self._name} has no further answer: the run asks the same once more than the recorded"
+                f" one, which asked it {take.served} times; record it anew"
             )
         take.served += 1
         return left[0], len(left) == 1
@@ -198,6 +196,16 @@ class ReplayUpstream:
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+
+def _served(take: _Take, protocol: ProtocolName, *, once_more: bool = False) -> list[RecordedExchange]:
+    """Return what a take answers. A refusal that led to another request told the agent what its server does not take.
+
+    In another protocol that means nothing, and once it was told the agent asks no more so.
+    """
+    *others, last = take.exchanges
+    taught = [one for one in others if one.row.status in _REFUSED and (once_more or one.row.protocol != protocol)]
+    return [one for one in (*others, last) if one not in taught]
 
 
 def _nearest(exchanges: Sequence[RecordedExchange], conversation: Conversation) -> RecordedExchange:

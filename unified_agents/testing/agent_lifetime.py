@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from unified_agents.backend import Capability
-from unified_agents.errors import BadRequestError, UnifiedAgentsError
+from unified_agents.errors import BadRequestError, UnifiedAgentsError, UnsupportedCapabilityError
 from unified_agents.testing.contract import Contract, whole_and_streamed
 from unified_agents.testing.harness import ContractBench, Scenario, ServerThread, add, answer, call, calls, fault
 
@@ -25,7 +25,7 @@ class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
 
     def test_run_sync(self) -> None:
         """`run_sync` works where no event loop runs, several times, and raises the same errors."""
-        with _bench_without_loop(self.backend) as bench:
+        with _bench_without_loop(self) as bench:
             scenario = _adding(bench)
             broken = bench.scenario(fault(status=400, times=9), answer("Yes."))
             assert [scenario.agent.run_sync("Do it.").output for _ in range(2)] == ["5", "5"]
@@ -34,7 +34,7 @@ class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
 
     def test_run_sync_from_many_threads(self) -> None:
         """`run_sync` may be called from several threads at once."""
-        with _bench_without_loop(self.backend) as bench, ThreadPoolExecutor(THREADS) as threads:
+        with _bench_without_loop(self) as bench, ThreadPoolExecutor(THREADS) as threads:
             scenario = _adding(bench)
             results = threads.map(scenario.agent.run_sync, ["Do it."] * THREADS, timeout=20.0)
             assert [result.output for result in results] == ["5"] * THREADS
@@ -48,7 +48,7 @@ class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
 
     def test_two_event_loops_in_turn(self) -> None:
         """An agent outlives an event loop: nothing in it may belong to the first loop that used it."""
-        with _bench_without_loop(self.backend) as bench:
+        with _bench_without_loop(self) as bench:
             scenario = _adding(bench)
             for _ in range(3):
                 assert asyncio.run(scenario.completes()).output == "5"
@@ -97,9 +97,13 @@ class LifetimeContract(Contract, needs=(Capability.TOOLS,)):
         assert {request["messages"][0]["content"] for request in one.sent} == {"You are one."}
 
     async def test_the_native_object(self, bench: ContractBench) -> None:
-        """`Agent.native` gives the framework's own object, and `Agent.backend` the name."""
+        """`Agent.native` gives the framework's own object, and `Agent.backend` the name; a worker keeps it."""
         scenario = _adding(bench)
-        assert scenario.agent.native is not None
+        if self.isolated:
+            with pytest.raises(UnsupportedCapabilityError):
+                _ = scenario.agent.native
+        else:
+            assert scenario.agent.native is not None
         assert scenario.agent.backend == self.backend
 
 
@@ -108,9 +112,9 @@ def _adding(bench: ContractBench, **options: Any) -> Scenario:
 
 
 @contextmanager
-def _bench_without_loop(backend: str) -> Iterator[ContractBench]:
+def _bench_without_loop(contract: Contract) -> Iterator[ContractBench]:
     """Make a bench where no event loop runs, and close its agents at the end."""
     with ServerThread() as server:
-        bench = ContractBench(backend, server)
+        bench = ContractBench(contract.backend, server, isolated=contract.isolated)
         yield bench
         asyncio.run(bench.aclose())

@@ -104,10 +104,12 @@ class Contract:
         backend: The name of the backend under test, as its entry point gives it.
         spoken: The protocol that the models of the tests speak. Tests of Chat Completions itself are skipped with
             another one, and so are those of `handling: native`.
+        isolated: Whether the agents run in a worker; its framework has no `handling: native` there.
     """
 
     backend: ClassVar[str]
     spoken: ClassVar[ProtocolName] = "chat_completions"
+    isolated: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, needs: tuple[Capability, ...] = (), **options: Any) -> None:
         """Put the rules around each test of the class, which needs these capabilities.
@@ -137,7 +139,7 @@ class Contract:
         """Make agents of the backend; at the end close them all, and check that no task is left."""
         await _warm_up(self.backend, server)
         before = asyncio.all_tasks()
-        bench = ContractBench(self.backend, server, self.spoken)
+        bench = ContractBench(self.backend, server, self.spoken, self.isolated)
         yield bench
         await bench.aclose()
         await _no_new_tasks(before)
@@ -195,7 +197,7 @@ def _with_rules(test: Callable[..., Any], needed: frozenset[Capability]) -> Call
         @functools.wraps(test)
         def checked(self: Contract, **arguments: Any) -> None:
             _skip_unless_spoken(self.spoken, spoken)
-            for rule, _ in _rules(self.backend, needed, proved, arguments):
+            for rule, _ in _rules(self, needed, proved, arguments):
                 with rule:
                     test(self, **arguments)
 
@@ -204,7 +206,7 @@ def _with_rules(test: Callable[..., Any], needed: frozenset[Capability]) -> Call
     @functools.wraps(test)
     async def checked_async(self: Contract, **arguments: Any) -> None:
         _skip_unless_spoken(self.spoken, spoken)
-        for rule, seconds in _rules(self.backend, needed, proved, arguments):
+        for rule, seconds in _rules(self, needed, proved, arguments):
             with rule:
                 await _within_time(test, self, arguments, seconds)
 
@@ -218,14 +220,15 @@ def _skip_unless_spoken(protocol: ProtocolName, spoken: frozenset[ProtocolName] 
 
 
 def _rules(
-    backend: str, needed: frozenset[Capability], proved: frozenset[Capability], arguments: Mapping[str, Any]
+    contract: Contract, needed: frozenset[Capability], proved: frozenset[Capability], arguments: Mapping[str, Any]
 ) -> Iterator[tuple[AbstractContextManager[None], float]]:
     """Yield a context and a time for each time that a test is run; where a capability is missing, the first must fail.
 
     That a test of streams or of parallel calls passes proves nothing by itself: the wire streams whether the framework
     does or not, and an exclusive tool waits its turn either way.
     """
-    declared = load_backend(backend).capabilities
+    backend = contract.backend
+    declared = load_backend(backend).capabilities - ({Capability.NATIVE} if contract.isolated else set())
     if arguments.get("stream"):
         needed |= {Capability.STREAMING}
     lacking = needed - declared

@@ -204,12 +204,14 @@ class ContractBench:
         backend: The backend under test.
         server: Where scripts are served.
         spoken: The protocol that the models speak.
+        isolated: Whether the agents run in a worker.
         agents: The agents that were made and are to be closed.
     """
 
     backend: str
     server: ScriptServer
     spoken: ProtocolName = "chat_completions"
+    isolated: bool = False
     agents: list[Agent] = field(default_factory=list)
 
     def scenario(
@@ -287,7 +289,7 @@ class ContractBench:
 
     def agent(self, model: ModelConfig, **options: Any) -> Agent:
         """Make an agent of the backend, which is closed at the end; the options are those of `create_agent`."""
-        agent = create_agent(backend=self.backend, model=model, **options)
+        agent = create_agent(backend=self.backend, model=model, isolated=self.isolated, **options)
         self.agents.append(agent)
         return agent
 

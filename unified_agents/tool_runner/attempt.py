@@ -151,7 +151,7 @@ def _attach(span: OpenSpan) -> Callable[[], object]:
     context = span.context()
     if context is None:
         return _nothing
-    from opentelemetry import context as otel  # noqa: PLC0415  # loaded already when there is a provider
+    import opentelemetry.context as otel  # noqa: PLC0415  # loaded already when there is a provider
 
     return functools.partial(otel.detach, otel.attach(context))
 

@@ -18,7 +18,8 @@ from unified_agents.events import (
 from unified_agents.run.calls import Call, ToolOutcome
 from unified_agents.run.context import Run, RunningCall, current_call
 from unified_agents.tools.definition import Tool, ToolContext
-from unified_agents.tracing import spans
+from unified_agents.tracing import conventions as names
+from unified_agents.tracing.spans import AttributeValue
 
 logger = logging.getLogger("unified_agents.tools")
 
@@ -37,13 +38,15 @@ class ObservedCall(RunningCall):
     __slots__ = ("_start", "_token")
 
     def __init__(self, run: Run, call: Call) -> None:
-        attributes: dict[str, spans.AttributeValue] = {
-            spans.OPERATION: "execute_tool",
-            spans.TOOL_NAME: call.name,
-            spans.TOOL_CALL_ID: call.id,
-            spans.TOOL_TYPE: "function",
+        attributes: dict[str, AttributeValue] = {
+            names.OPERATION: names.EXECUTE_TOOL,
+            names.TOOL_NAME: call.name,
+            names.TOOL_CALL_ID: call.id,
+            names.TOOL_TYPE: "function",
         }
-        super().__init__(run, call, run.trace.open(f"execute_tool {call.name}", attributes, run.root))
+        if (tool := run.offer.by_own_name(call.name)) is not None and tool.description:
+            attributes[names.TOOL_DESCRIPTION] = tool.description
+        super().__init__(run, call, run.trace.open(f"{names.EXECUTE_TOOL} {call.name}", attributes, run.root))
 
     def __enter__(self) -> Self:
         run, call = self.run, self.call
@@ -64,6 +67,8 @@ class ObservedCall(RunningCall):
         run, call = self.run, self.call
         now = self._stop()
         call.outcome = outcome
+        if self.span.takes_content:
+            self._give_content(outcome.content)
         self.span.close()
         if run.sinks:
             run.emit_threadsafe(
@@ -76,6 +81,8 @@ class ObservedCall(RunningCall):
         now = self._stop()
         call.outcome, call.error = outcome, error.record()
         run.errors.append(call.error)
+        if self.span.takes_content:
+            self._give_content(None if outcome is None else outcome.content)
         self.span.close(error.kind, type(error).__name__)
         logger.info(
             "tool call failed: %s (%s, run %s)",
@@ -152,6 +159,13 @@ class ObservedCall(RunningCall):
             else run.journal.idempotency_key(call.step, call.index),
             state=run.state,
         )
+
+    def _give_content(self, result: str | None) -> None:
+        """Put on the user's span what the tool was told and said, without the secrets of the models."""
+        redact = self.run.redactor.redact
+        self.span.content(names.TOOL_ARGUMENTS, redact(self.call.arguments))
+        if result is not None:
+            self.span.content(names.TOOL_RESULT, redact(result))
 
     def _stop(self) -> float:
         """Note how long the tool ran, without its pauses, and return the time on the run's clock."""

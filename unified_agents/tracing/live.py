@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from unified_agents.tracing.spans import ERROR_TYPE, AttributeValue, Span
+from unified_agents.tracing.conventions import ERROR_TYPE, OLD_ATTRIBUTES
+from unified_agents.tracing.spans import AttributeValue, Span
+from unified_agents.tracing.user_providers import UserTelemetry, user_telemetry
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.trace import Tracer
 
-SCOPE = "unified_agents"
+
+MAX_WAIT_SECONDS = 1.0
+"""After so long spans that have ended go to the user's provider, though their run goes on."""
+AT_START = 2
+"""So many attributes of a tool call are given to OpenTelemetry when its span begins, for samplers. The rest is cheaper
+at its end."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class OpenSpan:
     """A span that has not ended yet.
+
+    A `chat` span is begun at OpenTelemetry when it has ended, with its own times: nothing runs below it, and once is
+    cheaper than twice.
 
     Attributes:
         span: The span in our own tree.
@@ -27,12 +37,14 @@ class OpenSpan:
     _trace: LiveTrace
     span: Span
     _otel: Any
+    _parent: OpenSpan | None = None
+    _given: int = 0
+    _context: Context | None = None
+    _content: dict[str, str] | None = None
 
     def event(self, name: str, **attributes: AttributeValue) -> None:
         """Record an event within the span."""
         self.span.events.append((name, self._trace.now(), attributes))
-        if self._otel is not None:
-            self._otel.add_event(name, attributes)
 
     def close(self, error: str | None = None, message: str = "") -> None:
         """End the span; `error` is the value of `error.type`. Only the first call counts."""
@@ -42,36 +54,108 @@ class OpenSpan:
         if error is not None:
             self.span.error = error
             self.span.attributes[ERROR_TYPE] = error
-        if self._otel is None:
-            return
-        self._otel.set_attributes(self.span.attributes)
-        if error is not None:
-            from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415  # loaded already: there is a provider
+        if self._trace.telemetry is not None:
+            self._trace.ended(self, message)
 
-            self._otel.set_status(Status(StatusCode.ERROR, message))
-        self._otel.end()
+    @property
+    def takes_content(self) -> bool:
+        """Whether the user wants content on spans."""
+        telemetry = self._trace.telemetry
+        return telemetry is not None and telemetry.has_content and telemetry.start_span is not None
+
+    def content(self, name: str, text: str) -> None:
+        """Give the user's span a content; our own tree holds none. Ask `takes_content` first."""
+        if self._content is None:
+            self._content = {}
+        self._content[name] = text
 
     def context(self) -> Context | None:
         """Return OpenTelemetry's context with this span as the current one; None without a provider."""
         if self._otel is None:
             return None
-        from opentelemetry.trace import set_span_in_context  # noqa: PLC0415
+        if self._context is None:
+            self._context = self._trace.otel.set_span_in_context(self._otel, self._trace.context)
+        return self._context
 
-        return set_span_in_context(self._otel)
+    def hand_over(self, telemetry: UserTelemetry, message: str) -> None:
+        """Give an ended span to the user's provider, with the message of its error."""
+        own, trace, otel = self.span, self._trace, self._otel
+        if otel is None and telemetry.start_span is not None and self._parent is not None:
+            context, kind = self._parent.context(), trace.otel.SpanKind.CLIENT
+            otel = telemetry.start_span(own.name, context, kind, own.attributes, None, trace.clock(own.start))
+        elif len(own.attributes) > self._given:
+            otel.set_attributes(dict(islice(own.attributes.items(), self._given, None)))
+        for name, seconds, attributes in own.events:
+            otel.add_event(name, attributes, trace.clock(seconds))
+        if self._content is not None:
+            otel.set_attributes(self._content)
+        if telemetry.has_old_names:
+            found = own.attributes
+            otel.set_attributes({old: found[new] for new, old in OLD_ATTRIBUTES.items() if new in found})
+        if own.error is not None:
+            otel.set_status(trace.otel.Status(trace.otel.StatusCode.ERROR, message))
+        otel.end(trace.clock(own.end or 0.0))
 
 
 class LiveTrace:
-    """The trace of one run. Times are seconds since it was created."""
+    """The trace of one run. Times are seconds since it was created.
 
-    __slots__ = ("_start", "_tracer")
+    Attributes:
+        telemetry: What the providers take that the user has set; None where none is set.
+        otel: OpenTelemetry's module of spans, where spans go to a provider; else None.
+        context: OpenTelemetry's context when the run began, which its spans stand below; None without a provider.
+    """
+
+    __slots__ = ("_handed_over", "_is_over", "_start", "_start_ns", "_waiting", "context", "otel", "telemetry")
 
     def __init__(self) -> None:
         self._start = time.monotonic()
-        self._tracer = _user_tracer()
+        self.telemetry = user_telemetry()
+        self.context: Context | None = None
+        self.otel: Any = None
+        self._waiting: deque[tuple[OpenSpan, str]] = deque()
+        self._handed_over = 0.0
+        self._is_over = False
+        if self.telemetry is not None and self.telemetry.start_span is not None:
+            from opentelemetry import context, trace  # noqa: PLC0415  # loaded already: there is a provider
+
+            self.context, self.otel = context.get_current(), trace
+            self._start_ns = time.time_ns()
 
     def now(self) -> float:
         """Return the seconds since the run began."""
         return time.monotonic() - self._start
+
+    def ended(self, span: OpenSpan, message: str) -> None:
+        """Give ended spans to the user's providers: at the run's end, and before where some have waited for long.
+
+        Many at once cost less, as the processor still knows the way. A thread of a framework may come here too.
+        """
+        telemetry, is_root = self.telemetry, span._parent is None
+        if telemetry is None:
+            return
+        if telemetry.metrics is not None and is_root:
+            telemetry.metrics.run_ended(span.span)
+        if telemetry.start_span is None:
+            return
+        self._waiting.append((span, message))
+        now = self.now()
+        self._is_over = self._is_over or is_root  # what ends later waits for nothing
+        if self._is_over or now - self._handed_over > MAX_WAIT_SECONDS:
+            self._handed_over = now
+            self._hand_over(telemetry)
+
+    def _hand_over(self, telemetry: UserTelemetry) -> None:
+        while self._waiting:
+            try:
+                span, message = self._waiting.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            span.hand_over(telemetry, message)
+
+    def clock(self, seconds: float) -> int:
+        """Return a time of the run as OpenTelemetry wants it: nanoseconds since 1970."""
+        return self._start_ns + int(seconds * 1e9)
 
     def open(
         self,
@@ -81,28 +165,23 @@ class LiveTrace:
         *,
         client: bool = False,
     ) -> OpenSpan:
-        """Begin a span below `parent`; without one, below the caller's current OpenTelemetry span."""
+        """Begin a span below `parent`; without one, below the caller's current OpenTelemetry span.
+
+        Args:
+            name: Its name.
+            attributes: Those that are known now; of a tool call, the first two are those that a sampler may want.
+            parent: The span above.
+            client: Whether it is a call to a model.
+        """
         span = Span(name, self.now(), attributes=attributes)
         if parent is not None:
             parent.span.children.append(span)
-        if self._tracer is None:
-            return OpenSpan(self, span, None)
-        from opentelemetry.trace import SpanKind  # noqa: PLC0415
-
-        kind = SpanKind.CLIENT if client else SpanKind.INTERNAL
-        otel = self._tracer.start_span(
-            name, context=parent.context() if parent else None, kind=kind, attributes=attributes
-        )
-        return OpenSpan(self, span, otel)
-
-
-def _user_tracer() -> Tracer | None:
-    # A provider can only have been set by somebody who imported OpenTelemetry; asking it costs an import otherwise.
-    trace = sys.modules.get("opentelemetry.trace")
-    if trace is None:
-        return None
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, trace.ProxyTracerProvider):
-        return None
-    tracer: Tracer = provider.get_tracer(SCOPE)
-    return tracer
+        telemetry = self.telemetry
+        if client or telemetry is None or telemetry.start_span is None:
+            return OpenSpan(self, span, None, parent)
+        given, context = attributes, self.context
+        if parent is not None:
+            given, context = dict(islice(attributes.items(), AT_START)), parent.context()
+        kind, start = self.otel.SpanKind.INTERNAL, self.clock(span.start)
+        otel = telemetry.start_span(name, context, kind, given, None, start)
+        return OpenSpan(self, span, otel, parent, len(given))

@@ -1,8 +1,4 @@
-"""The span tree of a run, in the names of OpenTelemetry's GenAI conventions.
-
-All attribute names are defined here. They follow the semantic conventions 1.39.0, GenAI, status development. Names that
-these do not have begin with `unified_agents.`.
-"""
+"""The span tree of a run, in the names of OpenTelemetry's GenAI conventions; see `conventions.py`."""
 
 from __future__ import annotations
 
@@ -12,30 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 AttributeValue = str | int | float | bool | tuple[str, ...]
-
-OPERATION = "gen_ai.operation.name"
-PROVIDER = "gen_ai.provider.name"
-AGENT_NAME = "gen_ai.agent.name"
-REQUEST_MODEL = "gen_ai.request.model"
-RESPONSE_MODEL = "gen_ai.response.model"
-RESPONSE_ID = "gen_ai.response.id"
-FINISH_REASONS = "gen_ai.response.finish_reasons"
-TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
-INPUT_TOKENS = "gen_ai.usage.input_tokens"
-OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
-CACHED_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
-CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens"
-REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
-TOOL_NAME = "gen_ai.tool.name"
-TOOL_CALL_ID = "gen_ai.tool.call.id"
-TOOL_TYPE = "gen_ai.tool.type"
-SERVER_ADDRESS = "server.address"
-SERVER_PORT = "server.port"
-ERROR_TYPE = "error.type"
-
-BACKEND = "unified_agents.backend"
-HANDLING = "unified_agents.handling"
-RUN_ID = "unified_agents.run_id"
 
 ERROR_SWALLOWED = "error_swallowed"
 """An event of a native run that failed, and whose framework ended it as if it had not."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from unified_agents.tracing.spans import OPERATION, Span
+from unified_agents.tracing.conventions import OPERATION
+from unified_agents.tracing.spans import Span
 
 SLOWEST = 5
 

@@ -265,7 +265,7 @@ class CassetteFile:
                 writer.shutdown(wait=False)
 
     def _write(self, line: bytes) -> None:
-        with self._path.open("ab", buffering=0) as file:
+        with self._path.open("ab") as file:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX)
             file.write(line)

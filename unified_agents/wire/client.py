@@ -15,6 +15,7 @@ from unified_agents.errors import BackendError, ModelTimeoutError
 from unified_agents.messages import JsonObject
 from unified_agents.run.calls import Step
 from unified_agents.run.context import current_run
+from unified_agents.wire.framework_answer import framework_answer
 from unified_agents.wire.native import relay
 from unified_agents.wire.protocols.answer import Answer
 from unified_agents.wire.protocols.chat_completions import StreamReader
@@ -196,6 +197,35 @@ class ModelClient:
         if run is None:
             raise BackendError("a model call outside of a run: use `agent.run(…)`")
         return await self._wire.ask(run)
+
+    async def answer(self, path: str, body: bytes) -> tuple[JsonObject, bytes]:
+        """Answer one request of a framework that runs in another process, under `unified`.
+
+        Args:
+            path: Below the base URL.
+            body: The framework's own bytes.
+
+        Returns:
+            `status` and `content_type`, and the body that the framework gets.
+
+        Raises:
+            BackendError: there is no run.
+            ModelError: a request that is no model call could not be sent.
+            asyncio.CancelledError: the run has ended.
+        """
+        run = current_run.get()
+        if run is None:
+            raise BackendError("a model call outside of a run: use `agent.run(…)`")
+        if path == CHAT_PATH:
+            content_type, content = await framework_answer(self._wire, run, body)
+            return {"status": 200, "content_type": content_type}, content
+        relayed = await relay(self._wire, run, path, body, {})
+        status, headers = relayed.head.result()
+        try:
+            content = b"".join([chunk async for chunk in relayed.chunks(self.timeout)])
+        finally:
+            await relayed.aclose()
+        return {"status": status, "content_type": headers.get("Content-Type", "application/json")}, content
 
     async def relay(self, request: JsonObject, *, stream: bool) -> Answer:
         """Make one model call under `native`, for a loop that speaks Chat Completions itself: it is sent as it is.

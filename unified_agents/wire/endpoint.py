@@ -24,7 +24,8 @@ from unified_agents.messages import Usage
 from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.run.measurements import ExchangeRecord
 from unified_agents.tools.json_values import to_json
-from unified_agents.tracing import spans
+from unified_agents.tracing import conventions as names
+from unified_agents.tracing.spans import AttributeValue
 from unified_agents.wire.chat_translation import TranslatingUpstream
 from unified_agents.wire.circuit_breaker import Admission, CircuitBreaker
 from unified_agents.wire.http_errors import error_for_status
@@ -110,13 +111,14 @@ class ModelEndpoint:
         self._rate_limiters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AdaptiveRateLimiter] = (
             weakref.WeakKeyDictionary()
         )
-        self.attributes: dict[str, spans.AttributeValue] = {
-            spans.OPERATION: "chat",
-            spans.PROVIDER: model.provider,
-            spans.REQUEST_MODEL: model.name,
+        self.attributes: dict[str, AttributeValue] = {
+            names.OPERATION: names.CHAT,
+            names.PROVIDER: names.PROVIDER_NAMES.get(model.provider, model.provider),
+            names.REQUEST_MODEL: model.name,
         }
         if upstream.address is not None:
-            self.attributes[spans.SERVER_ADDRESS], self.attributes[spans.SERVER_PORT] = upstream.address
+            self.attributes[names.SERVER_ADDRESS], self.attributes[names.SERVER_PORT] = upstream.address
+        self.attributes |= _parameters(model)
 
     async def admit(self, failures: int = 0, *, has_stand_in: bool = False) -> RequestPermit:
         """Wait until a request may be sent. Its permit goes to `release` when it has ended.
@@ -291,6 +293,23 @@ class ModelEndpoint:
                 self.record_answer(record, reader.raw)
         answer = reader.answer() if answer is None else answer
         return answer if self.protocol is None else in_chat_completions(answer)
+
+
+def _parameters(model: ModelConfig) -> dict[str, AttributeValue]:
+    """Return the attributes that tell of the parameters of requests, as far as they are set."""
+    own = model.parameters
+    stop = (own.stop,) if isinstance(own.stop, str) else own.stop
+    values: dict[str, AttributeValue | None] = {
+        names.REQUEST_TEMPERATURE: own.temperature,
+        names.REQUEST_TOP_P: own.top_p,
+        names.REQUEST_MAX_TOKENS: own.max_tokens,
+        names.REQUEST_STOP: stop,
+        names.REQUEST_SEED: own.seed,
+        names.REQUEST_PRESENCE_PENALTY: own.presence_penalty,
+        names.REQUEST_FREQUENCY_PENALTY: own.frequency_penalty,
+        names.REQUEST_REASONING: own.reasoning.effort if own.reasoning is not None else None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _whole_answer(reader: AnswerReader) -> Answer | None:

@@ -19,6 +19,7 @@ from unified_agents.errors import (
 from unified_agents.messages import JsonObject
 from unified_agents.run.context import Run
 from unified_agents.tools.offer import Offer
+from unified_agents.tracing.conventions import OUTPUT_TYPE
 from unified_agents.wire.conversation import RunConversation
 from unified_agents.wire.dialect import CALL_IDS, ORIGINALS, RESPONSE_FORMAT, STREAM_OPTIONS, TOOLS, Dialect
 from unified_agents.wire.endpoint import ModelEndpoint
@@ -130,6 +131,8 @@ class ModelCall:
         self.observation = ModelCallObservation(
             run, endpoint, run.root, self._step, 0, in_text=settings.protocol is not None
         )
+        if settings.output is not None:
+            self.observation.span.span.attributes[OUTPUT_TYPE] = "json"
 
     async def answer(self) -> Answer:
         """Return a usable answer of the model, or of one that stands in for it.

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from unified_agents.errors import ModelError
 from unified_agents.events import AttemptDiscarded, ModelCallCompleted, ModelCallFailed, ReasoningDelta, TextDelta
+from unified_agents.messages import Usage
 from unified_agents.run.context import Run
 from unified_agents.run.measurements import ExchangeRecord
-from unified_agents.tracing import spans
+from unified_agents.run.span_content import give_messages
+from unified_agents.tracing import conventions as names
 from unified_agents.tracing.live import OpenSpan
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.protocols.answer import Answer
@@ -35,11 +37,13 @@ class ModelCallObservation:
     """
 
     __slots__ = (
+        "_chunk_at",
         "_failed_at",
         "_final_text",
         "_in_text",
         "_run",
         "_started",
+        "_usage",
         "attempt",
         "exchange",
         "span",
@@ -55,11 +59,15 @@ class ModelCallObservation:
         self._failed_at: float | None = None  # when an attempt failed after which another one is made
         self._final_text: FinalText | None = None
         self._started = 0.0
+        self._chunk_at: float | None = None  # when the chunk before came; None before the first
+        self._usage: Usage | None = None  # of all answers of the call, the unusable ones too
         self.step = step
         self.attempt = attempt
         self.span = run.trace.open(f"chat {endpoint.model.name}", dict(endpoint.attributes), parent, client=True)
         self.exchange: ExchangeRecord | None = None
         self.time_to_first_token: float | None = None
+        if run.turn is not None:
+            self.span.span.attributes[names.CONVERSATION_ID] = run.turn.session
 
     def begin_attempt(self) -> None:
         """Count an attempt, whose time of waiting begins."""
@@ -85,7 +93,7 @@ class ModelCallObservation:
         self._started = self._run.begin_request(self.step, self.attempt, sent)
         measurements = self._run.measurements
         self.exchange = measurements.record_exchange(self.step, self.attempt, model, received, sent)
-        self.time_to_first_token = None
+        self.time_to_first_token = self._chunk_at = None
         self._final_text = FinalText() if self._in_text else None  # an attempt begins its text anew
         return self.exchange
 
@@ -97,9 +105,11 @@ class ModelCallObservation:
             has_token: Whether a text or a call has come so far.
             thoughts: What it shows of the model's thinking.
         """
+        run = self._run
+        if run.trace.telemetry is not None:
+            self._time_chunk()
         if self.step is None:
             return
-        run = self._run
         if has_token and self.time_to_first_token is None:
             self.time_to_first_token = run.trace.now() - self._started
             run.measurements.first_token(self.time_to_first_token)
@@ -127,6 +137,7 @@ class ModelCallObservation:
         if self.exchange is not None:
             self.exchange.finish_reason = answer.finish_reason
             self.exchange.usage, self.exchange.cost = answer.usage, cost
+        self._usage = answer.usage if self._usage is None else self._usage + answer.usage
         run = self._run
         run.budget.count(usage=answer.usage, cost=cost)
         # Under `native` only the wall clock is bounded.
@@ -184,6 +195,7 @@ class ModelCallObservation:
         """Close the span of a call that failed for good, and tell listeners."""
         run = self._run
         self._describe(error)
+        self._set_usage()
         self.span.close(error.kind, str(error))
         if run.sinks and self.step is not None:
             run.emit(ModelCallFailed(run.id, run.trace.now(), self.step, self.attempt, error.record()))
@@ -196,20 +208,47 @@ class ModelCallObservation:
         """Close the span with what the answer says of itself; never with its content."""
         attributes = self.span.span.attributes
         for name, value in (
-            (spans.RESPONSE_ID, answer.body.get("id")),
-            (spans.RESPONSE_MODEL, answer.body.get("model")),
-            (spans.INPUT_TOKENS, answer.usage.input_tokens),
-            (spans.OUTPUT_TOKENS, answer.usage.output_tokens),
-            (spans.CACHED_INPUT_TOKENS, answer.usage.cached_input_tokens),
-            (spans.CACHE_WRITE_TOKENS, answer.usage.cache_write_tokens),
-            (spans.REASONING_TOKENS, answer.usage.reasoning_tokens),
-            (spans.TIME_TO_FIRST_CHUNK, answer.time_to_first_token),
+            (names.RESPONSE_ID, answer.body.get("id")),
+            (names.RESPONSE_MODEL, answer.body.get("model")),
+            (names.TIME_TO_FIRST_CHUNK, answer.time_to_first_token),
+            (names.REQUEST_STREAM, None if answer.time_to_first_token is None else True),
         ):
             if value is not None:
                 attributes[name] = value
         if answer.finish_reason is not None:
-            attributes[spans.FINISH_REASONS] = (answer.finish_reason,)
+            attributes[names.FINISH_REASONS] = (answer.finish_reason,)
+        self._set_usage()
+        if self.span.takes_content:
+            self._give_content(answer)
         self.span.close()
+
+    def _set_usage(self) -> None:
+        """Put on the span what all answers of the call used, as far as it was reported."""
+        usage, attributes = self._usage, self.span.span.attributes
+        if usage is None:
+            return
+        for name, value in (
+            (names.INPUT_TOKENS, usage.input_tokens),
+            (names.OUTPUT_TOKENS, usage.output_tokens),
+            (names.CACHED_INPUT_TOKENS, usage.cached_input_tokens),
+            (names.CACHE_WRITE_TOKENS, usage.cache_write_tokens),
+            (names.REASONING_TOKENS, usage.reasoning_tokens),
+        ):
+            if value is not None:
+                attributes[name] = value
+
+    def _give_content(self, answer: Answer) -> None:
+        run = self._run
+        calls = [{"id": one.id, "function": {"name": one.name, "arguments": one.arguments}} for one in answer.calls]
+        before = [*(message.to_chat() for message in run.messages), *run.turns()]
+        give_messages(self.span, run, before, {"role": "assistant", "content": answer.text, "tool_calls": calls})
+
+    def _time_chunk(self) -> None:
+        """Record the time since the chunk before, where somebody takes metrics and the answer is streamed."""
+        telemetry, now = self._run.trace.telemetry, self._run.trace.now()
+        if telemetry is not None and telemetry.metrics is not None and self._chunk_at is not None:
+            telemetry.metrics.chunk(now - self._chunk_at, self.span.span.attributes)
+        self._chunk_at = now
 
     def _describe(self, error: ModelError) -> None:
         """Put what the answer said of itself on the error that it led to."""

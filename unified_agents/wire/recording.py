@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -130,7 +129,7 @@ def _row(protocol: ProtocolName, heard: _HeardResponse | None, failure: BaseExce
     """Return the fields that tell what came; None where nothing is to be recorded."""
     if isinstance(failure, NetworkError) and (heard is None or not heard.has_ended):
         return {"status": BROKEN}
-    if heard is None or (failure is not None and not isinstance(failure, ModelError | asyncio.CancelledError)):
+    if heard is None:
         return None
     raw = bytes(heard.raw)
     request_id, limits = request_id_and_rate_limits(heard.headers)
@@ -140,7 +139,7 @@ def _row(protocol: ProtocolName, heard: _HeardResponse | None, failure: BaseExce
     try:
         return head | answer_fields(read_answer(protocol, raw))
     except ModelError:
-        if isinstance(failure, asyncio.CancelledError):
+        if failure is not None and not isinstance(failure, ModelError):
             return None  # it was given up before its end
         return head | {"body": _reported(raw)}
 

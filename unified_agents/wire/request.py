@@ -36,7 +36,7 @@ class RequestWriter:
         self._model = model.name
         self._tool_choice = model.parameters.tool_choice
         self._extra_body = model.extra_body
-        self._cache = model.cache
+        self._cache, self._stored = model.cache, model.stored_turns
         self._parallel = model.parameters.parallel_tool_calls
         self._requests: dict[tuple[Any, ...], tuple[Offer, Dialect, Any, tuple[str, ...], ModelRequest]] = {}
 
@@ -98,6 +98,7 @@ class RequestWriter:
             stream=stream,
             learnt=dialect.learnt,
             cache=self._cache,
+            stored=self._stored,
         )
         self._requests[kind] = offer, dialect, system, notes, request
         return request

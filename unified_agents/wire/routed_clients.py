@@ -10,13 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import orjson
 
 from unified_agents.errors import UnsupportedCapabilityError
 from unified_agents.run.calls import ToolOutcome
 from unified_agents.run.context import Run, current_run
 from unified_agents.wire.httpx_transport import WireTransport
-from unified_agents.wire.protocols.received_requests import received_request, without_usage
+from unified_agents.wire.protocols.received_requests import received_request, tool_results, without_usage
 from unified_agents.wire.reachable_objects import reachable_objects
 from unified_agents.wire.unified import Wire
 
@@ -233,15 +232,8 @@ def note_results(run: Run, body: bytes) -> None:
     """Record the results of tools that a request brings back to the model: the agent runs its tools itself."""
     if not any(call.outcome is None for call in run.calls.values()):
         return
-    try:
-        messages = orjson.loads(body).get("messages", ())
-    except (orjson.JSONDecodeError, AttributeError):
-        return
-    for message in messages if isinstance(messages, list) else ():
-        if not isinstance(message, dict) or message.get("role") != "tool":
-            continue
-        call = run.calls.get(str(message.get("tool_call_id")))
+    for call_id, content in tool_results(body):
+        call = run.calls.get(call_id)
         if call is not None and call.outcome is None:
-            content = message.get("content")
-            call.outcome = ToolOutcome(content if isinstance(content, str) else orjson.dumps(content).decode())
+            call.outcome = ToolOutcome(content)
             call.reached = True

@@ -195,16 +195,17 @@ class ProgramModelCall:
         return known
 
     def _read(self, raw: bytes) -> Answer:
+        """Read an answer for the record, without the program's key."""
         if self._request.stream:
             reader = self._reader()
             reader.feed(raw)
             return reader.answer()
-        protocol = self._endpoint.protocol
+        protocol, raw = self._endpoint.protocol, self._endpoint.answer_redactor.redact_bytes(raw)
         return parse_answer(raw) if protocol is None else protocol.read(raw)
 
     def _reader(self) -> AnswerReader:
-        protocol = self._endpoint.protocol
-        return StreamReader() if protocol is None else protocol.reader()
+        protocol, redactor = self._endpoint.protocol, self._endpoint.answer_redactor.stream()
+        return StreamReader(redactor) if protocol is None else protocol.reader(redactor)
 
     async def _watched(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Hand a streamed answer on as it comes, and read along."""

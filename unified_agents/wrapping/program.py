@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
+import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,8 +20,9 @@ from unified_agents.run.context import Run
 from unified_agents.run.measurements import Measurements
 from unified_agents.run.outcome import finish
 from unified_agents.tools.offer import Offer
-from unified_agents.tracing import spans
+from unified_agents.tracing import conventions
 from unified_agents.tracing.live import LiveTrace
+from unified_agents.tracing.spans import AttributeValue
 from unified_agents.wire.loopback_front import HOST, LoopbackFront
 from unified_agents.wrapping.program_calls import ProgramCalls, default_servers
 
@@ -100,12 +102,12 @@ async def run_program(
 def _new_run(command: Sequence[str], limits: Limits, record_exchanges: bool) -> Run:
     trace, run_id = LiveTrace(), secrets.token_hex(16)
     name = os.path.basename(command[0])
-    attributes: dict[str, spans.AttributeValue] = {
-        spans.OPERATION: "invoke_agent",
-        spans.AGENT_NAME: name,
-        spans.BACKEND: PROGRAM,
-        spans.HANDLING: "native",
-        spans.RUN_ID: run_id,
+    attributes: dict[str, AttributeValue] = {
+        conventions.OPERATION: conventions.INVOKE_AGENT,
+        conventions.AGENT_NAME: name,
+        conventions.BACKEND: PROGRAM,
+        conventions.HANDLING: "native",
+        conventions.RUN_ID: run_id,
     }
     return Run(
         id=run_id,
@@ -167,18 +169,19 @@ async def _end(process: Process) -> None:
 
 @contextmanager
 def _signals_passed_on(process: Process) -> Iterator[None]:
-    """Let the program decide on signals: an interrupt of the terminal reaches it by itself, the end is passed on."""
+    """Let the program decide on signals: they are passed on, but for a terminal's interrupt, which reaches it."""
     loop = asyncio.get_running_loop()
 
-    def terminate() -> None:
+    def pass_on(number: int) -> None:
+        if number == signal.SIGINT and sys.stdin is not None and sys.stdin.isatty():
+            return
         with suppress(ProcessLookupError):
-            process.terminate()
+            process.send_signal(number)
 
-    handlers: dict[int, Callable[[], None]] = {signal.SIGINT: lambda: None, signal.SIGTERM: terminate}
-    before = {number: signal.getsignal(number) for number in handlers}
-    for number, handler in handlers.items():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not on Windows, nor outside of the main thread
-            loop.add_signal_handler(number, handler)
+            loop.add_signal_handler(number, pass_on, number)
     try:
         yield
     finally:

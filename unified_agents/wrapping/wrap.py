@@ -55,7 +55,7 @@ def wrap(
         ConfigError: a setting does not fit.
     """
     check_agent_arguments({"model": model, "limits": limits, "name": name})
-    program = _program(native)
+    program = native_program(native)
     config = _model(program, model)
     if price is not None:
         config = config.model_copy(update={"price": price})
@@ -127,7 +127,12 @@ def _warn(run: Run) -> None:
         logger.warning("the model's server reports no usage, so %s cannot hold (run %s)", names, run.label)
 
 
-def _program(native: object) -> NativeProgram:
+def native_program(native: object) -> NativeProgram:
+    """Return what an adapter makes of a framework's own agent.
+
+    Raises:
+        UnsupportedCapabilityError: nobody wraps such an object; the message says what to do.
+    """
     wrappers = _wrappers()
     for base in type(native).__mro__:
         entry = wrappers.get(base.__module__.partition(".")[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -53,6 +54,8 @@ class Group(SidePasses):
         retries: How many of these were retries.
         request_bytes: Bytes of these requests' bodies.
         usage: Tokens of all cells; a count is None when no answer reported it.
+        cost: What the cells cost whose cost is known; None where none is.
+        unpriced: How many cells sent requests whose cost is not known.
     """
 
     infrastructure: int = 0
@@ -68,6 +71,8 @@ class Group(SidePasses):
     retries: int
     request_bytes: int
     usage: Usage
+    cost: float | None = None
+    unpriced: int = 0
 
 
 class CategoryCount(FrozenModel):
@@ -150,6 +155,7 @@ def _group(backend: str, handling: Handling, cells: Sequence[Cell], sources: Map
     timed = [cell for cell in cells if cell.passed and cell.seconds is not None]
     times = [cell.seconds for cell in timed if cell.seconds is not None]
     first = [cell.time_to_first_token for cell in timed if cell.time_to_first_token is not None]
+    costs = [cell.cost for cell in cells if cell.cost is not None]
     clusters = [sources.get(cell.task) or f"task {cell.task}" for cell in judged]
     return Group(
         backend=backend,
@@ -169,6 +175,8 @@ def _group(backend: str, handling: Handling, cells: Sequence[Cell], sources: Map
         retries=sum(cell.retries for cell in cells),
         request_bytes=sum(sum(cell.request_bytes) for cell in cells),
         usage=sum((cell.usage for cell in cells), Usage()),
+        cost=math.fsum(costs) if costs else None,
+        unpriced=sum(cell.cost is None and cell.requests > 0 for cell in cells),
     )
 
 

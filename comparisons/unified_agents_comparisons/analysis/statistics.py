@@ -51,6 +51,26 @@ def median_interval(values: Sequence[float], *, seed: int = 0) -> Interval | Non
     return Interval(estimate=middle, low=float(found.low), high=float(found.high))
 
 
+def ratio_of_medians(of: Sequence[float], to: Sequence[float], *, among: int = 1, seed: int = 0) -> Interval:
+    """Return the ratio of two medians of unpaired samples with a percentile bootstrap interval.
+
+    Args:
+        of: The samples above the line.
+        to: Those below it; all are positive.
+        among: So many intervals hold together with 95 %.
+        seed: Of the resampling.
+    """
+    import numpy as np  # noqa: PLC0415  # of the extra `statistics`, and slow to load
+
+    chance = np.random.default_rng(seed)
+    above, below = np.asarray(of), np.asarray(to)
+    count = max(1, min(RESAMPLES, 20_000_000 // (len(above) + len(below))))
+    drawn = np.median(chance.choice(above, (count, len(above))), axis=1)
+    ratios = drawn / np.median(chance.choice(below, (count, len(below))), axis=1)
+    low, high = np.quantile(ratios, [0.025 / among, 1 - 0.025 / among])
+    return Interval(estimate=float(np.median(above) / np.median(below)), low=float(low), high=float(high))
+
+
 def wilson(passed: int, total: int) -> Interval:
     """Return the share of passes with its Wilson score interval; of no runs anything is possible."""
     from statsmodels.stats.proportion import proportion_confint  # noqa: PLC0415

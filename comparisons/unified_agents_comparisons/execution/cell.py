@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import shutil
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from unified_agents.agent import create_agent
+from unified_agents.agent import Agent, create_agent
 from unified_agents.catalogue.catalogue import Catalogue, open_catalogue
 from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
 from unified_agents.config.providers import PROVIDERS, ProtocolName
@@ -39,11 +39,15 @@ from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.agent_suites import for_comparison
 from unified_agents_comparisons.answer_checks import AnswerChecks
 from unified_agents_comparisons.execution.protocol import Job, Start
+from unified_agents_comparisons.native_tracing.collector import NativeSpans
+from unified_agents_comparisons.native_tracing.measured import measured
+from unified_agents_comparisons.native_tracing.score import TracingScore, score_tracing
 from unified_agents_comparisons.negative_controls import scripted_model
 from unified_agents_comparisons.records import CallSummary, Cell, Perturbation, write_details
 from unified_agents_comparisons.schema_fidelity import SchemaRecord
 from unified_agents_comparisons.scoring import Score, received_fault, score, was_lost
 from unified_agents_comparisons.suite.model import LoadedSuite, SchemaTool, SuiteError, Task
+from unified_agents_comparisons.wrapped_agents import wrapped_agent
 
 STREAM_IGNORED = "the server ignored `stream`: it was asked for a stream, and answered whole"
 WARM_UP = Script.model_validate({"answers": [{"text": "ok"}]})
@@ -72,6 +76,7 @@ class CellRunner:
         scratch: The variable that names a cell's folder to the tools; None when the suite has none.
         versions: Of python, unified-agents and the backend's distributions.
         cassette: The options of `create_agent` that record what the model answers a cell, or answer in its place.
+        native: The framework's own tracing; None where it is not scored.
     """
 
     start: Start
@@ -81,6 +86,7 @@ class CellRunner:
     scratch: ContextVar[Path] | None
     versions: dict[str, str]
     cassette: dict[str, Any]
+    native: NativeSpans | None = None
 
     async def warm_up(self, handlings: Iterable[Handling]) -> None:
         """Run a task once under each handling, without the plan's model, so that no cell pays for imports.
@@ -112,12 +118,25 @@ class CellRunner:
         """
         task, blank = self.suite.task(job.task), self.blank_cell(job)
         started = time.process_time()
-        outcome = await self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
-        blank = blank.model_copy(update={"cpu_seconds": time.process_time() - started})
+        outcome, tracing = await self._traced(
+            lambda: self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
+        )
+        seconds = time.process_time() - started if tracing is None else tracing.cpu_without
+        blank = blank.model_copy(update={"cpu_seconds": seconds, "tracing": tracing})
         spoken = self.start.model.for_handling(job.handling).spoken_protocol
         cell = _filled(blank, outcome, spoken)
         await self.keep_details(cell, outcome.result)
         return cell
+
+    async def _traced(self, attempt: Callable[[], Awaitable[_Outcome]]) -> tuple[_Outcome, TracingScore | None]:
+        """Make an attempt; where the framework's own tracing is scored, once before without it."""
+        if self.native is None:
+            return await attempt(), None
+        outcome, spans, cpu = await measured(self.native, attempt)
+        if outcome.result is None:
+            return outcome, None
+        found = score_tracing(outcome.result, spans)
+        return outcome, found.model_copy(update={"cpu_without": cpu[0], "cpu_with": cpu[1]})
 
     def blank_cell(self, job: Job) -> Cell:
         """Return the record of a cell before anything is known of it."""
@@ -146,9 +165,10 @@ class CellRunner:
         folder = self.start.scratch / run_id
         await asyncio.to_thread(folder.mkdir)
         token = self.scratch.set(folder) if self.scratch else None
-        catalogue = await self._opened()
-        tools = self.tools_of(task) if catalogue is None else catalogue.tools
+        catalogue: Catalogue | None = None
         try:
+            catalogue = await self._opened()
+            tools = self._offered(task, catalogue)
             result, error = await self._run_agent(task, tools, handling, model, run_id)
             files = await asyncio.to_thread(_read, folder, tuple(task.expect.files))
         finally:
@@ -169,6 +189,12 @@ class CellRunner:
         )
         return _Outcome(result, error, scored, tools)
 
+    def _offered(self, task: Task, catalogue: Catalogue | None) -> Sequence[Tool]:
+        """Return the tools that we offer in a cell: none to an agent that is as it is."""
+        if self.start.backend in self.suite.suite.backends:
+            return ()
+        return self.tools_of(task) if catalogue is None else catalogue.tools
+
     async def _opened(self) -> Catalogue | None:
         """Open the tools of the suite's agent, anew for each cell; None where the suite brings its tools itself."""
         agent = self.suite.agent
@@ -184,9 +210,22 @@ class CellRunner:
         model: ModelConfig | AnyScripted,
         run_id: str,
     ) -> tuple[RunResult | None, ErrorRecord | None]:
+        wrapped = self.suite.suite.backends.get(self.start.backend)
+        if wrapped is not None:
+            agent = wrapped_agent(wrapped.wrap, model, self._limits(task, model))
+        else:
+            agent = self._agent(task, tools, handling, model)
+        try:
+            return await run_outcome(agent.run(task.question, run_id=run_id, record_exchanges=True))
+        finally:
+            await agent.aclose()
+
+    def _agent(
+        self, task: Task, tools: Sequence[Tool], handling: Handling, model: ModelConfig | AnyScripted
+    ) -> Agent[Any]:
         own = self.suite.agent
         parameters = model.parameters if isinstance(model, ModelConfig) else ModelParameters()
-        agent = create_agent(
+        return create_agent(
             None if own is None else for_comparison(own),
             backend=self.start.label.name,
             model=model,
@@ -199,10 +238,6 @@ class CellRunner:
             journal=MemoryJournal() if own is not None and own.journal is not None else None,
             **self.cassette,
         )
-        try:
-            return await run_outcome(agent.run(task.question, run_id=run_id, record_exchanges=True))
-        finally:
-            await agent.aclose()
 
     def _limits(self, task: Task, model: ModelConfig | AnyScripted) -> Limits:
         changed: dict[str, object] = {"timeout": self.start.timeout}
@@ -219,10 +254,13 @@ def load_cell_runner(start: Start, suite: LoadedSuite, versions: dict[str, str])
     Raises:
         ConfigError: a module or an attribute is missing, or is no tool; the message names it.
     """
-    names = {name for task in suite.suite.tasks for name in task.tools}
+    is_wrapped = start.backend in suite.suite.backends  # it has tools of its own
+    names = {name for task in suite.suite.tasks for name in task.tools if not is_wrapped}
     tools = {name: _tool(suite.suite.tools or "", name) for name in sorted(names)}
+    native = None if start.tracing is None else NativeSpans(start.label.name)
+    cassette = start.cassettes.options()
     return CellRunner(
-        start, suite, tools, AnswerChecks(suite), _scratch(suite.suite.scratch), versions, start.cassettes.options()
+        start, suite, tools, AnswerChecks(suite), _scratch(suite.suite.scratch), versions, cassette, native
     )
 
 
@@ -256,7 +294,7 @@ def _filled(blank: Cell, outcome: _Outcome, spoken: ProtocolName) -> Cell:
         changes["reasons"] = (*outcome.score.reasons, STREAM_IGNORED)
     changes |= {"tool_calls": summarise_calls(result, tools), "trace_shape": result.trace.shape()}
     # In the text protocol the tools stand in the system text: there is no schema to compare theirs with.
-    if result.exchanges and blank.variant == "tool_calling":
+    if tools and result.exchanges and blank.variant == "tool_calling":
         sent = in_chat_completions(spoken, result.exchanges[0].sent)
         found = tool_fidelity(tools, sent, BackendLabel.parse(blank.backend).name, blank.handling)
         changes["schemas"] = tuple(map(SchemaRecord.of, found))

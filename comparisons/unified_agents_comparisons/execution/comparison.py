@@ -12,11 +12,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from unified_agents_comparisons.execution.capabilities import SupportedSides, supported_sides
-from unified_agents_comparisons.execution.folder import LOGS, claim_folder, open_folder
+from unified_agents_comparisons.execution.folder import LOGS, Sitting, claim_folder, open_folder, read_folder
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.execution.protocol import Job, Start
 from unified_agents_comparisons.execution.worker_process import Worker, worker_command
-from unified_agents_comparisons.records import DETAILS, Cell, CellFile, CellKey, Keep
+from unified_agents_comparisons.records import DETAILS, Cell, CellFile, CellKey, Keep, read_cells
 from unified_agents_comparisons.suite.model import Task
 
 OnCell = Callable[[Cell, int, int], None]
@@ -40,6 +40,7 @@ class Comparison:
         versions: By backend, what its worker ran with.
         left_out: What was not run because a backend lacks it; a line each.
         beyond: How many of the cells the plan did not ask for: an earlier sitting did.
+        missing: How many cells that were asked for are not there, since it was interrupted.
     """
 
     plan: ComparisonPlan
@@ -48,6 +49,7 @@ class Comparison:
     versions: Mapping[str, Mapping[str, str]]
     left_out: tuple[str, ...] = ()
     beyond: int = 0
+    missing: int = 0
 
 
 def _ignore(_: str) -> None:
@@ -82,10 +84,10 @@ async def compare(
             sides = supported_sides(plan, {name: one.ready for name, one in workers.items() if one.ready is not None})
             await asyncio.gather(*(worker.close() for name, worker in workers.items() if name not in sides.handlings))
             versions = {name: workers[name].versions for name in sides.handlings}
-            claim_folder(plan, versions)
+            keys = [key for key in keys if sides.has(key.backend, key.handling)]
+            claim_folder(plan, versions, _asked(plan, len(keys), sides))
             for note in _notes(sides, file):
                 on_note(note)
-            keys = [key for key in keys if sides.has(key.backend, key.handling)]
             known = {cell.key: cell for cell in file.cells}
             missing = [key for key in keys if key not in known]
             ended = itertools.count(len(keys) - len(missing) + 1)
@@ -93,15 +95,48 @@ async def compare(
             async def run(some: Iterable[CellKey]) -> None:
                 for key in some:
                     cell = await workers[key.backend].run(_job(key))
+                    if plan.price is not None:
+                        cell = cell.model_copy(update={"cost": plan.price.cost(cell.usage)})
                     file.append(cell)
                     known[key] = cell
                     on_cell(cell, next(ended), len(keys))
 
             await _run_together([run(some) for some in _sequences(plan, missing)])
-    with_cells = {key.task for key in known}
-    tasks = tuple(task for task in plan.suite.suite.tasks if task.id in with_cells)
+    tasks = _tasks_of(plan, known)
     beyond = len(known) - len(keys)
     return Comparison(plan, tasks, tuple(known.values()), versions, tuple(sides.left_out), beyond)
+
+
+def recorded_comparison(folder: Path) -> Comparison:
+    """Return what a folder holds of a comparison, which may have been interrupted.
+
+    Raises:
+        ConfigError: it holds none, or does not say what was asked for.
+    """
+    cells = read_cells(folder)
+    plan, asked, versions = read_folder(folder)
+    missing = max(0, asked.cells - len(cells))
+    return Comparison(
+        plan, _tasks_of(plan, {cell.key for cell in cells}), cells, versions, asked.left_out, missing=missing
+    )
+
+
+def _tasks_of(plan: ComparisonPlan, keys: Iterable[CellKey]) -> tuple[Task, ...]:
+    with_cells = {key.task for key in keys}
+    return tuple(task for task in plan.suite.suite.tasks if task.id in with_cells)
+
+
+def _asked(plan: ComparisonPlan, cells: int, sides: SupportedSides) -> Sitting:
+    return Sitting(
+        suite=plan.suite.source,
+        handlings=plan.handlings,
+        tasks=plan.tasks,
+        repeats=plan.repeats,
+        seed=plan.seed,
+        cells=cells,
+        left_out=tuple(sides.left_out),
+        currency=plan.currency,
+    )
 
 
 def _notes(sides: SupportedSides, file: CellFile) -> Iterator[str]:
@@ -174,5 +209,6 @@ def _start(plan: ComparisonPlan, backend: str, scratch: Path, keep: Keep) -> Sta
         details=plan.out.resolve() / DETAILS,
         keep=keep,
         timeout=plan.timeout,
+        tracing=plan.tracing,
         cassettes=plan.cassettes,
     )

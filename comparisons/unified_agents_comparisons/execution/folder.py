@@ -11,13 +11,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from unified_agents.config import ModelConfig, Variant
+from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents.errors import ConfigError
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.frozen_model import FrozenModel
-from unified_agents_comparisons.records import CELLS, DETAILS, Perturbation, write_atomically
+from unified_agents_comparisons.loading import load_suite
+from unified_agents_comparisons.records import CELLS, DETAILS, Perturbation, Tracing, write_atomically
 
 PLAN = "plan.json"
+ASKED = "asked.json"
 LOGS = "workers"
 _NAMES = {"digest": "state of the suite", "versions": "set of backends or versions", "perturb": "negative control"}
 """How a message names a field of the identity, where it is not by its own name."""
@@ -34,6 +36,7 @@ class _Identity(FrozenModel):
     replay: Path | None = None
     perturb: tuple[Perturbation, ...]
     pythons: dict[str, str]
+    tracing: Tracing | None = None
     versions: dict[str, dict[str, str]]
 
     @classmethod
@@ -47,8 +50,67 @@ class _Identity(FrozenModel):
             replay=plan.cassettes.replay,
             perturb=plan.perturb,
             pythons=plan.pythons,
+            tracing=plan.tracing,
             versions=dict(versions),
         )
+
+
+class Sitting(FrozenModel):
+    """What the last sitting of a comparison asked for; written to `asked.json`, for a report of what came of it.
+
+    Attributes:
+        suite: The text that `load_suite` finds the suite by.
+        handlings: The handlings.
+        tasks: A shell pattern of task ids.
+        repeats: How often each cell is run.
+        seed: What decides their order.
+        cells: How many cells that makes.
+        left_out: What is not run because a backend lacks it; a line each.
+        currency: The unit of the costs; None where nobody said.
+    """
+
+    suite: str
+    handlings: tuple[Handling, ...]
+    tasks: str
+    repeats: int
+    seed: int
+    cells: int
+    left_out: tuple[str, ...] = ()
+    currency: str | None = None
+
+
+def read_folder(folder: Path) -> tuple[ComparisonPlan, Sitting, dict[str, dict[str, str]]]:
+    """Return what a comparison's folder says that was asked for, and by backend what its worker ran with.
+
+    Raises:
+        ConfigError: it does not say so, or the suite is not the same any more.
+    """
+    try:
+        identity = _Identity.model_validate_json((folder / PLAN).read_bytes())
+        asked = Sitting.model_validate_json((folder / ASKED).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(
+            f"{folder}: does not say what was compared: let it end, with compare --out {folder}"
+        ) from error
+    suite = load_suite(asked.suite)
+    if suite.digest != identity.digest:
+        raise ConfigError(f"{folder}: holds a comparison with another state of the suite {suite.suite.name}")
+    plan = ComparisonPlan(
+        suite=suite,
+        backends=tuple(identity.versions),
+        handlings=asked.handlings,
+        variant=identity.variant,
+        model=identity.model,
+        tasks=asked.tasks,
+        repeats=asked.repeats,
+        seed=asked.seed,
+        out=folder,
+        timeout=identity.timeout,
+        perturb=identity.perturb,
+        tracing=identity.tracing,
+        currency=asked.currency,
+    )
+    return plan, asked, identity.versions
 
 
 @contextmanager
@@ -70,8 +132,8 @@ def open_folder(plan: ComparisonPlan) -> Iterator[None]:
                 shutil.rmtree(plan.out)
 
 
-def claim_folder(plan: ComparisonPlan, versions: Mapping[str, dict[str, str]]) -> None:
-    """Write into the folder what the comparison is, or compare it with what the folder says.
+def claim_folder(plan: ComparisonPlan, versions: Mapping[str, dict[str, str]], asked: Sitting) -> None:
+    """Write into the folder what the comparison is, or compare it with what the folder says; and what is asked for.
 
     Raises:
         ConfigError: the folder holds another comparison; the message names what differs.
@@ -80,6 +142,7 @@ def claim_folder(plan: ComparisonPlan, versions: Mapping[str, dict[str, str]]) -
     _check_identity(plan, identity)
     if not (plan.out / PLAN).exists():
         write_atomically(plan.out / PLAN, identity.model_dump_json(indent=2) + "\n")
+    write_atomically(plan.out / ASKED, asked.model_dump_json(indent=2) + "\n")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from unified_agents.config import Handling, ModelConfig, Variant
+from unified_agents.config import Handling, ModelConfig, ModelPrice, Variant
 from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import ConfigError
 from unified_agents.scripted.model import Script
@@ -18,7 +18,7 @@ from unified_agents_comparisons.cassettes import NO_CASSETTES, Cassettes
 from unified_agents_comparisons.execution.worker_process import GRACE_SECONDS
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.negative_controls import applicable_controls
-from unified_agents_comparisons.records import CELLS, CellKey, Keep, Perturbation
+from unified_agents_comparisons.records import CELLS, CellKey, Keep, Perturbation, Tracing
 from unified_agents_comparisons.suite.model import LoadedSuite
 
 MANY_CELLS = 1000
@@ -46,6 +46,9 @@ class ComparisonPlan(FrozenModel):
         timeout: Seconds of wall clock for one run; a worker that outlives it by `grace` is ended.
         grace: Seconds.
         perturb: The negative controls, each in a cell of its own where it applies; none for an ordinary comparison.
+        tracing: Whether the frameworks' own tracing is scored too; then each task is run twice.
+        price: What the model's tokens cost; None where nobody said.
+        currency: The unit of that price; None where it has none.
         details: Which cells leave a file of details; None takes all, and of more than 1,000 cells the failed ones.
         cassettes: Where the model's answers are recorded, or come from.
     """
@@ -64,6 +67,9 @@ class ComparisonPlan(FrozenModel):
     timeout: float = Field(default=60.0, gt=0)
     grace: float = Field(default=GRACE_SECONDS, gt=0)
     perturb: tuple[Perturbation, ...] = ()
+    tracing: Tracing | None = None
+    price: ModelPrice | None = None
+    currency: str | None = None
     details: Keep | None = None
     cassettes: Cassettes = NO_CASSETTES
 

@@ -12,7 +12,7 @@ from unified_agents.environments.label import BackendLabel
 from unified_agents.environments.library_state import library_state
 from unified_agents_comparisons.cassettes import NO_CASSETTES, Cassettes
 from unified_agents_comparisons.frozen_model import FrozenModel
-from unified_agents_comparisons.records import Cell, Keep, Perturbation, model_label
+from unified_agents_comparisons.records import Cell, Keep, Perturbation, Tracing, model_label
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
@@ -51,6 +51,7 @@ class Start(FrozenModel):
         details: Where the cells' exchanges and traces go.
         keep: Which cells leave them.
         timeout: Seconds of wall clock for one run.
+        tracing: Whether the framework's own tracing is scored.
         cassettes: Where the model's answers are recorded, or come from.
     """
 
@@ -66,6 +67,7 @@ class Start(FrozenModel):
     details: Path
     keep: Keep = "all"
     timeout: float
+    tracing: Tracing | None = None
     cassettes: Cassettes = NO_CASSETTES
 
     @property

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from unified_agents.config import Handling
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.tracing.spans import ERROR_SWALLOWED
 from unified_agents_comparisons.execution.cell import CellRunner, summarise_calls
 from unified_agents_comparisons.execution.protocol import Job
 from unified_agents_comparisons.faults.harness import FaultHarness, Observation, fault_messages
 from unified_agents_comparisons.faults.verdict import GOOD_VERDICTS, verdict
+from unified_agents_comparisons.native_tracing.measured import traced
+from unified_agents_comparisons.native_tracing.score import TracingScore, score_tracing
 from unified_agents_comparisons.records import CallSummary, Cell
 from unified_agents_comparisons.scoring import output_fault
 from unified_agents_comparisons.suite.fault_settings import FaultCase
@@ -41,13 +44,14 @@ async def _run_with_fault(harness: FaultHarness, job: Job, fault: str) -> Cell:
     runner, case = harness.runner, FaultCase.parse(fault)
     task = runner.suite.task(job.task)
     clean = await harness.run_clean(task, job.handling, streamed=case.streamed)
-    observed = await harness.run(task, job.handling, case)
+    observed, tracing = await _observed(harness, task, job.handling, case)
     calls = summarise_calls(observed.result, runner.tools_of(task)) if observed.result is not None else ()
     changes = _judged(task, observed, calls) | {
         "requests": observed.requests,
         "told": fault_messages(observed, clean),
         "seconds_lost": max(0.0, observed.seconds - clean.seconds),
         "tool_calls": calls,
+        "tracing": tracing,
     }
     if observed.result is not None:
         changes |= {name: getattr(observed.result, name) for name in ("retries", "usage", "seconds")}
@@ -55,6 +59,17 @@ async def _run_with_fault(harness: FaultHarness, job: Job, fault: str) -> Cell:
     cell = runner.blank_cell(job).model_copy(update=changes)
     await runner.keep_details(cell, observed.result)
     return cell
+
+
+async def _observed(
+    harness: FaultHarness, task: Task, handling: Handling, case: FaultCase
+) -> tuple[Observation, TracingScore | None]:
+    """Run a task with a fault, and score the framework's own tracing of it where that is wanted."""
+    native = harness.runner.native
+    if native is None:
+        return await harness.run(task, handling, case), None
+    observed, spans, _ = await traced(native, lambda: harness.run(task, handling, case))
+    return observed, None if observed.result is None else score_tracing(observed.result, spans)
 
 
 def _judged(task: Task, observed: Observation, calls: tuple[CallSummary, ...]) -> dict[str, Any]:

@@ -34,6 +34,10 @@ COLUMNS = (
     "retries",
     "input_tokens",
     "output_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost",
     "request_bytes",
     "total_seconds",
     "model_seconds",
@@ -145,7 +149,9 @@ def _row(cell: Cell) -> list[object]:
     return [
         *(cell.suite, cell.task, cell.backend, cell.handling, cell.variant, cell.fault, cell.perturb, cell.repeat),
         *(cell.status, int(cell.passed), cell.score, cell.error.kind if cell.error else None, cell.verdict),
-        *(cell.requests, cell.retries, cell.usage.input_tokens, cell.usage.output_tokens, sum(cell.request_bytes)),
+        *(cell.requests, cell.retries, cell.usage.input_tokens, cell.usage.output_tokens),
+        *(cell.usage.cached_input_tokens, cell.usage.cache_write_tokens, cell.usage.reasoning_tokens, cell.cost),
+        sum(cell.request_bytes),
         *((times.total, times.model, times.tool, times.waiting, times.overhead) if times else (None,) * 5),
         *(cell.time_to_first_token, cell.model, phrase(cell), cell.output),
     ]

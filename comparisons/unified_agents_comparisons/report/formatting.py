@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from unified_agents.messages import Usage
+from unified_agents_comparisons.analysis.metrics import Group
 from unified_agents_comparisons.analysis.outcomes import Outcome
 from unified_agents_comparisons.analysis.paired_tests import PairedTest
 from unified_agents_comparisons.analysis.sides import Side
@@ -36,9 +37,32 @@ def percent(interval: Interval) -> str:
     return f"{interval.estimate:.0%} ({100 * interval.low:.0f} to {100 * interval.high:.0f})".replace("%", " %")
 
 
+def factor(interval: Interval | None) -> str:
+    """Write a ratio with its interval: `1.32 (1.28 to 1.41)`; `n/a` without a value."""
+    return "n/a" if interval is None else f"{interval.estimate:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
 def tokens(usage: Usage) -> str:
     """Write tokens in and out, or `n/a` when none were reported."""
     return "n/a" if usage.total_tokens is None else f"{usage.input_tokens or 0:,} / {usage.output_tokens or 0:,}"
+
+
+def kinds_of_tokens(usage: Usage) -> str:
+    """Write the kinds of tokens that are counted apart: `600 cached, 80 written, 50 reasoning`; `n/a` for none."""
+    kinds = (
+        (usage.cached_input_tokens, "cached"),
+        (usage.cache_write_tokens, "written"),
+        (usage.reasoning_tokens, "reasoning"),
+    )
+    return ", ".join(f"{count:,} {name}" for count, name in kinds if count is not None) or "n/a"
+
+
+def cost(group: Group, currency: str | None) -> str:
+    """Write what a side's cells cost; `unknown` where no cost is known, and how many are not where only some are."""
+    if group.cost is None:
+        return "unknown"
+    amount = f"{group.cost:.6g}{f' {currency}' if currency else ''}"
+    return f"{amount}, and {counted(group.unpriced, 'cell')} unknown" if group.unpriced else amount
 
 
 def cached_tokens(usage: Usage) -> str:

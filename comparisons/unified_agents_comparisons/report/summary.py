@@ -24,11 +24,13 @@ from unified_agents_comparisons.analysis.metrics import (
 from unified_agents_comparisons.analysis.outcomes import TaskOutcomes, phrase, task_outcomes
 from unified_agents_comparisons.analysis.paired_tests import PairedTest, paired_tests, power_line
 from unified_agents_comparisons.analysis.sides import SCRIPTED, by_side
-from unified_agents_comparisons.execution.comparison import Comparison
+from unified_agents_comparisons.analysis.tracing_rows import TracingRow, tracing_rows
+from unified_agents_comparisons.execution.comparison import Comparison, recorded_comparison
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Perturbation, model_label, write_atomically
 from unified_agents_comparisons.report.formatting import counted
+from unified_agents_comparisons.report.notebook import summary_html
 from unified_agents_comparisons.schema_fidelity import SideFidelity, side_fidelity
 
 SUMMARY = "summary.json"
@@ -75,6 +77,7 @@ class Summary(FrozenModel):
         seed: What decided their order.
         cells: How many cells there are: all that the folder holds.
         beyond: How many of these the last sitting did not ask for: an earlier one did.
+        missing: How many cells are missing, since the comparison was interrupted.
         left_out: What was not run because a backend lacks it; a line each.
         versions: By backend, what its worker ran with.
         groups: The numbers of each backend under each handling.
@@ -83,6 +86,8 @@ class Summary(FrozenModel):
         schemas: What each backend made of the tools' schemas; of the first repeat, and of no negative control.
         tests: Paired tests of the sides; none of negative controls and of faults.
         power: Which changes the tests find, in words; None where the noise is not known.
+        tracing: What the frameworks' own tracing told; empty where it was not scored.
+        currency: The unit of the costs; None where nobody said.
         looks: How often the tests were looked at, to stop when they are decided; they are corrected for it.
         date: When the report was made, with its time zone.
         machine: What it ran on.
@@ -105,6 +110,7 @@ class Summary(FrozenModel):
     seed: int
     cells: int
     beyond: int = 0
+    missing: int = 0
     left_out: tuple[str, ...] = ()
     versions: dict[str, dict[str, str]]
     groups: tuple[Group, ...]
@@ -113,12 +119,19 @@ class Summary(FrozenModel):
     schemas: tuple[SideFidelity, ...]
     tests: tuple[PairedTest, ...]
     power: str | None = None
+    tracing: tuple[TracingRow, ...] = ()
+    currency: str | None = None
     looks: int = 1
     date: str = ""
     machine: str = ""
     outcomes: tuple[TaskOutcomes, ...]
     faults: tuple[FaultRow, ...] = ()
     surprises: tuple[Surprise, ...]
+
+    def _repr_html_(self) -> str:
+        """Return the summary for a notebook."""
+        title = f"{self.suite}: {counted(self.cells, 'cell')}, model {self.model}"
+        return summary_html(title, self.groups, self.currency, (self.verdict, f"Mind that {self.note}."))
 
     @property
     def differing(self) -> tuple[TaskOutcomes, ...]:
@@ -128,6 +141,8 @@ class Summary(FrozenModel):
     @property
     def verdict(self) -> str:
         """Say in words what `ok` says."""
+        if self.missing:
+            return f"Interrupted: {counted(self.missing, 'cell')} of those asked for not run; nothing is judged."
         if self.perturb:
             wrong = f"{len(self.surprises)} of {self.cells} passed: this suite does not prove what it should"
             named = f"Negative control{'s'[: len(self.perturb) > 1]} {', '.join(self.perturb)}"
@@ -166,6 +181,7 @@ def summarise(comparison: Comparison, *, looks: int = 1) -> Summary:
         seed=plan.seed,
         cells=len(cells),
         beyond=comparison.beyond,
+        missing=comparison.missing,
         left_out=comparison.left_out,
         versions={backend: dict(versions) for backend, versions in comparison.versions.items()},
         groups=groups(cells, sources),
@@ -174,6 +190,8 @@ def summarise(comparison: Comparison, *, looks: int = 1) -> Summary:
         schemas=_schemas(cells),
         tests=paired_tests(cells, sources, looks=looks) if tested else (),
         power=power_line(cells, repeats, looks=looks) if tested else None,
+        tracing=tracing_rows(cells),
+        currency=plan.currency,
         looks=looks,
         date=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
@@ -207,6 +225,17 @@ def read_summary(folder: Path) -> Summary:
         return Summary.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ConfigError(f"{path}: is no summary of this version; write it with compare --out {folder}") from error
+
+
+def summary_of(folder: Path, cells: Sequence[Cell]) -> Summary:
+    """Return the summary of a comparison's folder: that which it holds, or one of the cells that there are by now.
+
+    Raises:
+        ConfigError: it is of another version, or the folder does not say what was compared.
+    """
+    if (folder / SUMMARY).is_file() and (found := read_summary(folder)).cells == len(cells):
+        return found
+    return summarise(recorded_comparison(folder))
 
 
 def _schemas(cells: Sequence[Cell]) -> tuple[SideFidelity, ...]:

@@ -33,6 +33,7 @@ def show(summary: Summary, console: Console) -> None:
     console.print(_totals(summary))
     _print(console, f"Model: {summary.model}; {summary.note}.", "dim")
     _print(console, "Times are medians of the cells that passed.", "dim")
+    _print_tracing(summary, console)
     _print_tests(summary, console)
     for line in formatting.scope(summary.left_out, summary.beyond):
         _print(console, line, "yellow")
@@ -48,10 +49,11 @@ def _totals(summary: Summary) -> Table:
     loop = "" if summary.variant == "tool_calling" else f", variant {summary.variant}"
     tasks, cells = formatting.counted(summary.tasks, "task"), formatting.counted(summary.cells, "cell")
     title = f"{summary.suite}{loop}: {tasks}, {cells}"
+    priced = any(group.cost is not None for group in summary.groups)
     table = _new_table(
         f"{title}, negative controls" if summary.perturb else title,
         ("backend", "handling"),
-        ("passed", "total, ms", "overhead, ms", "requests", "tokens", "cached"),
+        ("passed", "total, ms", "overhead, ms", "requests", "tokens", "cached", *(["cost"] if priced else [])),
     )
     for group in summary.groups:
         good = group.passed == (0 if summary.perturb else group.total)
@@ -64,6 +66,7 @@ def _totals(summary: Summary) -> Table:
             str(group.requests),
             formatting.all_tokens(group.usage),
             formatting.cached_tokens(group.usage),
+            *([formatting.cost(group, summary.currency)] if priced else []),
         )
     return table
 
@@ -123,6 +126,29 @@ def _print_differences(summary: Summary, console: Console) -> None:
             _print(console, f"  {task.differs_native}", "dim")
     _print_more(console, len(summary.differing))
     console.print()
+
+
+def _print_tracing(summary: Summary, console: Console) -> None:
+    if not summary.tracing:
+        return
+    right = ("runs", "model calls", "tokens right", "tools", "errors told", "one tree", "CPU, ×")
+    table = _new_table("The frameworks' own tracing, against the wire", ("backend", "handling"), right)
+    for row in summary.tracing:
+        table.add_row(
+            Text(row.backend),
+            row.handling,
+            str(row.runs),
+            f"{row.model_calls_seen}/{row.model_calls}",
+            str(row.with_tokens_right),
+            f"{row.tools_seen}/{row.tools}",
+            f"{row.with_errors_seen}/{row.with_errors}",
+            str(row.with_parents_right),
+            formatting.factor(row.cpu),
+        )
+    console.print(table)
+    for row in summary.tracing:
+        for gap in row.gaps:
+            _print(console, f"  {row.backend}, {row.handling} {gap}")
 
 
 def _print_tests(summary: Summary, console: Console) -> None:

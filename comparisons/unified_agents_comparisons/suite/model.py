@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue, StringConstraints, field_validator, model
 from unified_agents.config import AgentConfig, Handling, ModelConfig
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject, Message
+from unified_agents.registry import backend_names
 from unified_agents.text import closest
 from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.frozen_model import FrozenModel
@@ -136,6 +137,16 @@ class Task(FrozenModel):
         return self.oracle
 
 
+class WrappedBackend(FrozenModel):
+    """An agent of a framework's own, as it is, which stands in a comparison as a backend under `native`.
+
+    Attributes:
+        wrap: `module:name` of the agent, as `wrap` takes it.
+    """
+
+    wrap: Annotated[str, Field(pattern=r"^[\w.]+:\w+$", examples=["my_app.agents:support"])]
+
+
 class Suite(FrozenModel):
     """The contents of a suite's file.
 
@@ -147,6 +158,7 @@ class Suite(FrozenModel):
         agent: An agent's file in place of it, relative to the suite's: each task is put to that agent, with all that it
             has. None for none.
         judge: The model that decides about expectations in words; None where no task has one.
+        backends: Agents of frameworks as they are, each under the name that it has in the comparison.
         scratch: `module:NAME` of a `ContextVar[Path]`, set to a fresh folder for each cell.
         handlings: Those that it is run under when nothing else is said.
         faults: What goes wrong: each task is run once with each of these, and not without; None for no faults.
@@ -159,6 +171,7 @@ class Suite(FrozenModel):
     tools: str | None = None
     agent: str | None = None
     judge: ModelConfig | None = None
+    backends: dict[Identifier, WrappedBackend] = Field(default_factory=dict)
     scratch: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
     handlings: tuple[Handling, ...] = Field(default=("unified", "native"), min_length=1)
     faults: FaultSettings | None = None
@@ -187,6 +200,15 @@ class Suite(FrozenModel):
                 raise ValueError(
                     f"task {task.id!r}: with faults give the answer as text, contains, regex or json_schema"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _names_wrapped_agents(self) -> Self:
+        taken = sorted(self.backends.keys() & set(backend_names()))
+        if taken:
+            raise ValueError(f"backends: {taken[0]!r} is the name of a backend: give another")
+        if self.backends and self.faults is not None:
+            raise ValueError("backends: an agent as it is goes without faults: leave one of them out")
         return self
 
     @model_validator(mode="after")

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from unified_agents import create_agent, tool
 from unified_agents.cli.commands import app
 from unified_agents.scripted.model import Script, ScriptedModel
-from unified_agents.tracing.spans import OPERATION, Span
+from unified_agents.tracing.conventions import OPERATION
+from unified_agents.tracing.spans import Span
 from unified_agents.tracing.summary import summarise_trace
 
 HOSTILE = "x\x1b[31m\x1b]8;;http://evil.test\x07\u202e\n<b>"

@@ -41,6 +41,33 @@ def test_an_environment_holds_this_library_and_the_plugin_from_files(installed: 
     assert paths.count(str(_folder(installed))) == 2
 
 
+ISOLATED = """
+import os, sys
+from unified_agents import Script, ScriptedModel, create_agent, tool
+from unified_agents.isolation.worker_process import POOL
+
+@tool
+def where() -> str:
+    'Tell where this runs.'
+    return str(os.getpid())
+
+asks = {"tool_calls": [{"name": "where", "arguments": {}}]}
+text = {"text": {"$template": "{0}", "values": [{"$result": {"step": 0, "index": 0}}]}}
+model = ScriptedModel(Script.model_validate({"answers": [asks, text]}))
+with create_agent(backend="tiny", model=model, tools=[where], isolated=True) as agent:
+    print(agent.run_sync("Where?").output == str(os.getpid()), "unified_agents_tiny" in sys.modules)
+    print(*(place.python for place in POOL._workers))
+"""
+
+
+def test_an_isolated_agent_runs_in_it_and_its_tools_run_here(installed: LocalEnvironments) -> None:
+    done = installed.python("-c", ISOLATED)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == "True False"
+    assert second == str(_folder(installed) / "bin" / "python")
+
+
 def test_it_is_listed_and_not_installed_again(installed: LocalEnvironments) -> None:
     (environment,) = _row(installed)["environments"]  # type: ignore[misc]
     assert environment["label"] == "tiny"

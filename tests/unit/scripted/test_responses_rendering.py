@@ -216,8 +216,8 @@ def read_in_pieces(raw: bytes, sizes: list[int]) -> tuple[Answer, str]:
 
 @given(choices, st.none() | texts, st.lists(st.integers(1, 300), max_size=20))
 def test_what_is_rendered_is_what_is_read(choice: RenderedChoice, reasoning: str | None, sizes: list[int]) -> None:
-    (raw,) = whole(choice, ENVELOPE, {}, reasoning=reasoning)
-    streamed = b"".join(events(choice, ENVELOPE, {}, reasoning=reasoning))
+    (raw,) = whole(choice, ENVELOPE, {"store": False}, reasoning=reasoning)
+    streamed = b"".join(events(choice, ENVELOPE, {"store": False}, reasoning=reasoning))
     answer = PROTOCOL.read(raw)
     pieces, shown = read_in_pieces(streamed, sizes)
     assert shown == (choice.text or "")

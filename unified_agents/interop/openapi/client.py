@@ -25,6 +25,7 @@ from unified_agents.interop.openapi.public_resolver import PublicResolver, check
 from unified_agents.interop.openapi.serialization import plain
 from unified_agents.redaction.redactor import Redactor
 from unified_agents.tools.parts import FilePart, ImagePart, TextPart
+from unified_agents.tracing.propagation import with_trace_headers
 
 _MAX_REDIRECTS = 5
 _GRACE_SECONDS = 1.0
@@ -96,7 +97,7 @@ class OpenApiClient:
                 async with session.request(
                     request.method,
                     request.url,
-                    headers=request.headers,
+                    headers=with_trace_headers(request.headers),
                     data=request.body,
                     allow_redirects=False,
                     skip_auto_headers=None if request.body is not None else ("Content-Type",),

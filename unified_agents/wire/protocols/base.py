@@ -29,6 +29,7 @@ class ModelRequest:
         stream: Whether the answer is to be streamed.
         learnt: What the server's refusals have taught: words of the protocol's own, from `ProviderProtocol.learn`.
         cache: Whether it marks what the provider shall keep in its prompt cache, where the protocol has marks.
+        stored: Whether the server keeps the conversation, where the protocol has that.
         head: What was encoded of it for the request before, and what that depended on.
     """
 
@@ -44,6 +45,7 @@ class ModelRequest:
     stream: bool = False
     learnt: frozenset[str] = frozenset()
     cache: bool = False
+    stored: bool = False
     head: tuple[object, bytes] | None = field(default=None, init=False, repr=False)
 
 

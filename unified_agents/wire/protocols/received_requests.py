@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -93,6 +93,38 @@ def received_request(path: str, raw: bytes) -> ProgramRequest | None:
     if protocol == "generate_content" and match is not None:
         model, stream = unquote(match[1]).removeprefix("models/"), path.endswith("streamGenerateContent")
     return ProgramRequest(protocol, str(model or "unknown"), stream, bool(body.get("tools")), body, raw)
+
+
+def tool_results(raw: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the results of tools that a request brings to the model, each with the id of its call."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return
+    turns = (body.get("messages") or body.get("input") or ()) if isinstance(body, dict) else ()
+    for turn in turns if isinstance(turns, list) else ():
+        for part in _with_parts(turn):
+            call_id = part.get("tool_call_id") or part.get("tool_use_id") or part.get("call_id")
+            is_result = part.get("role") == "tool" or part.get("type") in ("function_call_output", "tool_result")
+            if is_result and isinstance(call_id, str):
+                content = part.get("content", part.get("output"))
+                yield call_id, content if isinstance(content, str) else _text(content)
+
+
+def _with_parts(turn: Any) -> Iterator[JsonObject]:
+    if isinstance(turn, dict):
+        yield turn
+        if isinstance(turn.get("content"), list):
+            yield from (part for part in turn["content"] if isinstance(part, dict))
+
+
+def _text(content: Any) -> str:
+    """Return the texts of parts; what is something else as JSON."""
+    if isinstance(content, list) and all(
+        isinstance(part, dict) and isinstance(part.get("text"), str) for part in content
+    ):
+        return "".join(part["text"] for part in content)
+    return orjson.dumps(content).decode()
 
 
 def refusal(protocol: ProtocolName, message: str) -> bytes:

@@ -97,9 +97,16 @@ def _answer(response: JsonObject, raw: bytes) -> Answer:
         usage=usage,
         body=completion(_head(response), choice, usage),
         raw=raw,
-        original=None if _is_plain(output) else {"output": output},
+        original=_original(response, output),
         reasoning="\n\n".join(_thoughts(output)) or None,
     )
+
+
+def _original(response: JsonObject, output: list[Any]) -> JsonObject | None:
+    """Return the turn as it came, with its name where the server keeps it; None where it is text and calls alone."""
+    if response.get("store") is True and isinstance(id_ := response.get("id"), str):
+        return {"id": id_, "output": output}
+    return None if _is_plain(output) else {"output": output}
 
 
 def _raw_call(item: JsonObject) -> RawCall:

@@ -46,7 +46,7 @@ class _Item:
 class OutputAssembler:
     """Collects the output items of an answer, in whatever events they come."""
 
-    __slots__ = ("_by_id", "_items", "_last", "_next", "_part", "_pieces")
+    __slots__ = ("_by_id", "_items", "_last", "_next", "_part", "_pieces", "_text_place", "_texts_of_answer")
 
     def __init__(self) -> None:
         self._items: dict[int, _Item] = {}
@@ -55,6 +55,8 @@ class OutputAssembler:
         self._next = 0
         self._part: tuple[object, ...] = ()
         self._pieces: list[str] = []
+        self._text_place: tuple[object, object] = (None, None)
+        self._texts_of_answer: list[str] = []
 
     def begin(self, event: JsonObject) -> None:
         """Take in an item as it begins."""
@@ -90,6 +92,16 @@ class OutputAssembler:
         name = "delta" if ending == "delta" else "refusal" if part[2] == "refusal" else "text"
         texts.append(string(event[name]))
         return texts[-1] if part[0] == "message" else ""
+
+    def add_text(self, event: JsonObject) -> str:
+        """Take in a piece of the answer's text, as `add` does; nearly all come after one of the same part."""
+        place = (event.get("output_index"), event.get("content_index"))
+        if place != self._text_place or place[0] is None:
+            self._texts_of_answer = self._texts(event, *_PARTS["response.output_text"])
+            self._text_place = place
+        text = string(event["delta"])
+        self._texts_of_answer.append(text)
+        return text
 
     def _texts(self, event: JsonObject, type_: str, place: str, part_type: str) -> list[str]:
         """Return the pieces of the part that an event belongs to."""
@@ -127,6 +139,10 @@ class OutputAssembler:
             known = {"id": id_} if isinstance(id_, str) else {}
             item = self._items[number] = _Item(known | otherwise)
         return item
+
+    def __len__(self) -> int:
+        """Return how many items have come."""
+        return len(self._items)
 
     def output(self) -> list[JsonObject]:
         """Return the items that have come, in their order."""

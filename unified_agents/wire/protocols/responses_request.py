@@ -33,36 +33,52 @@ _WITHOUT_REASONING = re.compile(r"(openai/|ft:)?(gpt-3\.5|gpt-4|chatgpt-|gpt-5[\
 _TAKES_NO_INCLUDE = "no include"
 _OF_INCLUDE = re.compile(r"encrypted[ _](reasoning|content)|\binclude\b", re.IGNORECASE)
 
+_KEEPS_NOTHING = "no stored responses"
+_OF_STORED = re.compile(r"previous[ _]response", re.IGNORECASE)
+
 _TOOL_MODES = ("auto", "none", "required")
 
 
 class ResponsesConversation:
-    """A conversation in requests that leave nothing on the server; see `ConversationWriter`."""
+    """A conversation in requests that leave nothing on the server, or name what it keeps; see `ConversationWriter`."""
 
-    __slots__ = ("_items", "_writer")
+    __slots__ = ("_items", "_previous", "_since", "_writer")
 
     def __init__(self) -> None:
         self._items = EncodedTurns("input")
         self._writer = InputWriter()
+        self._previous: str | None = None  # the last response that the server keeps
+        self._since: EncodedTurns | None = None  # what came after it
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Add a message. System messages keep their places."""
-        for item in self._writer.items_of(message):
+        items = self._writer.items_of(message)
+        for item in items:
             self._items.add(item)
+        if message["role"] == "assistant" and (id_ := (message.get("original") or {}).get("id")):
+            self._previous, self._since = id_, EncodedTurns("input")
+        elif self._since is not None:
+            for item in items:
+                self._since.add(item)
 
     def copy(self) -> Self:
         """Return the conversation so far."""
         copied = type(self)()
         copied._items, copied._writer = self._items.copy(), self._writer.copy()
+        copied._previous, copied._since = self._previous, None if self._since is None else self._since.copy()
         return copied
 
     def body(self, request: ModelRequest) -> bytes:
         """Return the body of a request."""
-        return self._items.in_body(request, None, lambda: _fields(request))
+        if not request.stored or self._since is None or _KEEPS_NOTHING in request.learnt:
+            return self._items.in_body(request, None, lambda: _fields(request, None))
+        return self._since.in_body(request, self._previous, lambda: _fields(request, self._previous))
 
 
-def _fields(request: ModelRequest) -> JsonObject:
-    body: JsonObject = {"model": request.model, "store": False}
+def _fields(request: ModelRequest, previous: str | None) -> JsonObject:
+    body: JsonObject = {"model": request.model, "store": request.stored}
+    if previous is not None:
+        body["previous_response_id"] = previous
     if not (_WITHOUT_REASONING.match(request.model) or _TAKES_NO_INCLUDE in request.learnt):
         body["include"] = [ENCRYPTED_REASONING]
     if request.tools:
@@ -77,11 +93,15 @@ def _fields(request: ModelRequest) -> JsonObject:
     if request.stream:
         body["stream"] = True
     first = [] if request.system is None else InputWriter().items_of(request.system)
+    if request.stored and first:  # as an item it would be kept, and come anew with each request
+        body["instructions"], first = _text(first[0]["content"]), []
     return with_extra(body, request.extra) | {"input": first}
 
 
 def learnt_from(words: str, learnt: frozenset[str]) -> frozenset[str] | None:
     """Return what is known of a model once it has refused a request; None where the words teach nothing new."""
+    if _KEEPS_NOTHING not in learnt and _OF_STORED.search(words):
+        return learnt | {_KEEPS_NOTHING}
     is_new = _TAKES_NO_INCLUDE not in learnt and _OF_INCLUDE.search(words)
     return learnt | {_TAKES_NO_INCLUDE} if is_new else None
 

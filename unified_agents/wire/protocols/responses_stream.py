@@ -102,11 +102,10 @@ class ResponsesReader:
 
     def _response(self) -> JsonObject:
         response = self._head | (self._final or {})
-        streamed = self._items.output()
         output = response.get("output")
         # Some servers send the items one by one, and leave them out at the end.
-        if not isinstance(output, list) or len(output) < len(streamed):
-            response["output"] = streamed
+        if not isinstance(output, list) or len(output) < len(self._items):
+            response["output"] = self._items.output()
         if self._events.is_lenient:
             response = without_lone_surrogates(response)
         redacted: JsonObject = self._redacted(response)
@@ -144,7 +143,7 @@ class ResponsesReader:
         if kind == "error" or value.get("error") or value.get("object") == "error":
             self._fail(value)
         if kind == "response.output_text.delta":
-            return self._shown(self._items.add(kind, value))
+            return self._shown(self._items.add_text(value))
         if kind in _ENDS:
             return self._finish(_ended(value["response"], kind))
         if value.get("object") == "response" and "output" in value:

@@ -36,6 +36,8 @@ function facts(at) {
     ["first token", ms(c.first_token[at])],
     ["requests", `${count(c.requests[at])}, of these ${count(c.retries[at])} retries`],
     ["tokens in / out", `${count(c.input[at])} / ${count(c.output[at])}`],
+    ["cached, written, reasoning", `${count(c.cached[at])}, ${count(c.written[at])}, ${count(c.reasoning[at])}`],
+    ["cost", c.cost[at] === null ? "unknown" : `${c.cost[at].toPrecision(4)} ${store.data.head.currency ?? ""}`],
     ["bytes of each request", c.bytes[at].map(count).join(", ") || "none"],
   ];
 }

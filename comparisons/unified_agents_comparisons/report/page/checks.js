@@ -51,6 +51,11 @@ function checkGroup(group, side, check) {
   say("request bytes", group.request_bytes, cells.reduce((sum, at) => sum + c.bytes[at].reduce((a, b) => a + b, 0), 0));
   say("input tokens", group.usage.input_tokens, sumOf(cells, c.input));
   say("output tokens", group.usage.output_tokens, sumOf(cells, c.output));
+  say("cached tokens", group.usage.cached_input_tokens, sumOf(cells, c.cached));
+  say("tokens written into the cache", group.usage.cache_write_tokens, sumOf(cells, c.written));
+  say("reasoning tokens", group.usage.reasoning_tokens, sumOf(cells, c.reasoning));
+  say("cost", group.cost, sumOf(cells, c.cost));
+  say("runs without a known cost", group.unpriced, cells.filter((at) => c.cost[at] === null && c.requests[at] > 0).length);
   const tasks = byTask(judged);
   for (const one of group.consistency) {
     say(`pass^${one.k}`, one.all, mean(tasks.map(([passed, total]) => allOf(passed, total, one.k))));

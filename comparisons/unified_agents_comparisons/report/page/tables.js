@@ -7,8 +7,18 @@ const seconds = (value) => (value === null || value === undefined ? null : value
 const interval = (value, show) => (value ? [show(value.estimate), " ", el("span", { class: "range" }, `${show(value.low)} to ${show(value.high)}`)] : "n/a");
 const right = (texts, from = 1) => texts.map((text, at) => ({ text, right: at >= from }));
 
+const kindsOfTokens = (usage) => [[usage.cached_input_tokens, "cached"], [usage.cache_write_tokens, "written"], [usage.reasoning_tokens, "reasoning"]]
+  .filter(([value]) => value !== null).map(([value, name]) => `${brief(value)} ${name}`).join(", ") || "n/a";
+
+/** What a side cost; unknown where no price was given, or a server told of no tokens. */
+function costOf(group) {
+  if (group.cost === null) return "unknown";
+  const { currency } = store.data.head;
+  return `${group.cost.toPrecision(4)}${currency ? ` ${currency}` : ""}${group.unpriced ? `, ${count(group.unpriced)} runs unknown` : ""}`;
+}
+
 export function results() {
-  const head = right(["side", "passed", "pass rate", "by task or source", "median total", "p95", "median overhead", "first token", "requests", "retries", "tokens in / out", "bytes sent"]);
+  const head = right(["side", "passed", "pass rate", "by task or source", "median total", "p95", "median overhead", "first token", "requests", "retries", "tokens in / out", "of these", "cost", "bytes sent"]);
   const wrong = store.data.head.perturb.length > 0;
   const rows = store.data.claims.groups.map((group, side) => [
     sideName(side),
@@ -21,6 +31,8 @@ export function results() {
     interval(group.first_token, (value) => ms(seconds(value))),
     count(group.requests), count(group.retries),
     `${brief(group.usage.input_tokens)} / ${brief(group.usage.output_tokens)}`,
+    kindsOfTokens(group.usage),
+    costOf(group),
     brief(group.request_bytes),
   ]);
   const lost = store.data.claims.groups.reduce((sum, group) => sum + group.infrastructure, 0);

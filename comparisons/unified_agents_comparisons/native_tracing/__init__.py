@@ -1,0 +1,1 @@
+"""The frameworks' own tracing, collected beside a run and scored against the wire."""

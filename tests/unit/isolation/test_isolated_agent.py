@@ -1,0 +1,197 @@
+"""An isolated backend: tools, events, limits and cancel are as in the process, and a killed worker is an error."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support import make_script
+from unified_agents import (
+    BackendError,
+    BackendNotInstalledError,
+    ConfigError,
+    Limits,
+    RunResult,
+    ScriptedModel,
+    UnsupportedCapabilityError,
+    create_agent,
+    tool,
+)
+from unified_agents.agent import Agent
+from unified_agents.isolation import worker_process
+from unified_agents.isolation.worker_process import POOL, Place
+
+BACKEND = "smolagents"  # the one that takes least time to import
+ASKS = {"tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 2}}]}
+PLACE = Place(BACKEND, None)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@tool
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def _agent(*answers: Any, tools: Any = (add,), isolated: bool = True, **options: Any) -> Agent[Any]:
+    model = ScriptedModel(make_script(*answers))
+    return create_agent(backend=BACKEND, model=model, tools=list(tools), isolated=isolated, **options)
+
+
+def _pid() -> int:
+    transport = POOL.worker(PLACE)._transport
+    assert transport is not None
+    return transport.get_pid()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ended() -> Iterator[None]:
+    yield
+    POOL.worker(PLACE).end()
+
+
+async def _events(agent: Agent[Any]) -> list[tuple[str, Any]]:
+    async with agent, agent.stream("1 + 2?") as stream:
+        return [(type(event).__name__, getattr(event, "arguments", None)) async for event in stream]
+
+
+async def test_events_are_those_of_the_process() -> None:
+    answers = (ASKS, {"text": "It is 3."})
+    assert await _events(_agent(*answers)) == await _events(_agent(*answers, isolated=False))
+
+
+async def test_a_result_is_that_of_the_process() -> None:
+    async def run(*, isolated: bool) -> RunResult:
+        async with _agent(ASKS, {"text": "It is 3."}, isolated=isolated, instructions="Add.") as agent:
+            return await agent.run("1 + 2?", record_exchanges=True)
+
+    one, other = await run(isolated=True), await run(isolated=False)
+    assert one.output == "It is 3."
+    assert one.messages == other.messages
+    assert one.usage == other.usage
+    assert [exchange.sent for exchange in one.exchanges] == [exchange.sent for exchange in other.exchanges]
+    assert one.trace.shape() == other.trace.shape()
+
+
+async def test_a_hundred_runs_at_once_in_one_worker() -> None:
+    @tool
+    async def echo(n: int) -> int:
+        """Give a number back."""
+        await asyncio.sleep(0)
+        return n
+
+    async def one(n: int) -> str | None:
+        asks = {"tool_calls": [{"name": "echo", "arguments": {"n": n}}]}
+        text = {"text": {"$template": "{0}", "values": [{"$result": {"step": 0, "index": 0}}]}}
+        async with _agent(asks, text, tools=[echo]) as agent:
+            return (await agent.run("Go.")).output
+
+    before = _pid() if POOL._workers else None
+    assert await asyncio.gather(*(one(n) for n in range(100))) == [str(n) for n in range(100)]
+    assert before in (None, _pid())
+
+
+async def test_a_worker_that_is_killed_in_mid_run_is_an_error_and_the_next_run_has_a_new_one() -> None:
+    begun = asyncio.Event()
+
+    @tool
+    async def hold() -> str:
+        """Wait for ever."""
+        begun.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    asks = {"tool_calls": [{"name": "hold", "arguments": {}}]}
+    async with _agent(asks, tools=[hold]) as agent:
+        running = asyncio.create_task(agent.run("Go."))
+        await begun.wait()
+        os.kill(_pid(), signal.SIGKILL)
+        with pytest.raises(BackendError, match=r"the worker of backend 'smolagents' died \(signal 9\)") as caught:
+            await running
+    assert caught.value.kind == "backend"
+    assert caught.value.result is not None
+    async with _agent({"text": "Again."}) as agent:
+        assert (await agent.run("Go.")).output == "Again."
+
+
+async def test_a_cancelled_run_ends_in_the_worker_too() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    @tool
+    async def hold() -> str:
+        """Wait for ever."""
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return "never"
+
+    before = asyncio.all_tasks()
+    async with _agent({"tool_calls": [{"name": "hold", "arguments": {}}]}, tools=[hold]) as agent:
+        running = asyncio.create_task(agent.run("Go."))
+        await begun.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert ended.is_set()
+        worker = POOL.worker(PLACE)
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.sleep(0), worker._loop))
+        assert worker._channels == {}
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_limit_holds() -> None:
+    async with _agent(ASKS, {"text": "never"}) as agent:
+        result = await agent.run("Go.", limits=Limits(max_steps=1))
+    assert (result.status, result.limit) == ("limit", "max_steps")
+
+
+def test_it_runs_from_synchronous_code_on_another_event_loop() -> None:
+    with _agent(ASKS, {"text": "It is 3."}) as agent:
+        assert agent.run_sync("1 + 2?").output == "It is 3."
+
+
+async def test_a_worker_that_nobody_uses_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_process, "IDLE_SECONDS", 0.0)
+    agent = _agent({"text": "Done."})
+    assert (await agent.run("Go.")).output == "Done."
+    worker = POOL.worker(PLACE)
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    told = worker._on_end
+    monkeypatch.setattr(worker, "_on_end", lambda ended: (told(ended), loop.call_soon_threadsafe(over.set)))
+    await agent.aclose()
+    async with asyncio.timeout(10):
+        await over.wait()
+    assert worker.is_over
+
+
+def test_native_and_the_own_object_are_refused() -> None:
+    with pytest.raises(UnsupportedCapabilityError, match="native"):
+        create_agent(
+            backend="langchain", model=ScriptedModel(make_script({"text": "x"})), handling="native", isolated=True
+        )
+    with _agent({"text": "x"}) as agent, pytest.raises(UnsupportedCapabilityError, match="in the worker"):
+        _ = agent.native
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind", "words"),
+    [
+        ("langchain==0.9.*", BackendNotInstalledError, "run: unified-agents backends install 'langchain==0.9.*'"),
+        ("langchian", ConfigError, "did you mean 'langchain'"),
+    ],
+)
+def test_what_is_not_installed_names_the_command(
+    backend: str, kind: type[Exception], words: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with pytest.raises(kind, match=words.replace("*", r"\*")):
+        create_agent(backend=backend, model=ScriptedModel(make_script({"text": "x"})), isolated=True)
