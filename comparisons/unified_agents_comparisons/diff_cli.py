@@ -68,7 +68,7 @@ def diff_command(
         text = diff.model_dump_json(indent=2) + "\n"
     else:
         text = {"markdown": markdown, "html": html, "terminal": terminal}[form](diff)
-    _write(text, output)
+    _write(text, form, output)
     raise typer.Exit(1 if diff.exceeded else 0)
 
 
@@ -87,11 +87,11 @@ def _diff_benchmarks(before: Path, after: Path, limits: Sequence[str], form: str
         text = diff.model_dump_json(indent=2) + "\n"
     else:
         text = (benchmarks_in_markdown if form == "markdown" else benchmarks_in_terminal)(diff)
-    _write(text, output)
+    _write(text, form, output)
     raise typer.Exit(1 if diff.exceeded else 0)
 
 
-def _write(text: str, output: Path | None) -> None:
+def _write(text: str, form: str, output: Path | None) -> None:
     from unified_agents_comparisons.records import write_atomically  # noqa: PLC0415
 
     if output is None:
