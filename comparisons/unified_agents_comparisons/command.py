@@ -12,7 +12,7 @@ from typing import get_args
 
 from rich.console import Console
 
-from unified_agents.cli.stdio import COMPLETED, FAILED, Interrupted, put
+from unified_agents.cli.stdio import COMPLETED, FAILED, Interrupted, put_json_text
 from unified_agents.cli.tables import console
 from unified_agents.config import AgentConfig, Handling, ModelConfig, parse_config
 from unified_agents.config.prices import load_prices
@@ -181,7 +181,7 @@ def run_command(
         shown = f", or see what there is with unified-agents report {plan.out}" if (plan.out / ASKED).exists() else ""
         raise Interrupted(f"; go on with --out {plan.out}{shown}") from None
     if as_json:
-        put(summary.model_dump_json(indent=2) + "\n")
+        put_json_text(summary.model_dump_json(indent=2) + "\n")
     else:
         show(summary, console())
     print(f"report: {plan.out / PAGE}", file=sys.stderr if as_json else sys.stdout)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NoReturn, TypeAlias
 
 import typer
 
-from unified_agents.cli.stdio import exit_on_wrong_usage, put
+from unified_agents.cli.stdio import exit_on_wrong_usage, put, put_json_text
 from unified_agents.errors import ConfigError
 from unified_agents_comparisons.cli import check_extra
 
@@ -68,7 +68,7 @@ def diff_command(
         text = diff.model_dump_json(indent=2) + "\n"
     else:
         text = {"markdown": markdown, "html": html, "terminal": terminal}[form](diff)
-    _write(text, output)
+    _write(text, form, output)
     raise typer.Exit(1 if diff.exceeded else 0)
 
 
@@ -87,15 +87,15 @@ def _diff_benchmarks(before: Path, after: Path, limits: Sequence[str], form: str
         text = diff.model_dump_json(indent=2) + "\n"
     else:
         text = (benchmarks_in_markdown if form == "markdown" else benchmarks_in_terminal)(diff)
-    _write(text, output)
+    _write(text, form, output)
     raise typer.Exit(1 if diff.exceeded else 0)
 
 
-def _write(text: str, output: Path | None) -> None:
+def _write(text: str, form: str, output: Path | None) -> None:
     from unified_agents_comparisons.records import write_atomically  # noqa: PLC0415
 
     if output is None:
-        put(text)
+        (put_json_text if form == "json" else put)(text)
     else:
         write_atomically(output, text)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support import BACKENDS, asks_for, make_script
-from unified_agents import ConfigError, MemoryJournal, RunResult, ScriptedModel, Tool, create_agent, fork_run
+from unified_agents import ConfigError, MemoryJournal, RunResult, ScriptedModel, Tool, approve, create_agent, fork_run
 
 STEPS = (asks_for("send", n=1), asks_for("send", n=2), {"text": "Done."})
 
@@ -61,6 +61,26 @@ async def test_a_fork_goes_on_from_any_step_on_any_backend(backend: str, at: int
     assert told.requests == 3 - at
     assert told.sent == [1, 2][at:]
     assert await journal.read(run_id) == before
+
+
+async def test_a_fork_is_no_orphan_until_the_process_that_resumed_it_dies() -> None:
+    told = Told()
+    journal, run_id = await begun(told)
+    fork = await fork_run(journal, run_id, 1)
+
+    async def stands() -> tuple[str | None, bool]:
+        (info,) = (info for info in await journal.runs() if info.run_id == fork)
+        return info.status, info.is_orphan
+
+    assert await stands() == ("forked", False)
+    async with create_agent(model=told, tools=[told.tool], instructions="Work.", journal=journal) as agent:
+        with pytest.raises(ConfigError, match="no call"):
+            await agent.resume(fork, decisions={"nothing": approve()})
+    assert await stands() == ("forked", False), "a resume that was refused has begun nothing"
+    lease, _ = await journal.claim(fork)
+    await journal.append(lease, [], release=True)
+    assert await stands() == (None, True)
+    assert (await resumed(told, journal, fork)).output == "Done."
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

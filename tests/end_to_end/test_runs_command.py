@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,29 @@ def test_a_call_is_decided_by_an_option(folder: Path, option: str, expected: lis
     assert sent(folder) == expected
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--deny={}=never", '--edit={}={{"to": "bob@example.org"}}'),
+        ("--approve={}", "--deny={}"),
+        ("--finished={}=sent", "--approve={}"),
+        ('--edit={}={{"to": "a@example.org"}}', '--edit={}={{"to": "b@example.org"}}'),
+        ("--approve={}", "--approve={}"),
+    ],
+)
+def test_two_decisions_about_one_call_are_refused_and_nothing_runs(folder: Path, options: tuple[str, str]) -> None:
+    begun = run_program("run", folder / "agent.yaml", "Go.", "--journal", folder / "runs.db", "--json", cwd=folder)
+    result = json.loads(begun.stdout)
+    (call,) = result["pending"]
+    given = [option.format(call["id"]) for option in options]
+    done = run_program("runs", "resume", result["run_id"], "--journal", folder / "runs.db", *given, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"both decide about call {call['id']}: give one decision" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sent(folder) == []
+    assert [row["state"] for row in listed(folder, "--journal", str(folder / "runs.db"))] == ["suspended"]
+
+
 def test_the_journal_is_the_options_else_the_files_else_the_variables(folder: Path) -> None:
     (folder / "agent.yaml").write_text(AGENT + "journal: own.db\n")
     environment = os.environ | {"UNIFIED_AGENTS_JOURNAL": str(folder / "variable.db")}
@@ -134,6 +159,31 @@ def test_wrong_usage_is_one_line_with_the_remedy(folder: Path, arguments: tuple[
     done = run_program("runs", *arguments, cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("run", "agent.yaml", "Go."), ("chat", "agent.yaml")])
+def test_the_printed_command_goes_on_from_another_folder(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, arguments: tuple[str, ...]
+) -> None:
+    """Also of a conversation, which ends where a call waits and nobody can be asked."""
+    begun = run_program(*arguments, "--journal", "runs.db", cwd=folder, input="Go.\nGo on.\n")
+    assert (begun.returncode, begun.stdout) == (4, ""), begun.stderr
+    assert begun.stderr.count("\n") == 1
+    told = begun.stderr.partition("go on with: ")[2].partition(", or ")[0]
+    (call,) = re.findall(r"send_email \((\S+)\)", begun.stderr)
+    command = shlex.split(told.replace("CALL", call))
+    assert command[0] == "unified-agents"
+    done = run_program(*command[1:], cwd=tmp_path_factory.mktemp("elsewhere"))
+    assert (done.returncode, done.stdout) == (0, "Sent.\n"), done.stderr
+    assert sent(folder) == ["ada@example.org"]
+
+
+@pytest.mark.parametrize("arguments", [("run", "agent.yaml", "Go."), ("runs", "list"), ("chat", "agent.yaml")])
+def test_a_file_that_is_no_journal_is_wrong_usage_for_every_command(folder: Path, arguments: tuple[str, ...]) -> None:
+    done = run_program(*arguments, "--journal", "script.yaml", cwd=folder, input="Go.\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "file is not a database" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -175,6 +225,8 @@ def test_orphans_are_recovered_and_old_runs_pruned(folder: Path) -> None:
         ]
     }
     forked = run_program("runs", "fork", run, "--at", "1", "--answer", "Never mind.", *journal, cwd=folder)
+    assert listed(folder, *journal)[0]["state"] == "forked"
+    assert run_program("runs", "recover", *journal, cwd=folder).stdout == "", "nobody has begun the fork"
     resumed = run_program("runs", "resume", forked.stdout.strip(), *journal, cwd=folder)
     assert resumed.stdout == "Never mind.\n"
     kept = run_program("runs", "prune", "1", *journal, cwd=folder)

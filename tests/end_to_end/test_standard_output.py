@@ -130,6 +130,44 @@ def test_a_server_on_standard_output_sends_its_protocol_alone(folder: Path, unbu
     assert {"on import", "in a call", "in a child"} <= set(said.splitlines())
 
 
+@pytest.fixture
+def smiling(tmp_path: Path) -> Path:
+    (tmp_path / "agent.yaml").write_text("model: script:answers.yaml")
+    (tmp_path / "answers.yaml").write_text(json.dumps({"answers": [{"text": "smile \U0001f600"}]}))
+    return tmp_path
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("options", [(), ("--stream",), ("--json",)])
+def test_what_the_encoding_of_the_output_lacks_is_escaped(smiling: Path, encoding: str, options: tuple[str]) -> None:
+    env = os.environ | {"PYTHONIOENCODING": encoding}
+    done = run_program("run", "agent.yaml", "hi", *options, cwd=smiling, env=env)
+    assert done.returncode == 0, done.stderr
+    if options == ("--json",):
+        assert json.loads(done.stdout)["output"] == "smile \U0001f600"
+    else:
+        assert done.stdout == "smile \\U0001f600\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+@pytest.mark.parametrize(
+    "arguments", [("run", "agent.yaml", "hi"), ("run", "agent.yaml", "hi", "--json"), ("--version",), ("run", "--help")]
+)
+def test_an_output_that_cannot_be_written_is_one_line(smiling: Path, arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            cwd=smiling,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "No space left on device" in done.stderr
+
+
 def test_tables_in_a_pipe_are_not_wrapped(folder: Path) -> None:
     done = call(folder, "backends")
     names = [row["name"] for row in json.loads(call(folder, "backends", "--json").stdout)]

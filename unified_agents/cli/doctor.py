@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from unified_agents.cli.stdio import COMPLETED, FAILED, exit_on_wrong_usage, put
+from unified_agents.cli.stdio import COMPLETED, FAILED, exit_on_wrong_usage, put, put_json_text
 from unified_agents.cli.tables import console
 
 
@@ -27,7 +27,7 @@ def doctor(
     with exit_on_wrong_usage(as_json=as_json):
         examination = examine(names or ())
     if as_json:
-        put(examination.model_dump_json() + "\n")
+        put_json_text(examination.model_dump_json() + "\n")
         raise typer.Exit(COMPLETED if examination.is_well else FAILED)
     table = Table("backend", "where", "state", "versions", "import, CPU s")
     for one in examination.examined:

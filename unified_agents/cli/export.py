@@ -14,10 +14,11 @@ import typer
 import yaml
 
 from unified_agents.cli.journals import AgentOption, JournalOption, RunArgument, file_of, need_journal, read_run
-from unified_agents.cli.stdio import exit_on_wrong_usage, put
+from unified_agents.cli.stdio import can_be_put, exit_on_wrong_usage, put, put_json_text
 from unified_agents.errors import ConfigError
 from unified_agents.journal.forks import script_of
 from unified_agents.journal.rows import AnswerRow, EndRow, Row, RunRow, ToolEndRow, write_row
+from unified_agents.messages import JsonObject
 from unified_agents.redaction.placeholders import without_placeholders
 from unified_agents.wire.cassette import exchanges_of
 
@@ -65,12 +66,18 @@ def export(
         if form == "cassette":
             text = b"".join(write_row(row) + b"\n" for row in exchanges_of(rows)).decode()
         else:
-            text = yaml.safe_dump(script_of(rows), sort_keys=False, allow_unicode=True)
-            text = without_placeholders(text.encode()).decode()
+            text = _yaml(script_of(rows), as_ascii=False)
+            if out is None and not can_be_put(text):
+                text = _yaml(script_of(rows), as_ascii=True)
         if out is None:
-            put(text)
+            (put_json_text if form == "cassette" else put)(text)
         else:
             _write(out, text)
+
+
+def _yaml(script: JsonObject, *, as_ascii: bool) -> str:
+    text = yaml.safe_dump(script, sort_keys=False, allow_unicode=not as_ascii)
+    return without_placeholders(text.encode()).decode()
 
 
 def _write_test(run_id: str, rows: Sequence[Row], out: Path | None, agent: Path | None) -> Path:

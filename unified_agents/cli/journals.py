@@ -13,9 +13,9 @@ import typer
 
 from unified_agents.agent.protocol import Agent
 from unified_agents.cli.questions import TERMINAL, ask_about, has_terminal
-from unified_agents.cli.stdio import FAILED, LIMIT, SUSPENDED, print_message, put, put_json, stop
+from unified_agents.cli.stdio import FAILED, LIMIT, SUSPENDED, USAGE, print_message, put, put_json, stop
 from unified_agents.config import load_config
-from unified_agents.errors import ConfigError, RunError
+from unified_agents.errors import ConfigError, JournalError, RunError
 from unified_agents.journal.opening import OpenJournal, is_postgres, shown_place
 from unified_agents.journal.protocol import Journal, RunInfo
 from unified_agents.journal.rows import Row, RunRow
@@ -51,7 +51,7 @@ def need_journal(option: str | None, agent: Path | None) -> str:
     if place is None:
         raise ConfigError(f"no journal: give --journal FILE, or set {VARIABLE}")
     if not is_postgres(place) and not Path(place).exists():
-        raise ConfigError(f"there is no journal {place}")
+        raise ConfigError(f"there is no journal {shown_place(place)}")
     return place
 
 
@@ -85,7 +85,7 @@ def exit_with(
     elif result.output is not None and not is_shown:
         put(result.output + "\n")
     if result.status == "suspended":
-        print_message(_way_on(result, journal, agent))
+        print_message(way_on(result, journal, agent))
         raise typer.Exit(SUSPENDED)
     if result.status == "limit":
         print_message(result.errors[-1].message)
@@ -95,18 +95,23 @@ def exit_with(
 def stop_failed(error: RunError, *, as_json: bool) -> NoReturn:
     """Tell of a run that failed, with its result where JSON is asked for, and exit.
 
+    A journal that cannot be used, so that nothing was run, is wrong usage.
+
     Raises:
         typer.Exit: always.
     """
     if as_json and error.result is not None:
         put_json(error.result.to_dict())
-    stop(error, FAILED, as_json=as_json and error.result is None)
+    code = USAGE if isinstance(error, JournalError) and error.result is None else FAILED
+    stop(error, code, as_json=as_json and error.result is None)
 
 
-def _way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
-    """Return which command goes on with a run that waits."""
-    command = ["unified-agents", "runs", "resume", result.run_id, "--agent", str(agent)]
-    command += [] if journal is None else ["--journal", shown_place(journal)]
+def way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
+    """Return which command goes on with a run that waits, in whatever folder it is given."""
+    command = ["unified-agents", "runs", "resume", result.run_id, "--agent", str(agent.absolute())]
+    if journal is not None:
+        place = shown_place(journal) if is_postgres(journal) else str(Path(journal).expanduser().absolute())
+        command += ["--journal", place]
     calls = ", ".join(f"{call.name} ({call.id})" for call in result.pending)
     return f"the run waits for a decision on {calls}; go on with: {shlex.join(command)} --approve CALL, or --deny CALL"
 

@@ -6,21 +6,40 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-from unified_agents.cli.stdio import INTERRUPTED, TERMINATED, USAGE, Interrupted, claim_standard_output, report
+from unified_agents.cli.stdio import (
+    FAILED,
+    INTERRUPTED,
+    TERMINATED,
+    USAGE,
+    Interrupted,
+    claim_standard_output,
+    discard_output,
+    escape_what_cannot_be_written,
+    flush_output,
+    report,
+)
 
 
 def main() -> NoReturn:
     """Run the command that was asked for, and exit with its code."""
     as_json = "--json" in sys.argv[1:]
+    escape_what_cannot_be_written()
     if as_json and "--help" not in sys.argv[1:]:
         claim_standard_output()
     try:
         signal.signal(signal.SIGTERM, _terminate)
-        sys.exit(_run(_load_commands(as_json=as_json), as_json=as_json))
+        code = _run(_load_commands(as_json=as_json), as_json=as_json)
+        flush_output()
+        sys.exit(code)
     except (KeyboardInterrupt, Interrupted) as error:
         what = "terminated" if _terminated else "interrupted"
         report("cancelled", KeyboardInterrupt.__name__, f"{what}{error}", as_json=as_json)
         sys.exit(TERMINATED if _terminated else INTERRUPTED)
+    except OSError as error:
+        discard_output()
+        if not isinstance(error, BrokenPipeError):  # who reads has had enough, and asks for no message
+            report("io", type(error).__name__, f"cannot read or write: {error}", as_json=False)
+        sys.exit(FAILED)
 
 
 _terminated: list[int] = []

@@ -46,7 +46,7 @@ def fork(
 ) -> None:
     """Make a new run of the first steps of another, as they were or edited, and print its id.
 
-    `runs resume` goes on with it.
+    `runs resume` goes on with it; `runs recover` does not.
     """
     with exit_on_wrong_usage():
         place = need_journal(journal, agent)

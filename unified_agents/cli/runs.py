@@ -29,7 +29,7 @@ from unified_agents.cli.journals import (
     stop_failed,
     with_journal,
 )
-from unified_agents.cli.stdio import exit_on_wrong_usage, put, put_json
+from unified_agents.cli.stdio import exit_on_wrong_usage, put_json, put_json_text
 from unified_agents.cli.tables import console
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import load_config
@@ -91,7 +91,7 @@ def events(run: RunArgument, journal: JournalOption = None, agent: AgentOption =
     with exit_on_wrong_usage():
         _, rows = asyncio.run(read_run(need_journal(journal, agent), run))
     for row in rows:
-        put(write_row(row).decode() + "\n")
+        put_json_text(write_row(row).decode() + "\n")
 
 
 @app.command()
@@ -150,20 +150,34 @@ async def _resume(
 def _decisions(
     approved: list[str] | None, denied: list[str] | None, edited: list[str] | None, done: list[str] | None
 ) -> dict[str, Decision]:
-    decisions: dict[str, Decision] = {call: approve() for call in approved or ()}
-    for text in denied or ():
-        call, _, reason = text.partition("=")
-        decisions[call] = deny(reason)
-    for text in edited or ():
-        call, _, arguments = text.partition("=")
-        try:
-            decisions[call] = edit(dict(json.loads(arguments)))
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"--edit {call}: give CALL=JSON, with a JSON object: {error}") from error
-    for text in done or ():
-        call, _, result = text.partition("=")
-        decisions[call] = finished(result)
+    """Return the decisions that the options make, by call.
+
+    Raises:
+        ConfigError: an option cannot be read, or two are about one call.
+    """
+    made: list[tuple[str, str, Decision]] = [("--approve", call, approve()) for call in approved or ()]
+    made += [("--deny", call, deny(reason)) for call, reason in map(_call_and_text, denied or ())]
+    made += [("--edit", call, _edit(call, arguments)) for call, arguments in map(_call_and_text, edited or ())]
+    made += [("--finished", call, finished(result)) for call, result in map(_call_and_text, done or ())]
+    decisions: dict[str, Decision] = {}
+    options: dict[str, str] = {}
+    for option, call, decision in made:
+        if call in decisions:
+            raise ConfigError(f"{options[call]} and {option} both decide about call {call}: give one decision for it")
+        decisions[call], options[call] = decision, option
     return decisions
+
+
+def _call_and_text(option: str) -> tuple[str, str]:
+    call, _, text = option.partition("=")
+    return call, text
+
+
+def _edit(call: str, arguments: str) -> Decision:
+    try:
+        return edit(dict(json.loads(arguments)))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"--edit {call}: give CALL=JSON, with a JSON object: {error}") from error
 
 
 for _command in (run_files.fork, run_files.recover, run_files.prune, export):

@@ -5,8 +5,10 @@ Importing this module loads little, so that an interrupt is reported from the fi
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,36 @@ _claimed: list[TextIO] = []
 
 class Interrupted(BaseException):
     """An interrupt by the user, which `main` reports with its text; typer would end silently on KeyboardInterrupt."""
+
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def escape_what_cannot_be_written() -> None:
+    """Let standard output write characters that its encoding lacks as escapes, and not fail."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def flush_output() -> None:
+    """Write what standard output still holds.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def discard_output() -> None:
+    """Drop what standard output still holds and is given from now on, so that the process can end without it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for out in (*_claimed, sys.__stdout__):
+            if out is not None:
+                os.dup2(nowhere, out.fileno())
+    finally:
+        os.close(nowhere)
 
 
 def claim_standard_output() -> None:
@@ -49,7 +81,22 @@ def put(text: str) -> None:
 
 def put_json(value: object) -> None:
     """Write a JSON value to standard output, on one line."""
-    put(json.dumps(value, ensure_ascii=False) + "\n")
+    put_json_text(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def put_json_text(text: str) -> None:
+    """Write JSON to standard output. Where its encoding lacks a character, all beyond ASCII are escaped as in JSON."""
+    put(text if can_be_put(text) else _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text))
+
+
+def can_be_put(text: str) -> bool:
+    """Tell whether the encoding of standard output has all characters of a text."""
+    out = _claimed[0] if _claimed else sys.stdout
+    try:
+        text.encode(getattr(out, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def stop(error: UnifiedAgentsError, code: int, *, as_json: bool = False) -> NoReturn:

@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from unified_agents.errors import JournalError
 from unified_agents.journal.lease import Lease
-from unified_agents.result import RunStatus
+from unified_agents.journal.rows import StoredStatus
 
 T = TypeVar("T")
 ConnectionT = TypeVar("ConnectionT")
@@ -87,7 +87,7 @@ class EncodedRows:
     lease: Lease
     number: int
     bodies: list[bytes]
-    status: RunStatus | None
+    status: StoredStatus | None
     release: bool
 
 

@@ -8,8 +8,7 @@ from unified_agents.errors import JournalError, LeaseLostError
 from unified_agents.journal.commit_thread import EncodedRows
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.protocol import Addition
-from unified_agents.journal.rows import EndRow, Row, read_row, write_row
-from unified_agents.result import RunStatus
+from unified_agents.journal.rows import EndRow, Row, StoredStatus, read_row, write_row
 
 
 def read_rows(run_id: str, stored: Iterable[bytes]) -> list[Row]:
@@ -21,7 +20,7 @@ def read_rows(run_id: str, stored: Iterable[bytes]) -> list[Row]:
     return [read_row(data, run_id, number) for number, data in enumerate(stored)]
 
 
-def last_status(rows: Sequence[Row]) -> RunStatus | None:
+def last_status(rows: Sequence[Row]) -> StoredStatus | None:
     """Return the status that the last of these rows gives the run; None where it goes on."""
     last = rows[-1] if rows else None
     return last.status if isinstance(last, EndRow) else None

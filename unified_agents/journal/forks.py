@@ -11,7 +11,16 @@ from typing import Any
 from unified_agents.errors import ConfigError, JournalError
 from unified_agents.journal.fingerprint import Fingerprint
 from unified_agents.journal.protocol import Journal
-from unified_agents.journal.rows import AnsweredCall, AnswerRow, ForkPoint, Row, RunRow, ToolEndRow, ToolStartRow
+from unified_agents.journal.rows import (
+    AnsweredCall,
+    AnswerRow,
+    EndRow,
+    ForkPoint,
+    Row,
+    RunRow,
+    ToolEndRow,
+    ToolStartRow,
+)
 from unified_agents.journal.turns import with_history
 from unified_agents.messages import JsonObject, Message, Usage
 
@@ -26,6 +35,8 @@ async def fork_run(
     answer: Mapping[str, Any] | None = None,
 ) -> str:
     """Store a new run that begins with the steps of another one, and return its id. `Agent.resume` goes on with it.
+
+    Until then it stands as `forked` in the journal: it is no run whose process died.
 
     A fork of a turn of a session is given the turns before it, and adds nothing to the session.
 
@@ -47,8 +58,9 @@ async def fork_run(
         found[0] = await with_history(journal, found[0])
     rows = forked_rows(found, run_id, at, message=message, results=results or {}, answer=answer)
     new_id = secrets.token_hex(16)
-    lease = await journal.begin(new_id, rows)
-    await journal.append(lease, [], release=True)
+    end = EndRow(status="forked", output=None, error=None, ended=time.time())
+    lease = await journal.begin(new_id, [*rows, end])  # should this process die now, the fork has not begun either
+    await journal.append(lease, [end], release=True)
     return new_id
 
 

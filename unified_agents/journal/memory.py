@@ -11,8 +11,7 @@ from unified_agents.errors import JournalError, RunBusyError, RunNotFoundError
 from unified_agents.journal.encoding import earlier_failure, last_status, lost, read_rows
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.protocol import SESSION_PREFIX, Addition, RunInfo
-from unified_agents.journal.rows import Row, write_row
-from unified_agents.result import RunStatus
+from unified_agents.journal.rows import Row, StoredStatus, write_row
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +19,7 @@ class _StoredRun:
     created: float
     fence: int = 1
     is_owned: bool = True
-    status: RunStatus | None = None
+    status: StoredStatus | None = None
     bodies: list[bytes] = field(default_factory=list)
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from unified_agents.journal.lease import Lease
-from unified_agents.journal.rows import Row
-from unified_agents.result import RunStatus
+from unified_agents.journal.rows import Row, StoredStatus
 
 SESSION_PREFIX = "session:"
 """Begins the ids under which a journal keeps the conversations of sessions, which are no runs."""
@@ -20,14 +19,15 @@ class RunInfo:
 
     Attributes:
         run_id: The run.
-        status: How it ended; None while it goes on, and where its process died.
+        status: How it ended, or `forked` for a fork that nobody has resumed yet; None while it goes on, and where its
+            process died.
         created: Seconds since 1970.
         is_owned: Whether an owner drives it that lives, as far as is known.
         rows: How many rows it has.
     """
 
     run_id: str
-    status: RunStatus | None
+    status: StoredStatus | None
     created: float
     is_owned: bool
     rows: int

@@ -2,7 +2,8 @@
 
 A run begins with a `RunRow`. Each answer of the model is an `AnswerRow`; each tool call has a `ToolStartRow` and a
 `ToolEndRow`. A call is *finished* when its end row is committed. A `DecisionRow` holds what somebody decided about a
-call that waits. An `EndRow` says how the run ended; where a run is resumed later, more rows follow.
+call that waits. An `EndRow` says how the run ended, or that it is a fork which has not begun; where a run is resumed
+later, more rows follow.
 
 Rows are never changed. Those that each step adds are not frozen, as a frozen one takes three times as long to make.
 
@@ -26,6 +27,10 @@ from unified_agents.tools.parts import Part
 
 FORMAT = 2
 """The version of this format. A journal of a newer one is refused. Since 2, a run leaves out its session's turns."""
+
+
+StoredStatus: TypeAlias = RunStatus | Literal["forked"]
+"""How a stored run stands: as in its result, or `forked`, which is a fork that nobody has resumed yet."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -199,14 +204,14 @@ class EndRow:
     """How the run ended in one process. A run that is resumed ends again.
 
     Attributes:
-        status: As in a result.
+        status: As in a result; `forked` for a fork that has not begun.
         output: The final answer.
         error: What ended it; None where it completed.
         ended: Seconds since 1970.
     """
 
     row: Literal["end"] = "end"
-    status: RunStatus
+    status: StoredStatus
     output: str | None
     error: ErrorRecord | None
     ended: float

@@ -212,11 +212,14 @@ class JournalContract:
         await journal.append(orphan, [], release=True)
         done = await journal.begin("done", [first_row()])
         await journal.append(done, [EndRow(status="completed", output="x", error=None, ended=1.0)], release=True)
+        fork = await journal.begin("fork", [first_row()])
+        await journal.append(fork, [EndRow(status="forked", output=None, error=None, ended=1.0)], release=True)
         found = {info.run_id: info for info in await journal.runs()}
         assert {name: (info.status, info.is_owned, info.is_orphan) for name, info in found.items()} == {
             "open": (None, True, False),
             "orphan": (None, False, True),
             "done": ("completed", False, False),
+            "fork": ("forked", False, False),
         }
         assert found["done"].rows == 2
 

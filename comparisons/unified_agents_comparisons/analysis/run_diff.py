@@ -186,12 +186,15 @@ def diff_runs(
         limits: What must hold.
 
     Raises:
-        ConfigError: they have no side in common.
+        ConfigError: they have no side in common, or no task of one.
     """
     ours, theirs = by_side(filter(_is_plain, after)), by_side(filter(_is_plain, before))
-    common = [side for side in ours if side in theirs]
-    if not common:
+    both = [side for side in ours if side in theirs]
+    if not both:
         raise ConfigError(f"{names[0]} and {names[1]} have no backend and handling in common")
+    common = [side for side in both if _task_ids(ours[side]) & _task_ids(theirs[side])]
+    if not common:
+        raise ConfigError(f"{names[0]} and {names[1]} have no task in common: compare the same tasks of one suite")
     samples = [sample for side in common for sample in samples_of(side, side, ours[side], theirs[side])]
     tests = evaluate_samples(samples, {})
     sides = tuple(
@@ -201,7 +204,10 @@ def diff_runs(
         before=names[0],
         after=names[1],
         sides=sides,
-        left_out=tuple(_left_out(theirs, ours, names)),
+        left_out=(
+            *_left_out(theirs, ours, names),
+            *(f"no task of {side.backend}, {side.handling} is in both" for side in both if side not in common),
+        ),
         exceeded=tuple(_exceeded(limit, side) for limit in limits for side in sides if limit.is_exceeded(side)),
     )
 
@@ -226,8 +232,12 @@ def _tasks(sides: Mapping[Side, list[Cell]]) -> set[str]:
     return {cell.task for some in sides.values() for cell in some}
 
 
+def _task_ids(cells: Iterable[Cell]) -> set[str]:
+    return {cell.task for cell in cells}
+
+
 def _side(side: Side, before: Sequence[Cell], after: Sequence[Cell], tests: Sequence[PairedTest]) -> SideDiff:
-    tasks = {cell.task for cell in before} & {cell.task for cell in after}
+    tasks = _task_ids(before) & _task_ids(after)
     before, after = ([cell for cell in some if cell.task in tasks] for some in (before, after))
     old, new = (_figures(some) for some in (before, after))
     return SideDiff(

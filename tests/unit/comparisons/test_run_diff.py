@@ -66,6 +66,17 @@ def test_the_three_verdicts(make_cell: MakeCell) -> None:
     assert by_metric["passed"].verdict == "inconclusive"
 
 
+def test_comparisons_without_a_common_task_are_refused(make_cell: MakeCell, run_diff: Callable[..., Result]) -> None:
+    before, after = [make_cell("t1"), make_cell("t2", backend="c")], [make_cell("t3"), make_cell("t2", backend="c")]
+    (side,) = diff(before, after).sides
+    assert side.backend == "c"
+    assert f"no task of {before[0].backend}, {before[0].handling} is in both" in diff(before, after).left_out
+    done = run_diff(before[:1], after[:1])
+    assert done.exit_code == 2
+    assert "have no task in common" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_limit_on_a_time_needs_a_change_that_is_shown(make_cell: MakeCell) -> None:
     before, slow = noisy(make_cell, seed=1), noisy(make_cell, seed=2, slower=1.2)
     (exceeded,) = diff(before, slow, "overhead_p50>10%", "overhead_p50>40%", "total_p50<").exceeded

@@ -85,6 +85,17 @@ async def test_an_absent_schema_means_no_arguments_and_what_is_no_tool_is_left_o
     assert "'text' cannot be offered" in caplog.text
 
 
+async def test_a_tool_that_is_listed_twice_is_offered_once(caplog: pytest.LogCaptureFixture) -> None:
+    first = {"name": "t", "description": "First.", "inputSchema": {"properties": {"x": True}}}
+    entries = [first, {"name": "other"}, {"name": "t", "description": "Again.", "inputSchema": OBJECT}]
+    async with server(*entries, result={"content": TEXT}) as (connection, _):
+        offered = await connection.open()
+        assert [(tool.name, tool.description) for tool in offered] == [("t", "First."), ("other", "")]
+        assert offered[0].parameters["properties"] == {"x": True}
+        assert await call(offered[0]) == "found 1"
+    assert caplog.text.count("tool 't' is listed twice: the first is offered") == 1
+
+
 TEXT = [{"type": "text", "text": "found 1"}]
 ROWS = {"rows": [{"id": 1}]}
 

@@ -33,8 +33,13 @@ class ToolListing:
     def __init__(self, label: str) -> None:
         self._label = label
         self._output_schemas: dict[str, Any] = {}
+        self._names: set[str] = set()
         self.schemas: dict[str, JsonObject] = {}
         self.skipped: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Begin a list anew; the answers until the next one are its pages."""
+        self._names.clear()
 
     def mend(self, result: JsonObject) -> None:
         """Change an answer to `tools/list` in place, so that each entry that can be a tool is one for the SDK too.
@@ -66,6 +71,10 @@ class ToolListing:
         if not isinstance(name, str):
             self._skip(f"tools[{number}]", wording.mcp_no_tool_name())
             return None
+        if name in self._names:
+            logger.warning("MCP server %s: tool %r is listed twice: the first is offered", self._label, name)
+            return None
+        self._names.add(name)
         schema = _object_schema(entry.get("inputSchema"))
         if schema is None:
             self._skip(name, wording.mcp_no_object_schema())

@@ -262,6 +262,7 @@ class McpSession:
     async def _list_tools(self) -> Sequence[ListedTool]:
         tools: list[ListedTool] = []
         cursor: str | None = None
+        self.listing.begin()
         for _ in range(_MAX_PAGES):
             page = await self._client.result().list_tools(cursor=cursor)
             tools.extend(page.tools)
