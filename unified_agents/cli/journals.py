@@ -51,7 +51,7 @@ def need_journal(option: str | None, agent: Path | None) -> str:
     if place is None:
         raise ConfigError(f"no journal: give --journal FILE, or set {VARIABLE}")
     if not is_postgres(place) and not Path(place).exists():
-        raise ConfigError(f"there is no journal {place}")
+        raise ConfigError(f"there is no journal {shown_place(place)}")
     return place
 
 

@@ -17,6 +17,7 @@ from unified_agents.interop.openapi import OpenApiConfig
 FILES = {
     "agent": "unified_agents.config:AgentConfig",
     "catalogue": "unified_agents.config:CatalogueConfig",
+    "prices": "unified_agents.config.prices:Prices",
     "suite": "unified_agents_comparisons.suite.model:Suite",
 }
 SHORT_MODEL = {"type": "string", "pattern": rf"^({'|'.join(get_args(Provider))}):|\$\{{"}
@@ -24,7 +25,7 @@ PATTERNS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "s
 
 
 def schema(
-    file: Annotated[Literal["agent", "catalogue", "suite"], typer.Argument(help="The kind of file.")],
+    file: Annotated[Literal["agent", "catalogue", "prices", "suite"], typer.Argument(help="The kind of file.")],
 ) -> None:
     """Print the JSON Schema of a YAML file, for editors.
 

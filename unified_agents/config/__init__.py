@@ -20,13 +20,13 @@ from unified_agents.config.model import (
     FaultShare,
     ModelConfig,
     ModelPolicy,
-    ModelPrice,
     Provider,
     ResultParts,
     RetriedKind,
     ShareFault,
 )
 from unified_agents.config.model_parameters import ModelParameters, ReasoningParameters
+from unified_agents.config.model_price import ModelPrice
 from unified_agents.config.providers import OPENAI_BASE_URL, OPENAI_KEY_VARIABLE
 from unified_agents.config.settings import ConfigT, Settings
 

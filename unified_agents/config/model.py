@@ -17,6 +17,7 @@ from unified_agents.config.model_connection import (
     variable_name,
 )
 from unified_agents.config.model_parameters import ModelParameters as ModelParameters  # noqa: PLC0414  # its old place
+from unified_agents.config.model_price import ModelPrice
 from unified_agents.config.providers import (
     CHAT_COMPLETIONS_ALONE,
     KEY_HEADERS,
@@ -29,7 +30,6 @@ from unified_agents.config.providers import (
 )
 from unified_agents.config.settings import RetryWaits, Settings
 from unified_agents.errors import ConfigError
-from unified_agents.messages import Usage
 
 Provider = Literal["openai", "anthropic", "google", "script", "oracle"]
 ResultParts = Literal["tool", "user", False]
@@ -63,42 +63,6 @@ class ModelPolicy(RetryWaits):
     adaptive_rate: bool = True
     breaker_failures: int = Field(default=20, ge=1)
     breaker_seconds: float = Field(default=5.0, ge=0)
-
-
-class ModelPrice(Settings):
-    """What a million tokens of a model cost, in any unit.
-
-    Attributes:
-        input: The price of a million input tokens.
-        output: The price of a million output tokens.
-        cached_input: The price of a million input tokens that came from the provider's cache; None takes `input`.
-        cache_write: The price of a million input tokens that were written into it; None takes `input`.
-        reasoning: The price of a million output tokens that the model thought with; None takes `output`.
-    """
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cached_input: float | None = Field(default=None, ge=0)
-    cache_write: float | None = Field(default=None, ge=0)
-    reasoning: float | None = Field(default=None, ge=0)
-
-    def cost(self, usage: Usage) -> float | None:
-        """Return what an answer costs; None where it reports no tokens, so that nobody knows."""
-        if usage.total_tokens is None:
-            return None
-        plain, output = usage.input_tokens or 0, usage.output_tokens or 0
-        total = 0.0
-        if usage.reasoning_tokens and self.reasoning is not None:
-            thought = min(usage.reasoning_tokens, output)
-            total, output = thought * self.reasoning, output - thought
-        total += output * self.output
-        if usage.cached_input_tokens and self.cached_input is not None:
-            cached = min(usage.cached_input_tokens, plain)
-            total, plain = total + cached * self.cached_input, plain - cached
-        if usage.cache_write_tokens and self.cache_write is not None:
-            written = min(usage.cache_write_tokens, plain)
-            total, plain = total + written * self.cache_write, plain - written
-        return (total + plain * self.input) / 1_000_000
 
 
 CallFault = Literal[
@@ -260,13 +224,9 @@ class ModelConfig(ConnectionSettings):
         return self
 
     @model_validator(mode="after")
-    def _can_be_stored(self) -> ModelConfig:
+    def _settings_can_be_sent(self) -> ModelConfig:
         if self.stored_turns and self.spoken_protocol != "responses":
             raise ValueError("stored_turns needs protocol: responses")
-        return self
-
-    @model_validator(mode="after")
-    def _parameters_can_be_sent(self) -> ModelConfig:
         self.check_parameters()
         return self
 

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from unified_agents.config.agent import parse_config
 from unified_agents.config.files import read_yaml
-from unified_agents.config.model import ModelConfig, ModelPrice
+from unified_agents.config.model import ModelConfig
+from unified_agents.config.model_price import ModelPrice
 from unified_agents.config.settings import Settings
 
 

@@ -71,7 +71,7 @@ def is_postgres(place: str | Path) -> bool:
 
 def shown_place(place: str) -> str:
     """Return a setting without a password, as it may be printed."""
-    return re.sub(r"(//[^/?#:@]*):[^/?#@]*@", r"\1:***@", re.sub(r"(password=)[^&]*", r"\1***", place))
+    return re.sub(r"(//[^/?#:@]*):[^/?#]*@", r"\1:***@", re.sub(r"(password=)[^&]*", r"\1***", place))
 
 
 def _opened(key: str) -> Journal:

@@ -23,7 +23,6 @@ from unified_agents.http.retry_after import forbids_retry, retry_after
 from unified_agents.messages import Usage
 from unified_agents.redaction.redactor import MASK, MIN_SECRET_CHARS_IN_ANSWERS, Redactor
 from unified_agents.run.measurements import ExchangeRecord
-from unified_agents.tools.json_values import to_json
 from unified_agents.tracing import conventions as names
 from unified_agents.tracing.spans import AttributeValue
 from unified_agents.wire.chat_translation import TranslatingUpstream
@@ -248,7 +247,7 @@ class ModelEndpoint:
         if response.status >= 300:
             raise self.failure(response.status, response.headers, raw)
         raw = self.answer_redactor.redact_bytes(raw)
-        answer = parse_answer(raw) if self.protocol is None else in_chat_completions(self.protocol.read(raw))
+        answer = parse_answer(raw) if self.protocol is None else self.protocol.read(raw)
         return split_answer(answer) if self.model.reasoning_tags else answer
 
     async def _streamed_exchange(
@@ -292,7 +291,9 @@ class ModelEndpoint:
             if record.keeps_bodies:
                 self.record_answer(record, reader.raw)
         answer = reader.answer() if answer is None else answer
-        return answer if self.protocol is None else in_chat_completions(answer)
+        if answer.text and not reader.first_delta:  # a server that ignores `stream` answers with one body
+            on_text([answer.text], False, ())
+        return answer
 
 
 def _parameters(model: ModelConfig) -> dict[str, AttributeValue]:
@@ -323,9 +324,3 @@ def _whole_answer(reader: AnswerReader) -> Answer | None:
 
 def _path(protocol: ProviderProtocol | None, model: ModelConfig, *, stream: bool) -> str:
     return CHAT_PATH if protocol is None else protocol.path(ModelRequest(model.name, stream=stream))
-
-
-def in_chat_completions(answer: Answer) -> Answer:
-    """Let the bytes of an answer in another protocol be those that a framework's client can read."""
-    answer.raw = to_json(answer.body)
-    return answer

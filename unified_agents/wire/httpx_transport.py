@@ -61,7 +61,8 @@ class WireTransport(httpx.AsyncBaseTransport):
         body = await request.aread()
         path = self._below_base(request.url)
         run = current_run.get()
-        if run is not None and run.handling == "unified" and path == CHAT_PATH and not _inside_tool(run):
+        is_chat = path.partition("?")[0] == CHAT_PATH
+        if run is not None and run.handling == "unified" and is_chat and not _inside_tool(run):
             content_type, content = await framework_answer(self._wire, run, body)
             return httpx.Response(200, headers={"Content-Type": content_type}, content=content)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _REPLACED_HEADERS}

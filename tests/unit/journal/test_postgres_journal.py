@@ -18,6 +18,7 @@ import pytest
 from postgres import PASSWORD, Server
 from support import ROOT
 from unified_agents import ConfigError, JournalError, LeaseLostError, PostgresJournal, RunBusyError
+from unified_agents.journal.opening import shown_place
 from unified_agents.journal.rows import FORMAT, EndRow, Row, ToolEndRow
 from unified_agents.testing.journals import add_row, first_row
 
@@ -247,6 +248,20 @@ def test_a_wrong_address_is_refused_without_a_word_of_it() -> None:
     with pytest.raises(ConfigError, match="give postgresql://") as caught:
         PostgresJournal("postgresql://me:hot-potato@host/db?nonsense=1")
     assert "potato" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("runs.db", "runs.db"),
+        ("postgresql://me:hot@potato@host:5432/db?x=1", "postgresql://me:***@host:5432/db?x=1"),
+        ("postgresql://me:hot%40potato@/db", "postgresql://me:***@/db"),
+        ("postgresql://host/db?password=hot&x=1", "postgresql://host/db?password=***&x=1"),
+        ("postgresql://me@host:5432/db", "postgresql://me@host:5432/db"),
+    ],
+)
+def test_a_place_is_shown_without_its_password(place: str, shown: str) -> None:
+    assert shown_place(place) == shown
 
 
 HOLD = """

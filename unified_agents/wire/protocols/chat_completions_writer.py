@@ -9,6 +9,9 @@ import orjson
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.wire.protocols.chat_completions_fields import RawCall
 
+_END_OF_SECONDS = 2**32
+"""A time beyond it is not in seconds."""
+
 
 def assistant_message(text: str | None, calls: list[RawCall]) -> JsonObject:
     """Return an assistant turn in Chat Completions terms."""
@@ -25,12 +28,32 @@ def completion(head: JsonObject, choice: JsonObject, usage: Usage) -> JsonObject
     """Return a `chat.completion` object."""
     body = {"id": "", "created": 0, "model": ""} | head | {"object": "chat.completion", "choices": [choice]}
     if usage.total_tokens is not None:
-        body["usage"] = {
-            "prompt_tokens": usage.input_tokens or 0,
-            "completion_tokens": usage.output_tokens or 0,
-            "total_tokens": usage.total_tokens,
-        }
+        body["usage"] = _counts(usage)
     return body
+
+
+def normalised_completion(head: JsonObject, choice: JsonObject, usage: Usage) -> JsonObject:
+    """Return a `chat.completion` object that every strict client reads, whatever the server wrote.
+
+    Args:
+        head: Where its id, time and model stand; what is missing or of another type is replaced.
+        choice: The only choice.
+        usage: Its tokens; those that are unknown are 0. Our own records say that they are unknown.
+    """
+    answer_id, created, model = head.get("id"), head.get("created"), head.get("model")
+    return {
+        "id": answer_id if answer_id and isinstance(answer_id, str) else "chatcmpl-unknown",
+        "object": "chat.completion",
+        "created": created if type(created) is int and 0 <= created < _END_OF_SECONDS else 0,
+        "model": model if model and isinstance(model, str) else "unknown",
+        "choices": [choice],
+        "usage": _counts(usage),
+    }
+
+
+def _counts(usage: Usage) -> JsonObject:
+    prompt, completion = usage.input_tokens or 0, usage.output_tokens or 0
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 def stream_of(body: JsonObject, include_usage: bool) -> Iterator[bytes]:
