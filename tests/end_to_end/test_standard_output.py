@@ -149,6 +149,12 @@ def test_what_the_encoding_of_the_output_lacks_is_escaped(smiling: Path, encodin
         assert done.stdout == "smile \\U0001f600\n"
 
 
+def test_what_is_said_in_another_encoding_ends_no_conversation(smiling: Path) -> None:
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = run_program("chat", "agent.yaml", cwd=smiling, env=env, input="smile \U0001f600\n")
+    assert (done.returncode, done.stdout) == (0, "smile \\U0001f600\n"), done.stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
 @pytest.mark.parametrize(
     "arguments", [("run", "agent.yaml", "hi"), ("run", "agent.yaml", "hi", "--json"), ("--version",), ("run", "--help")]

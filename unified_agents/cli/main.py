@@ -14,16 +14,16 @@ from unified_agents.cli.stdio import (
     Interrupted,
     claim_standard_output,
     discard_output,
-    escape_what_cannot_be_written,
     flush_output,
     report,
+    tolerate_other_encodings,
 )
 
 
 def main() -> NoReturn:
     """Run the command that was asked for, and exit with its code."""
     as_json = "--json" in sys.argv[1:]
-    escape_what_cannot_be_written()
+    tolerate_other_encodings()
     if as_json and "--help" not in sys.argv[1:]:
         claim_standard_output()
     try:

@@ -30,10 +30,11 @@ class Interrupted(BaseException):
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
-def escape_what_cannot_be_written() -> None:
-    """Let standard output write characters that its encoding lacks as escapes, and not fail."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+def tolerate_other_encodings() -> None:
+    """Let standard output escape characters that its encoding lacks, and standard input replace bytes that are none."""
+    for stream, errors in ((sys.stdout, "backslashreplace"), (sys.stdin, "replace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def flush_output() -> None:
