@@ -74,6 +74,13 @@ async def test_what_stands_around_an_answer_fails_no_backend(backend: str, envel
     assert answered == body(**odd)  # the record has it as it stood on the wire
 
 
+async def test_an_answer_of_white_space_is_asked_for_again(backend: str) -> None:
+    model = Bodies(body(" \n"), body())
+    async with create_agent(backend=backend, model=model) as agent:
+        result = await agent.run("Add.")
+    assert (result.output, result.requests) == ("It is 5.", 2)
+
+
 async def test_the_text_of_a_server_that_ignores_stream_is_streamed_once(backend: str) -> None:
     model = Bodies(body())
     async with create_agent(backend=backend, model=model) as agent, agent.stream("Add.") as events:

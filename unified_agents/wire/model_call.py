@@ -375,7 +375,7 @@ def _check(answer: Answer, broken_off: ModelError | None, run: Run, step: int, *
         return
     if answer.finish_reason == REFUSAL and has_form:
         raise refusal_error(answer.text)
-    if not answer.text:
+    if not answer.text or answer.text.isspace():
         raise empty_answer_error(answer.finish_reason)
 
 

@@ -28,6 +28,7 @@ from unified_agents.errors import (
 )
 from unified_agents.http.retry_after import retry_after
 from unified_agents.text import text_of
+from unified_agents.wire.http_errors import reported_error
 
 _OF_BOTH_SDKS: Mapping[str, type[RunError]] = {
     "APIError": BadResponseError,  # without a status: an error inside a stream, or an answer of the wrong shape
@@ -76,6 +77,9 @@ _BY_STATUS: Mapping[object, type[RunError]] = {
 }
 """The statuses for which a client has no class of its own."""
 
+_WITHIN_AN_ANSWER = "APIError"
+"""The class of the SDKs for what a server reports within an answer of status 200. Its `body` is that report."""
+
 MAX_MESSAGE_CHARS = 1000
 
 
@@ -106,6 +110,10 @@ def translate_error(
         return None
     link, kind = min(known, key=_rank)
     message, native_type = one_line(link)[:MAX_MESSAGE_CHARS], native_name(error)
+    if type(link).__name__ == _WITHIN_AN_ANSWER and isinstance(body := getattr(link, "body", None), dict):
+        reported = reported_error(body)
+        reported.native_type = native_type
+        return reported
     if kind is RateLimitError or kind is ServerError:
         return kind(message, retry_after=_retry_after(link), native_type=native_type)
     return kind(message, native_type=native_type)

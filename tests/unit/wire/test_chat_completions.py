@@ -45,9 +45,21 @@ def test_a_whole_answer_is_read() -> None:
     assert answer.time_to_first_token is None
 
 
-@given(st.lists(st.integers(1, 60), max_size=40))
-def test_a_stream_reads_the_same_however_it_is_cut(sizes: list[int]) -> None:
-    raw = b"".join(stream_of(WHOLE, include_usage=True))
+def test_a_refusal_beside_a_text_stands_apart_from_it() -> None:
+    message = {"role": "assistant", "content": "I looked.", "refusal": "No."}
+    body = {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+    assert parse_answer(json.dumps(body).encode()).text == "I looked.\n\nNo."
+    reader = StreamReader()
+    parts = ({"content": "I looked."}, {"refusal": "No"}, {"refusal": "."})
+    texts = [text for part in parts for text in reader.feed(event({"delta": part}))]
+    texts += reader.feed(event({"delta": {}, "finish_reason": "stop"}))
+    assert "".join(texts) == reader.answer().text == "I looked.\n\nNo."
+
+
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+@given(sizes=st.lists(st.integers(1, 60), max_size=40))
+def test_a_stream_reads_the_same_however_it_is_cut(line_break: bytes, sizes: list[int]) -> None:
+    raw = b"".join(stream_of(WHOLE, include_usage=True)).replace(b"\n", line_break)
     reader, position, texts = StreamReader(), 0, []
     for size in [*sizes, len(raw)]:
         texts += reader.feed(raw[position : position + size])

@@ -44,6 +44,12 @@ def with_attributes(error: Exception, **attributes: Any) -> Exception:
     [
         (OpenAIError("x"), errors.BackendError),
         (APIError("x"), errors.BadResponseError),
+        (with_attributes(APIError("x"), body={"message": "slow", "code": 429}), errors.RateLimitError),
+        (
+            with_attributes(APIError("x"), body={"message": "no key", "code": "invalid_api_key"}),
+            errors.AuthenticationError,
+        ),
+        (with_attributes(APIError("x"), body={"message": "odd"}), errors.BadResponseError),
         (APIStatusError("x"), errors.BadRequestError),
         (with_attributes(APIStatusError("x"), status_code=418), errors.BadRequestError),
         (with_attributes(APIStatusError("x"), status_code=408), errors.ServerError),

@@ -109,7 +109,7 @@ def _answer(body: JsonObject, raw: bytes) -> Answer:
     if calls:
         check_bounds(len(calls), max(len(call.arguments) for call in calls))
     if refusal and not calls:
-        text = refusal if not text or text == refusal else text + refusal
+        text = refusal if not text or text == refusal else f"{text}\n\n{refusal}"
         finish_reason = REFUSAL if is_clean(finish_reason) else finish_reason
     return Answer(
         text=text,
@@ -354,8 +354,9 @@ class StreamReader:
             self._calls.add(index, {"index": -1, "function": function})
         text = content_text(delta.get("content"))
         if refusal := refusal_text(delta):
+            is_apart = not self._refused and bool(text or self._text)
             self._refused = True
-            text = refusal if text is None else text + refusal
+            text = (text or "") + ("\n\n" + refusal if is_apart else refusal)
         return text
 
     def _take_finish(self, finish_reason: Any, choice: JsonObject, chunk: JsonObject) -> None:
