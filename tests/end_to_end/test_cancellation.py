@@ -273,7 +273,7 @@ def sweep(backend: str, streamed: bool, server: ScriptServer, scene: Scene, *, e
 
 def assert_kept(seen: list[tuple[str, RunResult | None]], streamed: bool, scene: Scene) -> None:
     hows = [how for how, _ in seen]
-    assert hows.count("cancelled") > len(hows) * 0.8
+    assert hows.count("cancelled") > len(hows) * 0.7  # a run whose chunks come together has fewer steps
     if not streamed:
         return
     results = [result for how, result in seen if how == "cancelled" and result is not None]

@@ -116,7 +116,7 @@ def test_the_base_works_without_extras(bare: Path, tmp_path: Path) -> None:
 def test_the_command_line_without_its_extra_names_it(bare: Path, tmp_path: Path) -> None:
     done = run(bare / "unified-agents", "backends", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("unified-agents: the command line is not installed: rich, typer missing; run: ")
+    assert done.stderr.startswith("unified-agents: the command line is not installed: packaging, rich, typer missing; ")
     assert " 'typer<" in done.stderr.partition("missing; run: pip install")[2]
 
 
