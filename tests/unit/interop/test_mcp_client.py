@@ -140,7 +140,8 @@ async def test_a_killed_server_costs_only_the_call_in_flight(caplog: pytest.LogC
         assert "ended during the call" in await waiting
         pid = int(await call_handler(tools["pid"]))
         os.kill(pid, signal.SIGKILL)  # while nothing is under way
-        await becomes(lambda: not is_alive(pid))  # it is reaped once the session has seen it
+        session = connection._session
+        await becomes(lambda: not is_alive(pid) and session is not None and session.ended)  # reaped, and noticed
         answers = await asyncio.gather(*(call_handler(tools["pid"]) for _ in range(5)))
         assert len(set(answers)) == 1
         assert connection.restarts == 2
