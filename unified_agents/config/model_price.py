@@ -26,10 +26,10 @@ class ModelPrice(Settings):
     reasoning: float | None = Field(default=None, ge=0)
 
     def cost(self, usage: Usage) -> float | None:
-        """Return what an answer costs; None where it reports no tokens, so that nobody knows."""
-        if usage.total_tokens is None:
+        """Return what an answer costs; None where it does not report the tokens in or out, so that nobody knows."""
+        plain, output = usage.input_tokens, usage.output_tokens
+        if plain is None or output is None:
             return None
-        plain, output = usage.input_tokens or 0, usage.output_tokens or 0
         total = 0.0
         if usage.reasoning_tokens and self.reasoning is not None:
             thought = min(usage.reasoning_tokens, output)

@@ -182,9 +182,7 @@ class ModelEndpoint:
 
     def cost(self, usage: Usage) -> float | None:
         """Return what an answer costs; None without a price, and where its usage is not known."""
-        if self.model.price is None or usage.input_tokens is None or usage.output_tokens is None:
-            return None
-        return self.model.price.cost(usage)
+        return None if self.model.price is None else self.model.price.cost(usage)
 
     def with_origin(self, answer: Answer) -> None:
         """Put on the original turn of an answer, where it has one, where it comes from."""

@@ -148,10 +148,10 @@ class ModelCallObservation:
         """Tell that limits of tokens or cost cannot hold, where there are any."""
         if not limits:
             return
-        run, names = self._run, " and ".join(limits)
-        self.span.event("usage_missing", limits=names)
+        run, unmeasured = self._run, " and ".join(limits)
+        self.span.event("usage_missing", limits=unmeasured)
         text = "the model's server does not report the usage of its answers, so %s cannot hold (run %s)"
-        logger.warning(text, names, run.label, extra={"run_id": run.id})
+        logger.warning(text, unmeasured, run.label, extra={"run_id": run.id})
 
     def completed(self, answer: Answer) -> None:
         """Tell listeners, where there are any, that the model has answered."""

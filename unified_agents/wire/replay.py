@@ -130,6 +130,4 @@ def answer_of(row: AnswerRow) -> Answer:
     if taken is not None and given is not None:
         body["usage"] = {"prompt_tokens": taken, "completion_tokens": given, "total_tokens": taken + given}
     calls = [RawCall(call.id, call.name, call.arguments) for call in row.calls]
-    return Answer(
-        row.text, calls, row.finish_reason, row.usage, body, b"", original=row.original, reasoning=row.reasoning
-    )
+    return Answer(row.text, calls, row.finish_reason, row.usage, body, original=row.original, reasoning=row.reasoning)

@@ -19,7 +19,6 @@ class Answer:
         finish_reason: As the provider gives it; `refusal` where the text is that of a refusal.
         usage: Tokens of this exchange.
         body: The answer as a Chat Completions object; for a streamed answer it is put together from the deltas.
-        raw: The bytes as they came; written anew where only a lenient reader takes them.
         time_to_first_token: Seconds from the request to the first delta; None when it was not streamed.
         exchange: The record of the exchange that it came in; None before it is recorded.
         original: The turn as the provider wrote it, where that holds more than text and calls; None where it does not.
@@ -32,7 +31,6 @@ class Answer:
     finish_reason: str | None
     usage: Usage
     body: JsonObject
-    raw: bytes
     time_to_first_token: float | None = None
     exchange: ExchangeRecord | None = None
     original: JsonObject | None = None

@@ -60,14 +60,14 @@ def parse_answer(raw: bytes) -> Answer:
 
 
 def _parse_body(raw: bytes) -> Answer:
-    body, raw = parse_json_body(raw)
+    body = parse_json_body(raw)
     _check_for_error(body)
     if type(body) is not dict or type(body.get("choices")) is not list:
         raise BadResponseError(f"the answer is not a Chat Completions answer: {excerpt(raw)}")
     if not body["choices"]:
         raise BadResponseError("the answer has no choices")
     try:
-        return _answer(body, raw)
+        return _answer(body)
     except (KeyError, TypeError, AttributeError) as error:
         raise BadResponseError(f"the answer is not a Chat Completions answer: {excerpt(raw)}") from error
 
@@ -86,7 +86,7 @@ def _check_for_error(body: Any) -> None:
         raise reported_error(body)
 
 
-def _answer(body: JsonObject, raw: bytes) -> Answer:
+def _answer(body: JsonObject) -> Answer:
     choices = body["choices"]
     calls: list[RawCall] = []
     text = finish_reason = original = None
@@ -117,7 +117,6 @@ def _answer(body: JsonObject, raw: bytes) -> Answer:
         finish_reason=finish_reason,
         usage=usage_of(body.get("usage") or choices[0].get("usage")),
         body=body,
-        raw=raw,
         original=original,
         reasoning=reasoning_of(original),
     )
@@ -204,9 +203,9 @@ class StreamReader:
                 self._other_line(line)
         if self._error is not None:
             raise self._error
-        raw = self.raw
         if self._head is None:
             # A server that ignores `stream` answers with one body.
+            raw = self.raw
             body = raw if self.redactor is None else self.redactor.redact(raw.decode("utf-8", "replace")).encode()
             return _parse_body(body)
         if not self._choices:
@@ -227,7 +226,7 @@ class StreamReader:
         original = streamed_original(message, self._extra, self._calls.extra_fields(), self.redactor)
         whole = completion(self._head, choice, self._usage)
         return Answer(
-            text, calls, finish_reason, self._usage, whole, raw, original=original, reasoning=reasoning_of(original)
+            text, calls, finish_reason, self._usage, whole, original=original, reasoning=reasoning_of(original)
         )
 
     def _data(self, data: bytes) -> str | None:

@@ -12,7 +12,6 @@ import orjson
 from unified_agents.errors import BadResponseError
 from unified_agents.messages import JsonObject, Usage
 from unified_agents.text import encodable
-from unified_agents.tools.json_values import to_json
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 MAX_LINE_BYTES = 64 * 1024 * 1024
@@ -70,8 +69,8 @@ def decode_response(data: bytes) -> Any:
     return decode_json(data) if has_long_number(data) else value
 
 
-def parse_json_body(raw: bytes, *, exact: bool = False) -> tuple[Any, bytes]:
-    """Return the value of an answer's body, and its bytes, written anew where only a lenient reader takes them.
+def parse_json_body(raw: bytes, *, exact: bool = False) -> Any:
+    """Return the value of an answer's body.
 
     Args:
         raw: The body.
@@ -84,12 +83,11 @@ def parse_json_body(raw: bytes, *, exact: bool = False) -> tuple[Any, bytes]:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         try:
-            value = without_lone_surrogates(decode_json(raw))
+            return without_lone_surrogates(decode_json(raw))
         except ValueError as error:
             text = f"the model's server answered with something that is not JSON: {excerpt(raw)}"
             raise BadResponseError(text) from error
-        return value, to_json(value)
-    return (decode_json(raw) if exact and has_long_number(raw) else value), raw
+    return decode_json(raw) if exact and has_long_number(raw) else value
 
 
 def is_stream_of_events(raw: bytes) -> bool:

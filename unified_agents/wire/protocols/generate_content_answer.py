@@ -90,7 +90,7 @@ class AnswerAssembler:
             text += self._redactor.flush() if self.is_finished else ""
         return self._kept(text)
 
-    def answer(self, raw: bytes) -> Answer:
+    def answer(self) -> Answer:
         """Return the answer.
 
         Raises:
@@ -115,7 +115,6 @@ class AnswerAssembler:
             finish_reason=finish_reason,
             usage=self._usage,
             body=completion(self._head, choice, self._usage),
-            raw=raw,
             original=original if holds_more else None,
             reasoning="".join(thoughts) or None,
         )

@@ -62,11 +62,11 @@ class GenerateContentReader:
             raise self._error
         for event in self._events.end():
             self._take(event)
-        raw = self.raw
         if not self._events.has_events:
+            raw = self.raw
             body = raw if self._redactor is None else self._redactor.redact(raw.decode("utf-8", "replace")).encode()
             return read_body(body)
-        answer = self._answer.answer(raw)
+        answer = self._answer.answer()
         if not (self._answer.is_finished or self.done):
             raise BadResponseError("the stream ended before the answer was finished")
         return answer
@@ -91,7 +91,7 @@ def read_body(raw: bytes) -> Answer:
     Raises:
         ModelError: it is not JSON, no such response, or reports an error.
     """
-    body, raw = parse_json_body(raw, exact=True)
+    body = parse_json_body(raw, exact=True)
     answer = AnswerAssembler()
     answer.add(body, raw)
-    return answer.answer(raw)
+    return answer.answer()

@@ -48,12 +48,12 @@ def parse_body(raw: bytes) -> Answer:
     Raises:
         ModelError: it is not JSON, no answer of this protocol, or reports an error.
     """
-    body, raw = parse_json_body(raw, exact=True)
+    body = parse_json_body(raw, exact=True)
     check_for_error(body)
     if type(body) is not dict or type(body.get("content")) is not list:
         raise BadResponseError(f"the answer is not an Anthropic Messages answer: {excerpt(raw)}")
     try:
-        return answer_of(body, body["content"], raw)
+        return answer_of(body, body["content"])
     except (KeyError, TypeError, AttributeError) as error:
         raise BadResponseError(f"the answer is not an Anthropic Messages answer: {excerpt(raw)}") from error
 
@@ -73,7 +73,6 @@ def check_for_error(body: Any) -> None:
 def answer_of(
     message: Mapping[str, Any],
     blocks: list[JsonObject],
-    raw: bytes,
     *,
     arguments: Mapping[int, str] | None = None,
     redactor: StreamRedactor | None = None,
@@ -84,7 +83,6 @@ def answer_of(
     Args:
         message: The fields of the answer beside its blocks.
         blocks: The blocks as they came.
-        raw: The bytes that they came in.
         arguments: By a block's place, the arguments of a call as the model wrote them; others are its input as JSON.
         redactor: Takes secrets out of what is no text of the answer.
         text: The text, where it was put together already.
@@ -118,7 +116,6 @@ def answer_of(
         finish_reason=finish_reason,
         usage=usage,
         body=completion(head, choice, usage),
-        raw=raw,
         original=_original(blocks),
         reasoning=_joined(blocks, "thinking") or None,
     )

@@ -149,7 +149,7 @@ class MessagesReader:
         arguments = {place: text for place, block in enumerate(self._blocks) if (text := block.arguments()) is not None}
         message = message | {"stop_reason": message.get("stop_reason") or self._stop_reason(blocks)}
         text = "".join(self._texts)
-        return answer_of(message, blocks, self.raw, arguments=arguments, redactor=self._redactor, text=text)
+        return answer_of(message, blocks, arguments=arguments, redactor=self._redactor, text=text)
 
     def _take(self, event: ServerSentEvent) -> str | None:
         if event.value == DONE:

@@ -39,7 +39,7 @@ def parse_body(raw: bytes) -> Answer:
     Raises:
         ModelError: it is not JSON, no response object, or reports an error.
     """
-    body, raw = parse_json_body(raw)
+    body = parse_json_body(raw)
     check_for_error(body)
     return answer_of(body, raw)
 
@@ -64,18 +64,18 @@ def answer_of(response: Any, raw: bytes) -> Answer:
 
     Args:
         response: The object, as it came or put together of a stream's events.
-        raw: The bytes that it came in.
+        raw: The bytes that it came in, for a message.
 
     Raises:
         ModelError: it is no response object, or reports a failure.
     """
     try:
-        return _answer(response, raw)
+        return _answer(response)
     except (KeyError, TypeError, AttributeError) as error:
         raise BadResponseError(f"the answer is not a Responses answer: {excerpt(raw)}") from error
 
 
-def _answer(response: JsonObject, raw: bytes) -> Answer:
+def _answer(response: JsonObject) -> Answer:
     if response.get("status") == "failed":
         raise reported_error(response.get("error") or response)
     output = response["output"]
@@ -96,7 +96,6 @@ def _answer(response: JsonObject, raw: bytes) -> Answer:
         finish_reason=finish_reason,
         usage=usage,
         body=completion(_head(response), choice, usage),
-        raw=raw,
         original=_original(response, output),
         reasoning="\n\n".join(_thoughts(output)) or None,
     )
