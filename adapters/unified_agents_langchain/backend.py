@@ -107,19 +107,23 @@ class LangChainAgent:
         """Run the graph to its end, and return the text of its last message."""
         state: dict[str, Any] = {"messages": [langchain_message(message, self._protocol) for message in messages]}
         context = RunContext(len(messages))
-        graph = self._graph()
-        if not stream:
-            return _text(await graph.ainvoke(state, self._config, context=context))
-        modes = ["messages", "values"]  # the first makes it stream, the second gives the end
-        async with aclosing(graph.astream(state, self._config, context=context, stream_mode=modes)) as parts:
-            async for mode, part in parts:
-                if mode == "values":
-                    state = part
-        return _text(state)
+        return _text(await run_graph(self._graph(), state, self._config, stream=stream, context=context))
 
     def translate(self, error: Exception) -> RunError | None:
         """Return the error of ours that a foreign one stands for."""
         return translate(error)
+
+
+async def run_graph(graph: Any, state: Any, config: Any, *, stream: bool, **options: Any) -> Any:
+    """Run a graph to its end, and return its last state."""
+    if not stream:
+        return await graph.ainvoke(state, config, **options)
+    modes = ["messages", "values"]  # the first makes it stream, the second gives the end
+    async with aclosing(graph.astream(state, config, stream_mode=modes, **options)) as parts:
+        async for mode, part in parts:
+            if mode == "values":
+                state = part
+    return state
 
 
 def _text(state: dict[str, Any]) -> str | None:

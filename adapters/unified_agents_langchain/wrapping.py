@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from langgraph.graph.state import CompiledStateGraph
 from unified_agents.backend import ProtocolName, reachable_objects
 from unified_agents.errors import BackendError, RunError, UnsupportedCapabilityError
 from unified_agents.messages import Message
+from unified_agents_langchain.backend import run_graph
 from unified_agents_langchain.errors import translate
 from unified_agents_langchain.model import langchain_message
 
@@ -55,13 +55,7 @@ class WrappedGraph:
         """Run the graph to its end, and return the text of its last message."""
         state: Any = {"messages": [langchain_message(message, self.protocol) for message in messages]}
         config = {"configurable": {"thread_id": uuid4().hex}}  # a graph with a checkpointer needs one
-        if not stream:
-            return _text(await self._graph.ainvoke(state, config))
-        async with aclosing(self._graph.astream(state, config, stream_mode=["messages", "values"])) as parts:
-            async for mode, part in parts:
-                if mode == "values":
-                    state = part
-        return _text(state)
+        return _text(await run_graph(self._graph, state, config, stream=stream))
 
     def translate(self, error: Exception) -> RunError | None:
         """Return the error of ours that a foreign one stands for."""

@@ -67,29 +67,31 @@ class OpenAIAgentsAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the agent to its end, and return its final output."""
-        await import_all_off_loop(IMPORTED_BY_A_FIRST_RUN)
-        given = [item for message in messages for item in items(message)]
-        if not stream:
-            return _text(await Runner.run(self._agent, given, **self._options))
-        streamed = Runner.run_streamed(self._agent, given, **self._options)
-        try:
-            async for _ in streamed.stream_events():
-                pass
-        except asyncio.CancelledError:
-            await end_streamed(streamed)
-            raise
-        return _text(streamed)
+        output = await run_agent(self._agent, messages, stream=stream, **self._options)
+        return None if output is None else str(output)
 
     def translate(self, error: Exception) -> RunError | None:
         """Return the error of ours that a foreign one stands for."""
         return translate(error)
 
 
-def _text(result: Any) -> str | None:
-    return None if result.final_output is None else str(result.final_output)
+async def run_agent(agent: Agent[Any], messages: Sequence[Message], *, stream: bool, **options: Any) -> Any:
+    """Run an agent of the SDK on a conversation, and return its final output."""
+    await import_all_off_loop(IMPORTED_BY_A_FIRST_RUN)
+    given = [item for message in messages for item in items(message)]
+    if not stream:
+        return (await Runner.run(agent, given, **options)).final_output
+    streamed = Runner.run_streamed(agent, given, **options)
+    try:
+        async for _ in streamed.stream_events():
+            pass
+    except asyncio.CancelledError:
+        await _end_streamed(streamed)
+        raise
+    return streamed.final_output
 
 
-async def end_streamed(streamed: RunResultStreaming) -> None:
+async def _end_streamed(streamed: RunResultStreaming) -> None:
     """End the loop of a streamed run: it has a task of its own, which outlives whoever reads its events."""
     streamed.cancel()
     task = streamed.run_loop_task

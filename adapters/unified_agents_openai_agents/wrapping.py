@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from agents import Agent, Model, MultiProvider, RunConfig, Runner
+from agents import Agent, Model, MultiProvider, RunConfig
 from pydantic_core import to_json
 
-from unified_agents.backend import ProtocolName, import_all_off_loop, reachable_objects
+from unified_agents.backend import ProtocolName, reachable_objects
 from unified_agents.errors import RunError, UnsupportedCapabilityError
 from unified_agents.messages import Message
-from unified_agents_openai_agents.backend import IMPORTED_BY_A_FIRST_RUN, end_streamed
+from unified_agents_openai_agents.backend import run_agent
 from unified_agents_openai_agents.errors import translate
-from unified_agents_openai_agents.model import items
 
 
 class WrappedOpenAIAgent:
@@ -49,24 +47,9 @@ class WrappedOpenAIAgent:
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the agent to its end, and return its final output; what is no text as JSON."""
-        await import_all_off_loop(IMPORTED_BY_A_FIRST_RUN)
-        given = [item for message in messages for item in items(message)]
-        if not stream:
-            return _text(await Runner.run(self._agent, given, run_config=self._config))
-        streamed = Runner.run_streamed(self._agent, given, run_config=self._config)
-        try:
-            async for _ in streamed.stream_events():
-                pass
-        except asyncio.CancelledError:
-            await end_streamed(streamed)
-            raise
-        return _text(streamed)
+        output = await run_agent(self._agent, messages, stream=stream, run_config=self._config)
+        return output if output is None or isinstance(output, str) else to_json(output, fallback=str).decode()
 
     def translate(self, error: Exception) -> RunError | None:
         """Return the error of ours that a foreign one stands for."""
         return translate(error)
-
-
-def _text(result: Any) -> str | None:
-    output = result.final_output
-    return output if output is None or isinstance(output, str) else to_json(output, fallback=str).decode()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from unified_agents.errors import JournalError, LeaseLostError
 from unified_agents.journal.commit_thread import EncodedRows
 from unified_agents.journal.lease import Lease
-from unified_agents.journal.protocol import Addition
+from unified_agents.journal.protocol import Addition, Journal
 from unified_agents.journal.rows import EndRow, Row, StoredStatus, read_row, write_row
 
 
@@ -18,6 +18,19 @@ def read_rows(run_id: str, stored: Iterable[bytes]) -> list[Row]:
         JournalError: a row is damaged.
     """
     return [read_row(data, run_id, number) for number, data in enumerate(stored)]
+
+
+async def claimed_rows(journal: Journal, lease: Lease, stored: Iterable[bytes]) -> tuple[Lease, list[Row]]:
+    """Return what `Journal.claim` gives; the lease is given back where a row is damaged.
+
+    Raises:
+        JournalError: a row is damaged.
+    """
+    try:
+        return lease, read_rows(lease.run_id, stored)
+    except JournalError:
+        await journal.append(lease, [], release=True)
+        raise
 
 
 def last_status(rows: Sequence[Row]) -> StoredStatus | None:

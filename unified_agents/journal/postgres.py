@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from unified_agents.errors import ConfigError, JournalError, RunBusyError, RunNotFoundError
+from unified_agents.errors import ConfigError, RunBusyError, RunNotFoundError
 from unified_agents.extras import remedy_of_extra
 from unified_agents.journal.commit_thread import CommitThread
-from unified_agents.journal.encoding import entries_of, last_status, read_rows
+from unified_agents.journal.encoding import claimed_rows, entries_of, last_status, read_rows
 from unified_agents.journal.lease import LEASE_SECONDS, Lease, Owner, this_owner
 from unified_agents.journal.protocol import SESSION_PREFIX, Addition, RunInfo
 from unified_agents.journal.rows import Row, write_row
@@ -134,12 +134,7 @@ class PostgresJournal:
             connection.execute(_GIVE_BACK, (run_id, claim))
 
         key, fence, bodies = await self._thread.submit(work, undo)
-        lease = Lease(run_id, fence, len(bodies), key)
-        try:
-            return lease, read_rows(run_id, bodies)
-        except JournalError:
-            await self.append(lease, [], release=True)
-            raise
+        return await claimed_rows(self, Lease(run_id, fence, len(bodies), key), bodies)
 
     def append(
         self, lease: Lease, rows: Sequence[Row], *, release: bool = False, also: Addition | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from unified_agents.errors import JournalError, RunBusyError, RunNotFoundError
 from unified_agents.journal.commit_thread import Append, CommitThread
-from unified_agents.journal.encoding import earlier_failure, entries_of, last_status, lost, read_rows
+from unified_agents.journal.encoding import claimed_rows, earlier_failure, entries_of, last_status, lost, read_rows
 from unified_agents.journal.lease import LEASE_SECONDS, Lease, Owner, this_owner
 from unified_agents.journal.protocol import SESSION_PREFIX, Addition, RunInfo
 from unified_agents.journal.rows import FORMAT, Row, write_row
@@ -96,12 +96,7 @@ class SqliteJournal:
             return key, fence + 1, _bodies(connection, key)
 
         key, fence, bodies = await self._thread.submit(work)
-        lease = Lease(run_id, fence, len(bodies), key)
-        try:
-            return lease, read_rows(run_id, bodies)
-        except JournalError:
-            await self.append(lease, [], release=True)
-            raise
+        return await claimed_rows(self, Lease(run_id, fence, len(bodies), key), bodies)
 
     def append(
         self, lease: Lease, rows: Sequence[Row], *, release: bool = False, also: Addition | None = None
