@@ -14,8 +14,22 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from unified_agents import RunResult, Script, ScriptedModel, Tool, ToolContext, backend_info, backend_names, tool
+from unified_agents import (
+    ModelConfig,
+    RunResult,
+    Script,
+    ScriptedModel,
+    Tool,
+    ToolContext,
+    backend_info,
+    backend_names,
+    create_agent,
+    tool,
+)
 from unified_agents.agent import Agent
+from unified_agents.config import Handling
+from unified_agents.scripted.server import ScriptServer
+from unified_agents.testing import harness
 from unified_agents.wire.protocols.base import ModelRequest, ProviderProtocol
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +102,13 @@ def asks_for(name: str, /, **arguments: Any) -> dict[str, Any]:
     return {"tool_calls": [{"name": name, "arguments": arguments}]}
 
 
+def agent_at(server: ScriptServer, *answers: Any, handling: Handling = "unified") -> tuple[Agent, str]:
+    """Make an agent with the synchronous `add` whose model answers these at the server; return it and the base URL."""
+    url = server.add(make_script(*answers))
+    model = ModelConfig(name="m", base_url=url)
+    return create_agent(backend="custom", model=model, tools=[harness.add], handling=handling), url
+
+
 async def run_once(agent: Agent, task: Any = "Go.", **options: Any) -> RunResult:
     """Run an agent on a task, and close it however the run ends."""
     async with aclosing(agent):
@@ -135,6 +156,19 @@ def serving_model(*options: str) -> Iterator[str]:
     finally:
         _, errors = process.communicate(timeout=20)  # the end of its standard input ends it
     assert (process.returncode, errors) == (0, "")
+
+
+@contextmanager
+def running_code(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Run Python code that prints `begun` at once and then waits for its standard input; it is killed at the end."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def is_alive(pid: int) -> bool:

@@ -251,7 +251,7 @@ def sweep(backend: str, streamed: bool, server: ScriptServer, scene: Scene, *, e
             assert (how, result is not None and result.status) == ("completed", scene.ends)
             counts.append(count)
         sockets, threads = open_sockets(), set(threading.enumerate())
-        steps = counts[-1]
+        steps = min(counts)  # chunks that come together make fewer steps
         seen = []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -273,7 +273,7 @@ def sweep(backend: str, streamed: bool, server: ScriptServer, scene: Scene, *, e
 
 def assert_kept(seen: list[tuple[str, RunResult | None]], streamed: bool, scene: Scene) -> None:
     hows = [how for how, _ in seen]
-    assert hows.count("cancelled") > len(hows) * 0.7  # a run whose chunks come together has fewer steps
+    assert hows.count("cancelled") > len(hows) * 0.8
     if not streamed:
         return
     results = [result for how, result in seen if how == "cancelled" and result is not None]

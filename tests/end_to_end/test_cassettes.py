@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
+from secret_forms import KEY, traces
 from support import asks_for, http_server, make_script
 from unified_agents import (
     AuthenticationError,
@@ -331,23 +332,7 @@ async def test_a_server_answers_from_a_cassette_and_says_what_it_lacks(tmp_path:
 
 # Secrets
 
-KEY = 'sk-"quoted"/and+key=0123456789'
 FORMS = (KEY, quote(KEY, safe=""), KEY.encode().hex(), json.dumps({"k": KEY}), b64encode(b"x" + KEY.encode()).decode())
-
-
-def traces(data: bytes) -> list[str]:
-    """Pieces of the key that are in a file."""
-    raw = KEY.encode()
-    pieces = [
-        raw,
-        json.dumps(KEY)[1:-1].encode(),
-        raw[4:20],
-        raw[-10:],
-        quote(KEY, safe="").encode(),
-        raw.hex().encode(),
-    ]
-    pieces += [b64encode(b"x" * length + raw)[4:-4] for length in range(3)]
-    return [piece.decode() for piece in pieces if piece in data]
 
 
 @tool

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import pytest
 
+from secret_forms import KEY, traces
 from support import asks_for, make_script
 from unified_agents import DivergenceError, JournalError, ModelConfig, RunError, Script, create_agent, tool
 from unified_agents.scripted.server import ScriptServer
 
-KEY = 'sk-"quoted"/and+key=0123456789'
 ROTATED = "sk-rotated-abcdefghijklmnop"
 FORMS = (
     KEY,
@@ -29,14 +29,6 @@ FORMS = (
 def leak(number: int) -> dict[str, str]:
     """Give the key away."""
     return {"text": FORMS[number], "json": str({"key": FORMS[number]})}
-
-
-def traces(data: bytes) -> list[str]:
-    """Pieces of the key that are in a file."""
-    raw = KEY.encode()
-    pieces = [raw, raw[4:20], raw[-10:], quote(KEY, safe="").encode(), raw.hex().encode(), raw.hex().upper().encode()]
-    pieces += [b64encode(b"x" * length + raw)[4:-4] for length in range(3)]
-    return [piece.decode("utf-8", "replace") for piece in pieces if piece in data]
 
 
 def content(folder: Path) -> bytes:

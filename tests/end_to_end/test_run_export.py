@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import pytest
 
+from secret_forms import KEY, traces
 from support import asks_for, make_script, run_process, run_program
 from unified_agents import ConfigError, DivergenceError, RunError, create_agent, replay_run
 from unified_agents.scripted.server import ScriptServer
 
-KEY = 'sk-"quoted"/and+key=0123456789'
 FORMS = (KEY, quote(KEY, safe=""), KEY.encode().hex(), json.dumps({"k": KEY}), b64encode(b"x" + KEY.encode()).decode())
 AGENT = """
 model: {{provider: openai, name: m, base_url: "{url}", api_key_env: THE_KEY}}
@@ -70,20 +70,6 @@ async def folder(tmp_path: Path, server: ScriptServer, monkeypatch: pytest.Monke
 
 def sent(folder: Path) -> list[str]:
     return sorted((folder / "sent.txt").read_text().split())
-
-
-def traces(data: bytes) -> list[str]:
-    raw = KEY.encode()
-    pieces = [
-        raw,
-        json.dumps(KEY)[1:-1].encode(),
-        raw[4:20],
-        raw[-10:],
-        quote(KEY, safe="").encode(),
-        raw.hex().encode(),
-    ]
-    pieces += [b64encode(b"x" * length + raw)[4:-4] for length in range(3)]
-    return [piece.decode() for piece in pieces if piece in data]
 
 
 def exported(folder: Path, *options: object) -> Any:

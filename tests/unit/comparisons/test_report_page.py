@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 from typer.testing import CliRunner
 
@@ -142,8 +143,13 @@ def test_report_writes_the_page_anew(write_suite: Callable[..., Path], tmp_path:
     assert data_of((out / PAGE).read_text(), "data") == data_of(before, "data")
 
 
-def test_a_folder_without_its_records_is_said(write_suite: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("lost", "code"), [(CELLS, 2), ("summary.json", 0)])
+def test_a_folder_without_its_records_is_said_and_one_without_its_summary_is_told_anew(
+    lost: str, code: int, write_suite: Callable[..., Path], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     assert run_command(compare_command, write_suite(), "--backends", "custom", "--out", out).exit_code == 0
-    (out / CELLS).unlink()
-    assert run_command(report_command, out).exit_code == 2
+    (out / lost).unlink()
+    (out / PAGE).unlink()
+    assert run_command(report_command, out).exit_code == code
+    assert (out / PAGE).exists() is (code == 0)

@@ -6,17 +6,15 @@ import asyncio
 import functools
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 import pytest
 
 from postgres import PASSWORD, Server
-from support import ROOT
+from support import running_code
 from unified_agents import ConfigError, JournalError, LeaseLostError, PostgresJournal, RunBusyError
 from unified_agents.journal.opening import shown_place
 from unified_agents.journal.rows import FORMAT, EndRow, Row, ToolEndRow
@@ -292,21 +290,9 @@ asyncio.run(main())
 """
 
 
-@contextmanager
-def owner(place: str, lease_seconds: float, where: str = "between") -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", HOLD, place, str(lease_seconds), where]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begun\n"
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 async def test_the_run_of_a_dead_process_is_taken_over_at_once(place: str) -> None:
     async with opened(place) as journal:
-        with owner(place, 3600.0) as process:
+        with running_code(HOLD, place, 3600.0, "between") as process:
             with pytest.raises(RunBusyError, match=str(process.pid)):
                 await journal.claim("r")
             process.kill()
@@ -319,7 +305,7 @@ async def test_the_run_of_a_dead_process_is_taken_over_at_once(place: str) -> No
 async def test_a_frozen_owner_that_lost_its_lease_writes_nothing_and_says_why(place: str, where: str) -> None:
     """Also where it is frozen within a transaction, and so holds locks."""
     async with opened(place) as journal:
-        with owner(place, 1.0, where) as process:
+        with running_code(HOLD, place, 1.0, where) as process:
             os.kill(process.pid, signal.SIGSTOP)
             async with asyncio.timeout(30):
                 while True:
@@ -337,7 +323,7 @@ async def test_a_frozen_owner_that_lost_its_lease_writes_nothing_and_says_why(pl
 
 async def test_a_lease_is_renewed_while_its_owner_lives(place: str) -> None:
     async with opened(place) as journal:
-        with owner(place, 0.9):
+        with running_code(HOLD, place, 0.9, "between"):
             for _ in range(4):
                 await asyncio.sleep(0.5)
                 with pytest.raises(RunBusyError):

@@ -6,15 +6,13 @@ import asyncio
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from support import ROOT, run_code
+from support import ROOT, run_code, running_code
 from unified_agents import JournalError, LeaseLostError, RunBusyError, SqliteJournal
 from unified_agents.journal.rows import FORMAT, ToolEndRow
 from unified_agents.testing.journals import add_row, first_row
@@ -159,22 +157,10 @@ asyncio.run(main())
 """
 
 
-@contextmanager
-def owner(path: Path, lease_seconds: float) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", HOLD, str(path), str(lease_seconds)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begun\n"
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 async def test_the_run_of_a_dead_process_is_taken_over_at_once(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     journal = SqliteJournal(path)
-    with owner(path, 3600.0) as process:
+    with running_code(HOLD, path, 3600.0) as process:
         with pytest.raises(RunBusyError, match=str(process.pid)):
             await journal.claim("r")
         process.kill()
@@ -187,7 +173,7 @@ async def test_the_run_of_a_dead_process_is_taken_over_at_once(tmp_path: Path) -
 async def test_a_frozen_owner_that_lost_its_lease_writes_nothing_and_says_why(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     journal = SqliteJournal(path, lease_seconds=0.6)
-    with owner(path, 0.6) as process:
+    with running_code(HOLD, path, 0.6) as process:
         os.kill(process.pid, signal.SIGSTOP)
         async with asyncio.timeout(20):
             while True:
@@ -207,7 +193,7 @@ async def test_a_frozen_owner_that_lost_its_lease_writes_nothing_and_says_why(tm
 async def test_a_lease_is_renewed_while_its_owner_lives(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     journal = SqliteJournal(path, lease_seconds=3600.0)
-    with owner(path, 0.6):
+    with running_code(HOLD, path, 0.6):
         for _ in range(4):
             await asyncio.sleep(0.4)
             with pytest.raises(RunBusyError):

@@ -14,15 +14,14 @@ import httpx2
 import openai
 import pytest
 
-from unified_agents.agent import Agent
-from unified_agents.agent.create import create_agent
+from support import agent_at
 from unified_agents.backend import AgentSpec, Capability, NativeAgent, translate_error
-from unified_agents.config import Handling, ModelConfig
+from unified_agents.config import Handling
 from unified_agents.errors import BackendError, RunError
 from unified_agents.messages import Message
 from unified_agents.scripted.model import Script
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.testing.harness import ServerThread, add, answer, call, calls, fault
+from unified_agents.testing.harness import ServerThread, answer, call, calls, fault
 from unified_agents.wire.loopback_front import FrontAnswer, FrontRequest, LoopbackFront
 
 Post = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -141,20 +140,13 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> _Asking:
     return made
 
 
-def agent(server: ScriptServer, *answers: Any, handling: Handling = "unified") -> tuple[Agent, str]:
-    url = server.add(Script.model_validate({"answers": answers}))
-    return create_agent(
-        backend="custom", model=ModelConfig(name="m", base_url=url), tools=[add], handling=handling
-    ), url
-
-
 @pytest.mark.parametrize("handling", ["unified", "native"])
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_each_request_is_a_step_of_the_run(
     backend: _Asking, server: ScriptServer, client: Any, handling: Handling
 ) -> None:
     backend.client = client
-    made, url = agent(server, calls(call("add", {"a": 2, "b": 3})), answer("It is {0}.", (0, 0)), handling=handling)
+    made, url = agent_at(server, calls(call("add", {"a": 2, "b": 3})), answer("It is {0}.", (0, 0)), handling=handling)
     async with made:
         result = await made.run("Add.")
     assert result.output == "It is 5."
@@ -166,7 +158,7 @@ async def test_each_request_is_a_step_of_the_run(
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_retries_and_repair_are_the_wires(backend: _Asking, server: ScriptServer, client: Any) -> None:
     backend.client = client
-    made, url = agent(server, fault(status=500, times=1), answer("Hi."))
+    made, url = agent_at(server, fault(status=500, times=1), answer("Hi."))
     async with made:
         result = await made.run("Say hi.")
     assert (result.output, result.retries, len(server.requests(url))) == ("Hi.", 1, 2)
@@ -175,7 +167,7 @@ async def test_retries_and_repair_are_the_wires(backend: _Asking, server: Script
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_runs_at_once_do_not_mix(backend: _Asking, server: ScriptServer, client: Any) -> None:
     backend.client = client
-    made, _ = agent(server, calls(call("add", {"a": 2, "b": 3})), answer("It is {0}.", (0, 0)))
+    made, _ = agent_at(server, calls(call("add", {"a": 2, "b": 3})), answer("It is {0}.", (0, 0)))
     async with made:
         results = await asyncio.gather(*(made.run(f"Add {number}.") for number in range(5)))
     assert [result.messages[0].content for result in results] == [f"Add {number}." for number in range(5)]
@@ -190,7 +182,7 @@ async def test_what_breaks_on_the_network_breaks_for_the_client_too(
     backend: _Asking, server: ScriptServer, client: Any, kind: type[Exception]
 ) -> None:
     backend.client = client
-    made, _ = agent(server, fault(disconnect=True), handling="native")
+    made, _ = agent_at(server, fault(disconnect=True), handling="native")
     async with made:
         with pytest.raises(RunError) as caught:
             await made.run("Say hi.")
@@ -213,7 +205,7 @@ async def test_a_session_sends_what_is_not_for_the_model_as_it_is(backend: _Aski
             yield post
 
     backend.client = client
-    made, url = agent(server, answer("Hi."))
+    made, url = agent_at(server, answer("Hi."))
     async with made:
         result = await made.run("Say hi.")
     assert (result.output, result.requests, server.requests(url)) == ("from elsewhere", 0, [])
@@ -221,7 +213,7 @@ async def test_a_session_sends_what_is_not_for_the_model_as_it_is(backend: _Aski
 
 async def test_outside_of_a_run_there_is_no_front(backend: _Asking, server: ScriptServer) -> None:
     backend.client = over_a_base_url
-    made, _ = agent(server, answer("Hi."))
+    made, _ = agent_at(server, answer("Hi."))
     async with made:
         for opened in (backend.spec.model.loopback_url(), backend.spec.model.aiohttp_session()):
             with pytest.raises(BackendError, match="outside of a run"):

@@ -8,15 +8,12 @@ from typing import Any
 import openai
 import pytest
 
-from unified_agents.agent import Agent
-from unified_agents.agent.create import create_agent
+from support import agent_at
 from unified_agents.backend import AgentSpec, Capability, NativeAgent, run_synchronous_loop
-from unified_agents.config import Handling, ModelConfig
 from unified_agents.errors import BackendError, RateLimitError, RunError, UnsupportedCapabilityError
 from unified_agents.messages import Message
-from unified_agents.scripted.model import Script
 from unified_agents.scripted.server import ScriptServer
-from unified_agents.testing.harness import ServerThread, add, answer, call, calls, fault
+from unified_agents.testing.harness import ServerThread, answer, call, calls, fault
 
 
 @pytest.fixture
@@ -95,17 +92,10 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> _Asking:
     return made
 
 
-def agent(server: ScriptServer, *answers: Any, handling: Handling = "unified") -> tuple[Agent, str]:
-    url = server.add(Script.model_validate({"answers": answers}))
-    return create_agent(
-        backend="custom", model=ModelConfig(name="m", base_url=url), tools=[add], handling=handling
-    ), url
-
-
 async def test_the_sdks_client_asks_over_the_wire_and_leaves_retries_to_it(
     backend: _Asking, server: ScriptServer
 ) -> None:
-    made, url = agent(server, fault(status=500, times=1), answer("Hi."))
+    made, url = agent_at(server, fault(status=500, times=1), answer("Hi."))
     async with made:
         result = await made.run("Say hi.")
     assert (result.output, result.retries, len(server.requests(url))) == ("Hi.", 1, 2)
@@ -115,7 +105,7 @@ async def test_the_sdks_client_asks_over_the_wire_and_leaves_retries_to_it(
 
 async def test_a_synchronous_loop_reaches_model_and_tools(backend: _Asking, server: ScriptServer) -> None:
     backend.is_sync = True
-    made, _ = agent(server, calls(call("add", {"a": 2, "b": 3})), answer("It is {0}.", (0, 0)))
+    made, _ = agent_at(server, calls(call("add", {"a": 2, "b": 3})), answer("It is {0}.", (0, 0)))
     async with made:
         result = await made.run("Add.")
     assert result.output == "It is 5."
@@ -123,7 +113,7 @@ async def test_a_synchronous_loop_reaches_model_and_tools(backend: _Asking, serv
 
 
 async def test_the_bridge_refuses_a_call_outside_of_a_loop(backend: _Asking, server: ScriptServer) -> None:
-    made, url = agent(server, answer("Hi."))
+    made, url = agent_at(server, answer("Hi."))
     async with made:
         with pytest.raises(UnsupportedCapabilityError, match="go past unified-agents"):
             backend.spec.model.httpx_bridge_client().post(f"{url}/chat/completions", json={})
@@ -135,7 +125,7 @@ async def test_a_backend_that_claims_by_id_knows_the_reserved_tool_alone(
     backend: _Asking, server: ScriptServer
 ) -> None:
     backend.calls_by_id = backend.is_sync = True
-    made, _ = agent(server, calls(call("add", {"a": 2, "b": 3})), answer("It is {0}.", (0, 0)))
+    made, _ = agent_at(server, calls(call("add", {"a": 2, "b": 3})), answer("It is {0}.", (0, 0)))
     async with made:
         result = await made.run("Add.", record_exchanges=True)
     assert [bound.name for bound in backend.spec.tools] == ["invalid_tool_call"]
@@ -143,14 +133,14 @@ async def test_a_backend_that_claims_by_id_knows_the_reserved_tool_alone(
     given = result.exchanges[0].returned
     assert given is not None
     assert '"name":"invalid_tool_call","arguments":"{}"' in given
-    made, _ = agent(server, answer("Hi."), handling="native")
+    made, _ = agent_at(server, answer("Hi."), handling="native")
     async with made:
         assert [bound.name for bound in backend.spec.tools] == ["add"]
 
 
 async def test_a_call_under_the_frameworks_own_name_is_of_our_tool(backend: _Asking, server: ScriptServer) -> None:
     asked = calls(call("plugin-add", {"a": 2, "b": 3}), call("other-add", {"a": 2, "b": 3}), text="Well.")
-    made, _ = agent(server, asked, handling="native")
+    made, _ = agent_at(server, asked, handling="native")
     async with made:
         result = await made.run("Add.")
     assert [record.name for record in result.tool_calls] == ["add", "other-add"]
@@ -160,7 +150,7 @@ async def test_a_framework_that_says_only_that_it_failed_has_failed_by_the_model
     backend: _Asking, server: ScriptServer
 ) -> None:
     backend.fails_vaguely = True
-    made, _ = agent(server, fault(status=429, message="slow down", times=99), answer("Hi."), handling="native")
+    made, _ = agent_at(server, fault(status=429, message="slow down", times=99), answer("Hi."), handling="native")
     async with made:
         with pytest.raises(RateLimitError, match="slow down"):
             await made.run("Say hi.")
