@@ -97,7 +97,7 @@ USAGE = Usage(input_tokens=100, output_tokens=20, cached_input_tokens=64)
     [
         {"text": "Yes.", "finish_reason": "stop", "usage": USAGE},
         {"text": "Let me see.", "calls": CALLS, "finish_reason": "tool_calls", "usage": USAGE},
-        {"text": "Half an ans", "finish_reason": "length", "usage": USAGE},
+        {"text": "Half a sentence, and", "finish_reason": "length", "usage": USAGE},
         {"text": "I will not.", "finish_reason": "refusal", "usage": USAGE},
     ],
     ids=lambda fields: fields["finish_reason"],
