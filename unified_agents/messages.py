@@ -96,8 +96,9 @@ class Message(_ChatModel):
         """
         _check_role(chat.get("role"))
         try:
-            fields = {key: chat[key] for key in _MESSAGE_FIELDS if key in chat}
-            if calls := chat.get("tool_calls"):
+            is_plain = chat.keys() <= _MESSAGE_FIELDS  # copied at once
+            fields = dict(chat) if is_plain else {key: chat[key] for key in chat if key in _MESSAGE_FIELDS}
+            if calls := fields.pop("tool_calls", None):
                 fields["tool_calls"] = tuple(map(_call, calls))
             return cls.model_validate(fields)
         except (ValidationError, KeyError, TypeError, AttributeError) as error:
@@ -108,7 +109,7 @@ class Message(_ChatModel):
             ) from error
 
 
-_MESSAGE_FIELDS = ("role", "content", "tool_call_id", "name", "original", "reasoning")
+_MESSAGE_FIELDS = frozenset(Message.model_fields)
 
 
 def _call(call: ToolCall | Mapping[str, Any]) -> ToolCall | JsonObject:

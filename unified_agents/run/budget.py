@@ -27,6 +27,7 @@ class Budget:
     __slots__ = (
         "_cache_written",
         "_cached",
+        "_has_spending_limit",
         "_input",
         "_is_unmeasured",
         "_limits",
@@ -41,6 +42,7 @@ class Budget:
 
     def __init__(self, limits: Limits, outer: Budget | None) -> None:
         self._limits = limits
+        self._has_spending_limit = limits.max_tokens is not None or limits.max_cost is not None
         self._outer = outer
         self.steps_started = 0
         self.requests = 0
@@ -64,23 +66,39 @@ class Budget:
             reasoning_tokens=self._reasoning,
         )
 
-    def count(
-        self, *, requests: int = 0, tool_calls: int = 0, usage: Usage | None = None, cost: float | None = None
-    ) -> None:
-        """Count against this run and those above it."""
+    def count_request(self) -> None:
+        """Count a request to a model, against this run and those above it."""
+        budget: Budget | None = self
+        while budget is not None:
+            budget.requests += 1
+            budget = budget._outer
+
+    def count_tool_call(self) -> None:
+        """Count a tool call, against this run and those above it."""
+        budget: Budget | None = self
+        while budget is not None:
+            budget.tool_calls += 1
+            budget = budget._outer
+
+    def count_answer(self, usage: Usage, cost: float | None, *, requests: int = 0) -> None:
+        """Count what an answer used, against this run and those above it.
+
+        Args:
+            usage: Its tokens.
+            cost: What it cost; None without a price.
+            requests: The requests that it took, where they are not counted yet.
+        """
         budget: Budget | None = self
         while budget is not None:
             budget.requests += requests
-            budget.tool_calls += tool_calls
-            if usage is not None:
-                budget._input = add_counts(budget._input, usage.input_tokens)
-                budget._output = add_counts(budget._output, usage.output_tokens)
-                if usage.cached_input_tokens is not None:
-                    budget._cached = (budget._cached or 0) + usage.cached_input_tokens
-                if usage.cache_write_tokens is not None:
-                    budget._cache_written = (budget._cache_written or 0) + usage.cache_write_tokens
-                if usage.reasoning_tokens is not None:
-                    budget._reasoning = (budget._reasoning or 0) + usage.reasoning_tokens
+            budget._input = add_counts(budget._input, usage.input_tokens)
+            budget._output = add_counts(budget._output, usage.output_tokens)
+            if usage.cached_input_tokens is not None:
+                budget._cached = (budget._cached or 0) + usage.cached_input_tokens
+            if usage.cache_write_tokens is not None:
+                budget._cache_written = (budget._cache_written or 0) + usage.cache_write_tokens
+            if usage.reasoning_tokens is not None:
+                budget._reasoning = (budget._reasoning or 0) + usage.reasoning_tokens
             if cost is not None:
                 budget.cost = (budget.cost or 0.0) + cost
             budget = budget._outer
@@ -118,7 +136,7 @@ class Budget:
     def _requests_met(self) -> LimitError | None:
         if self.requests >= self._limits.max_model_calls:
             return LimitError("max_model_calls", str(self._limits.max_model_calls))
-        return self._spent()
+        return self._spent() if self._has_spending_limit else None
 
     def _steps_met(self) -> LimitError | None:
         if self.steps_started >= self._limits.max_steps:
@@ -128,7 +146,7 @@ class Budget:
     def _tool_calls_met(self) -> LimitError | None:
         if self.tool_calls >= self._limits.max_tool_calls:
             return LimitError("max_tool_calls", str(self._limits.max_tool_calls))
-        return self._spent()
+        return self._spent() if self._has_spending_limit else None
 
     def _spent(self) -> LimitError | None:
         tokens, cost = self._limits.max_tokens, self._limits.max_cost

@@ -225,7 +225,7 @@ class Run:
 
     def begin_request(self, step: int | None, attempt: int, body: bytes) -> float:
         """Count a request that now goes to a model; returns the time on the run's clock."""
-        self.budget.count(requests=1)
+        self.budget.count_request()
         self.measurements.request_bytes.append(len(body))
         now = self.trace.now()
         if self.sinks and step is not None:

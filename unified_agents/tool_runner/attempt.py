@@ -54,8 +54,8 @@ class Attempt:
         self._started = 0.0
         self._runs_on = False
 
-    async def result(self) -> Any:
-        """Return what the handler returns, once the resource that an exclusive tool names is free.
+    def result(self) -> Awaitable[Any]:
+        """Give what the handler returns, once the resource that an exclusive tool names is free.
 
         Raises:
             ToolTimeoutError: it took too long.
@@ -63,10 +63,11 @@ class Attempt:
                 own timeout.
             asyncio.CancelledError: the caller was cancelled, or the run has ended.
         """
-        tool = self._tool
-        if tool.options.exclusive is None:
-            return await self._result()
-        turn = Turn(tool.options.exclusive)
+        exclusive = self._tool.options.exclusive
+        return self._result() if exclusive is None else self._result_alone(exclusive)
+
+    async def _result_alone(self, exclusive: str) -> Any:
+        tool, turn = self._tool, Turn(exclusive)
         with nullcontext() if self._observed is None else self._observed.waiting():
             if not await turn.take(tool.timeout):
                 raise ToolFailedError(wording.turn_not_given(tool.name, turn.name, tool.timeout or 0.0))

@@ -134,7 +134,7 @@ class _NativeCall(ObservedCall):
         self.call.received = recorded(arguments)
 
     def __enter__(self) -> Self:
-        self.run.budget.count(tool_calls=1)
+        self.run.budget.count_tool_call()
         self.run.native_threads[self.call.id] = threading.current_thread().name
         return super().__enter__()
 

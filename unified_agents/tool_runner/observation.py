@@ -44,8 +44,9 @@ class ObservedCall(RunningCall):
             names.TOOL_CALL_ID: call.id,
             names.TOOL_TYPE: "function",
         }
-        if (tool := run.offer.by_own_name(call.name)) is not None and tool.description:
-            attributes[names.TOOL_DESCRIPTION] = tool.description
+        tool = run.offer.by_own_name(call.name)
+        if tool is not None and (description := tool.description):
+            attributes[names.TOOL_DESCRIPTION] = description
         super().__init__(run, call, run.trace.open(f"{names.EXECUTE_TOOL} {call.name}", attributes, run.root))
 
     def __enter__(self) -> Self:

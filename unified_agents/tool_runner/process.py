@@ -18,9 +18,9 @@ from unified_agents.errors import RateLimited, ToolFailedError, Transient
 from unified_agents.messages import JsonObject
 from unified_agents.tool_runner.process_worker import LENGTH, find_handler
 from unified_agents.tools.definition import Tool, ToolContext
+from unified_agents.tools.signature import NO_CONTEXT
 
 _START = "import sys; sys.path[:] = {path!r}; from unified_agents.tool_runner.process_worker import main; main()"
-_NO_CONTEXT = ToolContext(run_id="", call_id="", step=0, tool="")
 EXIT_SECONDS = 1.0
 """How long a process may take to end by itself, once its result is there."""
 KILL_SECONDS = 5.0
@@ -75,7 +75,7 @@ def _request(tool: Tool, arguments: JsonObject | str, context: ToolContext) -> J
         "tool": tool.name,
         "arguments": arguments,
         "coercion": tool.coercion,
-        "context": list(tool.arguments_for({}, _NO_CONTEXT)),
+        "context": list(tool.arguments_for({}, NO_CONTEXT)),
         "run_id": context.run_id,
         "call_id": context.call_id,
         "step": context.step,

@@ -19,6 +19,7 @@ from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tool_runner.retries import retry_tool_call
 from unified_agents.tools.definition import Tool, ToolContext
 from unified_agents.tools.results import to_text
+from unified_agents.tools.signature import NO_CONTEXT
 
 
 async def run_call(call_id: str) -> ToolOutcome:
@@ -79,7 +80,8 @@ async def _claim(run: Run, call: Call) -> ToolOutcome:
     call.reached = True
     if call.task is not None:
         return await _outcome_of(run, call.task, shielded=True)
-    await run.admit(run.budget.tool_call_limit)
+    if not run.admits(run.budget.tool_call_limit):
+        await run.admit(run.budget.tool_call_limit)
     task = _start(run, call)
     return await (task if run.journal is None else _outcome_of(run, task, shielded=False))
 
@@ -101,7 +103,7 @@ async def _outcome_of(run: Run, task: asyncio.Task[ToolOutcome], *, shielded: bo
 
 
 def _start(run: Run, call: Call) -> asyncio.Task[ToolOutcome]:
-    run.budget.count(tool_calls=1)
+    run.budget.count_tool_call()
     call.task = run.lifecycle.spawn(_carry_out(run, call))
     return call.task
 
@@ -152,7 +154,7 @@ async def _outcome(observed: ObservedCall) -> ToolOutcome:
 
 async def _value(observed: ObservedCall, tool: Tool, keywords: JsonObject, text: str) -> Any:
     """Return what the tool returns, after as many attempts as it may have."""
-    context = observed.context(tool)
+    context = observed.context(tool) if tool.arguments_for({}, NO_CONTEXT) else NO_CONTEXT
     try:
         return await _attempt(observed, tool, keywords, text, context)
     except ToolCallError as first:

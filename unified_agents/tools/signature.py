@@ -63,6 +63,10 @@ class ToolContext:
             self.on_progress(progress, total, message)
 
 
+NO_CONTEXT = ToolContext(run_id="", call_id="", step=0, tool="")
+"""Stands for the context of a call where the tool does not ask for it."""
+
+
 @dataclass(slots=True, frozen=True)
 class Signature:
     """The parameters of a function, with a model that validates them.

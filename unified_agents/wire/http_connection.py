@@ -7,8 +7,9 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from aiohttp import ClientRequest, ClientResponse
+from aiohttp import BytesPayload, ClientRequest, ClientResponse
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.hdrs import CONTENT_LENGTH
 from aiohttp.http_writer import StreamWriter
 
 if TYPE_CHECKING:
@@ -76,6 +77,14 @@ class EagerRequest(ClientRequest):
     The HTTP client starts a task to write a body, which runs at once from Python 3.12 on, and before only in the next
     round of the event loop. A short body needs neither the task nor the round.
     """
+
+    def update_body_from_data(self, body: object, _stacklevel: int = 3) -> None:
+        """Take the body, which is bytes, past the search for what can write it."""
+        if type(body) is not bytes:
+            super().update_body_from_data(body, _stacklevel)
+            return
+        self._body = BytesPayload(body)
+        self.headers[CONTENT_LENGTH] = str(len(body))
 
     async def send(self, conn: Connection) -> ClientResponse:
         """Write the request, and return the response, which is still to come."""

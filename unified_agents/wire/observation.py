@@ -139,7 +139,7 @@ class ModelCallObservation:
             self.exchange.usage, self.exchange.cost = answer.usage, cost
         self._usage = answer.usage if self._usage is None else self._usage + answer.usage
         run = self._run
-        run.budget.count(usage=answer.usage, cost=cost)
+        run.budget.count_answer(answer.usage, cost)
         # Under `native` only the wall clock is bounded.
         if (answer.usage.input_tokens is None or answer.usage.output_tokens is None) and run.handling == "unified":
             self._warn_of(run.budget.unmeasured_limits())
@@ -207,14 +207,13 @@ class ModelCallObservation:
     def close(self, answer: Answer) -> None:
         """Close the span with what the answer says of itself; never with its content."""
         attributes = self.span.span.attributes
-        for name, value in (
-            (names.RESPONSE_ID, answer.body.get("id")),
-            (names.RESPONSE_MODEL, answer.body.get("model")),
-            (names.TIME_TO_FIRST_CHUNK, answer.time_to_first_token),
-            (names.REQUEST_STREAM, None if answer.time_to_first_token is None else True),
-        ):
-            if value is not None:
-                attributes[name] = value
+        if (response_id := answer.body.get("id")) is not None:
+            attributes[names.RESPONSE_ID] = response_id
+        if (model := answer.body.get("model")) is not None:
+            attributes[names.RESPONSE_MODEL] = model
+        if answer.time_to_first_token is not None:
+            attributes[names.TIME_TO_FIRST_CHUNK] = answer.time_to_first_token
+            attributes[names.REQUEST_STREAM] = True
         if answer.finish_reason is not None:
             attributes[names.FINISH_REASONS] = (answer.finish_reason,)
         self._set_usage()
@@ -227,15 +226,16 @@ class ModelCallObservation:
         usage, attributes = self._usage, self.span.span.attributes
         if usage is None:
             return
-        for name, value in (
-            (names.INPUT_TOKENS, usage.input_tokens),
-            (names.OUTPUT_TOKENS, usage.output_tokens),
-            (names.CACHED_INPUT_TOKENS, usage.cached_input_tokens),
-            (names.CACHE_WRITE_TOKENS, usage.cache_write_tokens),
-            (names.REASONING_TOKENS, usage.reasoning_tokens),
-        ):
-            if value is not None:
-                attributes[name] = value
+        if usage.input_tokens is not None:
+            attributes[names.INPUT_TOKENS] = usage.input_tokens
+        if usage.output_tokens is not None:
+            attributes[names.OUTPUT_TOKENS] = usage.output_tokens
+        if usage.cached_input_tokens is not None:
+            attributes[names.CACHED_INPUT_TOKENS] = usage.cached_input_tokens
+        if usage.cache_write_tokens is not None:
+            attributes[names.CACHE_WRITE_TOKENS] = usage.cache_write_tokens
+        if usage.reasoning_tokens is not None:
+            attributes[names.REASONING_TOKENS] = usage.reasoning_tokens
 
     def _give_content(self, answer: Answer) -> None:
         run = self._run

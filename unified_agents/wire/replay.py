@@ -102,7 +102,7 @@ def _fingerprint(run: Run, growing: Fingerprint) -> str:
 def count_answer(run: Run, row: AnswerRow) -> None:
     """Count a step of the journal against the run's limits, and put it into the run's result."""
     run.budget.steps_started += 1
-    run.budget.count(requests=row.requests, usage=row.usage, cost=row.cost)
+    run.budget.count_answer(row.usage, row.cost, requests=row.requests)
     run.measurements.model_calls.append(
         ExchangeRecord(
             row.step,

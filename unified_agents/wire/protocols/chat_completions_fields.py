@@ -173,12 +173,8 @@ def usage_of(value: Any) -> Usage:
         return NO_USAGE
     prompt, output = token_count(value.get("prompt_tokens")), token_count(value.get("completion_tokens"))
     if value.keys() <= _PLAIN_COUNTS:  # cheaper than to look for what is not there
-        return Usage(
-            input_tokens=token_count(value.get("prompt_tokens")),
-            output_tokens=token_count(value.get("completion_tokens")),
-        )
-    output, reasoning = token_count(value.get("completion_tokens")), _detail(value, "completion", "reasoning_tokens")
-    prompt = token_count(value.get("prompt_tokens"))
+        return Usage(input_tokens=prompt, output_tokens=output)
+    reasoning = _detail(value, "completion", "reasoning_tokens")
     if reasoning and output and prompt and value.get("total_tokens") == prompt + output + reasoning:
         output += reasoning  # some servers count the thinking beside the answer, and bill both
     cached, written = _detail(value, "prompt", "cached_tokens"), _detail(value, "prompt", "cache_write_tokens")
