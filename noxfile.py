@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
 import nox
 
-CONSTRAINTS = Path(__file__).with_name("constraints.txt")
+ROOT = Path(__file__).parent
+CONSTRAINTS = ROOT / "constraints.txt"
+EXTRAS = nox.project.load_toml(ROOT / "pyproject.toml")["project"]["optional-dependencies"]
+FRAMEWORKS = re.findall(r"\w+(?=[,\]])", EXTRAS["frameworks"][0])
 
 nox.options.default_venv_backend = "venv"
 nox.options.download_python = "never"
@@ -23,6 +28,27 @@ def tests(session: nox.Session) -> None:
     """Run the tests, or what is given to pytest after `--`."""
     session.install("-c", str(CONSTRAINTS), "-e", ".[all,dev,docs]")
     session.run("pytest", *(session.posargs or ["-m", "not proof", "-n", "3"]))
+
+
+@nox.session
+@nox.parametrize("backend", FRAMEWORKS, ids=FRAMEWORKS)
+def newest(session: nox.Session, backend: str) -> None:
+    """Hold the contract suite and the tests of assumptions against the newest releases of a framework.
+
+    First those that the bounds of its extra allow, then those beyond them, where there are any. What came out is kept
+    in `docs/tried_versions.json`, of which a page of the documentation is made. `nox -s "newest(langchain)"` tries one.
+    """
+    tools = [one for one in EXTRAS["dev"] if one.startswith(("pytest", "hypothesis"))]
+    session.install("-e", f".[{backend},cli,worker]", *tools)
+    variables = {"PYTHONPATH": str(ROOT / "tests"), "UNIFIED_AGENTS_EVERY_BACKEND": "1"}
+    program = ("python", "tests/newest_versions.py", backend)
+    session.run(*program, "within", env=variables, success_codes=[0, 1])
+    frameworks = [re.split("[<>=]", one)[0] for one in EXTRAS[backend]]
+    session.install("--upgrade", "--upgrade-strategy", "eager", "-e", ".[cli,worker]", *frameworks, *tools)
+    session.run(*program, "beyond", env=variables, success_codes=[0, 1])
+    rows = json.loads((ROOT / "docs" / "tried_versions.json").read_text(encoding="utf-8"))
+    if any(row["failed"] for row in rows if (row["backend"], row["bounds"]) == (backend, "within")):
+        session.error(f"{backend}: tests fail on versions that its bounds allow; see docs/tried_versions.json")
 
 
 @nox.session

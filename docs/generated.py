@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import griffe
 
@@ -39,11 +40,16 @@ COPIED = {
 }
 """Pages of the checkout that are pages of the site too, under another name."""
 
+TRIED = {"contract": "contract suite", "assumptions": "tests of assumptions"}
+"""The parts that are counted apart in `tried_versions.json`, and their columns."""
+
 
 def pages() -> dict[str, str]:
     """Return the Markdown of each generated page by its path in the site."""
     copied = {page: _with_site_links((ROOT / source).read_text("utf-8")) for source, page in COPIED.items()}
-    return copied | {f"reference/{group}.md": _reference(group) for group in GROUPS}
+    references = {f"reference/{group}.md": _reference(group) for group in GROUPS}
+    tried = json.loads((ROOT / "docs/tried_versions.json").read_text("utf-8"))
+    return copied | references | {"versions.md": versions_page(tried)}
 
 
 def public_names() -> dict[str, str]:
@@ -79,6 +85,31 @@ def capability_meanings() -> str:
     return "\n".join(
         f"- `{capability}`: {docstring.value if docstring else ''}" for capability, docstring in docstrings.items()
     )
+
+
+def versions_page(rows: list[dict[str, Any]]) -> str:
+    """Return the page that says which versions of the frameworks were tried, when, and what came out."""
+    titles = ["backend", "bounds", "versions", "tried", "Python", *TRIED.values()]
+    lines = [titles, ["---"] * len(titles), *map(_tried_cells, rows)]
+    failed = [f"- `{row['backend']}`, {row['bounds']}: `{test}`" for row in rows for test in row["failed"]]
+    parts = [
+        "# Versions that were tried",
+        "The contract suite and the tests of assumptions are held against the newest releases of each framework: "
+        "*within* the bounds of its extra, and *beyond* them where there are newer ones. Pre-releases are left out. "
+        "`nox -s newest` runs them, and keeps what this page is made of.",
+        "\n".join(f"| {' | '.join(line)} |" for line in lines),
+        "\n".join(["These tests failed:", "", *failed] if failed else ["No test failed."]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _tried_cells(row: dict[str, Any]) -> list[str]:
+    tried = [row["date"], row["python"]]
+    if row["outcomes"] is None:
+        return [f"`{row['backend']}`", row["bounds"], "none newer", *tried, *("–" for _ in TRIED)]
+    versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+    told = [f"{count['passed']} passed, {count['failed']} failed" for count in map(row["outcomes"].get, TRIED)]
+    return [f"`{row['backend']}`", row["bounds"], versions, *tried, *told]
 
 
 def foreign_references(page: str) -> list[str]:

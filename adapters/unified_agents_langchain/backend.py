@@ -14,7 +14,15 @@ from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResp
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
-from unified_agents.backend import AgentSpec, BoundTool, Capability, Instrumentor, NativeAgent, ProtocolName
+from unified_agents.backend import (
+    AgentSpec,
+    BoundTool,
+    Capability,
+    Instrumentor,
+    NativeAgent,
+    ProtocolName,
+    import_all_off_loop,
+)
 from unified_agents.errors import RunError
 from unified_agents.messages import Message
 from unified_agents_langchain.errors import translate
@@ -23,6 +31,8 @@ from unified_agents_langchain.tools import native_construction, translate_tools
 
 _NO_STEP_LIMIT = 1_000_000
 """LangGraph's recursion limit under `unified`, where our own limits end a run."""
+IMPORTED_BY_A_FIRST_RUN = ("anyio._backends._asyncio", "anyio.abc")
+"""What httpx puts off to a first streamed answer: twenty modules, unless the openai client has imported them before."""
 
 
 class LangChainBackend:
@@ -116,6 +126,7 @@ class LangChainAgent:
 
 async def run_graph(graph: Any, state: Any, config: Any, *, stream: bool, **options: Any) -> Any:
     """Run a graph to its end, and return its last state."""
+    await import_all_off_loop(IMPORTED_BY_A_FIRST_RUN)
     if not stream:
         return await graph.ainvoke(state, config, **options)
     modes = ["messages", "values"]  # the first makes it stream, the second gives the end

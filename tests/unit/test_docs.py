@@ -176,6 +176,25 @@ def test_the_reference_has_every_public_name_once() -> None:
     assert sorted(listed) == sorted(unified_agents.__all__)
 
 
+def test_the_page_of_versions_says_what_was_tried() -> None:
+    outcomes = {"contract": {"passed": 80, "failed": 1}, "assumptions": {"passed": 30, "failed": 0}}
+    row = {
+        "backend": "agno",
+        "bounds": "within",
+        "date": "2026-01-02",
+        "python": "3.13.0",
+        "failed": ["a.py::test_one"],
+    }
+    row |= {"versions": {"agno": "4.0", "openai": "3.1"}, "others": {}, "outcomes": outcomes}
+    newer = row | {"bounds": "beyond", "date": "2026-05-06", "outcomes": None, "failed": []}
+    page = site().versions_page([row, newer])
+    assert "| `agno` | within | agno 4.0, openai 3.1 | 2026-01-02 | 3.13.0 | 80 passed, 1 failed | 30 passed, 0" in page
+    assert "| `agno` | beyond | none newer | 2026-05-06 | 3.13.0 | – | – |" in page
+    assert "\n- `agno`, within: `a.py::test_one`" in page
+    assert "No test failed." in site().versions_page([newer])
+    assert page.partition("| --- |")[0] in site().pages()["versions.md"]
+
+
 def test_the_capability_table_has_what_each_backend_declares() -> None:
     made, page = site().capability_table(), (ROOT / "docs" / "backends.md").read_text("utf-8")
     missing = [line for line in made.splitlines() if line not in page]  # a backend that is not installed has no line

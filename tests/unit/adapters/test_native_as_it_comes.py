@@ -12,16 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
-from langchain.agents import create_agent as langchain_agent
-from langchain_core.tools import StructuredTool
-from langchain_openai import ChatOpenAI
-from llama_index.core.agent.workflow import FunctionAgent
-from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.tools import FunctionTool
-from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
 from pydantic import SecretStr
 from pydantic.errors import PydanticUserError
 
+from support import EVERY_BACKEND
 from unified_agents.agent import create_agent
 from unified_agents.config import ModelConfig, ModelParameters
 from unified_agents.errors import UnsupportedCapabilityError
@@ -50,7 +44,7 @@ REFUSED = {
     "llamaindex": {"odd_names", "quoted", "quoted_model"},  # it takes no leading underscore, and resolves few names
 }
 """The functions that each framework alone refuses, and so its native tools too."""
-BACKENDS = ("langchain", "llamaindex")
+BACKENDS = [name for name in REFUSED if name in EVERY_BACKEND]
 MODEL = "a-model"
 INSTRUCTIONS = "Be brief."
 HISTORY = [
@@ -71,6 +65,10 @@ async def langchain_alone(
     url: str, functions: list[Callable[..., Any]], *, texts: dict[str, str], streams: bool | None, **parameters: Any
 ) -> None:
     """Run LangChain's agent as its documentation makes it."""
+    from langchain.agents import create_agent as langchain_agent
+    from langchain_core.tools import StructuredTool
+    from langchain_openai import ChatOpenAI
+
     made = [
         StructuredTool.from_function(coroutine=function, **texts)
         if inspect.iscoroutinefunction(function)
@@ -92,6 +90,11 @@ async def llamaindex_alone(
     url: str, functions: list[Callable[..., Any]], *, texts: dict[str, str], streams: bool | None, **parameters: Any
 ) -> None:
     """Run LlamaIndex's agent as its documentation makes it."""
+    from llama_index.core.agent.workflow import FunctionAgent
+    from llama_index.core.base.llms.types import ChatMessage
+    from llama_index.core.tools import FunctionTool
+    from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
+
     made = [
         FunctionTool.from_defaults(**{"async_fn" if inspect.iscoroutinefunction(function) else "fn": function}, **texts)
         for function in functions
