@@ -72,7 +72,7 @@ def _checked(suite: Suite, path: Path, source: str, folder: Path | None) -> Load
             parse_config(Script, task.oracle, f"{path}: task {task.id}: oracle")
     loaded = with_agent(LoadedSuite(suite, source, folder, _digest(path, suite, folder)))
     wanted = [f"{suite.tools}:{name}" for name in sorted({name for task in suite.tasks for name in task.tools})]
-    wanted += [suite.scratch] if suite.scratch is not None else []
+    wanted += [reference for reference in (suite.scratch, suite.documents) if reference is not None]
     wanted += [one.wrap for one in suite.backends.values()]
     wanted += [task.expect.output.python for task in suite.tasks if isinstance(task.expect.output, PassesFunction)]
     for reference in wanted:

@@ -134,6 +134,8 @@ class Cell(FrozenModel):
         versions: Of python, unified-agents and the backend's distributions.
         trace_shape: The span tree without times; empty when the worker did not live to tell.
         tracing: What the framework's own tracing told of the run; None where it was not scored.
+        documents: How many documents the task needs, and how many of them reached the model in full; None where it
+            needs none.
     """
 
     suite: str
@@ -167,6 +169,7 @@ class Cell(FrozenModel):
     versions: dict[str, str]
     trace_shape: str = ""
     tracing: TracingScore | None = None
+    documents: tuple[int, int] | None = None
 
     @property
     def key(self) -> CellKey:

@@ -24,6 +24,7 @@ from unified_agents.environments.label import BackendLabel, framework_package
 from unified_agents.environments.library_state import library_state
 from unified_agents.errors import ConfigError, UnifiedAgentsError
 from unified_agents.registry import backend_info, load_backend
+from unified_agents_comparisons.execution.abilities import abilities_of
 from unified_agents_comparisons.execution.protocol import Done, Job, Ready, Refused, Start, to_worker, write_line
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.suite.model import SuiteError
@@ -125,7 +126,8 @@ def _ready(backend: Backend, model: ModelConfig, versions: dict[str, str]) -> Re
     spoken = model.for_handling("native").spoken_protocol
     is_native = Capability.NATIVE in backend.capabilities and native_protocols_of(backend).get(spoken, False)
     handlings: tuple[Handling, ...] = ("unified", "native") if is_native else ("unified",)
-    return Ready(versions=versions, handlings=handlings, variants=tuple(sorted(variants_of(backend))))
+    variants = tuple(sorted(variants_of(backend)))
+    return Ready(versions=versions, handlings=handlings, variants=variants, abilities=abilities_of(backend))
 
 
 def _parse(text: bytes) -> Start | Job:

@@ -164,6 +164,16 @@ def test_a_line_of_a_megabyte_is_cut_and_said(browser: Browser, folder: Path, tm
     assert "more characters)" in browser.text("#transcript")
 
 
+def serious_faults(browser: Browser) -> list[Any]:
+    browser.run(axe_source())
+    found = browser.driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+    return [
+        (one["id"], one["nodes"][0]["html"][:200], one["nodes"][0].get("failureSummary"))
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+    ]
+
+
 @pytest.mark.parametrize("view", ["", "cell", "pair"])
 @pytest.mark.parametrize("dark", [False, True])
 def test_no_serious_fault_of_accessibility(browser: Browser, folder: Path, view: str, dark: bool) -> None:
@@ -176,14 +186,7 @@ def test_no_serious_fault_of_accessibility(browser: Browser, folder: Path, view:
     }[view]
     for width in (1400, 390):
         browser.open(folder / PAGE, address, width=width, dark=dark)
-        browser.run(axe_source())
-        found = browser.driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
-        serious = [
-            (one["id"], one["nodes"][0]["html"][:200], one["nodes"][0].get("failureSummary"))
-            for one in found["violations"]
-            if one["impact"] in {"serious", "critical"}
-        ]
-        assert serious == []
+        assert serious_faults(browser) == []
         assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), (
             "the page itself scrolls sideways"
         )
@@ -268,3 +271,77 @@ def test_a_thousand_cells_with_their_texts_stay_below_a_megabyte(folder: Path, t
             (out / "details" / copied.key.file_name).write_text(text)
     page = write_page(read_summary(folder), many[:1_000], out)
     assert page.stat().st_size < 1_000_000
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a real comparison with the frameworks' own tracing scored."""
+    for package in ("openinference.instrumentation.langchain", "openinference.instrumentation.llama_index"):
+        pytest.importorskip(package, reason="an instrumentor is not installed")
+    app = typer.Typer()
+    app.command()(compare_command)
+    out = tmp_path_factory.mktemp("traced") / "out"
+    arguments = ["quickstart", "--backends", "langchain,llamaindex", "--tracing", "native", "--out", str(out)]
+    done = CliRunner().invoke(app, [*arguments, "--tasks", "[mw]*-*"])
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def rows_of(browser: Browser, section: str) -> list[list[str]]:
+    rows = f"[...document.querySelectorAll('{section} tbody tr')]"
+    found: list[list[str]] = browser.run(f"return {rows}.map((row) => [...row.cells].map((cell) => cell.innerText))")
+    return found
+
+
+def test_the_frameworks_own_tracing_is_shown_and_computed_anew(browser: Browser, traced: Path) -> None:
+    browser.open(traced / PAGE)
+    assert "all match" in browser.text("#checks")
+    summary = read_summary(traced)
+    row = next(one for one in summary.tracing if (one.backend, one.handling) == ("llamaindex", "unified"))
+    shown = rows_of(browser, "#tracing")
+    of_row = next(cells for cells in shown if cells[0] == "llamaindex, unified")
+    assert of_row[2] == f"{row.model_calls_seen} / {row.model_calls}"
+    assert row.model_calls_seen > row.model_calls
+    assert "The frameworks' own tracing does not tell all" in browser.text("#verdict")
+    gap = next(one for one in row.gaps if one.kind == "more_model_calls")
+    browser.run("for (const one of document.querySelectorAll('#tracing details')) one.open = true")
+    links = browser.run(
+        """return [...document.querySelectorAll('#tracing details')]
+             .filter((one) => one.innerText.includes('more model calls'))
+             .flatMap((one) => [...one.querySelectorAll('a')].map((a) => a.getAttribute('href')))
+             .filter((one) => one.includes('llamaindex%2C+unified'));"""
+    )
+    assert len(links) == min(gap.runs, 20)
+    browser.open(traced / PAGE, links[0])
+    assert "tells more model calls than there were" in browser.text("#cell")
+    assert "model calls" in browser.text("#own-tracing")
+    assert browser.messages() == []
+    assert requests_of(browser) == []
+
+
+def test_a_score_that_does_not_match_is_said(browser: Browser, traced: Path, tmp_path: Path) -> None:
+    summary = read_summary(traced)
+    first, *others = summary.tracing
+    wrong = first.model_copy(update={"tools_seen": first.tools_seen + 1, "gaps": ()})
+    changed = summary.model_copy(update={"tracing": (wrong, *others)})
+    browser.open(write_page(changed, read_cells(traced), tmp_path))
+    assert browser.text("#checks").startswith(f"{1 + len(first.gaps)} of ")
+    assert "own tracing: tools seen: the report says" in browser.text(".wrong")
+
+
+def test_each_row_of_the_classic_comparison_has_a_figure(browser: Browser, folder: Path, traced: Path) -> None:
+    for page, without in ((folder, {"Own tracing"}), (traced, set())):
+        browser.open(page / PAGE)
+        shown = rows_of(browser, "#classic")
+        assert {cells[0] for cells in shown if set(cells[2:]) == {"not measured"}} == without
+        assert re.fullmatch(r"\d+ / (\d+|n/a)", shown[0][2]), shown[0]
+        assert re.fullmatch(r"4 protocols, [12] loops?(, [a-z ]+)*", shown[1][2]), shown[1]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_tracing_has_no_serious_fault_of_accessibility(browser: Browser, traced: Path, dark: bool) -> None:
+    for width in (1400, 390):
+        for address in ("", cell_address(read_cells(traced)[0].task, "langchain, unified")):
+            browser.open(traced / PAGE, address, width=width, dark=dark)
+            assert serious_faults(browser) == []
+            assert browser.run("return document.documentElement.scrollWidth <= innerWidth")

@@ -321,6 +321,7 @@ def test_every_adapter_has_the_same_files() -> None:
                 "__init__.py",
                 "backend.py",
                 "errors.py",
+                "minimal_program.py",
                 "model.py",
                 "tools.py",
             }

@@ -40,12 +40,9 @@ def trace(
         put_json(summary.to_dict() | {name: result.get(name) for name in ("seconds", "usage", "cost", "status")})
         return
     put(f"{root}\n\n")
-    for table in (_types(summary), _slowest(summary), _sums(result)):
+    for table in (_types(summary), _events(summary), _slowest(summary), _sums(result)):
         if table.row_count:
             console().print(table)
-    if summary.events:
-        events = ", ".join(f"{printable(name)} {count}" for name, count in summary.events.items())
-        console().print(Text(f"Events: {events}"), soft_wrap=True)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -75,6 +72,13 @@ def _types(summary: TraceSummary) -> Table:
     table = Table("spans", *_numbers("count", "time, s", "errors"))
     for one in summary.types:
         table.add_row(Text(printable(one.name)), str(one.count), f"{one.seconds:.3f}", str(one.errors))
+    return table
+
+
+def _events(summary: TraceSummary) -> Table:
+    table = Table("events", *_numbers("count", "time, s"))
+    for one in summary.events:
+        table.add_row(Text(printable(one.name)), str(one.count), "" if one.seconds is None else f"{one.seconds:.3f}")
     return table
 
 

@@ -103,7 +103,7 @@ class ObservedCall(RunningCall):
     def retried(self, error: ToolCallError, failures: int, seconds: float) -> None:
         """Record that another attempt follows a failed one, after so many seconds."""
         run, call = self.run, self.call
-        self.span.event("retry", attempt=failures, reason=error.kind)
+        self.span.event("retry", attempt=failures, reason=error.kind, seconds=seconds)
         ids = {"run_id": run.id, "call_id": call.id}
         logger.info("tool call: retry after %s (%s, run %s)", error.kind, call.name, run.label, extra=ids)
         if run.sinks:

@@ -186,7 +186,7 @@ class ModelCallObservation:
         run = self._run
         self._describe(error)
         logger.info("model call: %s after %s (run %s)", reaction, error.kind, run.label, extra={"run_id": run.id})
-        self.span.event(reaction, attempt=self.attempt, reason=error.kind)
+        self.span.event(reaction, attempt=self.attempt, reason=error.kind, seconds=wait)
         if run.sinks and self.step is not None:
             run.emit(AttemptDiscarded(run.id, run.trace.now(), self.step, self.attempt, error.record(), wait))
         self._failed_at = run.trace.now()

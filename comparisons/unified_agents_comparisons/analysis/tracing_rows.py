@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
 
 from unified_agents.config import Handling
 from unified_agents_comparisons.analysis.sides import by_side
@@ -10,6 +12,54 @@ from unified_agents_comparisons.analysis.statistics import Interval, median_inte
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.native_tracing.score import TracingScore
 from unified_agents_comparisons.records import Cell
+
+GapKind = Literal[
+    "fewer_model_calls",
+    "more_model_calls",
+    "no_repeats",
+    "other_tokens",
+    "fewer_tools",
+    "more_tools",
+    "no_error",
+    "no_tree",
+]
+
+GAPS: Mapping[GapKind, tuple[str, Callable[[TracingScore], bool]]] = MappingProxyType(
+    {
+        "fewer_model_calls": (
+            "tells fewer model calls than there were",
+            lambda one: one.model_calls_seen < one.model_calls,
+        ),
+        "more_model_calls": (
+            "tells more model calls than there were",
+            lambda one: one.model_calls_seen > one.model_calls,
+        ),
+        "no_repeats": (
+            "does not tell that requests were repeated",
+            lambda one: one.requests > one.model_calls and one.model_calls_seen < one.requests,
+        ),
+        "other_tokens": ("tells other tokens than the wire counted", lambda one: not one.has_tokens_right),
+        "fewer_tools": ("tells fewer tool calls than ran", lambda one: one.tools_seen < one.tools),
+        "more_tools": ("tells more tool calls than ran", lambda one: one.tools_seen > one.tools),
+        "no_error": ("does not tell an error", lambda one: one.errors_seen < one.errors),
+        "no_tree": ("has spans that belong to no tree", lambda one: not one.has_parents_right),
+    }
+)
+"""By the kind of a gap: what is said of it, and which runs have it."""
+
+
+class Gap(FrozenModel):
+    """What the own tracing of one side does not tell, or tells wrong.
+
+    Attributes:
+        kind: Which gap it is.
+        text: The gap in words.
+        runs: How many runs have it.
+    """
+
+    kind: GapKind
+    text: str
+    runs: int
 
 
 class TracingRow(FrozenModel):
@@ -29,7 +79,7 @@ class TracingRow(FrozenModel):
         with_errors_seen: Those of them in which as many spans at least have an error.
         with_parents_right: Runs whose spans are one tree.
         cpu: CPU with that tracing by CPU without it, the median of the runs; None where it was not measured.
-        gaps: What it does not tell or tells wrong, in words.
+        gaps: What it does not tell, or tells wrong.
     """
 
     backend: str
@@ -45,7 +95,7 @@ class TracingRow(FrozenModel):
     with_errors_seen: int
     with_parents_right: int
     cpu: Interval | None
-    gaps: tuple[str, ...]
+    gaps: tuple[Gap, ...]
 
 
 def tracing_rows(cells: Iterable[Cell]) -> tuple[TracingRow, ...]:
@@ -75,18 +125,6 @@ def _row(backend: str, handling: Handling, scores: Sequence[TracingScore]) -> Tr
     )
 
 
-def _gaps(scores: Sequence[TracingScore]) -> Iterable[str]:
-    counts = (
-        ("tells fewer model calls than there were", sum(one.model_calls_seen < one.model_calls for one in scores)),
-        ("tells more model calls than there were", sum(one.model_calls_seen > one.model_calls for one in scores)),
-        (
-            "does not tell that requests were repeated",
-            sum(one.requests > one.model_calls and one.model_calls_seen < one.requests for one in scores),
-        ),
-        ("tells other tokens than the wire counted", sum(not one.has_tokens_right for one in scores)),
-        ("tells fewer tool calls than ran", sum(one.tools_seen < one.tools for one in scores)),
-        ("tells more tool calls than ran", sum(one.tools_seen > one.tools for one in scores)),
-        ("does not tell an error", sum(one.errors_seen < one.errors for one in scores)),
-        ("has spans that belong to no tree", sum(not one.has_parents_right for one in scores)),
-    )
-    return (f"{what}: {count} of {len(scores)} runs" for what, count in counts if count)
+def _gaps(scores: Sequence[TracingScore]) -> Iterable[Gap]:
+    counted = ((kind, text, sum(map(has_gap, scores))) for kind, (text, has_gap) in GAPS.items())
+    return (Gap(kind=kind, text=text, runs=runs) for kind, text, runs in counted if runs)

@@ -6,9 +6,9 @@ import asyncio
 import importlib
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -44,6 +44,7 @@ from unified_agents_comparisons.native_tracing.measured import measured
 from unified_agents_comparisons.native_tracing.score import TracingScore, score_tracing
 from unified_agents_comparisons.negative_controls import scripted_model
 from unified_agents_comparisons.records import CallSummary, Cell, Perturbation, write_details
+from unified_agents_comparisons.retrieval import reached
 from unified_agents_comparisons.schema_fidelity import SchemaRecord
 from unified_agents_comparisons.scoring import Score, received_fault, score, was_lost
 from unified_agents_comparisons.suite.model import LoadedSuite, SchemaTool, SuiteError, Task
@@ -77,6 +78,7 @@ class CellRunner:
         versions: Of python, unified-agents and the backend's distributions.
         cassette: The options of `create_agent` that record what the model answers a cell, or answer in its place.
         native: The framework's own tracing; None where it is not scored.
+        documents: The suite's documents by name.
     """
 
     start: Start
@@ -87,6 +89,7 @@ class CellRunner:
     versions: dict[str, str]
     cassette: dict[str, Any]
     native: NativeSpans | None = None
+    documents: Mapping[str, str] = field(default_factory=dict)
 
     async def warm_up(self, handlings: Iterable[Handling]) -> None:
         """Run a task once under each handling, without the plan's model, so that no cell pays for imports.
@@ -124,9 +127,15 @@ class CellRunner:
         seconds = time.process_time() - started if tracing is None else tracing.cpu_without
         blank = blank.model_copy(update={"cpu_seconds": seconds, "tracing": tracing})
         spoken = self.start.model.for_handling(job.handling).spoken_protocol
-        cell = _filled(blank, outcome, spoken)
+        cell = self._with_documents(_filled(blank, outcome, spoken), task, outcome.result)
         await self.keep_details(cell, outcome.result)
         return cell
+
+    def _with_documents(self, cell: Cell, task: Task, result: RunResult | None) -> Cell:
+        if result is None or not task.documents:
+            return cell
+        found = reached(result, [self.documents[name] for name in task.documents])
+        return cell.model_copy(update={"documents": (found, len(task.documents))})
 
     async def _traced(self, attempt: Callable[[], Awaitable[_Outcome]]) -> tuple[_Outcome, TracingScore | None]:
         """Make an attempt; where the framework's own tracing is scored, once before without it."""
@@ -259,9 +268,9 @@ def load_cell_runner(start: Start, suite: LoadedSuite, versions: dict[str, str])
     tools = {name: _tool(suite.suite.tools or "", name) for name in sorted(names)}
     native = None if start.tracing is None else NativeSpans(start.label.name)
     cassette = start.cassettes.options()
-    return CellRunner(
-        start, suite, tools, AnswerChecks(suite), _scratch(suite.suite.scratch), versions, cassette, native
-    )
+    scratch = _scratch(suite.suite.scratch)
+    documents = {} if is_wrapped else _documents(suite)
+    return CellRunner(start, suite, tools, AnswerChecks(suite), scratch, versions, cassette, native, documents)
 
 
 async def run_outcome(run: Awaitable[RunResult]) -> tuple[RunResult | None, ErrorRecord | None]:
@@ -343,6 +352,20 @@ def _scratch(reference: str | None) -> ContextVar[Path] | None:
     if not isinstance(variable, ContextVar):
         raise SuiteError(f"scratch {reference}: must be a ContextVar, not {type(variable).__name__}")
     return variable
+
+
+def _documents(suite: LoadedSuite) -> Mapping[str, str]:
+    reference = suite.suite.documents
+    if reference is None:
+        return {}
+    read = _attribute(*reference.split(":"))
+    found = read() if callable(read) else None
+    if not isinstance(found, Mapping) or not all(isinstance(text, str) for text in found.values()):
+        raise SuiteError(f"documents {reference}: must be a function that returns texts by name")
+    for task in suite.suite.tasks:
+        if unknown := next((name for name in task.documents if name not in found), None):
+            raise SuiteError(f"task {task.id}: there is no document {unknown!r} in {reference}")
+    return found
 
 
 def _schema_tool(task: Task, described: SchemaTool) -> Tool:

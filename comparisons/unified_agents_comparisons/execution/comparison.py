@@ -7,14 +7,15 @@ import itertools
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from unified_agents_comparisons.execution.abilities import Abilities
 from unified_agents_comparisons.execution.capabilities import SupportedSides, supported_sides
 from unified_agents_comparisons.execution.folder import LOGS, Sitting, claim_folder, open_folder, read_folder
 from unified_agents_comparisons.execution.plan import ComparisonPlan
-from unified_agents_comparisons.execution.protocol import Job, Start
+from unified_agents_comparisons.execution.protocol import Job, Ready, Start
 from unified_agents_comparisons.execution.worker_process import Worker, worker_command
 from unified_agents_comparisons.records import DETAILS, Cell, CellFile, CellKey, Keep, read_cells
 from unified_agents_comparisons.suite.model import Task
@@ -41,6 +42,7 @@ class Comparison:
         left_out: What was not run because a backend lacks it; a line each.
         beyond: How many of the cells the plan did not ask for: an earlier sitting did.
         missing: How many cells that were asked for are not there, since it was interrupted.
+        abilities: By backend, what it offers; without agents as they are.
     """
 
     plan: ComparisonPlan
@@ -50,6 +52,7 @@ class Comparison:
     left_out: tuple[str, ...] = ()
     beyond: int = 0
     missing: int = 0
+    abilities: Mapping[str, Abilities] = field(default_factory=dict)
 
 
 def _ignore(_: str) -> None:
@@ -85,7 +88,8 @@ async def compare(
             await asyncio.gather(*(worker.close() for name, worker in workers.items() if name not in sides.handlings))
             versions = {name: workers[name].versions for name in sides.handlings}
             keys = [key for key in keys if sides.has(key.backend, key.handling)]
-            claim_folder(plan, versions, _asked(plan, len(keys), sides))
+            abilities = _abilities({name: workers[name].ready for name in sides.handlings})
+            claim_folder(plan, versions, _asked(plan, len(keys), sides, abilities))
             for note in _notes(sides, file):
                 on_note(note)
             known = {cell.key: cell for cell in file.cells}
@@ -104,7 +108,8 @@ async def compare(
             await _run_together([run(some) for some in _sequences(plan, missing)])
     tasks = _tasks_of(plan, known)
     beyond = len(known) - len(keys)
-    return Comparison(plan, tasks, tuple(known.values()), versions, tuple(sides.left_out), beyond)
+    left_out = tuple(sides.left_out)
+    return Comparison(plan, tasks, tuple(known.values()), versions, left_out, beyond, abilities=abilities)
 
 
 def recorded_comparison(folder: Path) -> Comparison:
@@ -116,9 +121,8 @@ def recorded_comparison(folder: Path) -> Comparison:
     cells = read_cells(folder)
     plan, asked, versions = read_folder(folder)
     missing = max(0, asked.cells - len(cells))
-    return Comparison(
-        plan, _tasks_of(plan, {cell.key for cell in cells}), cells, versions, asked.left_out, missing=missing
-    )
+    tasks = _tasks_of(plan, {cell.key for cell in cells})
+    return Comparison(plan, tasks, cells, versions, asked.left_out, missing=missing, abilities=asked.abilities)
 
 
 def _tasks_of(plan: ComparisonPlan, keys: Iterable[CellKey]) -> tuple[Task, ...]:
@@ -126,7 +130,12 @@ def _tasks_of(plan: ComparisonPlan, keys: Iterable[CellKey]) -> tuple[Task, ...]
     return tuple(task for task in plan.suite.suite.tasks if task.id in with_cells)
 
 
-def _asked(plan: ComparisonPlan, cells: int, sides: SupportedSides) -> Sitting:
+def _abilities(ready: Mapping[str, Ready | None]) -> dict[str, Abilities]:
+    told = {name: None if one is None else one.abilities for name, one in ready.items()}
+    return {name: one for name, one in told.items() if one is not None}
+
+
+def _asked(plan: ComparisonPlan, cells: int, sides: SupportedSides, abilities: dict[str, Abilities]) -> Sitting:
     return Sitting(
         suite=plan.suite.source,
         handlings=plan.handlings,
@@ -136,6 +145,7 @@ def _asked(plan: ComparisonPlan, cells: int, sides: SupportedSides) -> Sitting:
         cells=cells,
         left_out=tuple(sides.left_out),
         currency=plan.currency,
+        abilities=abilities,
     )
 
 

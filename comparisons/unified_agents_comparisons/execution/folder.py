@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents.errors import ConfigError
+from unified_agents_comparisons.execution.abilities import Abilities
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.loading import load_suite
@@ -67,6 +68,7 @@ class Sitting(FrozenModel):
         cells: How many cells that makes.
         left_out: What is not run because a backend lacks it; a line each.
         currency: The unit of the costs; None where nobody said.
+        abilities: By backend, what it offers; without agents as they are.
     """
 
     suite: str
@@ -77,6 +79,7 @@ class Sitting(FrozenModel):
     cells: int
     left_out: tuple[str, ...] = ()
     currency: str | None = None
+    abilities: dict[str, Abilities] = Field(default_factory=dict)
 
 
 def read_folder(folder: Path) -> tuple[ComparisonPlan, Sitting, dict[str, dict[str, str]]]:

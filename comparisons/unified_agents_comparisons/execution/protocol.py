@@ -11,6 +11,7 @@ from unified_agents.config import Handling, ModelConfig, Variant
 from unified_agents.environments.label import BackendLabel
 from unified_agents.environments.library_state import library_state
 from unified_agents_comparisons.cassettes import NO_CASSETTES, Cassettes
+from unified_agents_comparisons.execution.abilities import Abilities
 from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell, Keep, Perturbation, Tracing, model_label
 
@@ -97,12 +98,14 @@ class Ready(FrozenModel):
         versions: Versions of python, unified-agents and the distributions.
         handlings: The handlings that the backend has.
         variants: The loops that it has.
+        abilities: What it offers whatever the task; None of an agent as it is.
     """
 
     type: Literal["ready"] = "ready"
     versions: dict[str, str]
     handlings: tuple[Handling, ...] = ("unified", "native")
     variants: tuple[Variant, ...] = ("tool_calling",)
+    abilities: Abilities | None = None
 
 
 class Refused(FrozenModel):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from unified_agents_comparisons.analysis.paired_tests import METRICS, PairedTest
 from unified_agents_comparisons.analysis.sides import Side
+from unified_agents_comparisons.analysis.tracing_rows import TracingRow
 from unified_agents_comparisons.frozen_model import FrozenModel
-from unified_agents_comparisons.records import Cell
 from unified_agents_comparisons.report import formatting
 from unified_agents_comparisons.report.summary import Summary
 
@@ -25,20 +25,6 @@ class Sentence(FrozenModel):
 
     kind: Literal["good", "bad", "shown", "open", "note"]
     text: str
-
-
-class ClassicRow(FrozenModel):
-    """A row of the classic comparison of frameworks.
-
-    Attributes:
-        what: What is compared.
-        how: The figure that backs it; where there is none, what would be measured.
-        values: The figure of each side; empty where it was not measured.
-    """
-
-    what: str
-    how: str
-    values: tuple[str, ...]
 
 
 def conclusions(summary: Summary) -> tuple[Sentence, ...]:
@@ -64,12 +50,22 @@ def conclusions(summary: Summary) -> tuple[Sentence, ...]:
         reason = f" {next(iter(reasons))}." if reasons else ""
         text = f"{len(still_open)} of {formatting.counted(len(summary.tests), 'comparison')} inconclusive.{reason}"
         found.append(Sentence(kind="open", text=text))
+    if summary.tracing:
+        found.append(_of_native_tracing(summary.tracing))
     infrastructure = sum(group.infrastructure for group in summary.groups)
     if infrastructure:
         text = f"{formatting.counted(infrastructure, 'run')} failed for want of the model's server, and judge nobody."
         found.append(Sentence(kind="open", text=text))
     found.append(Sentence(kind="note", text=f"Mind that {summary.note}."))
     return tuple(found)
+
+
+def _of_native_tracing(rows: Sequence[TracingRow]) -> Sentence:
+    incomplete = [formatting.side(Side(row.backend, row.handling)) for row in rows if row.gaps]
+    if not incomplete:
+        return Sentence(kind="note", text="The frameworks' own tracing told all of the runs that it was scored on.")
+    text = f"The frameworks' own tracing does not tell all, or tells it wrong, under {'; '.join(incomplete)}."
+    return Sentence(kind="shown", text=text)
 
 
 def difference(test: PairedTest) -> str:
@@ -84,43 +80,3 @@ def difference(test: PairedTest) -> str:
     }[test.metric]
     beyond = "" if test.generalises else ", on these tasks alone"
     return f"{left} {what} {right} ({ends[0]:.0f} to {ends[1]:.0f}){beyond}."
-
-
-def classic_table(summary: Summary, cells: Sequence[Cell]) -> tuple[ClassicRow, ...]:
-    """Return the classic comparison of frameworks, each row backed by a figure of this run, or not measured."""
-    sides = [Side(group.backend, group.handling) for group in summary.groups]
-    kept = {
-        (one.backend, one.handling): f"{1 - sum(one.lost.values()) / one.keywords:.1%}".replace("%", " %")
-        for one in summary.schemas
-        if one.keywords
-    }
-    overhead = tuple(f"{formatting.median_milliseconds(group.overhead)} ms" for group in summary.groups)
-    return (
-        ClassicRow(what="Ease of use", how="lines of a minimal program", values=()),
-        ClassicRow(what="Flexibility", how="options that reach the model", values=()),
-        ClassicRow(what="Retrieval", how="recall over shipped documents", values=()),
-        ClassicRow(
-            what="Tools",
-            how="keywords of the tools' schemas that reached the model",
-            values=tuple(kept.get(side, "n/a") for side in sides) if kept else (),
-        ),
-        ClassicRow(what="Performance", how="median overhead of a run that passed", values=overhead),
-        ClassicRow(
-            what="Debugging",
-            how="runs with a span for every request and every call that reached a tool",
-            values=tuple(_spans_right(cell for cell in cells if Side.of(cell) == side) for side in sides),
-        ),
-    )
-
-
-def _spans_right(cells: Iterable[Cell]) -> str:
-    traced = [cell for cell in cells if cell.trace_shape]
-    right = sum(_has_all_spans(cell) for cell in traced)
-    return f"{right}/{len(traced)}" if traced else "n/a"
-
-
-def _has_all_spans(cell: Cell) -> bool:
-    shape = cell.trace_shape
-    calls = sum(call.reached for call in cell.tool_calls)
-    names = shape.replace("(", " ").replace(")", " ").replace(",", " ").split()
-    return names.count("chat") >= min(cell.requests, 1) and names.count("execute_tool") >= calls

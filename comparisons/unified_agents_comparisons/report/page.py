@@ -27,6 +27,8 @@ MODULES = (
     "dom",
     "data",
     "address",
+    "native_tracing",
+    "classic",
     "checks",
     "diff",
     "charts",

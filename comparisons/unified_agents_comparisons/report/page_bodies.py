@@ -179,7 +179,10 @@ def _spans(span: object, depth: int) -> list[list[Any]]:
         return []
     start, end = span.get("start") or 0.0, span.get("end")
     attributes = {str(name): value for name, value in (span.get("attributes") or {}).items()}
-    events = [[one.get("name"), _micro(one.get("time"))] for one in _items(span, "events")]
+    events = [
+        [one.get("name"), _micro(one.get("time")), _micro((one.get("attributes") or {}).get("seconds"))]
+        for one in _items(span, "events")
+    ]
     own = [depth, str(span.get("name")), _micro(start), _micro(end), span.get("error"), attributes, events]
     return [own, *(below for child in _items(span, "children") for below in _spans(child, depth + 1))]
 

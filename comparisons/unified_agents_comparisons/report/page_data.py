@@ -7,8 +7,10 @@ from typing import Any
 
 from unified_agents_comparisons.analysis.outcomes import phrase
 from unified_agents_comparisons.analysis.sides import Side, is_infrastructure
+from unified_agents_comparisons.native_tracing.score import TracingScore
 from unified_agents_comparisons.records import Cell
-from unified_agents_comparisons.report.conclusions import classic_table, conclusions
+from unified_agents_comparisons.report.classic_table import classic_table
+from unified_agents_comparisons.report.conclusions import conclusions
 from unified_agents_comparisons.report.formatting import scope
 from unified_agents_comparisons.report.summary import Summary
 
@@ -56,10 +58,15 @@ def page_data(summary: Summary, cells: Sequence[Cell], repeated: Mapping[int, in
         ],
         "sides": [side._asdict() for side in sides],
         "cells": _columns(cells, tasks, sides, strings) | {"repeated": [repeated.get(at) for at in range(len(cells))]},
+        "scored": list(TracingScore.model_fields),
         "strings": list(strings.numbers),
         "claims": {
             "groups": [group.model_dump(mode="json") for group in summary.groups],
             "tests": [_test(test.model_dump(mode="json"), sides) for test in summary.tests],
+            "tracing": [
+                row.model_dump(mode="json") | {"side": sides.index(Side(row.backend, row.handling))}
+                for row in summary.tracing
+            ],
         },
         "faults": [
             row.model_dump(mode="json") | {"what": [one.what for one in row.outcomes]} for row in summary.faults
@@ -132,7 +139,11 @@ def _columns(cells: Sequence[Cell], tasks: Sequence[str], sides: Sequence[Side],
         "answer": column(lambda cell: strings.add(cell.output)),
         "reasons": column(lambda cell: [strings.add(reason) for reason in cell.reasons]),
         "calls": column(lambda cell: [strings.add(call.name) for call in cell.tool_calls]),
+        "cpu": column(lambda cell: _micro(cell.cpu_seconds)),
+        "reached": column(lambda cell: sum(call.reached for call in cell.tool_calls)),
+        "documents": column(lambda cell: cell.documents),
         "shape": column(lambda cell: strings.add(cell.trace_shape)),
+        "tracing": column(lambda cell: None if cell.tracing is None else list(cell.tracing.model_dump().values())),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from unified_agents.config import Variant
 from unified_agents.errors import ConfigError
@@ -25,6 +25,7 @@ from unified_agents_comparisons.analysis.outcomes import TaskOutcomes, phrase, t
 from unified_agents_comparisons.analysis.paired_tests import PairedTest, paired_tests, power_line
 from unified_agents_comparisons.analysis.sides import SCRIPTED, by_side
 from unified_agents_comparisons.analysis.tracing_rows import TracingRow, tracing_rows
+from unified_agents_comparisons.execution.abilities import Abilities
 from unified_agents_comparisons.execution.comparison import Comparison, recorded_comparison
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.frozen_model import FrozenModel
@@ -87,6 +88,7 @@ class Summary(FrozenModel):
         tests: Paired tests of the sides; none of negative controls and of faults.
         power: Which changes the tests find, in words; None where the noise is not known.
         tracing: What the frameworks' own tracing told; empty where it was not scored.
+        abilities: By backend, what it offers whatever the task; without agents as they are.
         currency: The unit of the costs; None where nobody said.
         looks: How often the tests were looked at, to stop when they are decided; they are corrected for it.
         date: When the report was made, with its time zone.
@@ -120,6 +122,7 @@ class Summary(FrozenModel):
     tests: tuple[PairedTest, ...]
     power: str | None = None
     tracing: tuple[TracingRow, ...] = ()
+    abilities: dict[str, Abilities] = Field(default_factory=dict)
     currency: str | None = None
     looks: int = 1
     date: str = ""
@@ -191,6 +194,7 @@ def summarise(comparison: Comparison, *, looks: int = 1) -> Summary:
         tests=paired_tests(cells, sources, looks=looks) if tested else (),
         power=power_line(cells, repeats, looks=looks) if tested else None,
         tracing=tracing_rows(cells),
+        abilities=dict(comparison.abilities),
         currency=plan.currency,
         looks=looks,
         date=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",

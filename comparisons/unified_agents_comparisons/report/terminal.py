@@ -148,7 +148,7 @@ def _print_tracing(summary: Summary, console: Console) -> None:
     console.print(table)
     for row in summary.tracing:
         for gap in row.gaps:
-            _print(console, f"  {row.backend}, {row.handling} {gap}")
+            _print(console, f"  {row.backend}, {row.handling} {gap.text}: {gap.runs} of {row.runs} runs")
 
 
 def _print_tests(summary: Summary, console: Console) -> None:

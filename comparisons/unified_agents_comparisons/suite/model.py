@@ -111,6 +111,7 @@ class Task(FrozenModel):
         stream: Whether the model's answers are streamed to the framework.
         differs_native: What one sees under `native`, and why; None where nothing differs.
         max_steps: Model calls of the run at most; None takes the library's default.
+        documents: Names of the suite's documents that the model needs, in full.
     """
 
     id: Identifier
@@ -125,6 +126,7 @@ class Task(FrozenModel):
     stream: bool = False
     differs_native: str | None = None
     max_steps: int | None = Field(default=None, ge=1)
+    documents: tuple[str, ...] = ()
 
     def needed_oracle(self) -> JsonObject:
         """Return the oracle of a task that nothing else answers.
@@ -160,6 +162,7 @@ class Suite(FrozenModel):
         judge: The model that decides about expectations in words; None where no task has one.
         backends: Agents of frameworks as they are, each under the name that it has in the comparison.
         scratch: `module:NAME` of a `ContextVar[Path]`, set to a fresh folder for each cell.
+        documents: `module:name` of a function that returns the documents which tools search, by name.
         handlings: Those that it is run under when nothing else is said.
         faults: What goes wrong: each task is run once with each of these, and not without; None for no faults.
         tasks: At least one, with ids of their own.
@@ -173,6 +176,7 @@ class Suite(FrozenModel):
     judge: ModelConfig | None = None
     backends: dict[Identifier, WrappedBackend] = Field(default_factory=dict)
     scratch: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
+    documents: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
     handlings: tuple[Handling, ...] = Field(default=("unified", "native"), min_length=1)
     faults: FaultSettings | None = None
     tasks: tuple[Task, ...] = Field(min_length=1)
@@ -194,6 +198,8 @@ class Suite(FrozenModel):
                 raise ValueError(f"task {task.id!r} has tools, and the suite names no tools module")
             if task.expect.files and self.scratch is None:
                 raise ValueError(f"task {task.id!r} expects files, and the suite names no scratch variable")
+            if task.documents and self.documents is None:
+                raise ValueError(f"task {task.id!r} needs documents, and the suite names none")
             if isinstance(task.expect.output, PassesJudge) and self.judge is None:
                 raise ValueError(f"task {task.id!r} is for a judge, and there is none: give `judge: provider:name`")
             if self.faults is not None and isinstance(task.expect.output, PassesJudge | PassesFunction):

@@ -14,7 +14,7 @@ from unified_agents.cli.commands import app
 from unified_agents.scripted.model import Script, ScriptedModel
 from unified_agents.tracing.conventions import OPERATION
 from unified_agents.tracing.spans import Span
-from unified_agents.tracing.summary import summarise_trace
+from unified_agents.tracing.summary import EventType, summarise_trace
 
 HOSTILE = "x\x1b[31m\x1b]8;;http://evil.test\x07\u202e\n<b>"
 
@@ -68,13 +68,16 @@ def test_a_tree_comes_back_as_it_was() -> None:
 
 
 def test_the_summary_counts_by_type() -> None:
-    summary = summarise_trace(a_tree())
+    tree = a_tree()
+    tree.children[1].events += [("coerced", 0.6, {"paths": ("a",)}), ("retry", 0.7, {"seconds": 0.5})]
+    tree.children[2].events.append(("retry", 2.1, {"seconds": 0.25}))
+    summary = summarise_trace(tree)
     assert [(one.name, one.count, one.seconds, one.errors) for one in summary.types] == [
         ("invoke_agent", 1, 4.0, 0),
         ("execute_tool add", 1, 1.5, 1),
         ("chat", 2, 0.5, 0),
     ]
-    assert summary.events == {"retry": 1}
+    assert summary.events == (EventType("retry", 3, 0.75), EventType("coerced", 1, None))
     assert [span.name for span in summary.slowest] == ["execute_tool add", "chat script", "chat script"]
 
 

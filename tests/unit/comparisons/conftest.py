@@ -16,7 +16,10 @@ from unified_agents.errors import ErrorRecord
 from unified_agents.messages import Usage
 from unified_agents.result import RunResult, Timing, ToolCallRecord
 from unified_agents.tracing.spans import Span
+from unified_agents_comparisons.analysis.metrics import groups
+from unified_agents_comparisons.analysis.paired_tests import paired_tests
 from unified_agents_comparisons.records import Cell
+from unified_agents_comparisons.report.summary import Summary
 
 MakeResult = Callable[..., RunResult]
 MakeCell = Callable[..., Cell]
@@ -81,6 +84,36 @@ def make_cell() -> MakeCell:
             "versions": {"python": "3"},
         }
         return Cell(**fields | changes)
+
+    return make
+
+
+@pytest.fixture
+def make_summary() -> Callable[..., Summary]:
+    def make(cells: list[Cell], **changes: Any) -> Summary:
+        fields: dict[str, Any] = {
+            "suite": "s",
+            "description": "",
+            "digest": "0" * 20,
+            "model": "oracle",
+            "note": "a script",
+            "perturb": (),
+            "ok": True,
+            "out": "o",
+            "tasks": 1,
+            "repeats": 1,
+            "seed": 0,
+            "cells": len(cells),
+            "versions": {"b": {"python": "3"}},
+            "groups": groups(cells),
+            "categories": (),
+            "controls": (),
+            "schemas": (),
+            "tests": paired_tests(cells),
+            "outcomes": (),
+            "surprises": (),
+        }
+        return Summary(**fields | changes)
 
     return make
 

@@ -9,6 +9,7 @@ import pytest
 from support import add, asks_for, make_script
 from unified_agents import ConfigError, ModelConfig, RunResult, create_agent, tool
 from unified_agents.scripted.server import ScriptServer
+from unified_agents_comparisons.analysis.tracing_rows import tracing_rows
 from unified_agents_comparisons.native_tracing.collector import NativeSpans, traceable
 from unified_agents_comparisons.native_tracing.measured import measured, traced
 from unified_agents_comparisons.native_tracing.score import TracingScore, score_tracing
@@ -74,6 +75,32 @@ async def test_spans_that_tell_all_have_no_gap() -> None:
 async def test_each_gap_is_found(spoil: Any, fault: Any) -> None:
     result = await run_of("custom")
     assert fault(score_tracing(result, spoil(spans_of(result))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"model_calls_seen": 1}, "fewer_model_calls"),
+        ({"model_calls_seen": 4}, "more_model_calls"),
+        ({"requests": 4}, "no_repeats"),
+        ({"input_tokens_seen": 99}, "other_tokens"),
+        ({"output_tokens_seen": None}, "other_tokens"),
+        ({"tools_seen": 1}, "fewer_tools"),
+        ({"tools_seen": 3}, "more_tools"),
+        ({"errors_seen": 0}, "no_error"),
+        ({"traces": 2}, "no_tree"),
+        ({"orphans": 1}, "no_tree"),
+    ],
+)
+async def test_a_side_tells_how_many_runs_have_each_gap(changes: Any, kind: str, make_cell: Any) -> None:
+    result = await run_of("custom")
+    whole = score_tracing(result, spans_of(result)).model_copy(update={"cpu_without": 0.1, "cpu_with": 0.2})
+    assert tracing_rows([make_cell()]) == ()
+    [row] = tracing_rows([make_cell(tracing=whole), make_cell("two", tracing=whole)])
+    assert (row.gaps, row.runs, row.with_tokens_right, row.cpu and row.cpu.estimate) == ((), 2, 2, 2.0)
+    spoilt = whole.model_copy(update=changes)
+    [row] = tracing_rows([make_cell(tracing=whole), make_cell("two", tracing=spoilt)])
+    assert [(gap.kind, gap.runs) for gap in row.gaps] == [(kind, 1)]
 
 
 def test_a_backend_without_an_instrumentor_is_left_out_or_refused() -> None:

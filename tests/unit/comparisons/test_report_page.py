@@ -14,43 +14,17 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from unified_agents_comparisons.analysis.metrics import groups
-from unified_agents_comparisons.analysis.paired_tests import paired_tests
 from unified_agents_comparisons.cli import compare_command, report_command
 from unified_agents_comparisons.records import CELLS, Cell, write_details
-from unified_agents_comparisons.report.conclusions import classic_table, conclusions
+from unified_agents_comparisons.report.classic_table import classic_table
+from unified_agents_comparisons.report.conclusions import conclusions
 from unified_agents_comparisons.report.page import MODULES, PAGE, render_page
 from unified_agents_comparisons.report.page_bodies import packed_bodies, read_details, repeated_bytes
 from unified_agents_comparisons.report.summary import Summary
 
 MakeCell = Callable[..., Cell]
 MakeResult = Callable[..., Any]
-
-
-def summary_of(cells: list[Cell], **changes: Any) -> Summary:
-    fields: dict[str, Any] = {
-        "suite": "s",
-        "description": "",
-        "digest": "0" * 20,
-        "model": "oracle",
-        "note": "a script",
-        "perturb": (),
-        "ok": True,
-        "out": "o",
-        "tasks": 1,
-        "repeats": 1,
-        "seed": 0,
-        "cells": len(cells),
-        "versions": {"b": {"python": "3"}},
-        "groups": groups(cells),
-        "categories": (),
-        "controls": (),
-        "schemas": (),
-        "tests": paired_tests(cells),
-        "outcomes": (),
-        "surprises": (),
-    }
-    return Summary(**fields | changes)
+MakeSummary = Callable[..., Summary]
 
 
 def data_of(page: str, name: str) -> Any:
@@ -64,8 +38,10 @@ def run_command(command: Callable[..., None], *arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_the_page_has_every_module_and_its_policy_names_them(make_cell: MakeCell, tmp_path: Path) -> None:
-    page = render_page(summary_of([make_cell()]), [make_cell()], tmp_path)
+def test_the_page_has_every_module_and_its_policy_names_them(
+    make_cell: MakeCell, make_summary: MakeSummary, tmp_path: Path
+) -> None:
+    page = render_page(make_summary([make_cell()]), [make_cell()], tmp_path)
     (script,) = re.findall(r'<script type="module">(.*?)</script>', page, flags=re.DOTALL)
     assert not re.search(r"^(import|export)\b", script, flags=re.MULTILINE)
     assert "innerHTML" not in script
@@ -110,23 +86,23 @@ def test_a_torn_file_of_details_is_left_out(make_cell: MakeCell, tmp_path: Path)
     assert read_details(tmp_path, [make_cell()]) == {}
 
 
-def test_the_verdict_is_no_stronger_than_the_numbers(make_cell: MakeCell) -> None:
+def test_the_verdict_is_no_stronger_than_the_numbers(make_cell: MakeCell, make_summary: MakeSummary) -> None:
     cells = [
         make_cell(f"t{number}", backend, repeat=repeat, passed=backend == "a" or number > 2)
         for number in range(6)
         for repeat in range(5)
         for backend in "ab"
     ]
-    texts = [one.text for one in conclusions(summary_of(cells))]
+    texts = [one.text for one in conclusions(make_summary(cells))]
     assert "a, unified passes 50 points more often than b, unified (30 to 67), on these tasks alone." in texts
-    few = [one.text for one in conclusions(summary_of(cells[:4]))]
+    few = [one.text for one in conclusions(make_summary(cells[:4]))]
     assert any("inconclusive" in text and "cannot show anything" in text for text in few)
     assert not any("more often" in text for text in few)
 
 
-def test_the_classic_table_says_what_was_not_measured(make_cell: MakeCell) -> None:
+def test_the_classic_table_says_what_was_not_measured(make_cell: MakeCell, make_summary: MakeSummary) -> None:
     cells = [make_cell(trace_shape="invoke_agent(chat, chat)"), make_cell("two", trace_shape="invoke_agent")]
-    rows = {row.what: row.values for row in classic_table(summary_of(cells), cells)}
+    rows = {row.what: row.values for row in classic_table(make_summary(cells), cells)}
     assert rows["Ease of use"] == rows["Retrieval"] == ()
     assert rows["Performance"] == ("10.0 ms",)
     assert rows["Debugging"] == ("1/2",)

@@ -65,6 +65,8 @@ async def test_an_idempotent_tool_is_tried_again(error: Callable[[], Exception])
     assert [record.content for record in result.tool_calls] == ["at last"]
     assert not result.errors
     [span] = [span for span in result.trace.walk() if span.name == "execute_tool work"]
+    waits = [attributes.pop("seconds") for _, _, attributes in span.events]
+    assert all(isinstance(wait, float) and 0 <= wait < 1 for wait in waits)
     assert [(name, attributes) for name, _, attributes in span.events] == [
         ("retry", {"attempt": 1, "reason": "tool_error"}),
         ("retry", {"attempt": 2, "reason": "tool_error"}),

@@ -3,6 +3,7 @@
 import { badge, count, el, ms, section, table } from "./dom.js";
 import { bodiesOf, sideName, store, string } from "./data.js";
 import { address } from "./address.js";
+import { gapsOf, tracedRun } from "./native_tracing.js";
 import { waterfall } from "./charts.js";
 import { exchanges, firstDifference, sideBySide, toolCalls, transcript } from "./exchanges.js";
 
@@ -39,6 +40,7 @@ function facts(at) {
     ["cached, written, reasoning", `${count(c.cached[at])}, ${count(c.written[at])}, ${count(c.reasoning[at])}`],
     ["cost", c.cost[at] === null ? "unknown" : `${c.cost[at].toPrecision(4)} ${store.data.head.currency ?? ""}`],
     ["bytes of each request", c.bytes[at].map(count).join(", ") || "none"],
+    ...(store.data.claims.tracing.length ? [["gaps of its own tracing", gapsOf(at) ?? "not scored"]] : []),
   ];
 }
 
@@ -63,10 +65,11 @@ export async function cellView(state) {
     links("Side", sides, state.side), repeats.length > 1 ? links("Repeat", repeats, String(c.repeat[at] + 1)) : null, others.length ? links("Side by side with", others, null) : null,
     el("dl", { class: "facts" }, facts(at).map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     c.reasons[at].length ? [el("h3", {}, "Why it did not pass"), el("ul", {}, c.reasons[at].map((reason) => el("li", {}, string(reason))))] : null);
+  const traced = tracedRun(at);
   const bodies = await bodiesOf(at);
-  if (bodies === null) return [head, section("texts", "Texts of this run", null, el("p", { class: "quiet" }, "This page does not carry the texts of this run. The folder details/ beside it may have them."))];
+  if (bodies === null) return [head, traced, section("texts", "Texts of this run", null, el("p", { class: "quiet" }, "This page does not carry the texts of this run. The folder details/ beside it may have them."))].filter(Boolean);
   return [head, section("waterfall", "Waterfall", null, waterfall(bodies.spans)), section("transcript", "Conversation", null, transcript(bodies)), section("calls", "Tool calls", null, toolCalls(bodies)),
-    section("exchanges", "Exchanges with the model", "Each has four texts: what the framework sent, what we sent, what the model answered, and what the framework got.", exchanges(bodies))];
+    section("exchanges", "Exchanges with the model", "Each has four texts: what the framework sent, what we sent, what the model answered, and what the framework got.", exchanges(bodies)), traced].filter(Boolean);
 }
 
 export async function pairView(state) {

@@ -103,6 +103,24 @@ export function boxes(measure) {
 
 const KINDS = { chat: "model", execute_tool: "tool", invoke_agent: "run" };
 
+/** Spans and events by type: how many there are, and how long they took in all. */
+function byType(spans) {
+  const types = new Map();
+  const add = (type, micro, error) => {
+    if (!types.has(type)) types.set(type, { count: 0, micro: null, errors: 0 });
+    const one = types.get(type);
+    one.count += 1;
+    one.errors += error ? 1 : 0;
+    if (micro !== null && micro !== undefined) one.micro = (one.micro ?? 0) + micro;
+  };
+  for (const [, name, start, end, error, , events] of spans) {
+    add(name.startsWith("execute_tool") ? name : name.split(" ")[0], end === null ? null : end - start, error);
+    for (const [event, , micro] of events) add(`event ${event}`, micro, null);
+  }
+  const rows = [...types].sort(([, a], [, b]) => (b.micro ?? -1) - (a.micro ?? -1)).map(([type, one]) => [type, String(one.count), one.micro === null ? "" : ms(one.micro), String(one.errors)]);
+  return table("Spans and events by type", ["type", "count", "total time", "errors"].map((text, at) => ({ text, right: at > 0 })), rows);
+}
+
 /** The spans of a run, one below the other. */
 export function waterfall(spans) {
   if (!spans.length) return el("p", { class: "quiet" }, "No trace is kept of this run.");
@@ -127,5 +145,6 @@ export function waterfall(spans) {
   return el("figure", {},
     el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Waterfall of the run" },
       svg("svg", { class: "waterfall", viewBox: `0 0 640 ${20 + spans.length * 22}`, role: "img", "aria-label": "Waterfall of the run; the table below has the numbers" }, rows)),
+    el("details", { open: true }, el("summary", {}, "Spans and events by type"), byType(spans)),
     el("details", {}, el("summary", {}, "Spans and their attributes"), table("Spans of the run", head, numbers)));
 }

@@ -1,6 +1,8 @@
 // Every number that the report claims, computed anew from the cells that the page carries.
 
 import { allOf, cellsOfSide, holm, mcnemar, mean, median, percentile, sideName, store, wilson } from "./data.js";
+import { CLASSIC_FIGURES } from "./classic.js";
+import { tracedSide } from "./native_tracing.js";
 
 const ALPHA = 0.05;
 
@@ -18,6 +20,8 @@ export function checkClaims() {
   };
   store.data.claims.groups.forEach((group, side) => checkGroup(group, side, check));
   checkTests(store.data.claims.tests, check);
+  checkTracing(store.data.claims.tracing, check);
+  checkClassic(check);
   return found;
 }
 
@@ -60,6 +64,25 @@ function checkGroup(group, side, check) {
   for (const one of group.consistency) {
     say(`pass^${one.k}`, one.all, mean(tasks.map(([passed, total]) => allOf(passed, total, one.k))));
     say(`pass@${one.k}`, one.any, mean(tasks.map(([passed, total]) => 1 - allOf(total - passed, total, one.k))));
+  }
+}
+
+function checkTracing(rows, check) {
+  for (const row of rows) {
+    const say = (what, claimed, computed) => check(`${sideName(row.side)}: own tracing: ${what}`, claimed, computed);
+    const { numbers, cpu, gaps } = tracedSide(row.side);
+    for (const [name, computed] of Object.entries(numbers)) say(name.replaceAll("_", " "), row[name], computed);
+    say("CPU", row.cpu && row.cpu.estimate, cpu);
+    const told = Object.fromEntries(row.gaps.map((gap) => [gap.kind, gap.runs]));
+    for (const [kind, cells] of Object.entries(gaps)) say(kind.replaceAll("_", " "), told[kind] ?? 0, cells.length);
+  }
+}
+
+function checkClassic(check) {
+  for (const row of store.data.classic) {
+    const compute = CLASSIC_FIGURES[row.key];
+    if (!compute) continue;
+    row.figures.forEach((claimed, side) => claimed.forEach((figure, at) => check(`${sideName(side)}: ${row.what}: ${row.how}`, figure, compute(side)[at])));
   }
 }
 

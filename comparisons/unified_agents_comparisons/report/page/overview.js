@@ -3,7 +3,9 @@
 import { badge, count, counted, el, section } from "./dom.js";
 import { store } from "./data.js";
 import { MEASURES, boxes, ecdf, hasValues } from "./charts.js";
-import { about, classic, consistency, faults, results, schemas, steps, tests } from "./tables.js";
+import { about, consistency, faults, results, schemas, steps, tests } from "./tables.js";
+import { classic } from "./classic.js";
+import { nativeTracing } from "./native_tracing.js";
 import { matrix } from "./matrix.js";
 
 export function overview(state, checks) {
@@ -18,5 +20,5 @@ export function overview(state, checks) {
   const distributions = measures.length
     ? section("distributions", "Distributions", "Of the runs that passed. The scale is logarithmic, and ends at the 99th percentile.", el("div", { class: "figures" }, measures.map((measure) => [ecdf(measure), boxes(measure)])))
     : null;
-  return [verdict, results(), matrix(state), tests(), distributions, steps(), consistency(), faults(), schemas(), classic(), about(checks)].filter(Boolean);
+  return [verdict, results(), matrix(state), tests(), distributions, steps(), consistency(), faults(), schemas(), nativeTracing(), classic(), about(checks)].filter(Boolean);
 }

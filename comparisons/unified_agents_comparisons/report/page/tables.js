@@ -143,12 +143,6 @@ export function schemas() {
   return section("schemas", "Tool schemas", "What each framework did to each tool's schema on its way to the model, keyword by keyword. A changed value is lost and added. These figures are of the first repeat, and are not computed anew by this page.", table("Tool schemas as they reached the model", right(["side", "arrived whole", "keywords", "lost", "added"]), rows), changed);
 }
 
-export function classic() {
-  const head = [{ text: "what" }, { text: "figure of this run" }, ...store.data.sides.map((_, at) => ({ text: sideName(at), right: true }))];
-  const rows = store.data.classic.map((row) => [row.what, row.how, ...store.data.sides.map((_, at) => row.values[at] || el("span", { class: "quiet" }, "not measured"))]);
-  return section("classic", "The classic comparison", "The rows of the usual comparison of frameworks. What this run has no figure for is not measured here, and no opinion stands for it.", table("The classic comparison", head, rows));
-}
-
 export function about(checks) {
   const { head, kept } = store.data;
   const versions = Object.entries(head.versions).map(([backend, some]) => [backend, Object.entries(some).map(([name, version]) => `${name} ${version}`).join(", ")]);

@@ -243,9 +243,10 @@ def list_files() -> list[str]:
 
 
 @cache
-def _documents() -> tuple[str, ...]:
+def documents() -> dict[str, str]:
+    """Return the documents of the shop and the town, by the names of their files."""
     entries = sorted((_DATA / "documents").iterdir(), key=lambda entry: entry.name)
-    return tuple(entry.read_text(encoding="utf-8").strip() for entry in entries if entry.name.endswith(".txt"))
+    return {entry.name: entry.read_text(encoding="utf-8").strip() for entry in entries if entry.name.endswith(".txt")}
 
 
 @tool
@@ -262,7 +263,7 @@ def search_documents(words: str) -> str:
         title, _, text = document.casefold().partition("\n")
         return sum(3 * (word in title) + (word in text) for word in words.casefold().split())
 
-    best = max(_documents(), key=score)
+    best = max(documents().values(), key=score)
     if score(best) == 0:
         raise LookupError(f"no document holds any of the words {words!r}: try other words")
     return best
