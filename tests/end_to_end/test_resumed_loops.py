@@ -67,5 +67,5 @@ async def test_what_was_finished_counts_against_the_limits_and_may_not_differ() 
             result = await agent.resume("r", limits=limits)
             assert (result.status, len(result.tool_calls) - 9) == ("limit", int(limits.max_tool_calls == 9))
     async with create_agent(model=Failing(0), tools=[look], journal=journal, instructions="Look away.") as other:
-        with pytest.raises(DivergenceError, match="in step 0, at message 1 .system.: it was .Go.., and now is .Look away"):
+        with pytest.raises(DivergenceError, match="in step 0, at message 1"):
             await other.resume("r")
