@@ -31,6 +31,7 @@ from unified_agents.tool_runner.standalone import call_tool, call_tool_sync
 from unified_agents.tool_runner.unified import refuse_sync, run_call, run_step
 from unified_agents.tools.definition import Tool
 from unified_agents.tools.offer import INVALID_CALL_TOOL
+from unified_agents.tools.program_parts import ProgramParts, refuse_other_parts
 from unified_agents.tools.results import to_text
 from unified_agents.wire.client import ModelClient
 from unified_agents.wire.reachable_objects import reachable_objects
@@ -48,6 +49,7 @@ __all__ = [
     "ModelClient",
     "NativeAgent",
     "NativeProgram",
+    "ProgramParts",
     "ProtocolName",
     "ToolOutcome",
     "Variant",
@@ -64,6 +66,7 @@ __all__ = [
     "reachable_objects",
     "react_instructions",
     "react_observation",
+    "refuse_other_parts",
     "refuse_sync_model_call",
     "run_step",
     "run_synchronous_loop",
@@ -244,6 +247,9 @@ class NativeProgram(NativeAgent, Protocol):
     """Somebody else's agent, as it is, for `wrap`. Entry points of the group `unified_agents.wrappers` make one of it.
 
     The entry point's name is the top-level module of the agent's class; it is called with the agent.
+
+    It may also have `def parts(self) -> ProgramParts`, for `wrap(…, handling="unified")`, which raises
+    `UnsupportedCapabilityError` where the agent has more than an agent of ours can have.
 
     Attributes:
         backend: The name of the backend that it belongs to.

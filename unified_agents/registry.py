@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from unified_agents.backend import Backend
 
 GROUP = "unified_agents.backends"
+UPGRADE = "upgrade unified-agents, or install an older "
+"""What to do about a plug-in of a newer protocol; its distribution follows."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -99,7 +101,7 @@ def _check_protocol(entry: EntryPoint, backend: Backend) -> None:
         owner = entry.dist.name if entry.dist is not None else entry.value
         raise BackendBrokenError(
             f"backend {entry.name!r} of {owner} is made for protocol {spoken} of backends, and this unified-agents has "
-            f"{PROTOCOL}: upgrade unified-agents, or install an older {owner}"
+            f"{PROTOCOL}: {UPGRADE}{owner}"
         )
 
 

@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+from langchain.agents.middleware import AgentMiddleware
+from langchain.agents.structured_output import ToolStrategy
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, SystemMessage
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.prebuilt import ToolNode
 
-from unified_agents.backend import ProtocolName, reachable_objects
+from unified_agents.backend import ProgramParts, ProtocolName, reachable_objects, refuse_other_parts
 from unified_agents.errors import BackendError, RunError, UnsupportedCapabilityError
 from unified_agents.messages import Message
 from unified_agents_langchain.backend import run_graph
+from unified_agents_langchain.convert import from_langchain
 from unified_agents_langchain.errors import translate
 from unified_agents_langchain.model import langchain_message
+
+_NODES = frozenset({"__start__", "model", "tools"})
+"""Those of a graph of `create_agent` without any middleware."""
 
 
 class WrappedGraph:
@@ -50,6 +57,21 @@ class WrappedGraph:
     def native(self) -> object:
         """The graph."""
         return self._graph
+
+    def parts(self) -> ProgramParts:
+        """Return instructions and tools of a graph that LangChain's `create_agent` has made.
+
+        Raises:
+            UnsupportedCapabilityError: it has nodes or a middleware of its own, or a structured answer.
+        """
+        own = sorted(set(self._graph.nodes) - _NODES)
+        found = list(reachable_objects([self._graph]))
+        more = sorted({type(one).__name__ for one in found if isinstance(one, AgentMiddleware | ToolStrategy)})
+        refuse_other_parts([*own, *more])
+        texts = [one.text for one in found if isinstance(one, SystemMessage)]
+        nodes = [one for one in found if isinstance(one, ToolNode)]
+        tools = [from_langchain(tool) for node in nodes for tool in node.tools_by_name.values()]
+        return ProgramParts(str(texts[0]) if texts else None, tuple(tools))
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
         """Run the graph to its end, and return the text of its last message."""

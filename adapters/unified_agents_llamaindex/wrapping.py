@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llama_index.core.agent.workflow import AgentWorkflow, BaseWorkflowAgent
+from llama_index.core.agent.workflow import AgentWorkflow, BaseWorkflowAgent, FunctionAgent
 from llama_index.core.llms import LLM
+from llama_index.core.tools import BaseTool, FunctionTool
 
-from unified_agents.backend import ProtocolName, import_all_off_loop, reachable_objects
+from unified_agents.backend import (
+    ProgramParts,
+    ProtocolName,
+    import_all_off_loop,
+    reachable_objects,
+    refuse_other_parts,
+)
 from unified_agents.errors import RunError, UnsupportedCapabilityError
 from unified_agents.messages import Message
 from unified_agents_llamaindex.backend import IMPORTED_BY_A_FIRST_RUN, run_workflow
+from unified_agents_llamaindex.convert import from_llamaindex
 from unified_agents_llamaindex.errors import translate
 from unified_agents_llamaindex.model import native_message
 
@@ -45,6 +53,20 @@ class WrappedLlamaIndexAgent:
     def native(self) -> object:
         """The agent."""
         return self._agent
+
+    def parts(self) -> ProgramParts:
+        """Return instructions and tools of a `FunctionAgent`.
+
+        Raises:
+            UnsupportedCapabilityError: it is another agent, or finds its tools or makes its answer in a way of its own.
+        """
+        agent = self._agent
+        own = ("tool_retriever", "output_cls", "structured_output_fn", "initial_state", "can_handoff_to")
+        more = [name for name in own if getattr(agent, name, None)]
+        more += [] if isinstance(agent, FunctionAgent) else [f"the loop of {type(agent).__name__}"]
+        refuse_other_parts(more)
+        tools = [one if isinstance(one, BaseTool) else FunctionTool.from_defaults(one) for one in agent.tools or ()]
+        return ProgramParts(agent.system_prompt, tuple(map(from_llamaindex, tools)))
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:  # it streams by default
         """Run the agent's workflow."""

@@ -13,6 +13,7 @@ import httpx
 from benchmarks.bare_loop import BareLoop
 from benchmarks.measure import Work
 from unified_agents import Limits, ModelConfig, ModelParameters, Tool, create_agent, tool
+from unified_agents.config.providers import ProtocolName
 from unified_agents.events import Event
 
 INSTRUCTIONS = "Answer with figures from the tools."
@@ -73,6 +74,7 @@ async def ours(
     listen: bool = False,
     key_variable: str | None = None,
     journal: Path | None = None,
+    protocol: ProtocolName | None = None,
 ) -> AsyncIterator[Work]:
     """Open an agent of ours with all that it has: validation, limits, timeouts, its own task, spans.
 
@@ -85,9 +87,10 @@ async def ours(
         key_variable: The environment variable that holds the API key, which is then looked for in all that a model
             sends; None sends no key.
         journal: The file of its journal; None keeps none.
+        protocol: What the model is spoken to in; None for Chat Completions.
     """
     parameters = ModelParameters(stream=stream)
-    model = ModelConfig(name="m", base_url=url, api_key_env=key_variable, parameters=parameters)
+    model = ModelConfig(name="m", base_url=url, api_key_env=key_variable, parameters=parameters, protocol=protocol)
     agent = create_agent(
         backend=backend, model=model, tools=[tool], instructions=INSTRUCTIONS, limits=MANY, journal=journal
     )

@@ -15,6 +15,7 @@ from benchmarks.framework_baselines import ALONE
 from benchmarks.measure import Samples, Work, cpu, wall
 from benchmarks.model_server import at_once, one_by_one, serving
 from unified_agents import Script, Tool, tool
+from unified_agents.config.providers import ProtocolName
 from unified_agents.scripted.server import ScriptServer
 
 STEPS_PER_ROUND = 40
@@ -25,6 +26,8 @@ TOOL_SECONDS = 0.05
 FEW_CONNECTIONS = 20
 """Connections with which httpx is about at its fastest under load, so that it is not measured at its worst."""
 KEY_VARIABLE = "UNIFIED_AGENTS_BENCH_KEY"
+
+OTHER_PROTOCOLS: tuple[ProtocolName, ...] = ("responses", "messages", "generate_content")
 
 Contender = Callable[[str], AbstractAsyncContextManager[Work]]
 """Makes what does one run, from the URL of the model."""
@@ -82,6 +85,22 @@ async def _see_that_both_send_the_same(calls: int, *contenders: Contender) -> No
                 await run()
             sent.append([(request.body, request.headers.get("Authorization")) for request in server.requests(url)])
     assert sent[0] == sent[1], "the bare loop and ours send different requests"
+
+
+def protocols_against_chat(calls: int, stream: bool) -> Samples:
+    """Measure the CPU of our own loop over each protocol, and over Chat Completions twice."""
+    return asyncio.run(_protocols_against_chat(calls, stream))
+
+
+async def _protocols_against_chat(calls: int, stream: bool) -> Samples:
+    async with AsyncExitStack() as stack:
+        url = stack.enter_context(serving(one_by_one(calls)))
+        spoken = {"chat_completions": None, "chat_completions again": None} | {name: name for name in OTHER_PROTOCOLS}
+        contenders = {
+            name: await stack.enter_async_context(ours(url, stream=stream, protocol=protocol))
+            for name, protocol in spoken.items()
+        }
+        return await cpu(contenders, repeats=_repeats(calls), rounds=MANY_ROUNDS)
 
 
 def framework_against_itself(backend: str, calls: int, stream: bool) -> Samples:

@@ -8,15 +8,18 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.figures import Figures, once
 from benchmarks.measure import Samples, apart, interval, ratio
 from benchmarks.scenarios import (
+    OTHER_PROTOCOLS,
     custom_against_bare,
     custom_with_key_against_bare,
     custom_with_sync_tool_against_bare,
     growth,
     many_at_once,
     memory_of_many,
+    protocols_against_chat,
 )
 
 BAR = 0.6
+PROTOCOL_BAR = 1.15
 GROWTH_BAR = 1.3
 AT_ONCE_BAR = 0.5
 AT_ONCE = 200
@@ -47,6 +50,16 @@ def test_cpu_of_a_run_with_a_sync_tool(benchmark: BenchmarkFixture, figures: Fig
     samples = once(benchmark, apart, custom_with_sync_tool_against_bare, SHORT, stream)
     how = f"custom, {SHORT} calls, {'streamed' if stream else 'whole'}, sync tool"
     _add_ratios(benchmark, figures, how, samples, None)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_cpu_of_a_run_over_other_protocols(benchmark: BenchmarkFixture, figures: Figures, stream: bool) -> None:
+    samples = once(benchmark, apart, protocols_against_chat, SHORT, stream)
+    chat, how = samples["chat_completions"], f"custom, {SHORT} calls, {'streamed' if stream else 'whole'}"
+    figures.add(benchmark, f"{how}: A/A of Chat Completions", ratio(samples["chat_completions again"], chat))
+    for protocol in OTHER_PROTOCOLS:
+        named = f"{how}: CPU over {protocol} / over Chat Completions"
+        figures.add(benchmark, named, ratio(samples[protocol], chat), bar=PROTOCOL_BAR)
 
 
 def _add_ratios(benchmark: BenchmarkFixture, figures: Figures, how: str, samples: Samples, bar: float | None) -> None:

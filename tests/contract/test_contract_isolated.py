@@ -1,19 +1,34 @@
-"""A backend in a worker keeps the contract too: its framework has the pipe, and both seams stay here."""
+"""A backend in a worker keeps the contract too: its framework has the pipe, and both seams stay here.
+
+The quick tests have all of it on LangChain, and what depends most on the pipe on the custom loop, which asks for steps.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from support import BACKENDS
+from support import EVERY_BACKEND
 from unified_agents.backend import variants_of
 from unified_agents.registry import load_backend
-from unified_agents.testing import BackendContract, ReactContract
+from unified_agents.testing import (
+    AnswerContract,
+    BackendContract,
+    EndingContract,
+    LimitContract,
+    ReactContract,
+    ToolCallContract,
+    UnsendableContract,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-for _name in BACKENDS:
-    if _name == "custom":
-        continue  # its loop is ours: there is no framework to put into a worker
+
+class TestIsolatedCustomInShort(AnswerContract, ToolCallContract, LimitContract, EndingContract, UnsendableContract):
+    backend = "custom"
+    isolated = True
+
+
+for _name in EVERY_BACKEND:
     _title = "TestIsolated" + "".join(part.title() for part in _name.split("_"))
     _more = (ReactContract,) if "react" in variants_of(load_backend(_name)) else ()
     _marks = [] if _name == "langchain" else [pytest.mark.proof]

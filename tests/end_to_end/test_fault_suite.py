@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from support import BACKENDS
-from unified_agents.backend import variants_of
+from support import BACKENDS, EVERY_BACKEND, ROOT
+from unified_agents.backend import Capability, variants_of
 from unified_agents.config import Handling, ModelConfig, ModelPolicy, Variant
 from unified_agents.registry import load_backend
 from unified_agents_comparisons.execution.cell import load_cell_runner
@@ -227,3 +229,46 @@ async def test_what_the_framework_does_by_itself(backend: str, kind: str, tmp_pa
         "reached": first.reached if first else None,
     }
     assert {name: actual[name] for name in expected} == expected
+
+
+def module_of_the_page() -> ModuleType:
+    """The module that writes the page of faults under `native`."""
+    spec = importlib.util.spec_from_file_location("native_faults", ROOT / "docs" / "native_faults.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WRITER = module_of_the_page()
+ON_THE_PAGE: dict[str, dict[str, str]] = WRITER.read_page(WRITER.PAGE.read_text("utf-8"))
+HAVE_NATIVE = [name for name in EVERY_BACKEND if Capability.NATIVE in load_backend(name).capabilities]
+
+
+async def come_to(backend: str, kinds: Sequence[str], folder: Path) -> dict[str, str]:
+    """What faults come to, as the page says it."""
+    cases = [FaultCase(kind, "middle", streamed=False) for kind in kinds]
+    cells = await run_cases(folder, [backend], cases, handling="native")
+    return {kind: said[backend] for kind, said in WRITER.fault_table(cells[backend].values()).items()}
+
+
+def test_the_page_has_every_fault_on_every_backend_that_has_native() -> None:
+    assert ON_THE_PAGE.keys() == {case.kind for case in SETTINGS.cases(ORACLE, "native")}
+    for kind, said in ON_THE_PAGE.items():
+        assert set(said) >= set(HAVE_NATIVE), kind
+        assert all(said.values()), kind
+
+
+@pytest.mark.parametrize("backend", HAVE_NATIVE)
+async def test_the_page_says_what_a_framework_does_by_itself(backend: str, tmp_path: Path) -> None:
+    kinds = ("status-401", "tool-raises", "wrong-type", "unknown-tool")
+    assert await come_to(backend, kinds, tmp_path) == {kind: ON_THE_PAGE[kind][backend] for kind in kinds}
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("backend", HAVE_NATIVE)
+async def test_the_page_says_of_every_fault_what_a_framework_does(backend: str, tmp_path: Path) -> None:
+    depends_on_the_machine = {"tool-returns-10-mb", "never-stops"}  # some frameworks take seconds
+    said = {kind: texts[backend] for kind, texts in ON_THE_PAGE.items() if kind not in depends_on_the_machine}
+    assert await come_to(backend, list(said), tmp_path) == said

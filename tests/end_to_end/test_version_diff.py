@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,31 @@ def test_wrong_usage_is_one_line(plain: Path, tmp_path: Path, arguments: tuple[s
 )
 def test_differences_of_bodies(before: Any, after: Any, found: list[tuple[str, str, str]]) -> None:
     assert list(_differences(before, after, "", 0)) == found
+
+
+FIRST, SECOND = ("a", "1"), ("b", "2")
+RESULTS = {
+    "chat_completions": lambda one: {"role": "tool", "tool_call_id": one[0], "content": one[1]},
+    "responses": lambda one: {"type": "function_call_output", "call_id": one[0], "output": one[1]},
+    "messages": lambda one: {"type": "tool_result", "tool_use_id": one[0], "content": one[1]},
+    "generate_content": lambda one: {"functionResponse": {"id": one[0], "name": "f", "response": {"result": one[1]}}},
+    "generate_content without ids": lambda one: {"functionResponse": {"name": one[0], "response": {"result": one[1]}}},
+}
+
+
+@pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
+def test_results_of_one_answer_are_compared_by_their_calls(result: Callable[[tuple[str, str]], Any]) -> None:
+    """Some frameworks send them in the order in which the calls end, which is another in each run."""
+    asked = {"role": "assistant", "content": "x"}
+    sent = [asked, result(FIRST), result(SECOND), asked]
+    assert list(_differences({"in": sent}, {"in": [asked, result(SECOND), result(FIRST), asked]}, "", 0)) == []
+    ((place, before, after),) = _differences(
+        {"in": sent}, {"in": [asked, result(("b", "3")), *sent[1:2], asked]}, "", 0
+    )
+    assert (place.partition(".")[0], before, after) == ("in[2]", '"2"', '"3"')
+    other_turn = [asked, result(FIRST), asked, result(SECOND)]
+    moved = [asked, result(SECOND), asked, result(FIRST)]
+    assert list(_differences({"in": other_turn}, {"in": moved}, "", 0))
 
 
 def test_a_deep_body_is_compared_as_a_whole() -> None:

@@ -24,7 +24,7 @@ from unified_agents.environments.library_state import library_state
 from unified_agents.environments.other_process import ask_in_process
 from unified_agents.errors import ConfigError
 from unified_agents.extras import install_command
-from unified_agents.registry import GROUP, BackendInfo, backend_info, backend_names
+from unified_agents.registry import GROUP, UPGRADE, BackendInfo, backend_info, backend_names
 
 Status: TypeAlias = Literal["ready", "missing", "trouble"]
 
@@ -185,12 +185,27 @@ def _tried(one: Examined, name: str, python: str | None) -> Examined:
     try:
         call = CallReport.model_validate_json(ask_in_process("unified_agents.doctor.scripted_call", name, python))
     except (ConfigError, ValueError) as error:
-        troubles += (Trouble(what=str(error), remedy=_remedy(one, name)),)
+        troubles += (Trouble(what=str(error), remedy=_remedy(one, name, str(error))),)
+    else:
+        troubles += tuple(_changed_since(one, call.versions))
     status: Status = "trouble" if troubles else "ready"
     return one.model_copy(update={"status": status, "troubles": troubles, "call": call})
 
 
-def _remedy(one: Examined, name: str) -> str:
+def _changed_since(one: Examined, found: dict[str, str]) -> Iterable[Trouble]:
+    """Yield what is no longer in an environment as it was installed."""
+    for package, version in one.versions.items():
+        if (now := found.get(package)) != version:
+            yield Trouble(
+                what=f"{package} {version} was installed, and {now or 'none'} is there now",
+                remedy=install_environment_command(one.backend),
+            )
+
+
+def _remedy(one: Examined, name: str, what: str) -> str:
+    _, is_newer, owner = what.partition(UPGRADE)
+    if is_newer:
+        return f"{UPGRADE}{owner}"
     if one.where != "here":
         return f"unified-agents backends remove {one.backend}, then {install_environment_command(one.backend)}"
     info = backend_info(name)

@@ -12,6 +12,7 @@ from unified_agents.agent import create_agent
 from unified_agents.backend import Capability
 from unified_agents.config import Handling
 from unified_agents.environments.other_process import answer_in_process
+from unified_agents.environments.probe import versions_here
 from unified_agents.errors import BackendError
 from unified_agents.registry import load_backend
 from unified_agents.scripted.model import Script, ScriptedModel
@@ -29,6 +30,7 @@ class CallReport(BaseModel):
         handlings: The handlings under which it went through.
         import_seconds: CPU seconds until the backend was imported.
         run_seconds: CPU seconds of the first run.
+        versions: What it ran with: Python, this library, and the backend's packages.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +38,7 @@ class CallReport(BaseModel):
     handlings: tuple[Handling, ...]
     import_seconds: float
     run_seconds: float
+    versions: dict[str, str]
 
 
 @tool
@@ -71,7 +74,12 @@ def call_report(name: str) -> CallReport:
         called = [call.content for call in result.tool_calls]
         if result.output != "It is 3." or called != ["3"] * len(tools):
             raise BackendError(f"under {handling} the scripted run gave {result.output!r}, and its tool {called}")
-    return CallReport(handlings=handlings, import_seconds=imported - started, run_seconds=seconds)
+    return CallReport(
+        handlings=handlings,
+        import_seconds=imported - started,
+        run_seconds=seconds,
+        versions=versions_here(name),
+    )
 
 
 if __name__ == "__main__":

@@ -49,6 +49,8 @@ class BackendLabel:
     def requirements(self, known: tuple[str, ...]) -> tuple[str, ...]:
         """Return what to install: what the backend asks for, with the framework's own package at this version.
 
+        A package that has the framework's name and the same bounds is released with it, so it gets this version too.
+
         Args:
             known: What the backend's extra asks for.
 
@@ -60,15 +62,24 @@ class BackendLabel:
         own = framework_package(self.name, known)
         if own is None:
             raise ConfigError(f"{self}: which of its packages has this version? Leave the version out")
-        return tuple(_with_version(one, self.version) if package_name(one) == own else one for one in known)
+        bounds = next(_bounds(one) for one in known if package_name(one) == own)
+        family = _framework_packages(self.name, known)
+        together = {package_name(one) for one in known if _bounds(one) == bounds}.intersection(family)
+        return tuple(_with_version(one, self.version) if package_name(one) in together else one for one in known)
 
 
 def framework_package(backend: str, requirements: tuple[str, ...]) -> str | None:
     """Return the package that holds a backend's framework: the one that has its name, or begins with it."""
-    names = [package_name(requirement) for requirement in requirements]
+    return min(_framework_packages(backend, requirements), key=len, default=None)
+
+
+def _framework_packages(backend: str, requirements: tuple[str, ...]) -> list[str]:
     wanted = _letters(backend)
-    alike = [name for name in names if _letters(name).startswith(wanted)]
-    return min(alike, key=len, default=None)
+    return [name for name in map(package_name, requirements) if _letters(name).startswith(wanted)]
+
+
+def _bounds(requirement: str) -> str:
+    return requirement.removeprefix(_package_and_extras(requirement)).strip()
 
 
 def _letters(name: str) -> str:
@@ -76,5 +87,9 @@ def _letters(name: str) -> str:
 
 
 def _with_version(requirement: str, version: str) -> str:
+    return f"{_package_and_extras(requirement)}=={version}"
+
+
+def _package_and_extras(requirement: str) -> str:
     match = re.match(r"[A-Za-z0-9._-]+(\[[^\]]*\])?", requirement)
-    return f"{match.group() if match else requirement}=={version}"
+    return match.group() if match else requirement

@@ -28,15 +28,21 @@ def backend_facts(name: str) -> BackendFacts:
     Raises:
         ConfigError: it is unknown, not installed, or broken.
     """
-    backend, info = load_backend(name), backend_info(name)
-    versions = {"python": platform.python_version(), OURS: version(OURS), info.distribution: info.version}
+    backend = load_backend(name)
     return BackendFacts(
         library=library_state(),
-        versions=versions | info.requires,
+        versions=versions_here(name),
         capabilities=frozenset(map(str, backend.capabilities)),
         variants=frozenset(variants_of(backend)),
         calls_by_id=calls_by_id(backend),
     )
+
+
+def versions_here(name: str) -> dict[str, str]:
+    """Return the versions of Python, of this library, and of what a backend is made of."""
+    info = backend_info(name)
+    versions = {"python": platform.python_version(), OURS: version(OURS), info.distribution: info.version}
+    return versions | info.requires
 
 
 def probed_facts(name: str, python: str | None = None) -> BackendFacts:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Sequence
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import orjson
 
 from unified_agents import errors
-from unified_agents.backend import AgentSpec, BoundTool, Capability, Variant
+from unified_agents.backend import AgentSpec, BoundTool, Capability, Variant, run_step
 from unified_agents.environments.environment import BackendFacts, find_environment, needed_environment
 from unified_agents.environments.label import BackendLabel
 from unified_agents.environments.probe import probed_facts
@@ -21,9 +22,14 @@ from unified_agents.isolation.frames import frame
 from unified_agents.isolation.worker_process import POOL, Place, WorkerProcess
 from unified_agents.messages import Message
 from unified_agents.registry import backend_info
+from unified_agents.run.calls import Step, ToolOutcome
 
 CANCEL_SECONDS = 2.0
 """How long a cancelled run is waited for in the worker."""
+
+Reply: TypeAlias = tuple[dict[str, Any], bytes]
+"""What answers a worker: the fields of a message, and the bytes beside it."""
+Work: TypeAlias = Callable[..., Awaitable[Reply]]
 
 _numbers = itertools.count(1)
 
@@ -150,6 +156,7 @@ def _described(spec: AgentSpec) -> dict[str, Any]:
         ],
         "model": {
             "name": model.name,
+            "protocol": model.protocol,
             "base_url": model.base_url,
             "timeout": model.timeout,
             "parameters": model.parameters.model_dump(mode="json"),
@@ -174,6 +181,7 @@ class _RemoteRun:
         self._context = copy_context()
         self._ended: asyncio.Future[str | None] = self._loop.create_future()
         self._calls: dict[int, asyncio.Task[None]] = {}
+        self._steps: dict[int, Step] = {}
 
     async def outcome(self) -> str | None:
         """Wait for the run's end in the worker; when cancelled, end it there too."""
@@ -209,9 +217,13 @@ class _RemoteRun:
     def _take(self, message: dict[str, Any], payload: bytes) -> None:
         kind, call = message["type"], message.get("call", 0)
         if kind == "model":
-            self._start(call, self._ask_model(call, message["path"], payload))
+            self._start(call, self._spec.model.answer, message["path"], payload)
         elif kind == "tool":
-            self._start(call, self._call_tool(call, message["name"], message["id"]))
+            self._start(call, self._tool_outcome, message["name"], message["id"])
+        elif kind == "step":
+            self._start(call, self._next_step)
+        elif kind == "calls":
+            self._start(call, self._outcomes, message["step"])
         elif kind == "drop":
             if (task := self._calls.get(call)) is not None:
                 task.cancel()
@@ -230,28 +242,33 @@ class _RemoteRun:
         else:
             self._ended.set_result(output)
 
-    def _start(self, call: int, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, call: int, work: Work, *asked: Any) -> None:
         if self._ended.done():
-            work.close()
             return
-        task = self._context.copy().run(self._loop.create_task, work)
+        task = self._context.copy().run(self._loop.create_task, self._answer(call, work, *asked))
         self._calls[call] = task
         task.add_done_callback(lambda _: self._calls.pop(call, None))
 
-    async def _ask_model(self, call: int, path: str, body: bytes) -> None:
-        await self._answer(call, self._spec.model.answer(path, body))
+    async def _tool_outcome(self, name: str, call_id: str) -> Reply:
+        return {}, _written([await self._tools[name].run(call_id)])
 
-    async def _call_tool(self, call: int, name: str, call_id: str) -> None:
-        async def outcome() -> tuple[dict[str, Any], bytes]:
-            found = await self._tools[name].run(call_id)
-            return {"is_error": found.is_error}, found.content.encode("utf-8", "surrogatepass")
+    async def _next_step(self) -> Reply:
+        """Make one model call for a loop that keeps no conversation of its own."""
+        answer, step = await self._spec.model.ask()
+        self._steps[step.index] = step
+        fields = ("index", "id", "name", "wire_name", "arguments")
+        calls = [{name: getattr(call, name) for name in fields} for call in step.calls]
+        turn = {"index": step.index, "message": step.message, "reasoning": step.reasoning, "calls": calls}
+        said = {"text": answer.text, "finish_reason": answer.finish_reason, "usage": answer.usage.model_dump()}
+        return {}, json.dumps({"answer": said, "step": turn}).encode()
 
-        await self._answer(call, outcome())
+    async def _outcomes(self, step: int) -> Reply:
+        return {}, _written(await run_step(self._steps[step]))
 
-    async def _answer(self, call: int, work: Coroutine[Any, Any, tuple[dict[str, Any], bytes]]) -> None:
+    async def _answer(self, call: int, work: Work, *asked: Any) -> None:
         head: dict[str, Any] = {"type": "answer", "call": call}
         try:
-            answer, payload = await work
+            answer, payload = await work(*asked)
         except asyncio.CancelledError:
             self._worker.send(head | {"cancelled": True})
             raise
@@ -260,6 +277,11 @@ class _RemoteRun:
             self._settle(None, error)
             return
         self._worker.send(head | answer, payload)
+
+
+def _written(outcomes: Sequence[ToolOutcome]) -> bytes:
+    """Write outcomes of tools: the standard library's form takes texts that are no Unicode too."""
+    return json.dumps([[outcome.content, outcome.is_error] for outcome in outcomes]).encode()
 
 
 def _raised(message: dict[str, Any]) -> Exception:

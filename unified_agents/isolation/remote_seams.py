@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -15,8 +16,12 @@ from unified_agents.backend import BoundTool, ModelClient, ToolOutcome
 from unified_agents.concurrency.loop_bridge import call_event_loop
 from unified_agents.config import ModelParameters
 from unified_agents.errors import UnsupportedCapabilityError
+from unified_agents.messages import Usage
+from unified_agents.run.calls import Call, Step
 from unified_agents.tools.definition import Tool
 from unified_agents.wire.client import PLACEHOLDER_KEY
+from unified_agents.wire.protocols.answer import Answer
+from unified_agents.wire.protocols.chat_completions_fields import RawCall
 
 Send = Callable[[dict[str, Any], bytes], None]
 
@@ -84,6 +89,7 @@ class RemoteModel(ModelClient):
 
     def __init__(self, described: dict[str, Any]) -> None:
         self.name = described["name"]
+        self.protocol = described["protocol"]
         self.base_url = described["base_url"]
         self.api_key = PLACEHOLDER_KEY
         self.timeout = described["timeout"]
@@ -91,16 +97,45 @@ class RemoteModel(ModelClient):
         self.extra_body = described["extra_body"]
         self._httpx2_client = None
         self._sync_clients = []
+        self._routes = []
         transport = _PipeTransport(self.base_url)
         self._async_client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=self.timeout)
 
-    async def ask(self) -> NoReturn:
-        """Refuse: a loop of our own needs the run itself.
+    async def ask(self) -> tuple[Answer, Step]:
+        """Make one model call, for a loop of one's own: the run, in the agent's process, holds the conversation.
 
         Raises:
-            UnsupportedCapabilityError: always.
+            asyncio.CancelledError: the run has ended.
         """
-        raise UnsupportedCapabilityError("a loop over `ModelClient.ask` cannot be isolated: it has no model client")
+        calls = _current()
+        _, written = await calls.ask({"type": "step"})
+        return _answer_and_step(json.loads(written), calls)
+
+    def _entering_run(self) -> Callable[[], None]:
+        run = _current()
+
+        def enter() -> None:
+            current_remote_run.set(run)
+
+        return enter
+
+
+def _answer_and_step(written: dict[str, Any], calls: RemoteCalls) -> tuple[Answer, Step]:
+    said, turn = written["answer"], written["step"]
+    step = Step(turn["index"], turn["message"], reasoning=turn["reasoning"])
+    step.calls = [Call(step=step.index, tool=None, **one) for one in turn["calls"]]
+
+    async def carry_out() -> list[ToolOutcome]:
+        return _outcomes((await calls.ask({"type": "calls", "step": step.index}))[1])
+
+    step.elsewhere = carry_out
+    asked = [RawCall(call.id, call.wire_name, call.arguments) for call in step.calls]
+    usage = Usage.model_validate(said["usage"])
+    return Answer(said["text"], asked, said["finish_reason"], usage, {}, reasoning=step.reasoning), step
+
+
+def _outcomes(written: bytes) -> list[ToolOutcome]:
+    return [ToolOutcome(content, is_error=is_error) for content, is_error in json.loads(written)]
 
 
 class _PipeTransport(httpx.AsyncBaseTransport):
@@ -127,8 +162,8 @@ class RemoteTool(BoundTool):
         Raises:
             asyncio.CancelledError: the run has ended.
         """
-        answer, content = await _current().ask({"type": "tool", "name": self.name, "id": call_id})
-        return ToolOutcome(content.decode("utf-8", "surrogatepass"), is_error=answer["is_error"])
+        _, written = await _current().ask({"type": "tool", "name": self.name, "id": call_id})
+        return _outcomes(written)[0]
 
     def run_in_thread(self, call_id: str) -> ToolOutcome:
         """`run`, from a thread of a loop that `run_synchronous_loop` runs."""

@@ -138,9 +138,17 @@ class _Service:
         self._described.pop(number, None)
         agent = self._agents.pop(number, None)
         if agent is not None:
-            task = asyncio.get_running_loop().create_task(agent[1].aclose())
+            task = asyncio.get_running_loop().create_task(_closed(*agent))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+async def _closed(agent: NativeAgent, model: RemoteModel) -> None:
+    try:
+        if (close := getattr(agent, "aclose", None)) is not None:
+            await close()
+    finally:
+        await model.aclose()
 
 
 def _failure(error: Exception, agent: NativeAgent | None) -> dict[str, Any]:

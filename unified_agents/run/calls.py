@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from unified_agents.errors import BackendError, ErrorRecord, ToolCallError
@@ -109,6 +109,7 @@ class Step:
         calls: In the model's order.
         original: The turn as `Message.original` has it; None where it holds no more than the message.
         reasoning: What the provider showed of the model's thinking; None where it showed nothing.
+        elsewhere: Carries out its calls in the process of the run, where that is another one; None where it is this.
     """
 
     index: int
@@ -116,6 +117,7 @@ class Step:
     calls: list[Call] = field(default_factory=list)
     original: JsonObject | None = None
     reasoning: str | None = None
+    elsewhere: Callable[[], Awaitable[list[ToolOutcome]]] | None = None
 
 
 def dropped_calls(what: str, calls: Sequence[Call]) -> BackendError:

@@ -70,6 +70,8 @@ class Run:
         answer_redactor: Takes them out of the output, where short ones may be words.
         parent: The run whose tool started this one; its limits and its end hold here too.
         tool_policy: What is done about an idempotent tool that fails for now.
+        bounds_calls_asked: Whether limits on tool calls hold where the model asks for them: somebody else's agent runs
+            its tools itself.
         streaming: Whether its events are streamed.
         journal: What its journal holds of it; None where it keeps none.
         state: What its tools share as `ToolContext.state`.
@@ -113,6 +115,7 @@ class Run:
     parent: Run | None = None
     tool_policy: ToolPolicy | None = None
     hides_tools: bool = False
+    bounds_calls_asked: bool = False
     streaming: bool = False
     journal: RunRecord | None = None
     state: JsonObject = field(default_factory=dict)

@@ -46,7 +46,7 @@ _NEEDS_A_PROOF = frozenset({Capability.PARALLEL_TOOLS, Capability.STREAMING})
 TASKS_END_SECONDS = 1.0
 """Seconds in which the tasks of closed agents must have ended."""
 
-_warm: set[str] = set()
+_warm: set[tuple[str, bool]] = set()
 _needed: dict[Callable[..., Any], frozenset[Capability]] = {}
 _proved: dict[Callable[..., Any], frozenset[Capability]] = {}
 _spoken: dict[Callable[..., Any], frozenset[ProtocolName]] = {}
@@ -137,7 +137,7 @@ class Contract:
     @pytest_asyncio.fixture
     async def bench(self, server: ScriptServer) -> AsyncIterator[ContractBench]:
         """Make agents of the backend; at the end close them all, and check that no task is left."""
-        await _warm_up(self.backend, server)
+        await _warm_up(self.backend, server, isolated=self.isolated)
         before = asyncio.all_tasks()
         bench = ContractBench(self.backend, server, self.spoken, self.isolated)
         yield bench
@@ -169,13 +169,13 @@ def _check_installed(backend: str) -> None:
         raise pytest.Collector.CollectError(f"the contract: {error}") from error
 
 
-async def _warm_up(backend: str, server: ScriptServer) -> None:
-    """Make one run under each handling, so that no test's clock pays for a framework's first."""
-    if backend in _warm:
+async def _warm_up(backend: str, server: ScriptServer, *, isolated: bool) -> None:
+    """Make one run under each handling, so that no test's clock pays for a framework's first, or for a worker's."""
+    if (backend, isolated) in _warm:
         return
-    _warm.add(backend)
-    bench = ContractBench(backend, server)
-    declared = load_backend(backend).capabilities
+    _warm.add((backend, isolated))
+    bench = ContractBench(backend, server, isolated=isolated)
+    declared = _declared(backend, isolated=isolated)
     tools = [add] if Capability.TOOLS in declared else []
     asked = [calls(call("add", {"a": 1, "b": 1}))] if tools else []
     for handling in ("unified", "native") if Capability.NATIVE in declared else ("unified",):
@@ -185,6 +185,11 @@ async def _warm_up(backend: str, server: ScriptServer) -> None:
         except Exception as error:  # the tests report, one by one, what is broken
             logger.warning("warming up %s under %s failed: %s", backend, handling, error)
     await bench.aclose()
+
+
+def _declared(backend: str, *, isolated: bool) -> frozenset[Capability]:
+    declared = load_backend(backend).capabilities
+    return declared - {Capability.NATIVE} if isolated else declared
 
 
 def _with_rules(test: Callable[..., Any], needed: frozenset[Capability]) -> Callable[..., Any]:
@@ -228,7 +233,7 @@ def _rules(
     does or not, and an exclusive tool waits its turn either way.
     """
     backend = contract.backend
-    declared = load_backend(backend).capabilities - ({Capability.NATIVE} if contract.isolated else set())
+    declared = _declared(backend, isolated=contract.isolated)
     if arguments.get("stream"):
         needed |= {Capability.STREAMING}
     lacking = needed - declared

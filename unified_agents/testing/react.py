@@ -15,7 +15,7 @@ from unified_agents.events import TextDelta
 from unified_agents.messages import JsonObject
 from unified_agents.registry import load_backend
 from unified_agents.result import RunResult
-from unified_agents.testing.contract import Contract, spoken_in, whole_and_streamed
+from unified_agents.testing.contract import Contract, needs, spoken_in, whole_and_streamed
 from unified_agents.testing.harness import (
     ContractBench,
     Scenario,
@@ -229,11 +229,9 @@ class ReactContract(Contract, needs=(Capability.TOOLS,)):
         with pytest.raises(UnsupportedCapabilityError, match=name):
             _react(bench, answer("Done."), parameters={name: value})
 
-    @spoken_in("chat_completions")
+    @needs(Capability.NATIVE)
     async def test_react_native(self, bench: ContractBench) -> None:
         """Under native the framework writes its own prompt and reads the text itself, and the record is kept."""
-        if Capability.NATIVE not in load_backend(bench.backend).capabilities:
-            pytest.skip("the backend has no handling native")
         scenario, result = await _complete(bench, _ADD, _SUM, handling="native")
         assert result.output == "It is 5."
         assert [(record.name, record.ok, record.received) for record in result.tool_calls] == [

@@ -52,6 +52,8 @@ async def run_step(step: Step) -> list[ToolOutcome]:
     Raises:
         asyncio.CancelledError: the run is shut.
     """
+    if step.elsewhere is not None:
+        return await step.elsewhere()
     run = _current_run()
     if len(step.calls) == 1:
         return [await _claim(run, step.calls[0])]

@@ -140,6 +140,22 @@ def context_beside(arguments: Container[str], handler: Callable[..., Any], tool:
     return context
 
 
+def parse_json(text: str) -> Any:
+    """Return the JSON value that a model wrote.
+
+    Raises:
+        ValueError: broken JSON (NaN and Infinity too), a number too large for a float, or a key given twice.
+    """
+    try:
+        value = from_json(text, allow_inf_nan=False)
+    except TypeError as error:
+        raise ValueError(wording.half_a_pair()) from error
+    # Parsing again in Python is slow, so only where one key may hide another, or a number be out of range.
+    if text.count(":") != (len(value) if isinstance(value, dict) else 0) or _MAYBE_OUT_OF_RANGE.search(text):
+        _STRICT_DECODER.decode(text)
+    return value
+
+
 def parse_object(text: str, tool: str) -> JsonObject:
     """Return the JSON object that a model wrote; empty text is `{}`.
 
@@ -150,13 +166,9 @@ def parse_object(text: str, tool: str) -> JsonObject:
     if not text or text.isspace():
         return {}
     try:
-        value = from_json(text, allow_inf_nan=False)
-        # Parsing again in Python is slow, so only where one key may hide another, or a number be out of range.
-        if isinstance(value, dict) and (text.count(":") != len(value) or _MAYBE_OUT_OF_RANGE.search(text)):
-            _STRICT_DECODER.decode(text)
-    except (ValueError, TypeError) as error:
-        reason = wording.half_a_pair() if isinstance(error, TypeError) else str(error)
-        raise invalid(tool, (wording.broken_json(shortened(text), reason),)) from error
+        value = parse_json(text)
+    except ValueError as error:
+        raise invalid(tool, (wording.broken_json(shortened(text), str(error)),)) from error
     if not isinstance(value, dict):
         problem = wording.problem(wording.ALL_ARGUMENTS, wording.given(shown(value)), wording.of_type(["object"]))
         raise invalid(tool, (problem,))

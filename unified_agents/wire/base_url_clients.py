@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -16,15 +16,8 @@ from unified_agents.wire.httpx_bridge import end_to_end
 from unified_agents.wire.loopback_front import FrontAnswer, FrontRequest, LoopbackFront
 
 
-@asynccontextmanager
-async def front_of_run(client: httpx.AsyncClient, base_url: str) -> AsyncIterator[str]:
-    """Open a base URL that stands for the model of the current run: what is sent to it goes over the wire.
-
-    A context variable does not cross a server, so each run has a front of its own, which knows the run.
-
-    Args:
-        client: The client whose requests go over the wire.
-        base_url: The model's own base URL.
+def entering_current_run() -> Callable[[], None]:
+    """Return what enters the current run from another context.
 
     Raises:
         BackendError: there is no run.
@@ -33,10 +26,34 @@ async def front_of_run(client: httpx.AsyncClient, base_url: str) -> AsyncIterato
     if run is None:
         raise BackendError("a front of the model outside of a run: open it in `run` of the native agent")
 
-    @asynccontextmanager
-    async def answer(request: FrontRequest) -> AsyncIterator[FrontAnswer]:
+    def enter() -> None:
         current_run.set(run)
         current_call.set(None)
+
+    return enter
+
+
+@asynccontextmanager
+async def front_of_run(
+    client: httpx.AsyncClient, base_url: str, current: Callable[[], Callable[[], None]]
+) -> AsyncIterator[str]:
+    """Open a base URL that stands for the model of the current run: what is sent to it goes over the wire.
+
+    A context variable does not cross a server, so each run has a front of its own, which knows the run.
+
+    Args:
+        client: The client whose requests go over the wire.
+        base_url: The model's own base URL.
+        current: Returns what enters the current run from another context.
+
+    Raises:
+        BackendError: there is no run.
+    """
+    enter = current()
+
+    @asynccontextmanager
+    async def answer(request: FrontRequest) -> AsyncIterator[FrontAnswer]:
+        enter()
         url = f"{base_url.rstrip('/')}/{request.path}" + (f"?{request.query}" if request.query else "")
         sent = client.build_request(request.method, url, headers=end_to_end(request.headers), content=request.body)
         try:
@@ -55,7 +72,7 @@ async def front_of_run(client: httpx.AsyncClient, base_url: str) -> AsyncIterato
 
 @asynccontextmanager
 async def session_of_run(
-    client: httpx.AsyncClient, base_url: str, timeout: float
+    client: httpx.AsyncClient, base_url: str, timeout: float, current: Callable[[], Callable[[], None]]
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """Open an aiohttp session of the current run, whose requests to the model's base URL go over the wire.
 
@@ -63,13 +80,14 @@ async def session_of_run(
         client: The client whose requests go over the wire.
         base_url: The model's own base URL; requests to other places are sent as they are.
         timeout: Seconds for one request.
+        current: Returns what enters the current run from another context.
 
     Raises:
         BackendError: there is no run.
     """
     own = urlsplit(base_url)
     below = own.path.rstrip("/") + "/"
-    async with front_of_run(client, base_url) as front:
+    async with front_of_run(client, base_url, current) as front:
 
         async def to_the_front(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

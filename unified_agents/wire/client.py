@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -108,7 +108,7 @@ class ModelClient:
         """
         from unified_agents.wire.base_url_clients import session_of_run  # noqa: PLC0415  # as httpx
 
-        return session_of_run(self.httpx_async_client(), self.base_url, self.timeout)
+        return session_of_run(self.httpx_async_client(), self.base_url, self.timeout, self._entering_run)
 
     def loopback_url(self) -> AbstractAsyncContextManager[str]:
         """Return a base URL on loopback, to be opened within a run, for a framework that takes no client at all.
@@ -121,7 +121,7 @@ class ModelClient:
         """
         from unified_agents.wire.base_url_clients import front_of_run  # noqa: PLC0415  # as httpx
 
-        return front_of_run(self.httpx_async_client(), self.base_url)
+        return front_of_run(self.httpx_async_client(), self.base_url, self._entering_run)
 
     def openai_async_client(self, *, own_retries: bool) -> AsyncOpenAI:
         """Return the OpenAI SDK's client with requests that go over the wire; it is closed with the agent.
@@ -181,6 +181,11 @@ class ModelClient:
         routes = ClientRoutes(self._wire, sdk_clients(roots))
         self._routes.append(routes)
         return routes
+
+    def _entering_run(self) -> Callable[[], None]:
+        from unified_agents.wire.base_url_clients import entering_current_run  # noqa: PLC0415  # as httpx
+
+        return entering_current_run()
 
     def _closed_with_the_agent(self, client: httpx.Client) -> httpx.Client:
         self._sync_clients.append(client)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from unified_agents.errors import ModelError
+from unified_agents.run.calls import Step
 from unified_agents.run.context import Run, current_call
 from unified_agents.wire.chat_translation import TranslatedResponse
 from unified_agents.wire.model_call import refuse_request
@@ -135,14 +136,22 @@ async def _forward(
         if watcher is not None:
             watcher.ended(response)
     except BaseException as error:
-        if watcher is None or not watcher.has_ended:
-            if watcher is not None:
-                watcher.failed(error)
+        if watcher is not None and not watcher.has_ended:
+            watcher.failed(error)
+        if watcher is None or not watcher.has_answered:
             relayed._fail(error)
         if not isinstance(error, ModelError | asyncio.CancelledError):
             raise
     finally:
         relayed._end()
+
+
+def _bound_calls(run: Run, step: Step) -> None:
+    """Count the calls that an answer asks for; where a limit forbids one of them, the run drains."""
+    for _ in step.calls:
+        if not run.admits(run.budget.tool_call_limit):
+            return
+        run.budget.count_tool_call()
 
 
 def _without_connection_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -160,10 +169,11 @@ class _RequestWatcher:
 
     Attributes:
         has_ended: Whether the whole answer has come.
+        has_answered: Whether the framework may have it too.
         observation: What the run, its trace and its listeners are told by.
     """
 
-    __slots__ = ("_body", "_reader", "_run", "_thoughts", "_wire", "has_ended", "observation")
+    __slots__ = ("_body", "_reader", "_run", "_thoughts", "_wire", "has_answered", "has_ended", "observation")
 
     def __init__(self, wire: Wire, run: Run, body: bytes, *, in_chat_completions: bool) -> None:
         step, attempt, parent = None, 1, run.root
@@ -186,6 +196,7 @@ class _RequestWatcher:
             run, wire.endpoint, parent, step, attempt, in_text=wire.protocol is not None
         )
         self.has_ended = False
+        self.has_answered = False
 
     def begin(self) -> None:
         """Record that the request goes out."""
@@ -200,7 +211,11 @@ class _RequestWatcher:
                 record.sent = response.sent
 
     def received(self, chunk: bytes, response: Response) -> None:
-        """Read a piece of the answer."""
+        """Read a piece of the answer.
+
+        Raises:
+            asyncio.CancelledError: the answer is whole, and a limit keeps it from the framework.
+        """
         try:
             texts = self._reader.feed(chunk)
         except ModelError:
@@ -210,10 +225,20 @@ class _RequestWatcher:
             self.ended(response)
 
     def ended(self, response: Response) -> None:
-        """Read the whole answer. Only the first call counts."""
+        """Read the whole answer. Only the first call counts.
+
+        Raises:
+            asyncio.CancelledError: a limit keeps the answer from the framework.
+        """
         if self.has_ended:
             return
         self.has_ended = True
+        self._read(response)
+        if self._run.bounds_calls_asked and self._run.lifecycle.draining:
+            raise asyncio.CancelledError(f"run {self._run.id} has ended")
+        self.has_answered = True
+
+    def _read(self, response: Response) -> None:
         endpoint, observation = self._wire.endpoint, self.observation
         try:
             if response.status >= 300:
@@ -236,8 +261,10 @@ class _RequestWatcher:
             if unreadable is None and not answer.calls and answer.time_to_first_token is not None:
                 observation.final_answer(answer.text or "")
         endpoint.with_origin(answer)
-        record_step(run, answer, observation.step)
+        step = record_step(run, answer, observation.step)
         observation.completed(answer)
+        if run.bounds_calls_asked:
+            _bound_calls(run, step)
 
     def failed(self, error: BaseException) -> None:
         """Record that no usable answer came."""

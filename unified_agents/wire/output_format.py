@@ -13,6 +13,7 @@ from unified_agents import wording
 from unified_agents.errors import ConfigError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.argument_errors import pydantic_problems, schema_problems
+from unified_agents.tools.arguments import parse_json
 from unified_agents.wire.protocols.reasoning_tags import without_reasoning
 
 _FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
@@ -74,8 +75,8 @@ class OutputFormat:
         if fenced := _FENCED.fullmatch(text):
             text = fenced.group(1)
         try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
+            value = parse_json(text)
+        except ValueError as error:
             raise ValueError(wording.not_json(str(error))) from error
         known = self.schema.get("properties", ())
         if self._adapter is not None:

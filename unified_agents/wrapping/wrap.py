@@ -12,7 +12,7 @@ from unified_agents.agent.arguments import check_agent_arguments
 from unified_agents.agent.backend_agent import BackendAgent
 from unified_agents.agent.protocol import Agent
 from unified_agents.agent.settings import AgentSettings
-from unified_agents.backend import AgentSpec, Capability, NativeAgent, NativeProgram
+from unified_agents.backend import AgentSpec, Capability, Handling, NativeAgent, NativeProgram, ProgramParts
 from unified_agents.config import Limits, ModelConfig, ModelPrice, ToolPolicy, parse_config
 from unified_agents.config.model_connection import TokenSource
 from unified_agents.errors import BackendBrokenError, BackendError, RunError, UnsupportedCapabilityError, error_chain
@@ -32,6 +32,7 @@ def wrap(
     limits: Limits | Mapping[str, Any] | None = None,
     name: str | None = None,
     price: ModelPrice | None = None,
+    handling: Handling = "native",
 ) -> Agent[Any]:
     """Make an agent of a framework's own one, as it is: its tools, its prompts, its loop.
 
@@ -39,7 +40,12 @@ def wrap(
     what they send goes over the wire and is watched, traced and bounded, as under `handling: native`. Outside of these
     they work as before, and `aclose` gives them their own transport back. Two runs at once do not mix.
 
-    Limits on steps, model calls, tokens, cost and time hold. Those on tool calls do not: its tools are its own.
+    Limits on steps, model calls, tool calls, tokens, cost and time hold. Its tools are its own, so a tool call counts
+    when the model asks for it, and an answer that asks for more than are left never reaches the agent.
+    `max_parallel_tools` does not hold, and the log says so.
+
+    Under `handling="unified"` its instructions, its tools and its model are taken, and an agent of ours is made of them
+    on the same framework: with retries, mended answers, validated arguments and every limit.
 
     Args:
         native: A compiled LangGraph graph, a LlamaIndex agent or workflow of agents, a Pydantic AI `Agent`, an OpenAI
@@ -48,15 +54,17 @@ def wrap(
         limits: Bounds of each run.
         name: The agent's name, in its trace.
         price: What its own model costs, which `max_cost` needs.
+        handling: `native` leaves it as it is; `unified` makes an agent of ours of its parts.
 
     Raises:
-        UnsupportedCapabilityError: nobody wraps such an object, or it has no client that can be reached; the message
-            says what to do.
+        UnsupportedCapabilityError: nobody wraps such an object, or it has no client that can be reached, or under
+            `unified` more parts than an agent of ours can have; the message says what to do.
         ConfigError: a setting does not fit.
     """
-    check_agent_arguments({"model": model, "limits": limits, "name": name})
+    check_agent_arguments({"model": model, "limits": limits, "name": name, "handling": handling})
     program = native_program(native)
-    config = _model(program, model)
+    parts = _parts(program, native) if handling == "unified" else ProgramParts(None, ())
+    config = _model(program, model, handling)
     if price is not None:
         config = config.model_copy(update={"price": price})
     local = None if model is None or isinstance(model, str | ModelConfig | Mapping) else model
@@ -65,10 +73,10 @@ def wrap(
         backend=program.backend,
         model=config,
         local_model=local,
-        instructions=None,
-        tools=(),
+        instructions=parts.instructions,
+        tools=parts.tools,
         limits=bounds or Limits(),
-        handling="native",
+        handling=handling,
         name=name or str(getattr(native, "name", None) or "agent"),
         output_type=None,
         selector=None,
@@ -77,7 +85,17 @@ def wrap(
         coercion=None,
         variant="tool_calling",
     )
-    return BackendAgent(settings, _WrappingBackend(program))
+    return BackendAgent(settings, _WrappingBackend(program) if handling == "native" else None)
+
+
+def _parts(program: NativeProgram, native: object) -> ProgramParts:
+    read = getattr(program, "parts", None)
+    if read is None:
+        raise UnsupportedCapabilityError(
+            f"the parts of {type(native).__qualname__} cannot be read, so it has no `unified`: wrap it as `native`"
+        )
+    parts: ProgramParts = read()
+    return parts
 
 
 class _WrappingBackend:
@@ -104,9 +122,14 @@ class _RoutedProgram:
         return self._program.native
 
     async def run(self, messages: Sequence[Message], *, stream: bool) -> str | None:
+        run = current_run.get()
+        if run is not None:
+            run.bounds_calls_asked = True
+            if "max_parallel_tools" in run.limits.model_fields_set:
+                text = "max_parallel_tools does not hold: the wrapped agent runs its tools itself (run %s)"
+                logger.warning(text, run.label)
         with self._routes.here():
             output = await self._program.run(messages, stream=stream)
-        run = current_run.get()
         if run is not None:
             _warn(run)
         return output
@@ -152,7 +175,9 @@ def native_program(native: object) -> NativeProgram:
     )
 
 
-def _model(program: NativeProgram, model: str | ModelConfig | Mapping[str, Any] | ReplyingModel | None) -> ModelConfig:
+def _model(
+    program: NativeProgram, model: str | ModelConfig | Mapping[str, Any] | ReplyingModel | None, handling: Handling
+) -> ModelConfig:
     """Return the model that answers: the one that is given, or the program's own, at its server and with its key.
 
     Raises:
@@ -169,9 +194,9 @@ def _model(program: NativeProgram, model: str | ModelConfig | Mapping[str, Any] 
     if isinstance(model, ModelConfig):
         return model
     if isinstance(model, str):
-        return ModelConfig.parse(model).for_handling("native")
+        return ModelConfig.parse(model).for_handling(handling)
     if isinstance(model, Mapping):
-        return parse_config(ModelConfig, model, "model").for_handling("native")
+        return parse_config(ModelConfig, model, "model").for_handling(handling)
     if model is not None:
         return ModelConfig(provider="script", name="script", protocol=getattr(model, "spoken", None))
     client = clients[0]

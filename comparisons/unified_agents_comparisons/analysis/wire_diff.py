@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -137,11 +138,37 @@ def _differences(before: Any, after: Any, place: str, depth: int) -> Iterator[tu
                     yield from _differences(before[name], after[name], inner, depth + 1)
             return
         if isinstance(before, list) and len(before) == len(after):
-            for index, (one, other) in enumerate(zip(before, after, strict=True)):
+            pairs = zip(_results_by_call(before), _results_by_call(after), strict=True)
+            for index, (one, other) in enumerate(pairs):
                 yield from _differences(one, other, f"{place}[{index}]", depth + 1)
             return
     if before != after or type(before) is not type(after):
         yield place, _text(before), _text(after)
+
+
+def _results_by_call(items: list[Any]) -> list[Any]:
+    """Return items with the results of one answer's calls in the order of the calls' ids.
+
+    Some frameworks send them in the order in which the calls end, which is another in each run.
+    """
+    ordered: list[Any] = []
+    for _, group in groupby(items, lambda item: _call_id(item) is not None):
+        ordered += sorted(group, key=lambda item: _call_id(item) or "")  # the others have none, and stay as they are
+    return ordered
+
+
+def _call_id(item: Any) -> str | None:
+    """Return the id of the call that an item has the result of, in any protocol; None where it has none."""
+    match item:
+        case {"role": "tool", "tool_call_id": str(found)}:
+            return found
+        case {"type": "function_call_output", "call_id": str(found)}:
+            return found
+        case {"type": "tool_result", "tool_use_id": str(found)}:
+            return found
+        case {"functionResponse": {"id": str(found)}} | {"functionResponse": {"name": str(found)}}:
+            return found
+    return None
 
 
 def _text(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +62,7 @@ class _ObservedModel(ProviderModel):
 
     def reply(self, request: Mapping[str, Any], key: str = "") -> Reply:
         """Keep what the request tells the model, and return the model's answer."""
-        return self._observed(request, super().reply(request, key))
+        return self._observed(request, super().reply(_as_a_model_reads(request), key))
 
     def reply_at(self, path: str, body: Mapping[str, Any], key: str = "") -> Reply:
         """Keep what the request tells the model, and return the model's answer in the protocol of the path."""
@@ -76,6 +77,31 @@ class _ObservedModel(ProviderModel):
         if reply.ending == "stall" and self.on_stall is not None:
             self.on_stall()
         return reply
+
+
+def _as_a_model_reads(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a request with the results of tools without the `{"result": …}` that some frameworks put around each.
+
+    A model reads through it; a script, which quotes what a message says, does not.
+    """
+    messages = request.get("messages")
+    if not isinstance(messages, list):
+        return request
+    return {**request, "messages": [_without_wrapping(message) for message in messages]}
+
+
+def _without_wrapping(message: Any) -> Any:
+    content = message.get("content") if isinstance(message, dict) and message.get("role") == "tool" else None
+    if not isinstance(content, str) or not content.startswith('{"result"'):
+        return message
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return message
+    if not isinstance(found, dict) or found.keys() != {"result"}:
+        return message
+    result = found["result"]
+    return {**message, "content": result if isinstance(result, str) else json.dumps(result)}
 
 
 @dataclass(slots=True)

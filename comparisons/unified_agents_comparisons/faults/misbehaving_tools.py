@@ -54,18 +54,18 @@ class MisbehavingTool:
         if fault == "tool-hangs-sync":
 
             @functools.wraps(function)
-            def hanging(**arguments: Any) -> Any:
+            def hanging(*given: Any, **arguments: Any) -> Any:  # some frameworks give arguments by their place
                 if next(number) < calls:
                     self._released.wait(_MAX_HANG_SECONDS)
-                return asyncio.run(function(**arguments))
+                return asyncio.run(function(*given, **arguments))
 
             return hanging
 
         @functools.wraps(function)
-        async def misbehaving(**arguments: Any) -> Any:
+        async def misbehaving(*given: Any, **arguments: Any) -> Any:
             if next(number) < calls:
                 return await _misbehave(fault)
-            return await function(**arguments)
+            return await function(*given, **arguments)
 
         return misbehaving
 

@@ -38,6 +38,30 @@ class Installation:
         self.distribution("odd-backend", "1.0", "Provides-Extra: odd", *lines, entry="odd = odd_backend:Odd")
         (self.folder / "odd_backend.py").write_text(code)
 
+    def environment(self, **versions: str) -> None:
+        """Make an environment of `odd` whose interpreter is this one, with the versions that it was installed with."""
+        folder = self.folder / "home" / "unified-agents" / "environments" / "odd"
+        python = folder / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        paths = [str(self.folder), *sys.path]
+        code = f"import sys; sys.path[:] = {paths!r}; import runpy; sys.argv = sys.argv[1:]; "
+        code += "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+        program = folder / "run.py"
+        program.write_text(code)
+        python.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} {program} "$@"\n')
+        python.chmod(0o755)
+        facts = {"library": library_state(), "versions": versions, "capabilities": [], "variants": []}
+        manifest = {"label": "odd", "requirements": [], "is_constrained": True, "facts": facts}
+        (folder / "environment.json").write_text(json.dumps(manifest))
+
+    def examined_environment(self) -> dict[str, Any]:
+        """Examine the environment of `odd`, in which something is wrong."""
+        done = self.doctor("odd", "--json")
+        assert done.returncode == 1, done.stdout + done.stderr
+        (found,) = [one for one in json.loads(done.stdout)["examined"] if one["where"] != "here"]
+        assert (found["backend"], found["status"]) == ("odd", "trouble")
+        return dict(found)
+
     def doctor(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         paths = [str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])]
         env = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "XDG_DATA_HOME": str(self.folder / "home")}
@@ -119,6 +143,7 @@ def test_a_plugin_of_a_newer_protocol(installation: Installation) -> None:
     (trouble,) = installation.examined(1)["troubles"]
     assert "backend 'odd' of odd-backend is made for protocol 99 of backends" in trouble["what"]
     assert "upgrade unified-agents, or install an older odd-backend" in trouble["what"]
+    assert trouble["remedy"] == "upgrade unified-agents, or install an older odd-backend"
 
 
 def test_one_that_does_not_call_its_tools(installation: Installation) -> None:
@@ -149,6 +174,73 @@ def test_an_environment_that_has_lost_its_interpreter(installation: Installation
             "remedy": "unified-agents backends install 'odd==1.*'",
         }
     ]
+
+
+INSTALL = "unified-agents backends install odd"
+
+
+def test_an_environment_that_is_well(installation: Installation) -> None:
+    installation.distribution("some-framework", "1.5")
+    installation.backend(WORKING, "some-framework>=1,<2")
+    installation.environment(**{"some-framework": "1.5", "odd-backend": "1.0"})
+    done = installation.doctor("odd", "--json")
+    assert done.returncode == 0, done.stdout
+    here, own = json.loads(done.stdout)["examined"]
+    assert (here["status"], own["status"]) == ("ready", "ready")
+    assert own["call"]["versions"]["some-framework"] == "1.5"
+
+
+@pytest.mark.parametrize("now", ["0.9", pytest.param("2.0", marks=pytest.mark.proof)])
+def test_an_environment_whose_framework_was_changed(installation: Installation, now: str) -> None:
+    installation.distribution("some-framework", now)
+    installation.backend(WORKING, "some-framework>=1,<2")
+    installation.environment(**{"some-framework": "1.5"})
+    (trouble,) = installation.examined_environment()["troubles"]
+    assert trouble == {
+        "what": f"some-framework 1.5 was installed, and {now} is there now",
+        "remedy": INSTALL,
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("import some_framework\n", "backend 'odd' is not installed: some-framework missing"),
+        pytest.param(
+            "raise RuntimeError('two of one thing')\n",
+            "fails on import: RuntimeError: two of one thing",
+            marks=pytest.mark.proof,
+        ),
+    ],
+)
+def test_an_environment_that_is_missing_its_framework_or_breaks_on_import(
+    installation: Installation, code: str, what: str
+) -> None:
+    if what.startswith("fails"):
+        installation.distribution("some-framework", "1.5")
+    installation.backend(code, "some-framework>=1,<2")
+    installation.environment(**{"some-framework": "1.5"})
+    (trouble,) = installation.examined_environment()["troubles"]
+    assert what in trouble["what"]
+    assert trouble["remedy"] == f"unified-agents backends remove odd, then {INSTALL}"
+
+
+def test_an_environment_with_a_plugin_of_a_newer_protocol(installation: Installation) -> None:
+    installation.backend(f"{WORKING}class Odd(Odd):\n    protocol = 99\n")
+    installation.environment()
+    (trouble,) = installation.examined_environment()["troubles"]
+    assert "is made for protocol 99 of backends" in trouble["what"]
+    assert trouble["remedy"] == "upgrade unified-agents, or install an older odd-backend"
+
+
+@pytest.mark.proof
+def test_an_environment_in_which_two_own_the_name(installation: Installation) -> None:
+    installation.backend(WORKING)
+    installation.distribution("other-backend", "1.0", entry="odd = other_backend:Odd")
+    installation.environment()
+    (trouble,) = installation.examined_environment()["troubles"]
+    assert "backend 'odd' is registered more than once, by odd-backend, other-backend" in trouble["what"]
+    assert trouble["remedy"] == f"unified-agents backends remove odd, then {INSTALL}"
 
 
 def test_the_remedy_stands_on_the_terminal(installation: Installation) -> None:

@@ -48,6 +48,17 @@ def test_a_version_takes_the_place_of_our_bounds() -> None:
     )
 
 
+def test_packages_that_are_released_together_get_one_version() -> None:
+    """The code of LlamaIndex is in its core, which is released with it."""
+    asked = BackendLabel("llamaindex", "0.14.24").requirements(backend_info("llamaindex").requirements)
+    assert {"llama-index==0.14.24", "llama-index-core==0.14.24"} <= set(asked)
+    assert sum(one.endswith("==0.14.24") for one in asked) == 2
+    for name, package in PACKAGES.items():
+        if package is not None and name != "llamaindex":
+            asked = BackendLabel(name, "7.8.9").requirements(backend_info(name).requirements)
+            assert [one.partition("==")[0].partition("[")[0] for one in asked if "==7.8.9" in one] == [package]
+
+
 def test_a_version_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="which of its packages"):
         BackendLabel("custom", "1.0").requirements(())

@@ -6,16 +6,18 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
+import aiohttp
 import pytest
 
-from support import make_script
+from support import EVERY_BACKEND, make_script
 from unified_agents import (
     BackendError,
     BackendNotInstalledError,
     ConfigError,
     Limits,
+    ModelConfig,
     RunResult,
     ScriptedModel,
     UnsupportedCapabilityError,
@@ -24,11 +26,17 @@ from unified_agents import (
 )
 from unified_agents.agent import Agent
 from unified_agents.isolation import worker_process
+from unified_agents.isolation.remote_seams import RemoteCalls, RemoteModel, current_remote_run
+from unified_agents.isolation.worker import _closed
 from unified_agents.isolation.worker_process import POOL, Place
 
 BACKEND = "smolagents"  # the one that takes least time to import
 ASKS = {"tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 2}}]}
 PLACE = Place(BACKEND, None)
+EACH = pytest.mark.parametrize(
+    "backend",
+    [name if name in (BACKEND, "custom") else pytest.param(name, marks=pytest.mark.proof) for name in EVERY_BACKEND],
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -39,13 +47,15 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def _agent(*answers: Any, tools: Any = (add,), isolated: bool = True, **options: Any) -> Agent[Any]:
+def _agent(
+    *answers: Any, backend: str = BACKEND, tools: Any = (add,), isolated: bool = True, **options: Any
+) -> Agent[Any]:
     model = ScriptedModel(make_script(*answers))
-    return create_agent(backend=BACKEND, model=model, tools=list(tools), isolated=isolated, **options)
+    return create_agent(backend=backend, model=model, tools=list(tools), isolated=isolated, **options)
 
 
-def _pid() -> int:
-    transport = POOL.worker(PLACE)._transport
+def _pid(backend: str) -> int:
+    transport = POOL.worker(Place(backend, None))._transport
     assert transport is not None
     return transport.get_pid()
 
@@ -53,7 +63,8 @@ def _pid() -> int:
 @pytest.fixture(scope="module", autouse=True)
 def _ended() -> Iterator[None]:
     yield
-    POOL.worker(PLACE).end()
+    for worker in list(POOL._workers.values()):
+        worker.end()
 
 
 async def _events(agent: Agent[Any]) -> list[tuple[str, Any]]:
@@ -61,14 +72,18 @@ async def _events(agent: Agent[Any]) -> list[tuple[str, Any]]:
         return [(type(event).__name__, getattr(event, "arguments", None)) async for event in stream]
 
 
-async def test_events_are_those_of_the_process() -> None:
+@EACH
+async def test_events_are_those_of_the_process(backend: str) -> None:
     answers = (ASKS, {"text": "It is 3."})
-    assert await _events(_agent(*answers)) == await _events(_agent(*answers, isolated=False))
+    here = await _events(_agent(*answers, backend=backend, isolated=False))
+    assert await _events(_agent(*answers, backend=backend)) == here
 
 
-async def test_a_result_is_that_of_the_process() -> None:
+@EACH
+async def test_a_result_is_that_of_the_process(backend: str) -> None:
     async def run(*, isolated: bool) -> RunResult:
-        async with _agent(ASKS, {"text": "It is 3."}, isolated=isolated, instructions="Add.") as agent:
+        answers = (ASKS, {"text": "It is 3."})
+        async with _agent(*answers, backend=backend, isolated=isolated, instructions="Add.") as agent:
             return await agent.run("1 + 2?", record_exchanges=True)
 
     one, other = await run(isolated=True), await run(isolated=False)
@@ -79,7 +94,8 @@ async def test_a_result_is_that_of_the_process() -> None:
     assert one.trace.shape() == other.trace.shape()
 
 
-async def test_a_hundred_runs_at_once_in_one_worker() -> None:
+@EACH
+async def test_a_hundred_runs_at_once_in_one_worker(backend: str) -> None:
     @tool
     async def echo(n: int) -> int:
         """Give a number back."""
@@ -89,15 +105,16 @@ async def test_a_hundred_runs_at_once_in_one_worker() -> None:
     async def one(n: int) -> str | None:
         asks = {"tool_calls": [{"name": "echo", "arguments": {"n": n}}]}
         text = {"text": {"$template": "{0}", "values": [{"$result": {"step": 0, "index": 0}}]}}
-        async with _agent(asks, text, tools=[echo]) as agent:
+        async with _agent(asks, text, backend=backend, tools=[echo]) as agent:
             return (await agent.run("Go.")).output
 
-    before = _pid() if POOL._workers else None
+    before = _pid(backend) if Place(backend, None) in POOL._workers else None
     assert await asyncio.gather(*(one(n) for n in range(100))) == [str(n) for n in range(100)]
-    assert before in (None, _pid())
+    assert before in (None, _pid(backend))
 
 
-async def test_a_worker_that_is_killed_in_mid_run_is_an_error_and_the_next_run_has_a_new_one() -> None:
+@EACH
+async def test_a_worker_that_is_killed_in_mid_run_is_an_error_and_the_next_run_has_a_new_one(backend: str) -> None:
     begun = asyncio.Event()
 
     @tool
@@ -108,15 +125,15 @@ async def test_a_worker_that_is_killed_in_mid_run_is_an_error_and_the_next_run_h
         return "never"
 
     asks = {"tool_calls": [{"name": "hold", "arguments": {}}]}
-    async with _agent(asks, tools=[hold]) as agent:
+    async with _agent(asks, backend=backend, tools=[hold]) as agent:
         running = asyncio.create_task(agent.run("Go."))
         await begun.wait()
-        os.kill(_pid(), signal.SIGKILL)
-        with pytest.raises(BackendError, match=r"the worker of backend 'smolagents' died \(signal 9\)") as caught:
+        os.kill(_pid(backend), signal.SIGKILL)
+        with pytest.raises(BackendError, match=rf"the worker of backend '{backend}' died \(signal 9\)") as caught:
             await running
     assert caught.value.kind == "backend"
     assert caught.value.result is not None
-    async with _agent({"text": "Again."}) as agent:
+    async with _agent({"text": "Again."}, backend=backend) as agent:
         assert (await agent.run("Go.")).output == "Again."
 
 
@@ -171,6 +188,62 @@ async def test_a_worker_that_nobody_uses_is_ended(monkeypatch: pytest.MonkeyPatc
     async with asyncio.timeout(10):
         await over.wait()
     assert worker.is_over
+
+
+def test_the_model_client_of_a_worker_has_what_that_of_an_agent_has() -> None:
+    model = ModelConfig(name="m", base_url="http://127.0.0.1:9/v1")
+    with create_agent(backend="custom", model=model) as agent:
+        here: Any = agent._model  # type: ignore[attr-defined]
+        names = ("name", "protocol", "base_url", "timeout", "parameters", "extra_body")
+        described = {name: getattr(here, name) for name in names}
+        there = RemoteModel(described | {"parameters": here.parameters.model_dump(mode="json")})
+        assert vars(here).keys() - vars(there).keys() == {"_wire"}
+        asyncio.run(there.aclose())
+
+
+@pytest.mark.parametrize("kind", ["a base URL", "aiohttp"])
+async def test_clients_without_an_httpx_transport_reach_the_agents_process_too(kind: str) -> None:
+    def answers(message: dict[str, Any], payload: bytes) -> None:
+        said = {"type": "answer", "call": message["call"], "status": 200, "content_type": "application/json"}
+        assert (message["type"], message["path"], payload) == ("model", "chat/completions", b"{}")
+        asyncio.get_running_loop().call_soon(calls.take, said, b'{"said": 1}')
+
+    calls = RemoteCalls(1, answers)
+    facts = {"name": "m", "protocol": "chat_completions", "timeout": 5.0, "parameters": {}, "extra_body": {}}
+    model = RemoteModel(facts | {"base_url": "http://127.0.0.1:9/v1"})
+    with pytest.raises(UnsupportedCapabilityError, match="belongs to an agent"):
+        await model.loopback_url().__aenter__()
+    current_remote_run.set(calls)
+    if kind == "aiohttp":
+        async with (
+            model.aiohttp_session() as session,
+            session.post("http://127.0.0.1:9/v1/chat/completions", data=b"{}") as answer,
+        ):
+            assert await answer.json() == {"said": 1}
+    else:
+        async with (
+            model.loopback_url() as url,
+            aiohttp.ClientSession() as session,
+            session.post(f"{url}/chat/completions", data=b"{}") as answer,
+        ):
+            assert await answer.json() == {"said": 1}
+    await model.aclose()
+
+
+async def test_what_a_native_agent_opened_is_closed_in_the_worker() -> None:
+    closed: list[str] = []
+
+    class Native:
+        async def aclose(self) -> None:
+            closed.append("native")
+
+    class Model:
+        async def aclose(self) -> None:
+            closed.append("model")
+
+    await _closed(cast("Any", Native()), cast("Any", Model()))
+    await _closed(cast("Any", object()), cast("Any", Model()))
+    assert closed == ["native", "model", "model"]
 
 
 def test_native_and_the_own_object_are_refused() -> None:

@@ -27,6 +27,7 @@ SCHEMA = {"properties": {"name": {"type": "string"}, "people": {"type": "integer
         ('{"name": 3}', "name: 3 given, must be a string"),
         ('{"name": "Oslo", "mayor": 1}', "mayor: 1 given, no such key; there are name, people"),
         ("Oslo", "not valid JSON: "),
+        ('{"name": "Oslo", "name": "Bergen"}', 'not valid JSON: the key "name" is given twice'),
     ],
 )
 def test_what_does_not_fit_is_told_alike(output_type: Any, text: str, line: str) -> None:
@@ -34,6 +35,13 @@ def test_what_does_not_fit_is_told_alike(output_type: Any, text: str, line: str)
         OutputFormat(output_type).parse(text)
     assert len(caught.value.args) == 1
     assert caught.value.args[0].startswith(line)
+
+
+def test_a_key_within_a_list_is_not_given_twice() -> None:
+    form = OutputFormat(list[Town])
+    with pytest.raises(ValueError, match='the key "people" is given twice'):
+        form.parse('[{"name": "Oslo"}, {"name": "Bergen", "people": 1, "people": 2}]')
+    assert form.parse('[{"name": "Oslo"}, {"name": "Bergen: west"}]') == [Town(name="Oslo"), Town(name="Bergen: west")]
 
 
 def test_what_fits_is_taken() -> None:

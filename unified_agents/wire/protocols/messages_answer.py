@@ -127,15 +127,13 @@ def usage_of(value: Any) -> Usage:
         return NO_USAGE
     kinds = [count for name in _INPUT_KINDS if (count := token_count(value.get(name))) is not None]
     details = value.get("output_tokens_details")
-    fields = {
-        "input_tokens": sum(kinds) if kinds else None,
-        "output_tokens": token_count(value.get("output_tokens")),
-        "cached_input_tokens": token_count(value.get("cache_read_input_tokens")),
-        "cache_write_tokens": token_count(value.get("cache_creation_input_tokens")),
-        "reasoning_tokens": token_count(details.get("thinking_tokens")) if isinstance(details, Mapping) else None,
-    }
-    known = Usage.model_fields
-    return Usage.model_construct(None, **{name: count for name, count in fields.items() if name in known})
+    return Usage(
+        input_tokens=sum(kinds) if kinds else None,
+        output_tokens=token_count(value.get("output_tokens")),
+        cached_input_tokens=token_count(value.get("cache_read_input_tokens")),
+        cache_write_tokens=token_count(value.get("cache_creation_input_tokens")),
+        reasoning_tokens=token_count(details.get("thinking_tokens")) if isinstance(details, Mapping) else None,
+    )
 
 
 def _call(block: JsonObject, arguments: str) -> RawCall:

@@ -20,6 +20,19 @@ from unified_agents.wire.protocols.messages_answer import answer_of, check_for_e
 from unified_agents.wire.protocols.messages_request import input_of
 from unified_agents.wire.protocols.server_sent_events import BARE_LINE, DONE, EventReader, ServerSentEvent
 
+_KINDS = frozenset(
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "ping",
+    }
+)
+"""The kinds of events that report no error, unless they have a field for it."""
+
 
 class _Block:
     """A block of an answer, in pieces."""
@@ -155,11 +168,12 @@ class MessagesReader:
         if event.value == DONE:
             self.done = True
             return self._keep(self._rest_of_redacted())
+        value = event.value
         try:
-            kind = event.value["type"] if type(event.value) is dict and "type" in event.value else ""
-            if kind != "content_block_delta" or "error" in event.value or event.name == "error":
+            kind = value["type"] if type(value) is dict and "type" in value else ""
+            if kind not in _KINDS or "error" in value or event.name == "error":
                 self._check_for_error(event)
-            return self._take_known(kind or event.value["type"], event.value)
+            return self._take_known(kind or value["type"], value)
         except (KeyError, TypeError, AttributeError) as error:
             excerpt = self._events.excerpt(event.data)
             raise BadResponseError(f"a streamed event is not an Anthropic Messages event: {excerpt}") from error

@@ -151,7 +151,8 @@ class ResponsesReader:
         if kind == "response.output_item.done":
             return self._take_item(value)
         if kind in ("response.created", "response.in_progress"):
-            self._head = {key: item for key, item in value["response"].items() if key != "status"}
+            self._head = dict(value["response"])
+            self._head.pop("status", None)
         elif kind == "response.output_item.added":
             self._items.begin(value)
             self.first_delta = self.first_delta or value["item"].get("type") == "function_call"
