@@ -116,6 +116,25 @@ async def test_a_streamed_answer_is_replayed_as_a_stream_and_whole(
             assert result.usage == events.result.usage  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_what_a_streamed_answer_holds_beside_its_text_goes_back_in_a_replay_too(
+    tmp_path: Path, server: ScriptServer, protocol: ProtocolName
+) -> None:
+    path = tmp_path / "c.jsonl"
+    script = make_script(asks_for("add", a=2, b=3) | {"reasoning": "A sum."}, {"text": "5.", "reasoning": "So."})
+    model = model_of(server.add(script, strict=True), protocol, parameters={"stream": True})
+    async with create_agent(model=model, tools=[add], record=path) as agent:
+        first = await agent.run("Add.", record_exchanges=True)
+    stored = [row for row in map(json.loads, path.read_text().splitlines()) if row.get("original")]
+    assert [row["format"] for row in stored] == [2, 2]
+    for streams in (True, False):
+        model = model_of(server.add(script), protocol, parameters={"stream": streams})
+        async with create_agent(model=model, tools=[add], replay=path) as agent:
+            again = await agent.run("Add.", record_exchanges=True)
+        sent, then = (json.loads(result.exchanges[1].sent or "") for result in (again, first))
+        assert {**sent, "stream": None, "stream_options": None} == {**then, "stream": None, "stream_options": None}
+
+
 async def test_a_whole_answer_comes_back_byte_for_byte_in_its_protocol(tmp_path: Path, server: ScriptServer) -> None:
     path = tmp_path / "c.jsonl"
     thoughtful = make_script({"text": "Yes.", "reasoning": "It is so."})
@@ -283,7 +302,7 @@ async def test_the_rows_of_a_run_are_a_cassette(tmp_path: Path, server: ScriptSe
     ("text", "words"),
     [
         ("answers: []\n", "line 1"),
-        ('{"row":"exchange","format":2}\n', "newer version"),
+        ('{"row":"exchange","format":3}\n', "newer version"),
         (
             '{"row":"exchange","run":"r","model":"m","protocol":"messages","fingerprint":"f","begins":"g"}\n',
             "not before",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from crash_checker import violations
-from crash_runs import CALLS, OUTPUT, POINTS, STEPS, CrashedRun, Parents, warm_parents
-from support import PAIRS
+from crash_runs import CALLS, OUTPUT, POINTS, STEPS, CrashedRun, at_commit
+from ship_of_theseus import Leg, sail, undisturbed, voyage
+from support import BACKENDS, PAIRS
+from warm_parents import Parents, warm_parents
 
 SEED = 12
 
@@ -21,18 +24,19 @@ def parents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parents]:
         yield started
 
 
-def check(parents: Parents, first: str, second: str, point: int) -> None:
-    run = CrashedRun(parents, f"{first}-{second}-{point}")
-    run.begin(first, point)
+def check(parents: Parents, name: str, first: str, second: str, point: int) -> None:
+    run = CrashedRun(parents, f"{name}-{first}-{second}-{point}")
+    assert run.go(first, "begun", at_commit(point)) is None
     rows = run.rows()
     if not rows:
         return  # it was killed before the run was on record, so there is nothing to go on with
     in_flight = run.in_flight()
-    outcome = run.resume(second)
+    outcome = run.go(second, "resumed")
+    assert outcome is not None
     assert run.violations() == []
     assert run.suspended == bool(in_flight)
     assert (outcome["status"], outcome["output"]) == ("completed", OUTPUT)
-    results = [content for role, content in outcome["messages"] if role == "tool"]
+    results = [message["content"] for message in outcome["messages"] if message["role"] == "tool"]
     assert results == [f'{{"done":{number}}}' for number in CALLS]
 
 
@@ -40,20 +44,45 @@ def check(parents: Parents, first: str, second: str, point: int) -> None:
 def test_a_killed_run_goes_on(parents: Parents, first: str, second: str) -> None:
     points = random.Random(f"{SEED} {first} {second}").sample(range(POINTS), 3)
     for point in points:
-        check(parents, first, second, point)
+        check(parents, "some", first, second, point)
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_a_run_that_is_killed_at_any_point_goes_on(parents: Parents, first: str, second: str) -> None:
     for point in range(POINTS):
-        check(parents, first, second, point)
+        check(parents, "any", first, second, point)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_ship(parents: Parents) -> tuple[dict[str, Any], dict[int, set[str]]]:
+    return undisturbed(parents)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_goes_on_in_another_framework_after_each_step(parents: Parents, undisturbed_ship: Any, seed: int) -> None:
+    """One step of each is driven by a process that has imported nothing before."""
+    legs = voyage(seed, BACKENDS, cold=[2 * seed + 1])
+    assert all(leg.backend != following.backend for leg, following in pairwise(legs))
+    assert {leg.backend for leg in legs} == set(BACKENDS)
+    sail(parents, f"ship-{seed}", legs, *undisturbed_ship)
+
+
+def test_a_ship_that_is_another_is_told_from_it(parents: Parents, undisturbed_ship: Any) -> None:
+    whole, asked = undisturbed_ship
+    legs = [Leg("custom", "end 1"), Leg("custom", None)]
+    with pytest.raises(AssertionError):
+        sail(parents, "other-words", legs, {**whole, "output": "All is lost."}, asked)
+    with pytest.raises(AssertionError):
+        sail(parents, "other-requests", legs, whole, {**asked, 3: {"other"}})
+    with pytest.raises(AssertionError, match="was not reached"):
+        sail(parents, "other-moment", [Leg("custom", "end 99")], whole, asked)
 
 
 def test_the_last_point_is_the_last(parents: Parents) -> None:
     run = CrashedRun(parents, "whole")
     with pytest.raises(AssertionError, match="was not reached"):
-        run.begin("custom", POINTS)
+        run.go("custom", "begun", at_commit(POINTS))
     assert [row["row"] for row in run.rows()].count("tool_end") == len(CALLS)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,66 +13,20 @@ import httpx
 import pytest
 
 from support import run_program
-from unified_agents import Limits, ModelPrice, RunResult, wrap
+from unified_agents import Limits, ModelPrice, wrap
 from unified_agents.errors import BackendError, ConfigError, RateLimitError, UnsupportedCapabilityError
-from unified_agents.registry import backend_info
 from unified_agents.scripted.model import Script, ScriptedModel
-from unified_agents.scripted.server import ScriptServer
-from unified_agents.testing.harness import ServerThread, answer, call, calls, fault
+from unified_agents.testing.harness import ServerThread, answer, fault
 from unified_agents.wire.reachable_objects import reachable_objects
 from unified_agents.wire.routed_clients import RoutedTransport, sdk_clients
 from unified_agents_comparisons.loading import load_suite
-
-PROGRAMS = Path(__file__).parent / "programs"
-NAMES = {
-    "langgraph_agent": "langchain",
-    "llamaindex_agent": "llamaindex",
-    "pydantic_ai_agent": "pydantic_ai",
-    "openai_agents_agent": "openai_agents",
-}
-EACH = pytest.mark.parametrize("name", NAMES)
-ADDS = (calls(call("add", {"a": 2, "b": 3})), answer("It is {0}.", (0, 0)))
-SAID = ("It is 5.", "It is 5.0.")
-KEY = "sk-of-the-agent-itself"
+from wrapped_programs import ADDS, EACH, KEY, NAMES, PROGRAMS, SAID, Place
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptServer]:
-    with ServerThread() as served:
-        yield served
-
-
-class Place:
-    """Where the programs' own model is."""
-
-    def __init__(self, server: ScriptServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._server = server
-        self._monkeypatch = monkeypatch
-        self.url = ""
-
-    def load(self, name: str, *answers: Any) -> ModuleType:
-        if not backend_info(NAMES[name]).installed:
-            pytest.skip(f"{NAMES[name]} is not installed")
-        self.url = self._server.add(Script.model_validate({"answers": answers or ADDS}), api_key=KEY)
-        for variable, value in (("OPENAI_BASE_URL", self.url), ("OPENAI_API_BASE", self.url), ("OPENAI_API_KEY", KEY)):
-            self._monkeypatch.setenv(variable, value)
-        self._monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
-        spec = importlib.util.spec_from_file_location(f"wrapped_{name}", PROGRAMS / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        self._monkeypatch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
-        return module
-
-    @property
-    def bodies(self) -> list[Any]:
-        return [request.body for request in self._server.requests(self.url)]
-
-
-@pytest.fixture
-def place(server: ScriptServer, monkeypatch: pytest.MonkeyPatch) -> Place:
-    return Place(server, monkeypatch)
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    with ServerThread() as server:
+        yield Place(server, monkeypatch)
 
 
 @EACH
@@ -148,115 +100,6 @@ async def test_limits_hold_on_model_calls_and_tokens(name: str, place: Place) ->
     assert len(place.bodies) == 2
     async with wrap(module.agent, limits={"max_cost": 1e-9}, price=ModelPrice(input=1, output=1)) as agent:
         assert (await agent.run("What is 2 + 3?")).limit == "max_cost"
-
-
-@EACH
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-async def test_limits_hold_on_tool_calls(name: str, streamed: bool, place: Place) -> None:
-    asks = [calls(*(call("add", {"a": 2, "b": number}) for number in range(count))) for count in (1, 2, 1)]
-    module = place.load(name, *asks, answer("Done."))
-    async with wrap(module.agent) as agent:
-
-        async def ended(most: int) -> RunResult:
-            bounds = Limits(max_tool_calls=most)
-            if not streamed:
-                return await agent.run("Add.", limits=bounds)
-            async with agent.stream("Add.", limits=bounds) as events:
-                async for _ in events:
-                    continue
-            assert events.result is not None
-            return events.result
-
-        for most, requests, ran in ((0, 1, 0), (1, 2, 1), (2, 2, 1), (3, 3, 3)):
-            result = await ended(most)
-            assert (result.status, result.limit, result.requests) == ("limit", "max_tool_calls", requests), most
-            assert result.errors[-1].kind == "limit"
-            assert sum(made.ok for made in result.tool_calls) == ran, most
-        assert (await ended(4)).output == "Done."
-
-
-async def test_no_tool_runs_that_a_limit_forbids(place: Place) -> None:
-    place.load("langgraph_agent")
-    from langchain.agents import create_agent
-    from langchain_openai import ChatOpenAI
-
-    ran: list[int] = []
-
-    async def note(n: int) -> str:
-        """Note a number."""
-        ran.append(n)
-        return "noted"
-
-    place.load("langgraph_agent", calls(call("note", {"n": 1})), calls(*(call("note", {"n": n}) for n in (2, 3))))
-    native = create_agent(ChatOpenAI(model="gpt-5-mini"), tools=[note])
-    async with wrap(native, limits={"max_tool_calls": 2}) as agent:
-        result = await agent.run("Note.")
-    assert (result.status, result.limit, ran) == ("limit", "max_tool_calls", [1])
-    assert [(made.ok, made.reached) for made in result.tool_calls] == [(True, True), (False, False), (False, False)]
-
-
-async def test_a_limit_that_cannot_hold_is_told(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    module = place.load("langgraph_agent")
-    async with wrap(module.agent, limits={"max_parallel_tools": 1}) as agent:
-        await agent.run("What is 2 + 3?")
-        assert "max_parallel_tools does not hold: the wrapped agent runs its tools itself" in caplog.text
-        caplog.clear()
-        await agent.run("What is 2 + 3?", limits=Limits(max_tool_calls=5))
-    assert caplog.text == ""
-
-
-@EACH
-async def test_under_unified_its_parts_make_an_agent_of_ours(name: str, place: Place) -> None:
-    module = place.load(name, fault(status=500), calls(call("add", {"a": 2, "b": "x"})), *ADDS[:1], answer("Done."))
-    async with wrap(module.agent, handling="unified", limits={"max_tool_calls": 5}) as agent:
-        result = await agent.run("What is 2 + 3?")
-    assert (result.output, result.handling, agent.backend) == ("Done.", "unified", NAMES[name])
-    assert [(made.name, made.ok) for made in result.tool_calls] == [("add", False), ("add", True)]
-    assert result.tool_calls[0].error is not None
-    assert result.tool_calls[0].error.kind == "invalid_input"
-    assert result.tool_calls[1].content in ("5", "5.0")
-    assert result.retries == 1
-    (system, *_) = place.bodies[0]["messages"]
-    assert system["content"] == "You add numbers."
-    (offered,) = place.bodies[0]["tools"]
-    assert "Add two numbers." in offered["function"]["description"]
-    assert KEY not in result.model_dump_json()
-
-
-async def test_parts_that_an_agent_of_ours_cannot_have_are_refused(place: Place) -> None:
-    place.load("openai_agents_agent")
-    from agents import Agent as OpenAIAgent, WebSearchTool
-    from langchain.agents import create_agent
-    from langchain.agents.middleware import ModelCallLimitMiddleware
-    from langchain_openai import ChatOpenAI
-    from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
-    from llama_index.llms.openai import OpenAI
-    from pydantic import BaseModel
-    from pydantic_ai import Agent as PydanticAgent, RunContext
-
-    class Answer(BaseModel):
-        total: int
-
-    def needs(context: Any, n: int) -> int:
-        return n
-
-    needs.__annotations__["context"] = RunContext[str]  # which this function's own names do not reach
-    needs.__annotations__["n"] = int
-    native = {
-        "ModelCallLimitMiddleware": create_agent(
-            ChatOpenAI(model="gpt-5-mini"), middleware=[ModelCallLimitMiddleware(run_limit=3)]
-        ),
-        "the loop of ReActAgent": ReActAgent(llm=OpenAI(model="gpt-4o-mini")),
-        "output_cls": FunctionAgent(llm=OpenAI(model="gpt-4o-mini"), output_cls=Answer),
-        "handoffs": OpenAIAgent(name="a", model="gpt-5-mini", handoffs=[OpenAIAgent(name="b", model="gpt-5-mini")]),
-        "web_search": OpenAIAgent(name="a", model="gpt-5-mini", tools=[WebSearchTool()]),
-        "an output type": PydanticAgent("openai-chat:gpt-5-mini", output_type=Answer),
-        "tool 'needs' with a context": PydanticAgent("openai-chat:gpt-5-mini", tools=[needs]),
-    }
-    for what, agent in native.items():
-        with pytest.raises(UnsupportedCapabilityError, match=f"the agent has .*{what}.*wrap it under `native`"):
-            wrap(agent, handling="unified")
-        await wrap(agent).aclose()
 
 
 @EACH

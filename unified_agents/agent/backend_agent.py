@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,12 +12,13 @@ from unified_agents import wording
 from unified_agents.agent.arguments import check_resume_arguments, check_run_arguments, check_session
 from unified_agents.agent.capabilities import check_approval, check_capabilities
 from unified_agents.agent.decisions import Decision
-from unified_agents.agent.journaling import AgentJournal, OnDivergence, replay_whole
+from unified_agents.agent.journaling import AgentJournal, OnDivergence, replay_finished_steps, replay_whole
 from unified_agents.agent.model_servers import model_servers
 from unified_agents.agent.new_run import check_cost, new_run
 from unified_agents.agent.sessions import Sessions
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.agent.stream import QueuedEvents, RunStream
+from unified_agents.agent.summaries import summarised
 from unified_agents.backend import (
     INVALID_CALL_TOOL,
     AgentSpec,
@@ -72,7 +74,9 @@ class BackendAgent:
             self._build(settings, load_backend(settings.backend) if adapter is None else adapter)
             secrets = {name: value for one in self._endpoints for name, value in one.secrets.items()}
             self._journal = AgentJournal(settings, self._catalogue.tools, secrets) if settings.journal else None
-            self._sessions = Sessions(self._journal.store if self._journal else MemoryJournal(), settings.memory)
+            store = self._journal.store if self._journal else MemoryJournal()
+            summarise = functools.partial(summarised, self._new_run, self._drive, self._wire.without_output())
+            self._sessions = Sessions(store, settings.memory, summarise)
         except BaseException:
             self._catalogue.close()
             raise
@@ -265,18 +269,18 @@ class BackendAgent:
             run.sinks.append(on_event)
         return run
 
-    async def _drive(self, run: Run) -> RunResult:
+    async def _drive(self, run: Run, other: Callable[[], Coroutine[Any, Any, str | None]] | None = None) -> RunResult:
         done = self._runs[run] = asyncio.get_running_loop().create_future()
         siblings = run.parent.lifecycle.child_runs if run.parent is not None else set()
         siblings.add(run.lifecycle)
         loop = Loop(
-            start=lambda: self._native_run(run),
+            start=other or (lambda: self._native_run(run)),
             translate=self._agent.translate,
             last_answer=lambda: _last_answer(self._wire, run),
-            parse=self._wire.parse,
+            parse=None if other else self._wire.parse,
         )
         try:
-            if self._journal is not None:
+            if self._journal is not None and other is None:
                 return await self._journal.driven(run, lambda: drive(run, loop))
             return await drive(run, loop)
         finally:
@@ -290,6 +294,8 @@ class BackendAgent:
     async def _native_run(self, run: Run) -> str | None:
         if self._choice is not None:
             run.offer = self._offer.cut(await _chosen(self._choice, run))
+        if run.journal is not None and run.journal.answers:
+            replay_finished_steps(run, run.journal)
         asked = self._settings.model.parameters.stream
         stream = run.handling == "native" and run.streaming if asked is None else asked
         return await self._agent.run(run.messages, stream=stream)

@@ -93,6 +93,7 @@ def _check_native(settings: AgentSettings) -> None:
         "tool_references": settings.tool_references,
         "a journal": settings.journal is not None,
         "coercion": settings.coercion is not None,
+        "memory.summary": settings.memory.summary,
     }
     for name, is_asked in asked.items():
         if is_asked:

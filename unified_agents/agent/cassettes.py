@@ -43,10 +43,10 @@ class AgentCassette:
         """Return what records the exchanges with a model; the upstream itself where nothing is recorded."""
         return upstream if self._file is None else RecordingUpstream(upstream, self._file, read_request, model.name)
 
-    def hide(self, connections: Iterable[ServerConnection]) -> None:
-        """Take the secrets of connections out of what is written, and out of what is compared with it."""
+    def hide(self, connections: Iterable[ServerConnection], others: Iterable[str]) -> None:
+        """Take the secrets of connections, and others, out of what is written, and out of what is compared with it."""
         connections = list(connections)
-        secrets = [secret for connection in connections for secret in connection.secrets]
+        secrets = [*(secret for connection in connections for secret in connection.secrets), *others]
         redactor = Redactor(dict.fromkeys(secrets, MASK), forms=stored_forms)
         for connection in connections:
             if connection.tokens is not None:

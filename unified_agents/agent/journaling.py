@@ -15,20 +15,22 @@ from unified_agents.agent.decisions import Decision, decision_rows
 from unified_agents.agent.sessions import claim_session
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.errors import DivergenceError, JournalError
+from unified_agents.journal.addresses import journal_secrets
 from unified_agents.journal.hidden_secrets import JournalWithoutSecrets
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.opening import OpenJournal
 from unified_agents.journal.ownership import begin_run, claim_run
 from unified_agents.journal.protocol import Journal
 from unified_agents.journal.record import RunRecord, tool_differences
-from unified_agents.journal.rows import RunRow, TurnRow
+from unified_agents.journal.rows import RunRow, TurnRow, is_word_of_rows
 from unified_agents.journal.turns import SessionTurn, with_history
 from unified_agents.redaction.placeholders import Placeholders
 from unified_agents.result import RunResult, RunStatus
+from unified_agents.run.calls import Step
 from unified_agents.run.context import Run
 from unified_agents.tool_runner.journaled import finished_outcome
 from unified_agents.tools.definition import Tool
-from unified_agents.wire.replay import answer_of, count_answer
+from unified_agents.wire.replay import JournaledStep, answer_of, count_answer
 from unified_agents.wire.steps import record_step
 
 OnDivergence = Literal["stop", "continue"]
@@ -43,7 +45,7 @@ class AgentJournal:
     Args:
         settings: What the agent is made of.
         tools: The agent's tools.
-        secrets: What must not be in a journal, by name.
+        secrets: What must not be in a journal, by name; with it goes the journal's own password.
 
     Attributes:
         store: The journal itself, which takes no secret.
@@ -54,6 +56,8 @@ class AgentJournal:
 
     def __init__(self, settings: AgentSettings, tools: Sequence[Tool], secrets: Mapping[str, str]) -> None:
         self._open = OpenJournal(settings.journal or "")
+        own = journal_secrets(settings.journal)
+        secrets = {**secrets, **{name: secret for name, secret in own.items() if not is_word_of_rows(secret)}}
         self._placeholders = Placeholders(secrets)
         self.store: Journal = self._open.store
         if secrets:
@@ -219,7 +223,31 @@ def replay_whole(run: Run, record: RunRecord) -> str | None:
     for number in sorted(record.answers):
         row = record.answers[number]
         count_answer(run, row)
-        for call in record_step(run, answer_of(row), number).calls:
-            call.reached = True
-            finished_outcome(run, record, call)
+        _replay_calls(run, record, record_step(run, answer_of(row), number))
     return record.end.output if record.end is not None else None
+
+
+def replay_finished_steps(run: Run, record: RunRecord) -> None:
+    """Put the steps whose calls are all finished into a run that is resumed: the native loop begins behind them.
+
+    The wire tells the model of them, whatever the framework knows, so no framework has to be led through them again.
+
+    Raises:
+        asyncio.CancelledError: the run asks something else than its journal holds, and ends.
+    """
+    while (row := record.answers.get(number := run.budget.steps_started)) is not None and row.calls:
+        if not all((number, index) in record.ends for index in range(len(row.calls))):
+            return
+        answer = JournaledStep(run, record).answer()
+        if answer is None:
+            return
+        step = record_step(run, answer, number)
+        for _ in step.calls:
+            run.budget.count_tool_call()
+        _replay_calls(run, record, step)
+
+
+def _replay_calls(run: Run, record: RunRecord, step: Step) -> None:
+    for call in step.calls:
+        call.reached = True
+        finished_outcome(run, record, call)

@@ -34,6 +34,23 @@ def first_remembered(turns: Sequence[Sequence[Message]], memory: MemoryConfig) -
     return first
 
 
+def summarised_turns(turns: Sequence[Sequence[Message]], memory: MemoryConfig, known: int) -> int:
+    """Return how many of the oldest turns a further turn is given the summary of, in their place.
+
+    Args:
+        turns: The messages of each turn, oldest first.
+        memory: The bounds.
+        known: How many turns there is a summary of. With more the model is asked for another one, and half of the room
+            is left free: else it would be asked in each turn.
+    """
+    if first_remembered(turns, memory) <= known:
+        return known
+    half = memory.model_copy(
+        update={name: bound // 2 for name in ("turns", "tokens") if (bound := getattr(memory, name)) is not None}
+    )
+    return first_remembered(turns, half)
+
+
 def _chars(message: Message) -> int:
     content = message.content if isinstance(message.content, str) else "".join(map(str, message.content or ()))
     return len(content) + sum(len(call.name) + len(call.arguments) for call in message.tool_calls)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from unified_agents.agent.settings import AgentSettings
 from unified_agents.config import ModelConfig, Variant
 from unified_agents.errors import ConfigError
+from unified_agents.journal.addresses import journal_secrets
 from unified_agents.wire.connection import ServerConnection, connection_of
 from unified_agents.wire.endpoint import ModelEndpoint
 from unified_agents.wire.http_upstream import HttpUpstream
@@ -35,7 +36,7 @@ def model_servers(settings: AgentSettings) -> Sequence[ModelEndpoint]:
         for place, model in enumerate((settings.model, *settings.model.fallback))
     ]
     if cassette is not None:
-        cassette.hide(connections)
+        cassette.hide(connections, journal_secrets(settings.journal).values())
     return endpoints
 
 
@@ -66,7 +67,8 @@ def _endpoint(
         from unified_agents.scripted.faults import FaultyUpstream  # noqa: PLC0415  # only who wants faults pays for them
 
         upstream = FaultyUpstream(upstream, model.faults)
-    endpoint = ModelEndpoint(model, upstream, () if connection is None else connection.secrets)
+    others = tuple(journal_secrets(settings.journal).values())
+    endpoint = ModelEndpoint(model, upstream, () if connection is None else connection.secrets, others)
     if connection is not None:
         connections.append(connection)
         if connection.tokens is not None:

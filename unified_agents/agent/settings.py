@@ -44,7 +44,7 @@ class AgentSettings:
     tool_references: bool
     coercion: Coercion | None
     variant: Variant
-    journal: str | Path | Journal | None = None
+    journal: str | Path | Journal | None = field(default=None, repr=False)
     file: str | None = None
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     record: str | Path | None = None

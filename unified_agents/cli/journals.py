@@ -16,7 +16,8 @@ from unified_agents.cli.questions import TERMINAL, ask_about, has_terminal
 from unified_agents.cli.stdio import FAILED, LIMIT, SUSPENDED, USAGE, print_message, put, put_json, stop
 from unified_agents.config import load_config
 from unified_agents.errors import ConfigError, JournalError, RunError
-from unified_agents.journal.opening import OpenJournal, is_postgres, shown_place
+from unified_agents.journal.addresses import is_postgres, shown_place, without_password
+from unified_agents.journal.opening import OpenJournal
 from unified_agents.journal.protocol import Journal, RunInfo
 from unified_agents.journal.rows import Row, RunRow
 from unified_agents.journal.turns import with_history
@@ -107,13 +108,22 @@ def stop_failed(error: RunError, *, as_json: bool) -> NoReturn:
 
 
 def way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
-    """Return which command goes on with a run that waits, in whatever folder it is given."""
+    """Return which command goes on with a run that waits, in whatever folder it is given.
+
+    The password of a journal is not shown: the command finds it where it was found, or in `PGPASSWORD`.
+    """
     command = ["unified-agents", "runs", "resume", result.run_id, "--agent", str(agent.absolute())]
-    if journal is not None:
-        place = shown_place(journal) if is_postgres(journal) else str(Path(journal).expanduser().absolute())
-        command += ["--journal", place]
+    hint = ""
+    if journal is not None and not is_postgres(journal):
+        command += ["--journal", str(Path(journal).expanduser().absolute())]
+    elif journal is not None and (shown := without_password(journal)) == journal:
+        command += ["--journal", journal]
+    elif journal is not None and journal_place(None, load_config(agent).journal) != journal:
+        command += ["--journal", shown]
+        hint = " (set PGPASSWORD to the journal's password first: it is not shown)"
     calls = ", ".join(f"{call.name} ({call.id})" for call in result.pending)
-    return f"the run waits for a decision on {calls}; go on with: {shlex.join(command)} --approve CALL, or --deny CALL"
+    words = f"{shlex.join(command)} --approve CALL, or --deny CALL{hint}"
+    return f"the run waits for a decision on {calls}; go on with: {words}"
 
 
 async def with_journal(place: str, work: Callable[[Journal], Awaitable[T]]) -> T:

@@ -133,12 +133,21 @@ class MemoryConfig(Settings):
     Attributes:
         turns: How many turns.
         tokens: How many tokens of text, at four characters each.
+        summary: Whether a turn is given, in the place of the turns beyond these bounds, what the model summarised of
+            them; else they are left out. The model is asked when they are met, and then half of the room is free.
         when_busy: What happens to a turn while another of the session is under way: it waits, or is refused.
     """
 
     turns: int | None = Field(default=None, ge=0)
     tokens: int | None = Field(default=None, ge=0)
+    summary: bool = False
     when_busy: Literal["wait", "refuse"] = "wait"
+
+    @model_validator(mode="after")
+    def _summary_of_something(self) -> MemoryConfig:
+        if self.summary and self.turns is None and self.tokens is None:
+            raise ValueError("summary: give turns or tokens too, beyond which turns are summarised")
+        return self
 
 
 def _tool_entries(values: object) -> object:
@@ -198,7 +207,7 @@ class AgentConfig(Settings):
     output_type: str | dict[str, Any] | None = None
     tool_policy: ToolPolicy = Field(default_factory=ToolPolicy)
     tool_references: bool = False
-    journal: str | None = None
+    journal: str | None = Field(default=None, repr=False)  # the URL of a database may hold a password
     memory: MemoryConfig = Field(default_factory=MemoryConfig)
     coercion: Literal["strict", "lenient"] | None = None
 

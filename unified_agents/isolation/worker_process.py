@@ -179,6 +179,7 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._workers: dict[Place, WorkerProcess] = {}
         self._users: dict[Place, int] = {}
+        self._returns: dict[Place, int] = {}
 
     def take(self, place: Place) -> None:
         """Note that one more agent uses the worker of a place."""
@@ -189,11 +190,12 @@ class WorkerPool:
         """Note that an agent uses it no more; after some time without any the worker is ended."""
         with self._lock:
             self._users[place] -= 1
+            last = self._returns[place] = self._returns.get(place, 0) + 1
             worker = self._workers.get(place)
         if worker is not None:
             worker.send({"type": "forget", "agent": agent})
             loop = background_loop()
-            loop.call_soon_threadsafe(loop.call_later, IDLE_SECONDS, self._end_if_idle, place, worker)
+            loop.call_soon_threadsafe(loop.call_later, IDLE_SECONDS, self._end_if_idle, place, worker, last)
 
     def worker(self, place: Place) -> WorkerProcess:
         """Return the worker of a place; a new one where there is none, or it has ended."""
@@ -203,9 +205,11 @@ class WorkerPool:
                 found = self._workers[place] = WorkerProcess(place, lambda ended: self._drop(place, ended))
             return found
 
-    def _end_if_idle(self, place: Place, worker: WorkerProcess) -> None:
+    def _end_if_idle(self, place: Place, worker: WorkerProcess, last: int) -> None:
+        """End a worker that no agent has used since that return, which is the last one."""
         with self._lock:
-            is_idle = not self._users.get(place) and self._workers.get(place) is worker
+            is_idle = not self._users.get(place) and self._returns[place] == last
+            is_idle = is_idle and self._workers.get(place) is worker
             if is_idle:
                 del self._workers[place]
         if is_idle:

@@ -8,7 +8,7 @@ from unified_agents.errors import JournalError, LeaseLostError
 from unified_agents.journal.commit_thread import EncodedRows
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.protocol import Addition, Journal
-from unified_agents.journal.rows import EndRow, Row, StoredStatus, read_row, write_row
+from unified_agents.journal.rows import EndRow, Row, RunRow, StoredStatus, read_row, write_row
 
 
 def read_rows(run_id: str, stored: Iterable[bytes]) -> list[Row]:
@@ -37,6 +37,25 @@ def last_status(rows: Sequence[Row]) -> StoredStatus | None:
     """Return the status that the last of these rows gives the run; None where it goes on."""
     last = rows[-1] if rows else None
     return last.status if isinstance(last, EndRow) else None
+
+
+def status_of(status: StoredStatus | None, run_id: str, first: bytes | None) -> StoredStatus | None:
+    """Return how a run stands of which the first process has stored no end.
+
+    Earlier versions stored a fork without an end row. As long as nobody has resumed it, it has not begun.
+
+    Args:
+        status: What the store says; None where it holds no end.
+        run_id: The run.
+        first: The run's first row, where no second process has ever owned it; else None.
+    """
+    if status is not None or first is None or b'"forked_from":{' not in first:
+        return status
+    try:
+        row = read_row(first, run_id, 0)
+    except JournalError:  # whoever reads the run is told
+        return None
+    return "forked" if isinstance(row, RunRow) and row.forked_from is not None else None
 
 
 def entries_of(lease: Lease, rows: Sequence[Row], release: bool, also: Addition | None) -> tuple[EncodedRows, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from unified_agents.errors import ConfigError
+from unified_agents.journal.addresses import is_postgres, shown_place
 from unified_agents.journal.protocol import Journal
 
 
@@ -64,16 +65,6 @@ class OpenJournal:
             await shared.journal.aclose()
 
 
-def is_postgres(place: str | Path) -> bool:
-    """Tell whether a setting names a PostgreSQL database."""
-    return str(place).startswith(("postgresql://", "postgres://"))
-
-
-def shown_place(place: str) -> str:
-    """Return a setting without a password, as it may be printed."""
-    return re.sub(r"(//[^/?#:@]*):[^/?#]*@", r"\1:***@", re.sub(r"(password=)[^&]*", r"\1***", place))
-
-
 def _opened(key: str) -> Journal:
     """Open a journal. Only who keeps one pays for the import of its store."""
     if is_postgres(key):
@@ -93,9 +84,11 @@ def _file(place: str | Path) -> Path:
             f"journal: there is no journal for {scheme}:// addresses; "
             "give a file, such as runs.db, or a postgresql:// URL"
         )
+    if re.match(r"\s*(host|hostaddr|dbname|user|password)\s*=", text):
+        raise ConfigError("journal: give PostgreSQL's address as a URL, postgresql://user:password@host:port/database")
     if not text.strip():
         raise ConfigError("journal: give a file, such as runs.db, or a postgresql:// URL")
     path = Path(place).expanduser()
     if not path.absolute().parent.is_dir():
-        raise ConfigError(f"journal: the folder of {text} does not exist; make it, or name another file")
+        raise ConfigError(f"journal: the folder of {shown_place(text)} does not exist; make it, or name another file")
     return path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from unified_agents.errors import ConfigError, RunBusyError, RunNotFoundError
 from unified_agents.extras import remedy_of_extra
 from unified_agents.journal.commit_thread import CommitThread
-from unified_agents.journal.encoding import claimed_rows, entries_of, last_status, read_rows
+from unified_agents.journal.encoding import claimed_rows, entries_of, last_status, read_rows, status_of
 from unified_agents.journal.lease import LEASE_SECONDS, Lease, Owner, this_owner
 from unified_agents.journal.protocol import SESSION_PREFIX, Addition, RunInfo
 from unified_agents.journal.rows import Row, write_row
@@ -45,7 +45,9 @@ DELETE FROM unified_agents_rows USING gone WHERE run = gone.id
 _LIST = """
 SELECT run_id, status, extract(epoch FROM created)::float8, (
     SELECT count(*) FROM unified_agents_rows WHERE run = unified_agents_runs.id
-), owner, host, pid, started, coalesce(expires >= clock_timestamp(), false)
+), CASE WHEN status IS NULL AND fence = 1 THEN (
+    SELECT body FROM unified_agents_rows WHERE run = unified_agents_runs.id AND number = 0
+) END, owner, host, pid, started, coalesce(expires >= clock_timestamp(), false)
 FROM unified_agents_runs WHERE NOT starts_with(run_id, %s) ORDER BY created DESC, run_id
 """
 
@@ -61,6 +63,10 @@ class PostgresJournal:
             `unified_agents_runs` and `unified_agents_rows` are made where there are none.
         lease_seconds: How long a run stays with an owner that no longer renews its lease.
 
+    Attributes:
+        place: The address without the password and without parameters.
+        secrets: What of the address must be seen nowhere, by names for it.
+
     Raises:
         ConfigError: it is no such URL, or psycopg is not installed.
     """
@@ -72,7 +78,7 @@ class PostgresJournal:
             remedy = remedy_of_extra("postgres")
             raise ConfigError(f"a journal in PostgreSQL needs psycopg: {remedy}") from error
         server = PostgresServer(url, lease_seconds)
-        self.place = server.place
+        self.place, self.secrets = server.place, server.secrets
         self._thread: CommitThread[Connection] = CommitThread(
             server, lease_seconds / 3, f"unified-agents journal {self.place}"
         )
@@ -159,8 +165,8 @@ class PostgresJournal:
         given = (SESSION_PREFIX,)
         found = await self._thread.submit(lambda connection: connection.execute(_LIST, given).fetchall())
         return [
-            RunInfo(run_id, status, created, _is_held(*holder), count)
-            for run_id, status, created, count, *holder in found
+            RunInfo(run_id, status_of(status, run_id, first), created, _is_held(*holder), count)
+            for run_id, status, created, count, first, *holder in found
         ]
 
     async def delete(self, run_ids: Sequence[str]) -> int:

@@ -9,10 +9,12 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from unified_agents.errors import ConfigError, JournalError
+from unified_agents.journal.addresses import check_address, journal_secrets
 from unified_agents.journal.commit_thread import Append, EncodedRows
 from unified_agents.journal.encoding import earlier_failure, lost
 from unified_agents.journal.lease import Lease, this_owner
 from unified_agents.journal.rows import FORMAT
+from unified_agents.redaction.redactor import MASK, Redactor
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -61,12 +63,16 @@ class PostgresServer:
     Attributes:
         patience: See `Database`.
         place: The address without the password and without parameters.
+        secrets: What of the address must be seen nowhere, by names for it.
 
     Raises:
         ConfigError: it is no address.
     """
 
     def __init__(self, url: str, lease_seconds: float) -> None:
+        check_address(url)
+        self.secrets = journal_secrets(url)
+        self._redactor = Redactor(dict.fromkeys(self.secrets.values(), MASK))
         try:
             given = conninfo_to_dict(url)
         except psycopg.Error as error:
@@ -213,7 +219,7 @@ class PostgresServer:
         """Return our error for one of PostgreSQL's; see `Database`."""
         if isinstance(error, JournalError) or not isinstance(error, psycopg.Error | OSError):
             return error
-        what = " ".join(str(error).split()) or type(error).__name__
+        what = self._redactor.redact(" ".join(str(error).split())) or type(error).__name__
         wrapped = JournalError(f"the journal {self.place} cannot be used: {what}")
         wrapped.__cause__ = error
         return wrapped

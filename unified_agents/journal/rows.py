@@ -12,6 +12,7 @@ A cassette is a file of such rows, one a line: those of runs, or an `ExchangeRow
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
@@ -25,8 +26,11 @@ from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.result import RunStatus
 from unified_agents.tools.parts import Part
 
-FORMAT = 2
-"""The version of this format. A journal of a newer one is refused. Since 2, a run leaves out its session's turns."""
+FORMAT = 3
+"""The version of this format. A journal of a newer one is refused.
+
+Since 2, a run leaves out its session's turns. Since 3, a session may have summaries of its turns.
+"""
 
 
 StoredStatus: TypeAlias = RunStatus | Literal["forked"]
@@ -61,14 +65,14 @@ class RunRow:
         messages: What the run was given.
         tools: The tools by name, each with a hash of its JSON Schema.
         session: The session that the run is a turn of; None for none.
-        history: How many messages the run was given of the turns before it.
+        history: How many messages the run was given of the turns before it, with a summary of the earliest, if any.
         turns: Which turns of the session these are: the first, and the one after the last. Their messages are not
-            repeated in `messages`. None where they are.
+            repeated in `messages`, nor is the summary of the turns before the first. None where they are.
         forked_from: Where it was forked from another run; None for none.
     """
 
     row: Literal["run"] = "run"
-    format: Literal[1, 2] = 2
+    format: Literal[1, 2, 3] = 3
     created: float
     agent: str
     file: str | None
@@ -232,13 +236,27 @@ class TurnRow:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class SummaryRow:
+    """What the model summarised of the oldest turns of a session. The turns stay as they are.
+
+    Attributes:
+        turns: How many turns.
+        message: The message that stands in their place.
+    """
+
+    row: Literal["summary"] = "summary"
+    turns: int
+    message: Message
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class ExchangeRow:
     """One request to a model with its answer, in a cassette.
 
     A whole answer is kept as its body; a streamed one is put together, since a secret may be cut in two in its pieces.
 
     Attributes:
-        format: The version of the format of the row.
+        format: The version of the format of the row. In 2 it has an original turn.
         run: The run that asked.
         model: The model that was asked.
         protocol: What the request and the answer were written in.
@@ -253,10 +271,11 @@ class ExchangeRow:
         finish_reason: Why it ended, as the provider says.
         usage: Its tokens.
         reasoning: What the provider shows of the model's thinking; None where it shows nothing.
+        original: A streamed answer as a turn in the provider's own form, where that holds more than text and calls.
     """
 
     row: Literal["exchange"] = "exchange"
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 1
     run: str
     model: str
     protocol: ProtocolName
@@ -271,13 +290,26 @@ class ExchangeRow:
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
     reasoning: str | None = None
+    original: JsonObject | None = None
 
 
-Row: TypeAlias = RunRow | AnswerRow | ToolStartRow | ToolEndRow | DecisionRow | EndRow | TurnRow | ExchangeRow
+Row: TypeAlias = (
+    RunRow | AnswerRow | ToolStartRow | ToolEndRow | DecisionRow | EndRow | TurnRow | SummaryRow | ExchangeRow
+)
 
 _ROWS: TypeAdapter[Row] = TypeAdapter(
     Annotated[Row, Field(discriminator="row")], config=ConfigDict(defer_build=True, extra="forbid")
 )
+
+
+@functools.cache
+def _schema() -> str:
+    return json.dumps(_ROWS.json_schema())
+
+
+def is_word_of_rows(text: str) -> bool:
+    """Tell whether a text is a part of the names that rows are made of, so that no row can do without it."""
+    return text.isidentifier() and text in _schema()
 
 
 def write_row(row: Row) -> bytes:

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from unified_agents.errors import JournalError, RunBusyError, RunNotFoundError
 from unified_agents.journal.commit_thread import Append, CommitThread
-from unified_agents.journal.encoding import claimed_rows, earlier_failure, entries_of, last_status, lost, read_rows
+from unified_agents.journal.encoding import (
+    claimed_rows,
+    earlier_failure,
+    entries_of,
+    last_status,
+    lost,
+    read_rows,
+    status_of,
+)
 from unified_agents.journal.lease import LEASE_SECONDS, Lease, Owner, this_owner
 from unified_agents.journal.protocol import SESSION_PREFIX, Addition, RunInfo
 from unified_agents.journal.rows import FORMAT, Row, write_row
@@ -121,13 +129,22 @@ class SqliteJournal:
         """Return all runs, the newest first; see `Journal.runs`."""
         query = (
             "SELECT run_id, status, created, owner, host, pid, started, expires, "
-            "(SELECT count(*) FROM rows WHERE rows.run = runs.id) FROM runs ORDER BY created DESC, run_id"
+            "(SELECT count(*) FROM rows WHERE rows.run = runs.id), "
+            "CASE WHEN status IS NULL AND fence = 1 "
+            "THEN (SELECT CAST(body AS BLOB) FROM rows WHERE rows.run = runs.id AND number = 0) END "
+            "FROM runs ORDER BY created DESC, run_id"
         )
         found = await self._thread.submit(lambda connection: connection.execute(query).fetchall())
         now = time.time()
         return [
-            RunInfo(run_id, status, created, holder is not None and _holds(Owner(holder, *place), expires, now), count)
-            for run_id, status, created, holder, *place, expires, count in found
+            RunInfo(
+                run_id,
+                status_of(status, run_id, first),
+                created,
+                holder is not None and _holds(Owner(holder, *place), expires, now),
+                count,
+            )
+            for run_id, status, created, holder, *place, expires, count, first in found
             if not run_id.startswith(SESSION_PREFIX)
         ]
 

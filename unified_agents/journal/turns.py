@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from unified_agents.errors import JournalError, RunNotFoundError
 from unified_agents.journal.lease import Lease
 from unified_agents.journal.protocol import SESSION_PREFIX, Addition, Journal
-from unified_agents.journal.rows import RunRow, TurnRow
+from unified_agents.journal.rows import Row, RunRow, SummaryRow, TurnRow
 from unified_agents.messages import Message
 
 
@@ -55,14 +55,16 @@ async def with_history(journal: Journal, run: RunRow) -> RunRow:
     if run.turns is None:
         return run
     first, end = run.turns
-    kept: list[TurnRow] = []
-    if first < end:
+    rows: list[Row] = []
+    if run.history:
         try:
             rows = await journal.read(f"{SESSION_PREFIX}{run.session}")
         except RunNotFoundError:
             rows = []
-        kept = [row for row in rows if isinstance(row, TurnRow)][first:end]
+    kept = [row for row in rows if isinstance(row, TurnRow)][first:end]
     history = [message for row in kept for message in row.messages]
+    if len(history) < run.history:
+        history = [*(row.message for row in rows if isinstance(row, SummaryRow) and row.turns == first), *history]
     if len(kept) != end - first or len(history) != run.history:
         raise JournalError(f"the run is a turn of session {run.session!r}, whose turns before it are gone")
     return replace(run, messages=(*history, *run.messages), turns=None)

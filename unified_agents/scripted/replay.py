@@ -118,7 +118,13 @@ class CassetteModel:
         conversation = conversation_of(request["messages"], self.redactor)
         exchange, is_last = self._due(fingerprint_of(conversation), protocol, conversation, key)
         row = exchange.row if is_last else _not_waited_for(exchange.row)
-        return _reply(row, protocol, request, body)
+        try:
+            return _reply(row, protocol, request, body)
+        except (KeyError, TypeError, AttributeError) as error:  # only an original turn has a shape that is not checked
+            raise DivergenceError(
+                f"the cassette {self._name} is damaged: the original turn of exchange {exchange.number} is none of"
+                f" {row.protocol}; record it anew"
+            ) from error
 
     def forget(self, key: str) -> None:
         """Forget what a run has asked."""
@@ -279,7 +285,8 @@ def _rendered(
     row: ExchangeRow, protocol: ProtocolName, request: JsonObject, body: Mapping[str, Any], *, streams: bool
 ) -> tuple[bytes, ...]:
     calls = tuple([RenderedCall(call.id, call.name, call.arguments) for call in row.calls])
-    choice = RenderedChoice(row.text, calls, row.finish_reason or "stop", row.reasoning)
+    original = row.original if protocol == row.protocol else None
+    choice = RenderedChoice(row.text, calls, row.finish_reason or "stop", row.reasoning, original)
     envelope = Envelope(
         id=f"chatcmpl-{row.fingerprint[:24]}",
         model=row.model,

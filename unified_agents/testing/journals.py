@@ -30,6 +30,7 @@ from unified_agents.journal.rows import (
     EndRow,
     Row,
     RunRow,
+    SummaryRow,
     ToolEndRow,
     ToolStartRow,
     TurnRow,
@@ -85,6 +86,7 @@ def every_row() -> list[Row]:
         ),
         DecisionRow(call_id="call_0_0", decision="deny", text="because"),
         TurnRow(run_id="r", messages=(Message(role="assistant", content="Hi.", original=original),)),
+        SummaryRow(turns=1, message=Message(role="user", content="It began.")),
         EndRow(status="suspended", output=None, error=failure, ended=1.0),
     ]
 

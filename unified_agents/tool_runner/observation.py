@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from unified_agents.errors import ToolCallError
+from unified_agents.errors import ErrorRecord, ToolCallError
 from unified_agents.events import (
     ToolCallCompleted,
     ToolCallFailed,
@@ -80,7 +80,7 @@ class ObservedCall(RunningCall):
         """Record a failure, with what the model reads of it where we tell it, and end the observation."""
         run, call = self.run, self.call
         now = self._stop()
-        call.outcome, call.error = outcome, error.record()
+        call.outcome, call.error = outcome, self._record(error)
         run.errors.append(call.error)
         if self.span.takes_content:
             self._give_content(None if outcome is None else outcome.content)
@@ -110,7 +110,7 @@ class ObservedCall(RunningCall):
             now = run.trace.now()
             run.emit(
                 ToolCallRetried(
-                    run.id, now, call.step, call.index, call.id, call.name, failures, error.record(), seconds
+                    run.id, now, call.step, call.index, call.id, call.name, failures, self._record(error), seconds
                 )
             )
 
@@ -160,6 +160,12 @@ class ObservedCall(RunningCall):
             else run.journal.idempotency_key(call.step, call.index),
             state=run.state,
         )
+
+    def _record(self, error: ToolCallError) -> ErrorRecord:
+        """Return the record of a failure. What the tool said stays as it is only where the model reads it."""
+        record = error.record()
+        safe = self.run.redactor.redact(record.message)
+        return record if safe == record.message else record.model_copy(update={"message": safe})
 
     def _give_content(self, result: str | None) -> None:
         """Put on the user's span what the tool was told and said, without the secrets of the models."""

@@ -173,10 +173,11 @@ def _exchanges_of_run(rows: Sequence[Row]) -> Iterator[ExchangeRow]:
     ends = {(row.step, row.index): row for row in others if isinstance(row, ToolEndRow)}
     prefixes = Prefixes()
     for answer in answers:
+        original = answer.original or {}
         exchange = ExchangeRow(
             run=f"{first.agent} {first.created!r}",
             model=answer.model,
-            protocol="chat_completions",
+            protocol=original.get("protocol", "chat_completions"),
             fingerprint="",
             messages=conversation_of(messages),
             text=answer.text,
@@ -184,6 +185,8 @@ def _exchanges_of_run(rows: Sequence[Row]) -> Iterator[ExchangeRow]:
             finish_reason=answer.finish_reason,
             usage=answer.usage,
             reasoning=answer.reasoning,
+            original=original.get("body"),
+            format=2 if original else 1,
         )
         yield prefixes.shortened(exchange)
         calls = [

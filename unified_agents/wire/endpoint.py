@@ -75,6 +75,7 @@ class ModelEndpoint:
         model: The model.
         upstream: Its server.
         secrets: The API key and the like, which are kept out of every message and record.
+        others: Secrets of other parts of the agent, which are kept out likewise.
 
     Attributes:
         attributes: The attributes of a `chat` span.
@@ -85,10 +86,12 @@ class ModelEndpoint:
         chat_upstream: Its server for requests in Chat Completions, whatever it speaks itself.
         redactor: Takes the secrets out of errors and records.
         answer_redactor: Takes them out of what the model answers, where short ones may be words.
-        secrets: The secrets, each by the model's name and its number.
+        secrets: Its own secrets, each by the model's name and its number.
     """
 
-    def __init__(self, model: ModelConfig, upstream: Upstream, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self, model: ModelConfig, upstream: Upstream, secrets: Sequence[str] = (), others: Sequence[str] = ()
+    ) -> None:
         self.model = model
         self.upstream = upstream
         self.protocol = provider_protocol(model.spoken_protocol)
@@ -97,8 +100,8 @@ class ModelEndpoint:
         self._headers: Mapping[str, str] = {} if self.protocol is None else self.protocol.headers
         self.request_writer = RequestWriter(model, self.protocol)
         self.origin = origin_of(model, model.spoken_protocol)
-        masks = dict.fromkeys(secrets, MASK)
-        self.secrets = {f"{model.name}/{number}": secret for number, secret in enumerate(masks, 1)}
+        self.secrets = {f"{model.name}/{number}": secret for number, secret in enumerate(dict.fromkeys(secrets), 1)}
+        masks = dict.fromkeys((*secrets, *others), MASK)
         self.redactor = Redactor(masks)
         self.answer_redactor = Redactor(masks, MIN_SECRET_CHARS_IN_ANSWERS)
         self.chat_upstream = (

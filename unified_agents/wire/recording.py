@@ -167,6 +167,8 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
         "finish_reason": answer.finish_reason,
         "usage": answer.usage,
         "reasoning": answer.reasoning,
+        "original": answer.original,
+        "format": 1 if answer.original is None else 2,
     }
 
 

@@ -74,6 +74,10 @@ class Wire:
             start_calls(run, step, [raw.id for raw in answer.calls])
         return answer, step
 
+    def without_output(self) -> Wire:
+        """Return the same wire for answers of any form."""
+        return Wire(self._settings.endpoints, protocol=self.protocol)
+
     async def last_answer(self, run: Run, note: str) -> Answer:
         """Make one more model call of a run that has met a limit: without tools, and past the limits.
 

@@ -9,6 +9,12 @@ from unified_agents.wording.common import ATTACHED, UNREADABLE, shortened
 _FORM = "Your answer does not have the form that was asked for."
 _CUT = "Your answer was cut off at the token limit. Answer again, more briefly."
 _NOW = "No more tool calls are possible: "
+_SUMMARISE = (
+    "Summarise this conversation for yourself: what the user wants and has told you, what was decided, what tools have"
+    " found or done, with names, numbers and ids, and what is still open. Later you will be given the summary in place"
+    " of the conversation. Answer with the summary alone."
+)
+_SUMMARY = "This is a summary of the conversation until here:"
 _UNREADABLE_CALLS = "Tool calls of your answer could not be read, and none of them was made."
 
 
@@ -70,6 +76,16 @@ def limit_met(limit: str, bound: str) -> str:
 def answer_now(limit: str) -> str:
     """Ask the model to answer once more, without tools, because a limit was met."""
     return f"{_NOW}{limit}. Answer now, with what you have; say what is missing."
+
+
+def summarise_now() -> str:
+    """Ask the model, at the end of a conversation, for a summary that later turns are given in its place."""
+    return _SUMMARISE
+
+
+def summary_of_turns(summary: str) -> str:
+    """Tell the model what was said in the turns that it is no longer given."""
+    return f"{_SUMMARY}\n\n{summary}"
 
 
 def calls_cannot_be_read(problems: Sequence[str]) -> str:

@@ -57,7 +57,11 @@ class MisbehavingTool:
             def hanging(*given: Any, **arguments: Any) -> Any:  # some frameworks give arguments by their place
                 if next(number) < calls:
                     self._released.wait(_MAX_HANG_SECONDS)
-                return asyncio.run(function(*given, **arguments))
+                work = function(*given, **arguments)
+                try:
+                    return asyncio.run(work)
+                finally:
+                    work.close()  # where it could not be begun
 
             return hanging
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import aiohttp
 import pytest
@@ -28,7 +28,7 @@ from unified_agents.agent import Agent
 from unified_agents.isolation import worker_process
 from unified_agents.isolation.remote_seams import RemoteCalls, RemoteModel, current_remote_run
 from unified_agents.isolation.worker import _closed
-from unified_agents.isolation.worker_process import POOL, Place
+from unified_agents.isolation.worker_process import POOL, Place, WorkerPool
 
 BACKEND = "smolagents"  # the one that takes least time to import
 ASKS = {"tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 2}}]}
@@ -188,6 +188,28 @@ async def test_a_worker_that_nobody_uses_is_ended(monkeypatch: pytest.MonkeyPatc
     async with asyncio.timeout(10):
         await over.wait()
     assert worker.is_over
+
+
+async def test_a_worker_is_kept_from_its_last_use_on() -> None:
+    class Worker:
+        is_over = False
+        calls: ClassVar[list[str]] = []
+
+        def send(self, message: Any) -> None:
+            self.calls.append(message["type"])
+
+        def end(self) -> None:
+            self.calls.append("end")
+
+    pool, worker = WorkerPool(), cast("Any", Worker())
+    pool._workers[PLACE] = worker
+    for number in (1, 2):
+        pool.take(PLACE)
+        pool.give_back(PLACE, number)
+    pool._end_if_idle(PLACE, worker, 1)  # the timer that the first one has set
+    assert Worker.calls == ["forget", "forget"]
+    pool._end_if_idle(PLACE, worker, 2)
+    assert Worker.calls == ["forget", "forget", "end"]
 
 
 def test_the_model_client_of_a_worker_has_what_that_of_an_agent_has() -> None:

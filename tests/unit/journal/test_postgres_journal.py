@@ -12,11 +12,19 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from postgres import PASSWORD, Server
-from support import running_code
-from unified_agents import ConfigError, JournalError, LeaseLostError, PostgresJournal, RunBusyError
-from unified_agents.journal.opening import shown_place
+from support import running_code, scripted_model
+from unified_agents import (
+    ConfigError,
+    JournalError,
+    LeaseLostError,
+    PostgresJournal,
+    RunBusyError,
+    create_agent,
+)
+from unified_agents.journal.addresses import journal_secrets, shown_place, without_password
 from unified_agents.journal.rows import FORMAT, EndRow, Row, ToolEndRow
 from unified_agents.testing.journals import add_row, first_row
 
@@ -256,10 +264,58 @@ def test_a_wrong_address_is_refused_without_a_word_of_it() -> None:
         ("postgresql://me:hot%40potato@/db", "postgresql://me:***@/db"),
         ("postgresql://host/db?password=hot&x=1", "postgresql://host/db?password=***&x=1"),
         ("postgresql://me@host:5432/db", "postgresql://me@host:5432/db"),
+        ("postgresql://me:hot/pot?ato@host/db", "postgresql://me:***@host/db"),
+        ("postgresql:/me:hot@host/db", "postgresql:/me:***@host/db"),
+        ("postgresql://host/db?x=1&sslpassword=hot", "postgresql://host/db?x=1&sslpassword=***"),
     ],
 )
 def test_a_place_is_shown_without_its_password(place: str, shown: str) -> None:
     assert shown_place(place) == shown
+
+
+@pytest.mark.parametrize(
+    ("place", "secrets", "left"),
+    [
+        ("postgresql://me:hot%40p+o@host:1/db?port=2", {"password": "hot@p+o"}, "postgresql://me@host:1/db?port=2"),
+        ("postgresql://me:ho?t@host/db", {"password": "ho?t"}, "postgresql://me@host/db"),
+        ("postgresql://me@host/db?password=h%26t&port=2", {"password": "h&t"}, "postgresql://me@host/db?port=2"),
+        ("postgresql://host/db?port=2&password=hot", {"password": "hot"}, "postgresql://host/db?port=2"),
+        ("postgresql:///db?password=hot", {"password": "hot"}, "postgresql:///db"),
+        ("postgresql://me@h/db?sslpassword=s", {"sslpassword": "s"}, "postgresql://me@h/db?sslpassword=***"),
+        ("postgresql://me@host/db?options=-c%20a%3D1", {}, "postgresql://me@host/db?options=-c%20a%3D1"),
+        ("runs.db", {}, "runs.db"),
+    ],
+)
+def test_the_secrets_of_an_address_are_known_as_libpq_reads_them(
+    place: str, secrets: dict[str, str], left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    assert journal_secrets(place) == {f"journal/{name}": secret for name, secret in secrets.items()}
+    assert without_password(place) == left
+    if place != "runs.db":
+        given = conninfo_to_dict(place)
+        assert {name: given[name] for name in ("password", "sslpassword") if name in given} == secrets
+        assert PostgresJournal(place).secrets == journal_secrets(place)
+        with_variable = {"journal/password": "of the variable"} | journal_secrets(place)
+        monkeypatch.setenv("PGPASSWORD", "of the variable")
+        assert journal_secrets(place) == with_variable
+
+
+@pytest.mark.parametrize("place", ["postgresql://me:hot@potato@host/db", "postgresql://me:hot/potato@host/db"])
+def test_an_address_whose_password_would_be_taken_for_the_host_is_refused(place: str) -> None:
+    with pytest.raises(ConfigError, match="write %40 for @") as caught:
+        PostgresJournal(place)
+    assert "hot" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [("host=h user=me password=hot", "as a URL"), ("postgresql:/me:hot@nowhere/db", "folder of postgresql:/me:...@")],
+)
+def test_a_place_that_is_none_is_refused_without_a_word_of_its_password(place: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words.replace("...", r"\*\*\*")) as caught:
+        create_agent(model=scripted_model({"text": "Yes."}), journal=place)
+    assert "hot" not in str(caught.value)
 
 
 HOLD = """

@@ -57,8 +57,11 @@ async def test_a_row_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     await stored(path)
     with database(path) as connection:
-        connection.execute("UPDATE rows SET body = replace(CAST(body AS TEXT), '\"format\":2', '\"format\":3')")
-    assert "format 3" in await refusal(path)
+        connection.execute(
+            "UPDATE rows SET body = replace(CAST(body AS TEXT), ?, ?)",
+            (f'"format":{FORMAT}', f'"format":{FORMAT + 1}'),
+        )
+    assert f"format {FORMAT + 1}" in await refusal(path)
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"row":"other"}', b'{"row":"run","new":1}', b"\xff", b"[]"])

@@ -114,6 +114,85 @@ def test_an_answer_says_the_same_in_every_protocol(protocol: ProtocolName, field
     assert (answer.usage.input_tokens, answer.usage.output_tokens, answer.usage.cached_input_tokens) == (100, 20, 64)
 
 
+ORIGINALS: dict[ProtocolName, dict[str, Any]] = {
+    "chat_completions": {
+        "role": "assistant",
+        "content": "Let me see.",
+        "reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "Hm.", "signature": "c2ln"}],
+        "heard_of_by_nobody": {"a": [1]},
+        "tool_calls": [
+            {
+                "id": "call_1",
+                "type": "function",
+                "function": {"name": "add", "arguments": '{"a":1}'},
+                "extra_content": {"google": {"thought_signature": "c2ln"}},
+            }
+        ],
+    },
+    "responses": {
+        "id": "resp_kept",
+        "output": [
+            {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "gAAA"},
+            {"id": "ws_1", "type": "web_search_call", "status": "completed", "action": {"type": "search"}},
+            {
+                "id": "msg_1",
+                "type": "message",
+                "role": "assistant",
+                "status": "completed",
+                "content": [{"type": "output_text", "text": "Let me see.", "annotations": [{"type": "file_citation"}]}],
+            },
+            {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "add", "arguments": '{"a":1}'},
+        ],
+    },
+    "messages": {
+        "content": [
+            {"type": "thinking", "thinking": "Hm. Now.", "signature": "c2ln"},
+            {"type": "redacted_thinking", "data": "AAAA"},
+            {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "sums"}},
+            {"type": "text", "text": "Let me see."},
+            {"type": "tool_use", "id": "call_1", "name": "add", "input": {"a": 1}},
+            {"type": "heard_of_by_nobody", "a": [1]},
+        ]
+    },
+    "generate_content": {
+        "role": "model",
+        "parts": [
+            {"text": "Hm.", "thought": True},
+            {"text": "Let me see."},
+            {"functionCall": {"name": "add", "args": {"a": 1}}, "thoughtSignature": "c2ln"},
+        ],
+    },
+}
+
+
+def streamed(model: CassetteModel, protocol: ProtocolName) -> Reply:
+    path = PATHS[protocol].replace(":generateContent", ":streamGenerateContent")
+    return model.recorded(path, request("Go.", protocol) | {"stream": True, "store": True}, "1")
+
+
+@pytest.mark.parametrize("protocol", PATHS)
+def test_a_turn_goes_back_as_its_provider_wrote_it(protocol: ProtocolName) -> None:
+    fields = {"protocol": protocol, "text": "Let me see.", "calls": CALLS, "finish_reason": "tool_calls"}
+    fields["original"] = ORIGINALS[protocol]
+    pieces = streamed(cassette(dict(fields)), protocol).chunks
+    assert len(pieces) > 3
+    whole = cassette(dict(fields)).recorded(PATHS[protocol], request("Go.", protocol) | {"store": True}, "1").chunks
+    for body in (b"".join(pieces), whole[0]):
+        answer = read_answer(protocol, body)
+        assert answer.original == ORIGINALS[protocol]
+        assert (answer.text, [call.name for call in answer.calls]) == ("Let me see.", ["add"])
+    for other in PATHS.keys() - {protocol}:
+        answer = read_answer(other, asked(cassette(dict(fields)), "1", other).chunks[0])
+        assert (answer.text, [call.name for call in answer.calls]) == ("Let me see.", ["add"])
+
+
+@pytest.mark.parametrize("protocol", PATHS.keys() - {"chat_completions"})
+def test_a_turn_that_is_none_is_said(protocol: ProtocolName) -> None:
+    model = cassette({"protocol": protocol, "text": "Yes.", "original": {"output": [3], "content": [3], "parts": [3]}})
+    with pytest.raises(DivergenceError, match=f"the original turn of exchange 1 is none of {protocol}"):
+        streamed(model, protocol)
+
+
 @pytest.mark.parametrize("protocol", PATHS)
 def test_an_error_has_the_same_words_in_every_protocol(protocol: ProtocolName) -> None:
     error = {"error": {"message": "The prompt is too long.", "code": "context_length_exceeded"}}

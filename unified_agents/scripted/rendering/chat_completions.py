@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unified_agents import wording
+from unified_agents.messages import JsonObject
 from unified_agents.tools.json_values import to_json
 from unified_agents.wire.local_upstream import Reply
 from unified_agents.wire.react.parser import has_mark
@@ -36,12 +37,18 @@ class RenderedCall:
 
 @dataclass(slots=True, eq=False)
 class RenderedChoice:
-    """The text, the tool calls, the finish reason and the thinking of an answer."""
+    """The text, the tool calls, the finish reason and the thinking of an answer.
+
+    Attributes:
+        original: The turn in the form of the protocol that it is rendered in, which then takes the place of the rest;
+            None for a turn that is text, calls and thinking alone.
+    """
 
     text: str | None
     calls: tuple[RenderedCall, ...]
     finish_reason: str
     reasoning: str | None = None
+    original: JsonObject | None = None
 
     def cut(self) -> RenderedChoice:
         """Return this answer as a token limit leaves it: the last call, or else the text, broken off in the middle."""
@@ -86,7 +93,9 @@ def render(choice: RenderedChoice, *, stream: bool, together: bool) -> Rendered:
     message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
     if choice.calls:
         message["tool_calls"] = [call.to_chat() for call in choice.calls]
-    if choice.reasoning is not None:
+    if choice.original is not None:
+        message |= choice.original
+    elif choice.reasoning is not None:
         message["reasoning_content"] = choice.reasoning
     whole = {"index": 0, "message": message, "logprobs": None, "finish_reason": choice.finish_reason}
     return Rendered((to_json([whole]),), size)
@@ -99,9 +108,13 @@ def _delta(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
 def _deltas(choice: RenderedChoice, *, together: bool) -> list[dict[str, Any]]:
     first: dict[str, Any] = {"role": "assistant", "content": None if choice.text is None else ""}
     words = [{"content": word} for word in re.findall(r"\s*\S+|\s+$", choice.text or "")]
-    calls = [{"index": index, **call.to_chat()} for index, call in enumerate(choice.calls)]
+    original = choice.original or {}
+    written = original.get("tool_calls") or [call.to_chat() for call in choice.calls]
+    calls = [{"index": index, **call} for index, call in enumerate(written)]
     groups: Sequence[list[dict[str, Any]]] = [calls] if together and calls else [[call] for call in calls]
     thoughts = [] if choice.reasoning is None else [{"reasoning_content": choice.reasoning}]
+    if choice.original is not None:
+        thoughts = [{name: value for name, value in original.items() if name not in first.keys() | {"tool_calls"}}]
     return [first, *thoughts, *words, *({"tool_calls": group} for group in groups)]
 
 

@@ -176,6 +176,8 @@ def whole_answer(choice: RenderedChoice | None, envelope: Envelope, *, reasoning
     """
     if choice is None:
         return _body(None, envelope, reasoning)
+    if choice.original is not None:
+        return _body(_candidate([], choice) | {"content": choice.original}, envelope, reasoning)
     text: dict[str, Any] = {"text": choice.text or ""}
     if reasoning is not None and not choice.calls:
         text["thoughtSignature"] = signature("", text["text"])
@@ -196,6 +198,8 @@ def answer_events(
     """
     if choice is None:
         return (_event(_body(None, envelope, reasoning)),)
+    if choice.original is not None:
+        return _original_events(choice, choice.original, envelope, reasoning)
     words = re.findall(r"\s*\S+|\s+$", choice.text or "")
     calls = _calls(choice, reasoning)
     groups = [*([part] for part in _thoughts(reasoning)), *([{"text": word}] for word in words)]
@@ -203,6 +207,19 @@ def answer_events(
     last = [] if reasoning is None or calls else [{"text": "", "thoughtSignature": signature("", choice.text or "")}]
     bodies = [_body(_candidate(parts, None), envelope, reasoning) for parts in groups]
     return tuple(map(_event, [*bodies, _body(_candidate(last, choice), envelope, reasoning)]))
+
+
+def _original_events(
+    choice: RenderedChoice, original: Mapping[str, Any], envelope: Envelope, reasoning: str | None
+) -> tuple[bytes, ...]:
+    """Return a turn as events of a part each; a part that is a text alone comes word by word."""
+    pieces: list[dict[str, Any]] = []
+    for part in original["parts"]:
+        is_text = part.keys() == {"text"}
+        pieces += [{"text": word} for word in re.findall(r"\s*\S+|\s+$", part["text"])] if is_text else [part]
+    contents = [{**original, "parts": [piece]} for piece in pieces]
+    bodies = [_body(_candidate([], None) | {"content": content}, envelope, reasoning) for content in contents]
+    return tuple(map(_event, [*bodies, _body(_candidate([], choice), envelope, reasoning)]))
 
 
 def error_body(

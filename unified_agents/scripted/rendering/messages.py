@@ -169,10 +169,9 @@ def answer_events(
     """Return an answer as server-sent events; the arguments are those of `whole_answer`."""
     events = [_event("message_start", message=_message(envelope, [], None)), _event("ping")]
     blocks = list(_answer_blocks(choice, reasoning))
-    calls = () if choice is None else choice.calls
+    arguments = iter(() if choice is None else [call.arguments for call in choice.calls])
     for index, block in enumerate(blocks):
-        number = index - len(blocks) + len(calls)  # the calls stand last
-        events += _block_events(index, block, calls[number].arguments if number >= 0 else "")
+        events += _block_events(index, block, next(arguments, "") if block["type"] == "tool_use" else "")
     delta = {"stop_reason": _stop_reason(choice), "stop_sequence": None}
     events.append(_event("message_delta", delta=delta, usage={"output_tokens": envelope.completion_tokens}))
     return (*events, _event("message_stop"))
@@ -217,9 +216,12 @@ def _stop_reason(choice: RenderedChoice | None) -> str:
 
 
 def _answer_blocks(choice: RenderedChoice | None, reasoning: str | None) -> Iterator[dict[str, Any]]:
-    if reasoning is not None:
+    if reasoning is not None and (choice is None or choice.original is None):
         yield {"type": "thinking", "thinking": reasoning, "signature": signature(reasoning)}
     if choice is None:
+        return
+    if choice.original is not None:
+        yield from choice.original["content"]
         return
     if choice.text:
         yield {"type": "text", "text": choice.text}
@@ -244,8 +246,9 @@ def _block_events(index: int, block: dict[str, Any], arguments: str) -> Iterator
     elif block["type"] == "thinking":
         start |= {"thinking": "", "signature": ""}
         deltas = [{"type": "thinking_delta", "thinking": word} for word in _words(block["thinking"])]
-        deltas.append({"type": "signature_delta", "signature": block["signature"]})
-    else:
+        deltas.append({"type": "signature_delta", "signature": block.get("signature") or ""})
+    elif "input" in block:
+        arguments = arguments or to_json(block["input"]).decode()
         start["input"] = {}
         pieces = ["", *(arguments[at : at + _PIECE_CHARS] for at in range(0, len(arguments), _PIECE_CHARS))]
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]

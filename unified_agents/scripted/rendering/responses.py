@@ -17,6 +17,8 @@ from unified_agents.tools.json_values import to_json
 
 _KEY = b"unified-agents scripted reasoning"
 _MAC_BYTES = 16
+_PARTS = {"message": "content", "reasoning": "summary", "function_call": "arguments"}
+"""Where the pieces of an item stand; one of another kind comes whole."""
 _INCOMPLETE = {"length": "max_output_tokens"}
 _ECHOED = {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True, "instructions": None, "store": True}
 """Members of a request that its answer repeats, with what stands there where they are absent."""
@@ -91,7 +93,7 @@ def _response(
     reason = None if is_complete else _INCOMPLETE.get(choice.finish_reason, choice.finish_reason)
     digest = envelope.id.rpartition("-")[2]
     return {
-        "id": f"resp_{digest}",
+        "id": (choice.original or {}).get("id", f"resp_{digest}"),
         "object": "response",
         "created_at": CREATED,
         "status": "completed" if is_complete else "incomplete",
@@ -119,6 +121,8 @@ def _usage(envelope: Envelope, reasoning: str | None) -> dict[str, Any]:
 
 
 def _output(choice: RenderedChoice, digest: str, reasoning: str | None) -> list[dict[str, Any]]:
+    if choice.original is not None:
+        return list(choice.original["output"])
     items: list[dict[str, Any]] = []
     mark = "" if reasoning is None else "r"
     if reasoning is not None:
@@ -159,22 +163,23 @@ def _stream(response: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "response.created", {"response": beginning}
     yield "response.in_progress", {"response": beginning}
     for index, item in enumerate(response["output"]):
-        place = {"item_id": item["id"], "output_index": index}
-        parts = {"message": "content", "reasoning": "summary", "function_call": "arguments"}[item["type"]]
-        empty: dict[str, Any] = {**item, parts: "" if parts == "arguments" else []}
+        place = {"item_id": item.get("id"), "output_index": index}
+        parts = _PARTS.get(item["type"], "")
+        empty: dict[str, Any] = dict(item)
+        if parts in item:
+            empty[parts] = "" if parts == "arguments" else []
         if "status" in item:
             empty["status"] = "in_progress"
         yield "response.output_item.added", {"output_index": index, "item": empty}
         if item["type"] == "function_call":
             yield from _arguments(item, place)
-        for number, part in enumerate(item[parts] if parts != "arguments" else ()):
+        for number, part in enumerate(item.get(parts) or () if parts != "arguments" else ()):
             if parts == "summary":
                 yield from _part(
                     part, place | {"summary_index": number}, "reasoning_summary_part", "reasoning_summary_text"
                 )
-            else:
-                kind = part["type"]
-                yield from _part(part, place | {"content_index": number}, "content_part", kind)
+            elif part["type"] in ("output_text", "refusal"):
+                yield from _part(part, place | {"content_index": number}, "content_part", part["type"])
         yield "response.output_item.done", {"output_index": index, "item": item}
     yield f"response.{response['status']}", {"response": response}
 

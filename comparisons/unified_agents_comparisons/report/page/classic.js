@@ -31,7 +31,7 @@ export const CLASSIC_FIGURES = {
 };
 
 export function classic() {
-  const head = [{ text: "what" }, { text: "figure of this run" }, ...store.data.sides.map((_, at) => ({ text: sideName(at), right: true }))];
-  const rows = store.data.classic.map((row) => [row.what, row.how, ...store.data.sides.map((_, at) => row.values[at] || el("span", { class: "quiet" }, "not measured"))]);
-  return section("classic", "The classic comparison", "The rows of the usual comparison of frameworks. What this run has no figure for is not measured here, and no opinion stands for it.", table("The classic comparison", head, rows));
+  const head = [{ text: "what, and its figure of this run" }, ...store.data.sides.map((_, at) => ({ text: sideName(at), right: true }))];
+  const rows = store.data.classic.map((row) => [[row.what, el("span", { class: "quiet" }, row.how)], ...store.data.sides.map((_, at) => row.values[at] || el("span", { class: "quiet" }, "not measured"))]);
+  return section("classic", "The classic comparison", "The rows of the usual comparison of frameworks. What this run has no figure for is not measured here, and no opinion stands for it.", table("The classic comparison", head, rows, { class: "classic" }));
 }
