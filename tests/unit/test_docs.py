@@ -36,12 +36,13 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_a_python_block_runs(code: str) -> None:
+def test_a_python_block_runs(code: str, tmp_path: Path) -> None:
     if "opentelemetry.exporter" in code:
         pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="no exporter of OTLP is installed")
     # Nobody listens there, and nobody shall wait for that.
     nowhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
-    done = run_code(code, cwd=ROOT, env=os.environ | nowhere)
+    own_journal = code.replace('"runs.db"', repr(str(tmp_path / "runs.db")))
+    done = run_code(own_journal, cwd=ROOT, env=os.environ | nowhere)
     assert done.returncode == 0, done.stderr
     if "15% of the population" in code and "print(" in code:
         assert "15 % of the population of Tokyo is 2100000.0 people." in done.stdout
