@@ -186,7 +186,7 @@ def test_a_turn_goes_back_as_its_provider_wrote_it(protocol: ProtocolName) -> No
         assert (answer.text, [call.name for call in answer.calls]) == ("Let me see.", ["add"])
 
 
-@pytest.mark.parametrize("protocol", PATHS.keys() - {"chat_completions"})
+@pytest.mark.parametrize("protocol", sorted(PATHS.keys() - {"chat_completions"}))
 def test_a_turn_that_is_none_is_said(protocol: ProtocolName) -> None:
     model = cassette({"protocol": protocol, "text": "Yes.", "original": {"output": [3], "content": [3], "parts": [3]}})
     with pytest.raises(DivergenceError, match=f"the original turn of exchange 1 is none of {protocol}"):
