@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from importlib.resources import files
 
 from unified_agents.backend import Backend, Capability, native_protocols_of, variants_of
@@ -37,13 +38,14 @@ def abilities_of(backend: Backend) -> Abilities:
     if Capability.NATIVE in backend.capabilities:
         spoken = native_protocols_of(backend)
         protocols["native"] = tuple(sorted(name for name, installed in spoken.items() if installed))
-    own = files(type(backend).__module__.partition(".")[0]) / MINIMAL_PROGRAM
+    adapter = sys.modules[type(backend).__module__.partition(".")[0]]
+    own = files(adapter) / MINIMAL_PROGRAM if hasattr(adapter, "__path__") else None  # a plug-in may be a single file
     ours = files("unified_agents_comparisons") / MINIMAL_PROGRAM
     return Abilities(
         protocols=protocols,
         variants=tuple(sorted(variants_of(backend))),
         capabilities=tuple(sorted(backend.capabilities)),
-        program_lines=code_lines(own.read_text(encoding="utf-8")) if own.is_file() else None,
+        program_lines=code_lines(own.read_text(encoding="utf-8")) if own is not None and own.is_file() else None,
         library_lines=code_lines(ours.read_text(encoding="utf-8")),
     )
 
