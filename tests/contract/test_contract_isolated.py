@@ -1,6 +1,7 @@
 """A backend in a worker keeps the contract too: its framework has the pipe, and both seams stay here.
 
-The quick tests have all of it on LangChain, and what depends most on the pipe on the custom loop, which asks for steps.
+The ordinary tests have what depends most on the pipe, on LangChain and on the custom loop, which asks for steps. The
+proofs have all of it on every backend.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ class TestIsolatedCustomInShort(AnswerContract, ToolCallContract, LimitContract,
     isolated = True
 
 
+class TestIsolatedLangchainInShort(TestIsolatedCustomInShort):
+    backend = "langchain"
+
+
 for _name in EVERY_BACKEND:
     _title = "TestIsolated" + "".join(part.title() for part in _name.split("_"))
     _more = (ReactContract,) if "react" in variants_of(load_backend(_name)) else ()
-    _marks = [] if _name == "langchain" else [pytest.mark.proof]
-    _values = {"backend": _name, "isolated": True, "__module__": __name__, "pytestmark": _marks}
+    _values = {"backend": _name, "isolated": True, "__module__": __name__, "pytestmark": [pytest.mark.proof]}
     globals()[_title] = type(_title, (BackendContract, *_more), _values)
