@@ -1,4 +1,4 @@
-"""Fixture of all end-to-end tests."""
+"""Fixtures of the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
+from unified_agents.testing.harness import ServerThread
+from wrapped_programs import Place
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -19,3 +22,10 @@ def interruptible() -> Iterator[None]:
     yield
     if mends:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """Return the place of the model of programs whose agents are wrapped."""
+    with ServerThread() as server:
+        yield Place(server, monkeypatch)

@@ -38,11 +38,14 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a real comparison of some tasks on two backends, under both handlings, twice."""
+    return compared(tmp_path_factory, "--backends", "custom,langchain", "--repeats", "2", "--tasks", "[motw]*-*")
+
+
+def compared(tmp_path_factory: pytest.TempPathFactory, *arguments: str) -> Path:
     app = typer.Typer()
     app.command()(compare_command)
     out = tmp_path_factory.mktemp("report") / "out"
-    arguments = ["quickstart", "--backends", "custom,langchain", "--repeats", "2", "--out", str(out)]
-    done = CliRunner().invoke(app, [*arguments, "--tasks", "[motw]*-*"])
+    done = CliRunner().invoke(app, ["quickstart", "--out", str(out), *arguments])
     assert done.exit_code == 0, done.output
     return out
 
@@ -277,13 +280,7 @@ def test_a_thousand_cells_with_their_texts_stay_below_a_megabyte(folder: Path, t
 def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a real comparison of a task with a framework's own tracing scored."""
     pytest.importorskip("openinference.instrumentation.llama_index", reason="the instrumentor is not installed")
-    app = typer.Typer()
-    app.command()(compare_command)
-    out = tmp_path_factory.mktemp("traced") / "out"
-    arguments = ["quickstart", "--backends", "llamaindex", "--tracing", "native", "--out", str(out)]
-    done = CliRunner().invoke(app, [*arguments, "--tasks", "opening-hours"])
-    assert done.exit_code == 0, done.output
-    return out
+    return compared(tmp_path_factory, "--backends", "llamaindex", "--tracing", "native", "--tasks", "opening-hours")
 
 
 def rows_of(browser: Browser, section: str) -> list[list[str]]:

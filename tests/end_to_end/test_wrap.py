@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,17 +15,11 @@ from support import run_program
 from unified_agents import Limits, ModelPrice, wrap
 from unified_agents.errors import BackendError, ConfigError, RateLimitError, UnsupportedCapabilityError
 from unified_agents.scripted.model import Script, ScriptedModel
-from unified_agents.testing.harness import ServerThread, answer, fault
+from unified_agents.testing.harness import answer, fault
 from unified_agents.wire.reachable_objects import reachable_objects
 from unified_agents.wire.routed_clients import RoutedTransport, sdk_clients
 from unified_agents_comparisons.loading import load_suite
 from wrapped_programs import ADDS, EACH, KEY, NAMES, PROGRAMS, SAID, Place
-
-
-@pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    with ServerThread() as server:
-        yield Place(server, monkeypatch)
 
 
 @EACH

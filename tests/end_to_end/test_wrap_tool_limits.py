@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from unified_agents import Limits, RunResult, wrap
 from unified_agents.scripted.model import Script
-from unified_agents.testing.harness import ServerThread, answer, call, calls
+from unified_agents.testing.harness import answer, call, calls
 from wrapped_programs import ADDS, EACH, KEY, Place
-
-
-@pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    with ServerThread() as server:
-        yield Place(server, monkeypatch)
 
 
 @EACH

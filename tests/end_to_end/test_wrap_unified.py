@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from unified_agents import wrap
 from unified_agents.errors import UnsupportedCapabilityError
-from unified_agents.testing.harness import ServerThread, answer, call, calls, fault
+from unified_agents.testing.harness import answer, call, calls, fault
 from wrapped_programs import ADDS, EACH, KEY, NAMES, Place
-
-
-@pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    with ServerThread() as server:
-        yield Place(server, monkeypatch)
 
 
 @EACH

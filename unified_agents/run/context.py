@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from unified_agents.config import Limits, ToolPolicy
 from unified_agents.errors import BackendError, ErrorRecord, LimitError, ModelError, ToolFailedError
@@ -211,8 +211,11 @@ class Run:
             asyncio.CancelledError: the run is shut, or was while this waited. Never an `Exception`: frameworks turn
                 those into text for the model, or into retries.
         """
-        if self.admits(limit_met):
-            return
+        if not self.admits(limit_met):
+            await self.stay_out()
+
+    async def stay_out(self) -> NoReturn:
+        """Wait for the end of a run that admits nothing new; see `admit` for what is raised."""
         if not self.lifecycle.shut and not self._inside_tool():
             await asyncio.wait([self.lifecycle.ended])
         raise asyncio.CancelledError(f"run {self.id} has ended")

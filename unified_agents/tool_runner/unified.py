@@ -83,7 +83,7 @@ async def _claim(run: Run, call: Call) -> ToolOutcome:
     if call.task is not None:
         return await _outcome_of(run, call.task, shielded=True)
     if not run.admits(run.budget.tool_call_limit):
-        await run.admit(run.budget.tool_call_limit)
+        await run.stay_out()
     task = _start(run, call)
     return await (task if run.journal is None else _outcome_of(run, task, shielded=False))
 

@@ -53,7 +53,7 @@ class Wire:
             asyncio.CancelledError: the run is shut, or ends with this call's error, or the framework broke the rules.
         """
         if not run.admits(run.budget.step_limit):
-            await run.admit(run.budget.step_limit)
+            await run.stay_out()
         if run.steps and (fault := _broken_rule(run.steps[-1])) is not None:
             run.lifecycle.fail(fault)
             raise asyncio.CancelledError(f"run {run.id} has ended")
