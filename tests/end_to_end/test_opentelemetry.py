@@ -516,6 +516,49 @@ async def test_the_users_sampler_decides(
     assert receiver.metrics["gen_ai.client.inference.duration"]["points"]
 
 
+@pytest.mark.parametrize("threaded", [False, True], ids=["coroutine", "thread"])
+async def test_a_tool_may_do_with_its_span_what_opentelemetry_allows(
+    threaded: bool, providers: Providers, receiver: OtlpReceiver, server: ScriptServer
+) -> None:
+    """The span of a call begins at the provider when the tool first looks at it, and is then the SDK's own."""
+    during: list[object] = []
+
+    def use(span: Any) -> None:
+        assert span.is_recording()
+        span.set_attribute("mine", 1)
+        span.set_attributes({"mine too": "b"})
+        span.add_event("looked", {"at": "shelf"})
+        span.add_link(trace.get_tracer("user").start_span("linked").get_span_context())
+        span.record_exception(ValueError("told"))
+        span.set_status(trace.StatusCode.ERROR, "the tool says so")
+        span.update_name("looking")
+        during.extend([span.attributes["gen_ai.tool.name"], len(span.links)])
+        with trace.get_tracer("user").start_as_current_span("below"):
+            pass
+
+    def look_in_thread() -> str:
+        """Look."""
+        use(trace.get_current_span())
+        return "seen"
+
+    async def look() -> str:
+        """Look."""
+        return look_in_thread()
+
+    made = tool(look_in_thread, name="look") if threaded else tool(look)
+    url = server.add(make_script(asks_for("look"), {"text": "done"}))
+    await run_once(create_agent(model=ModelConfig(name="m", base_url=url), tools=[made]))
+    spans = {one.name: one for one in await received(providers, receiver)}
+    looking, root = spans["looking"], spans["invoke_agent agent"]
+    assert during == ["look", 1]
+    assert looking.parent_id == root.span_id
+    assert spans["below"].parent_id == looking.span_id
+    assert root.start <= looking.start <= spans["below"].start <= spans["below"].end <= looking.end <= root.end
+    assert (looking.attributes["mine"], looking.attributes["mine too"]) == (1, "b")
+    assert (looking.attributes["gen_ai.tool.call.id"], looking.failed) == ("call_1_0_0", True)
+    assert looking.events == ["looked", "exception"]
+
+
 LONG = Limits(max_steps=1000, max_model_calls=1000, max_tool_calls=1000)
 
 

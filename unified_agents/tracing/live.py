@@ -6,6 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from unified_agents.tracing.conventions import ERROR_TYPE, OLD_ATTRIBUTES
@@ -13,22 +14,23 @@ from unified_agents.tracing.spans import AttributeValue, Span
 from unified_agents.tracing.user_providers import UserTelemetry, user_telemetry
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
+    from collections.abc import Callable
 
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span as OtelSpan
+
+    from unified_agents.tracing.late_span import LateSpan
 
 MAX_WAIT_SECONDS = 1.0
 """After so long spans that have ended go to the user's provider, though their run goes on."""
-AT_START = 2
-"""So many attributes of a tool call are given to OpenTelemetry when its span begins, for samplers. The rest is cheaper
-at its end."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class OpenSpan:
     """A span that has not ended yet.
 
-    A `chat` span is begun at OpenTelemetry when it has ended, with its own times: nothing runs below it, and once is
-    cheaper than twice.
+    Only a run's own span is begun at OpenTelemetry at once. Those below it are begun when they have ended, with their
+    own times, or when a tool asks for the current span: once is cheaper than twice, and many in a row cheaper than one.
 
     Attributes:
         span: The span in our own tree.
@@ -36,8 +38,9 @@ class OpenSpan:
 
     _trace: LiveTrace
     span: Span
-    _otel: Any
     _parent: OpenSpan | None = None
+    _is_client: bool = False
+    _otel: OtelSpan | None = None
     _given: int = 0
     _context: Context | None = None
     _content: dict[str, str] | None = None
@@ -71,19 +74,28 @@ class OpenSpan:
 
     def context(self) -> Context | None:
         """Return OpenTelemetry's context with this span as the current one; None without a provider."""
-        if self._otel is None:
-            return None
-        if self._context is None:
-            self._context = self._trace.otel.set_span_in_context(self._otel, self._trace.context)
+        trace = self._trace
+        if self._context is None and trace.otel is not None:
+            current = trace.late_span(self.begin) if self._otel is None else self._otel
+            self._context = trace.otel.set_span_in_context(current, trace.context)
         return self._context
+
+    def begin(self) -> OtelSpan:
+        """Return OpenTelemetry's span, begun now if it has not been. A tool may ask in a thread of its own."""
+        own, trace = self.span, self._trace
+        with trace.beginning:
+            if self._otel is None:
+                context = trace.context if self._parent is None else self._parent.context()
+                kind = trace.otel.SpanKind.CLIENT if self._is_client else trace.otel.SpanKind.INTERNAL
+                given, start = own.attributes.copy(), trace.clock(own.start)
+                self._given = len(given)
+                self._otel = trace.start_span(own.name, context, kind, given, None, start)
+            return self._otel
 
     def hand_over(self, telemetry: UserTelemetry, message: str) -> None:
         """Give an ended span to the user's provider, with the message of its error."""
-        own, trace, otel = self.span, self._trace, self._otel
-        if otel is None and telemetry.start_span is not None and self._parent is not None:
-            context, kind = self._parent.context(), trace.otel.SpanKind.CLIENT
-            otel = telemetry.start_span(own.name, context, kind, own.attributes, None, trace.clock(own.start))
-        elif len(own.attributes) > self._given:
+        own, trace, otel = self.span, self._trace, self.begin()
+        if len(own.attributes) > self._given:
             otel.set_attributes(dict(islice(own.attributes.items(), self._given, None)))
         for name, seconds, attributes in own.events:
             otel.add_event(name, attributes, trace.clock(seconds))
@@ -104,9 +116,28 @@ class LiveTrace:
         telemetry: What the providers take that the user has set; None where none is set.
         otel: OpenTelemetry's module of spans, where spans go to a provider; else None.
         context: OpenTelemetry's context when the run began, which its spans stand below; None without a provider.
+        start_span: Begins a span at the user's provider, where there is one.
+        late_span: The class of spans that begin at first use, where there is a provider.
+        beginning: Held while a span is begun, where there is a provider.
     """
 
-    __slots__ = ("_handed_over", "_is_over", "_start", "_start_ns", "_waiting", "context", "otel", "telemetry")
+    start_span: Callable[..., OtelSpan]
+    late_span: type[LateSpan]
+    beginning: RLock
+
+    __slots__ = (
+        "_handed_over",
+        "_is_over",
+        "_start",
+        "_start_ns",
+        "_waiting",
+        "beginning",
+        "context",
+        "late_span",
+        "otel",
+        "start_span",
+        "telemetry",
+    )
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -119,8 +150,11 @@ class LiveTrace:
         if self.telemetry is not None and self.telemetry.start_span is not None:
             from opentelemetry import context, trace  # noqa: PLC0415  # loaded already: there is a provider
 
+            from unified_agents.tracing.late_span import LateSpan  # noqa: PLC0415  # needs OpenTelemetry
+
+            self.start_span, self.late_span, self.beginning = self.telemetry.start_span, LateSpan, RLock()
             self.context, self.otel = context.get_current(), trace
-            self._start_ns = time.time_ns()
+            self._start_ns = time.time_ns() - int(self.now() * 1e9)
 
     def now(self) -> float:
         """Return the seconds since the run began."""
@@ -169,19 +203,13 @@ class LiveTrace:
 
         Args:
             name: Its name.
-            attributes: Those that are known now; of a tool call, the first two are those that a sampler may want.
+            attributes: Those that are known now.
             parent: The span above.
             client: Whether it is a call to a model.
         """
-        span = Span(name, self.now(), attributes=attributes)
+        opened = OpenSpan(self, Span(name, self.now(), attributes=attributes), parent, client)
         if parent is not None:
-            parent.span.children.append(span)
-        telemetry = self.telemetry
-        if client or telemetry is None or telemetry.start_span is None:
-            return OpenSpan(self, span, None, parent)
-        given, context = attributes, self.context
-        if parent is not None:
-            given, context = dict(islice(attributes.items(), AT_START)), parent.context()
-        kind, start = self.otel.SpanKind.INTERNAL, self.clock(span.start)
-        otel = telemetry.start_span(name, context, kind, given, None, start)
-        return OpenSpan(self, span, otel, parent, len(given))
+            parent.span.children.append(opened.span)
+        elif self.otel is not None:
+            opened.begin()
+        return opened
