@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -205,6 +206,39 @@ def test_it_is_used_by_keyboard(browser: Browser, folder: Path) -> None:
     assert browser.run("return location.hash") == first
     browser.driver.back()
     browser.until("return document.querySelector('#matrix') !== null")
+
+
+def test_each_line_of_a_chart_can_be_told_from_the_others(browser: Browser, folder: Path) -> None:
+    browser.open(folder / PAGE)
+    looks = browser.run(
+        """return [...document.querySelector('#distributions figure').querySelectorAll('path.line')].map((line) => {
+             const { stroke, strokeDasharray } = getComputedStyle(line);
+             return [line.querySelector('title').textContent, stroke, strokeDasharray === 'none'];
+           });"""
+    )
+    assert {(name, solid) for name, _, solid in looks} == {
+        (f"{backend}, {handling}", handling == "unified")
+        for backend in ("custom", "langchain")
+        for handling in ("unified", "native")
+    }
+    assert len({(colour, solid) for _, colour, solid in looks}) == 4
+    faded = "return document.querySelectorAll('#distributions figure path.faded').length"
+    for number in (3, 0):
+        browser.run("document.querySelector('#distributions .legend button').click()")
+        assert browser.run(faded) == number
+
+
+def test_each_step_has_its_bytes_and_its_tokens(browser: Browser, folder: Path) -> None:
+    browser.open(folder / PAGE)
+    cells = [cell for cell in read_cells(folder) if (cell.backend, cell.handling) == ("langchain", "unified")]
+    for step in (0, 1):
+        tokens = [cell.request_tokens[step] for cell in cells if len(cell.request_tokens) > step]
+        sizes = [cell.request_bytes[step] for cell in cells if len(cell.request_bytes) > step]
+        shown = next(row for row in rows_of(browser, "#steps") if row[0] == "langchain, unified")[1 + step]
+        assert [int(number.replace(",", "")) for number in re.findall(r"[\d,]+", shown)] == [
+            round(median(sizes) + 1e-9),
+            round(median([one for one in tokens if one is not None]) + 1e-9),
+        ]
 
 
 def slowed(seconds: Timing | None, factor: float) -> Timing | None:
