@@ -10,6 +10,7 @@ from unified_agents.agent.decisions import Decision, approve, deny, edit, finish
 from unified_agents.cli.stdio import print_message
 from unified_agents.concurrency.daemon_threads import DaemonThreads
 from unified_agents.result import PendingCall, RunResult
+from unified_agents.text import visible
 
 MAX_SHOWN_CHARS = 2000
 
@@ -74,7 +75,7 @@ def _shown(call: PendingCall) -> str:
     """Return a call on one line, with nothing in it that a terminal would obey."""
     text = f"{call.name}({call.arguments})"
     text = text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return visible(text)
 
 
 def _read(question: str) -> str:
