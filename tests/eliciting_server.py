@@ -35,6 +35,7 @@ NESTED = {"type": "object", "properties": {"deep": {"type": "object", "propertie
 ASKS = {
     "book": [("When?\x1b[31m", DATE)],
     "order": [("Sure?", SURE), ("Really sure?", SURE)],
+    "twice": [("Sure?", SURE), ("Sure?", SURE)],
     "nested": [("Deep?", NESTED)],
     "long": [("?" * 9_000, SURE)],
 }
@@ -60,6 +61,7 @@ async def call_tool(context: Any, params: types.CallToolRequestParams) -> Any:
         if LEGACY:
             answer = await ask(context, name, asked)
         elif (answer := (params.input_responses or {}).get(f"q{number}")) is None:
+            note(f"{name}: asks")
             asking = types.ElicitRequest(params=asked)
             return types.InputRequiredResult(input_requests={f"q{number}": asking}, request_state=json.dumps(given))
         if answer.action != "accept":
@@ -71,6 +73,7 @@ async def call_tool(context: Any, params: types.CallToolRequestParams) -> Any:
 
 
 async def ask(context: Any, name: str, asked: types.ElicitRequestFormParams) -> types.ElicitResult:
+    note(f"{name}: asks")
     try:
         result: types.ElicitResult = await context.session.elicit_form(
             asked.message, asked.requested_schema, related_request_id=context.request_id

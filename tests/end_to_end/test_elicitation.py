@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import logging
@@ -64,14 +65,14 @@ class Inn:
         lines = file.read_text().splitlines() if file.exists() else []
         return [line.replace(self.table, "") for line in lines if self.table in line]
 
-    def agent(self, *calls: str, backend: str = "custom", journal: Any = None) -> Agent:
+    def agent(self, *calls: str, backend: str = "custom", journal: Any = None, tools: Any = None) -> Agent:
         """An agent whose model calls these tools in one step, each for a table."""
         asked = [(name, table + self.table) for name, _, table in (call.partition(" ") for call in calls)]
         calling = [{"name": name, "arguments": {"table": table}} for name, table in asked]
         return create_agent(
             backend=backend,
             model=ScriptedModel(make_script({"tool_calls": calling}, {"text": "Done."})),
-            tools=self.tools,
+            tools=self.tools if tools is None else tools,
             journal=MemoryJournal() if journal is None else journal,
         )
 
@@ -119,7 +120,8 @@ async def test_the_run_waits_for_the_answer_and_another_backend_goes_on_with_it(
     assert (result.status, result.output, result.tool_calls[0].ok) == ("completed", "Done.", True)
     assert (result.tool_calls[0].content or "").startswith("book a")
     told_first = ["book a: the call was cancelled"] if inn.protocol == "legacy" else []
-    assert inn.served() == [*told_first, f"book a: carried out with {json.dumps([BOOKING])}"]
+    carried_out = f"book a: carried out with {json.dumps([BOOKING])}"
+    assert inn.served() == ["book a: asks", *told_first, "book a: asks", carried_out]
 
 
 @pytest.mark.parametrize("choice", REFUSALS)
@@ -133,33 +135,38 @@ async def test_the_server_is_told_of_a_refusal(inn: Inn, choice: str) -> None:
 
 async def test_a_denied_call_is_not_made_again(inn: Inn) -> None:
     async with inn.agent("book a") as agent:
-        waits = await agent.run("Go.")
-        before = inn.served()
-        result = await resumed(agent, waits, deny("Not today."))
+        result = await resumed(agent, await agent.run("Go."), deny("Not today."))
     assert "Not today." in (result.tool_calls[0].content or "")
-    assert inn.served() == before
+    assert inn.served().count("book a: asks") == 1
 
 
 async def test_calls_that_ask_at_once_and_again_each_get_their_own_answers(inn: Inn) -> None:
-    journal, agreed = MemoryJournal(), {"sure": False}
-    async with inn.agent("order a", "plain b", "order c", journal=journal) as agent:
+    answers = {"order": iter([SURE, SURE]), "twice": iter([SURE, {"sure": False}])}
+    asked: list[tuple[str, str]] = []
+    async with inn.agent("order a", "plain b", "twice c") as agent:
         result = await agent.run("Go.")
-        given: dict[str, list[Any]] = {}
         while result.status == "suspended":
-            decisions = {}
-            for call in result.pending:
-                assert call.elicitation is not None
-                answers = given.setdefault(call.arguments, [])
-                assert call.elicitation.message == ("Sure?", "Really sure?")[len(answers)]
-                answers.append(agreed if "a" in call.arguments.split("-")[0].split(":")[1] else SURE)
-                decisions[call.id] = accept(answers[-1])
+            asked += [(call.name, call.elicitation.message) for call in result.pending if call.elicitation]
+            decisions = {call.id: accept(next(answers[call.name])) for call in result.pending}
             result = await agent.resume(result.run_id, decisions=decisions)
     assert result.status == "completed"
+    assert sorted(asked) == [("order", "Really sure?"), ("order", "Sure?"), ("twice", "Sure?"), ("twice", "Sure?")]
     assert sorted(line for line in inn.served() if "carried out" in line) == [
-        f"order a: carried out with {json.dumps([agreed, agreed])}",
-        f"order c: carried out with {json.dumps([SURE, SURE])}",
+        f"order a: carried out with {json.dumps([SURE, SURE])}",
         "plain b: carried out with []",
+        f"twice c: carried out with {json.dumps([SURE, {'sure': False}])}",
     ]
+
+
+async def test_a_call_whose_tool_is_idempotent_waits_too(inn: Inn) -> None:
+    inn_tools = [tool.with_options(dataclasses.replace(tool.options, idempotent=True)) for tool in inn.tools]
+    async with inn.agent("book a", tools=inn_tools) as agent:
+        waits = await agent.run("Go.")
+        still = await agent.resume(waits.run_id)
+        assert (still.status, still.pending[0].reason) == ("suspended", "elicitation")
+        assert inn.served().count("book a: asks") == 1
+        result = await resumed(agent, waits, accept(BOOKING))
+    assert (result.status, result.tool_calls[0].ok) == ("completed", True)
 
 
 WRONG = [
@@ -278,4 +285,4 @@ def test_a_terminal_is_asked_field_by_field_and_obeys_nothing_that_the_server_sa
     assert "Day [date]: " in asked
     assert "meal [one of: soup, salad] (may be empty): " in asked
     given = {"day": "2027-01-31", "seats": 2, "window": True}
-    assert (tmp_path / "served.txt").read_text() == f"book a: carried out with {json.dumps([given])}\n"
+    assert (tmp_path / "served.txt").read_text().splitlines()[-1] == f"book a: carried out with {json.dumps([given])}"
