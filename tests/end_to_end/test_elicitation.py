@@ -266,12 +266,31 @@ def test_the_command_line_ends_with_the_command_that_answers_in_another_process(
     assert (tmp_path / "served.txt").read_text().splitlines()[-1].endswith(json.dumps([BOOKING]))
 
 
-def test_a_terminal_is_asked_field_by_field_and_obeys_nothing_that_the_server_says(tmp_path: Path) -> None:
-    command = [str(PROGRAM), "run", str(written(tmp_path, "modern")), "Go."]
+PAY = """
+from pathlib import Path
+from unified_agents import tool
+
+@tool(approval="always")
+def pay(amount: int) -> str:
+    (Path(__file__).parent / "paid.txt").write_text(str(amount))
+    return "paid"
+"""
+
+
+def test_a_terminal_is_asked_and_obeys_nothing_that_the_server_says(tmp_path: Path) -> None:
+    """About a call that needs approval, and field by field about what the server asks."""
+    agent = written(tmp_path, "modern")
+    agent.write_text(agent.read_text().replace("tools: [", "tools: [{python: purse:pay}, "))
+    (tmp_path / "purse.py").write_text(PAY)
+    script = tmp_path / "script.yaml"
+    script.write_text(
+        script.read_text().replace('[{"name"', '[{"name": "pay", "arguments": {"amount": 5}}, {"name"', 1)
+    )
+    command = [str(PROGRAM), "run", str(agent), "Go."]
     mine, its = pty.openpty()
     with subprocess.Popen(command, stdin=its, stdout=subprocess.PIPE, stderr=its, cwd=tmp_path) as program:
         os.close(its)
-        os.write(mine, b"a\n2027-01-31\n2\ny\n\n")
+        os.write(mine, b"y\na\n2027-01-31\n2\ny\n\n")
         shown = b""
         with contextlib.suppress(OSError):  # a terminal whose other end is closed
             while piece := os.read(mine, 4096):
@@ -282,6 +301,8 @@ def test_a_terminal_is_asked_field_by_field_and_obeys_nothing_that_the_server_sa
     asked = shown.decode()
     assert r"MCP server inn asks, before it carries book out: When?\x1b[31m" in asked
     assert "\x1b" not in asked
+    assert 'Run pay({"amount":5})? [y]es' in asked
+    assert (tmp_path / "paid.txt").read_text() == "5"
     assert "Day [date]: " in asked
     assert "meal [one of: soup, salad] (may be empty): " in asked
     given = {"day": "2027-01-31", "seats": 2, "window": True}
