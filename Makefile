@@ -18,17 +18,18 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell .
-	$(BIN)/pytest -q -m "not slow and not proof" -n 2
+	$(BIN)/pytest -q -m "not slow and not proof" -n 2 --dist worksteal
 
-# Three at once, also on two cores: half of the time goes into waiting.
+# Three at once, also on two cores: half of the time goes into waiting. Tests of one file stay together, with what they
+# share, until a worker has none left and takes some of another.
 test: $(READY)
-	$(BIN)/pytest -m "not proof" -n 3
+	$(BIN)/pytest -m "not proof" -n 3 --dist worksteal
 
 # The judges of OpenAPI requests have an environment of their own.
 proof: $(READY)
 	$(BIN)/nox -s openapi_judges
 	$(BIN)/pytest -m proof --timeout 3600
-	UNIFIED_AGENTS_EVERY_BACKEND=1 $(BIN)/pytest tests/end_to_end -m "not proof" -n 3 --timeout 1200
+	UNIFIED_AGENTS_EVERY_BACKEND=1 $(BIN)/pytest tests/end_to_end -m "not proof" -n 3 --dist worksteal --timeout 1200
 
 bench: $(READY)
 	$(BIN)/pytest comparisons/benchmarks --benchmark-only --timeout 3600 -s

@@ -16,8 +16,10 @@ ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 EXTRAS = nox.project.load_toml(ROOT / "pyproject.toml")["project"]["optional-dependencies"]
 FRAMEWORKS = re.findall(r"\w+(?=[,\]])", EXTRAS["frameworks"][0])
+PROVIDERS = ("anthropic", "google")
+"""The extras that hold the frameworks' own clients for protocols of single providers, and the providers' SDKs."""
 
-nox.options.default_venv_backend = "venv"
+nox.options.default_venv_backend = "uv|venv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["tests", "wheel"]
@@ -39,16 +41,33 @@ def newest(session: nox.Session, backend: str) -> None:
     in `docs/tried_versions.json`, of which a page of the documentation is made. `nox -s "newest(langchain)"` tries one.
     """
     tools = [one for one in EXTRAS["dev"] if one.startswith(("pytest", "hypothesis"))]
-    session.install("-e", f".[{backend},cli,worker]", *tools)
+    clients = _own_clients(backend)
+    session.install("-e", f".[{backend},cli,worker]", *clients, *tools)
     variables = {"PYTHONPATH": str(ROOT / "tests"), "UNIFIED_AGENTS_EVERY_BACKEND": "1"}
     program = ("python", "tests/newest_versions.py", backend)
     session.run(*program, "within", env=variables, success_codes=[0, 1])
-    frameworks = [re.split("[<>=]", one)[0] for one in EXTRAS[backend]]
-    session.install("--upgrade", "--upgrade-strategy", "eager", "-e", ".[cli,worker]", *frameworks, *tools)
+    unbounded = [_without_bounds(one) for one in (*EXTRAS[backend], *clients)]
+    eager = [] if session.venv_backend == "uv" else ["--upgrade-strategy", "eager"]  # uv is, and has no such option
+    session.install("--upgrade", *eager, "-e", ".[cli,worker]", *unbounded, *tools)
     session.run(*program, "beyond", env=variables, success_codes=[0, 1])
     rows = json.loads((ROOT / "docs" / "tried_versions.json").read_text(encoding="utf-8"))
     if any(row["failed"] for row in rows if (row["backend"], row["bounds"]) == (backend, "within")):
         session.error(f"{backend}: tests fail on versions that its bounds allow; see docs/tried_versions.json")
+
+
+def _own_clients(backend: str) -> list[str]:
+    """Return what a framework's own clients for other protocols ask for; none for a framework that has none."""
+    prefixes = {name: f"{_without_bounds(EXTRAS[name][0]).partition('[')[0]}-" for name in FRAMEWORKS}
+    own = prefixes.pop(backend)
+    found = []
+    for asked in (EXTRAS[provider] for provider in PROVIDERS):
+        if any(one.startswith(own) for one in asked):
+            found += [one for one in asked if not one.startswith(tuple(prefixes.values()))]
+    return found
+
+
+def _without_bounds(requirement: str) -> str:
+    return re.split("[<>=]", requirement)[0]
 
 
 @nox.session

@@ -40,7 +40,7 @@ COPIED = {
 }
 """Pages of the checkout that are pages of the site too, under another name."""
 
-TRIED = {"contract": "contract suite", "assumptions": "tests of assumptions"}
+TRIED = {"contract": "contract suite", "assumptions": "tests of assumptions", "protocols": "native protocols"}
 """The parts that are counted apart in `tried_versions.json`, and their columns."""
 
 
@@ -94,7 +94,8 @@ def versions_page(rows: list[dict[str, Any]]) -> str:
     failed = [f"- `{row['backend']}`, {row['bounds']}: `{test}`" for row in rows for test in row["failed"]]
     parts = [
         "# Versions that were tried",
-        "The contract suite and the tests of assumptions are held against the newest releases of each framework: "
+        "The contract suite, the tests of assumptions and, where a framework has clients of its own for other "
+        "protocols, the tests of these are held against the newest releases of each framework: "
         "*within* the bounds of its extra, and *beyond* them where there are newer ones. Pre-releases are left out. "
         "`nox -s newest` runs them, and keeps what this page is made of.",
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
@@ -108,8 +109,11 @@ def _tried_cells(row: dict[str, Any]) -> list[str]:
     if row["outcomes"] is None:
         return [f"`{row['backend']}`", row["bounds"], "none newer", *tried, *("–" for _ in TRIED)]
     versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
-    told = [f"{count['passed']} passed, {count['failed']} failed" for count in map(row["outcomes"].get, TRIED)]
-    return [f"`{row['backend']}`", row["bounds"], versions, *tried, *told]
+    return [f"`{row['backend']}`", row["bounds"], versions, *tried, *map(_told, map(row["outcomes"].get, TRIED))]
+
+
+def _told(count: dict[str, int] | None) -> str:
+    return f"{count['passed']} passed, {count['failed']} failed" if count and any(count.values()) else "–"
 
 
 def foreign_references(page: str) -> list[str]:

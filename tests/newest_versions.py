@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,34 @@ import pytest
 from unified_agents import backend_info
 from unified_agents.environments.label import framework_package
 from unified_agents.extras import package_name
+from unified_agents.registry import load_backend
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "docs" / "tried_versions.json"
-PARTS = {"contract": "tests/contract/", "assumptions": "tests/unit/adapters/"}
-"""What is counted apart, and the folder of each part's tests."""
+NATIVE_PROTOCOLS = "tests/end_to_end/test_native_protocols.py"
+PARTS = {"contract": "tests/contract/", "assumptions": "tests/unit/adapters/", "protocols": NATIVE_PROTOCOLS}
+"""What is counted apart, and where each part's tests are."""
 
 
 class Outcomes:
     """A plug-in of pytest that counts how the tests of each part end.
+
+    Args:
+        backend: The backend. What stands for pairs of a backend and a protocol is tried on the pairs of this one.
 
     Attributes:
         counts: `passed`, `failed` and `skipped` of each part.
         failed: The ids of the tests that failed, and of files that could not be collected.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, backend: str) -> None:
+        self._backend = backend
         self.counts: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
         self.failed: list[str] = []
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave out the pairs of other backends."""
+        items[:] = [one for one in items if _backend_of_pair(one) in (None, self._backend)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test once: by its call, else by what kept it from being called or failed after it."""
@@ -58,11 +69,20 @@ class Outcomes:
             self.failed.append(test)
 
 
+def _backend_of_pair(test: pytest.Item) -> str | None:
+    parameters = test.callspec.params if isinstance(test, pytest.Function) and hasattr(test, "callspec") else {}
+    return parameters["pair"][0] if "pair" in parameters else None
+
+
 def installed_versions(backend: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the versions of what a backend's extra asks for, and of what its framework's own package asks for."""
+    """Return the versions of what a backend's extra asks for, and of what its framework's own package asks for.
+
+    The framework's clients for other protocols stand among the latter.
+    """
     info = backend_info(backend)
     own = framework_package(backend, info.requirements)
     asked = [package_name(one) for one in requires(own or "") or () if "extra ==" not in one]
+    asked += own_clients(backend)
     others = {}
     for name in sorted(set(asked) - info.requires.keys()):
         try:
@@ -72,12 +92,20 @@ def installed_versions(backend: str) -> tuple[dict[str, str], dict[str, str]]:
     return dict(sorted(info.requires.items())), others
 
 
+def own_clients(backend: str) -> tuple[str, ...]:
+    """Return the distributions of a framework's own clients for other protocols than Chat Completions."""
+    native: Mapping[str, str] = getattr(load_backend(backend), "native_protocols", {})
+    return tuple(sorted({*native.values()} - backend_info(backend).requires.keys()))
+
+
 def run_tests(backend: str) -> tuple[int, Outcomes]:
     """Run the tests on the installed versions; returns pytest's exit code and what came out."""
     title = "Test" + "".join(part.title() for part in backend.split("_"))
-    outcomes = Outcomes()
+    outcomes = Outcomes(backend)
     os.chdir(ROOT)
     tests = ["--continue-on-collection-errors", f"tests/contract/test_contract.py::{title}", "tests/unit/adapters"]
+    if own_clients(backend):
+        tests.append(NATIVE_PROTOCOLS)
     code = pytest.main(["-q", "-p", "no:cacheprovider", *tests], plugins=[outcomes])
     return int(code), outcomes
 

@@ -16,15 +16,19 @@ END_SECONDS = 10.0
 """How long the server may take to end."""
 
 
-def one_by_one(calls: int) -> list[Json]:
-    """Return answers that ask for so many calls of `add`, one in each step, and then say `done`."""
+DONE: Json = {"text": "done"}
+"""The last answer of a run."""
+
+
+def one_by_one(calls: int, last: Json = DONE) -> list[Json]:
+    """Return answers that ask for so many calls of `add`, one in each step, and then say `done`, or end otherwise."""
     steps: list[Json] = [{"tool_calls": [{"name": "add", "arguments": {"a": step, "b": 2}}]} for step in range(calls)]
-    return [*steps, {"text": "done"}]
+    return [*steps, last]
 
 
 def at_once(calls: int) -> list[Json]:
     """Return answers that ask for so many calls of `add` in one step, and then say `done`."""
-    return [{"tool_calls": [{"name": "add", "arguments": {"a": n, "b": 2}} for n in range(calls)]}, {"text": "done"}]
+    return [{"tool_calls": [{"name": "add", "arguments": {"a": n, "b": 2}} for n in range(calls)]}, DONE]
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 from benchmarks.contenders import add, add_in_a_thread, bare, carrier, ours
-from benchmarks.framework_baselines import ALONE
+from benchmarks.framework_baselines import ALONE, LAST_ANSWERS
 from benchmarks.measure import Samples, Work, cpu, wall
-from benchmarks.model_server import at_once, one_by_one, serving
+from benchmarks.model_server import DONE, at_once, one_by_one, serving
 from unified_agents import Script, Tool, tool
 from unified_agents.config.providers import ProtocolName
 from unified_agents.scripted.server import ScriptServer
@@ -109,11 +109,12 @@ def framework_against_itself(backend: str, calls: int, stream: bool) -> Samples:
 
 
 async def _framework_against_itself(backend: str, calls: int, stream: bool) -> Samples:
-    with serving(one_by_one(calls)) as url:
+    last = LAST_ANSWERS.get(backend, DONE)
+    with serving(one_by_one(calls)) as url, serving(one_by_one(calls, last)) as own_url:
         async with ours(url, backend=backend, stream=stream) as through_us:
             contenders = {
-                "alone": ALONE[backend](url, stream),
-                "alone again": ALONE[backend](url, stream),
+                "alone": ALONE[backend](own_url, stream),
+                "alone again": ALONE[backend](own_url, stream),
                 "through us": through_us,
             }
             return await cpu(contenders, repeats=max(1, _repeats(calls) // 5), rounds=MANY_ROUNDS)

@@ -215,7 +215,7 @@ def report_command(folder: Folder, *, open_: Open = False) -> None:
         cells = read_cells(folder)
         summary = summary_of(folder, cells)
         page = write_page(summary, cells, folder)
-        write_report(summary, folder)
+        write_report(summary, cells, folder)
     print(page)
     if open_ and not webbrowser.open(page.resolve().as_uri()):
         print_message("no browser was found: open the file by hand")

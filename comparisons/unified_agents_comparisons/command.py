@@ -204,7 +204,7 @@ def _run(plan: ComparisonPlan, planned: Sequence[int]) -> tuple[Summary, tuple[C
             if repeats != planned[-1] and summary.power:
                 progress.on_note(summary.power)
     write_summary(summary, plan.out)
-    write_report(summary, plan.out)
+    write_report(summary, comparison.cells, plan.out)
     write_page(summary, comparison.cells, plan.out)
     return summary, comparison.cells
 

@@ -125,6 +125,7 @@ class Cell(FrozenModel):
         usage: Tokens; a count is None when the model did not report it.
         cost: What these tokens cost, by the prices that were given; None where that is not known.
         request_bytes: The size of each request's body, in order.
+        request_tokens: The input tokens of each request, in order; None where the model did not report them.
         seconds: Where the time went; None when the worker did not live to tell.
         cpu_seconds: Processor time of the worker in this run; None where others ran beside it.
         time_to_first_token: Seconds; None when nothing was streamed.
@@ -160,6 +161,7 @@ class Cell(FrozenModel):
     usage: Usage = Usage()
     cost: float | None = None
     request_bytes: tuple[int, ...] = ()
+    request_tokens: tuple[int | None, ...] = ()
     seconds: Timing | None = None
     cpu_seconds: float | None = None
     time_to_first_token: float | None = None

@@ -29,7 +29,7 @@ from unified_agents import (
 )
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.proof,
     needs_corpora,
 ]
 

@@ -173,7 +173,7 @@ async def runs_on_a_dead_server(backend: str, at_once: int, breaker_failures: in
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("at_once", "breaker_failures"), [(1, 6), (20, 2)])
+@pytest.mark.parametrize(("at_once", "breaker_failures"), [pytest.param(1, 6, marks=pytest.mark.proof), (20, 2)])
 def test_a_dead_server_is_asked_no_more_than_the_breaker_allows(
     backend: str, at_once: int, breaker_failures: int
 ) -> None:

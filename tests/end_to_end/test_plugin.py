@@ -75,6 +75,7 @@ def test_a_plugin_keeps_the_contract(installed: Path, tmp_path: Path) -> None:
     assert outcomes["PASSED"] >= PARALLEL
 
 
+@pytest.mark.proof
 def test_a_serial_backend_keeps_the_whole_contract(installed: Path, tmp_path: Path) -> None:
     code, outcomes, output = _contract(installed, tmp_path, "tiny_serial")
     assert code == 0, output
@@ -84,6 +85,7 @@ def test_a_serial_backend_keeps_the_whole_contract(installed: Path, tmp_path: Pa
     assert {"test_one_tool_call", "test_many_runs_at_once", "test_calls_that_refer_to_each_other"} <= outcomes["PASSED"]
 
 
+@pytest.mark.proof
 def test_a_backend_that_cannot_stream_keeps_the_whole_contract(installed: Path, tmp_path: Path) -> None:
     code, outcomes, output = _contract(installed, tmp_path, "tiny_whole")
     assert code == 0, output

@@ -224,7 +224,7 @@ class Restarted:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("lease_seconds", [30.0, 0.5])
+@pytest.mark.parametrize("lease_seconds", [pytest.param(30.0, marks=pytest.mark.proof), 0.5])
 async def test_nothing_is_lost_where_the_server_is_restarted(postgres: Server, lease_seconds: float) -> None:
     """With a long lease the runs wait; with a short one they end with an error, and go on later."""
     journal = PostgresJournal(postgres.new_place(), lease_seconds=lease_seconds)

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -50,14 +51,21 @@ def compared(tmp_path_factory: pytest.TempPathFactory, *arguments: str) -> Path:
     return out
 
 
-def with_text(folder: Path, out: Path, text: str) -> Path:
-    """Write the report of a comparison in which every text of a model, a tool or an error is another one."""
-    cells = [
+def with_text(folder: Path, out: Path, text: str, cells: int | None = None) -> Path:
+    """Write the report of a comparison in which every text of a model, a tool or an error is another one.
+
+    Args:
+        folder: The comparison.
+        out: Where the report goes.
+        text: The text.
+        cells: How many of its cells stay; None keeps all.
+    """
+    changed = [
         cell.model_copy(update={"output": text, "reasons": (text,), "passed": cell.repeat == 0})
-        for cell in read_cells(folder)
+        for cell in list(read_cells(folder))[:cells]
     ]
     (out / "details").mkdir(parents=True)
-    for cell in cells:
+    for cell in changed:
         details = json.loads((folder / "details" / cell.key.file_name).read_text())
         for exchange in details["result"]["exchanges"]:
             exchange.update(dict.fromkeys(("received", "sent", "answered", "returned"), text))
@@ -68,7 +76,7 @@ def with_text(folder: Path, out: Path, text: str) -> Path:
         details["result"]["trace"]["name"] = text
         (out / "details" / cell.key.file_name).write_text(json.dumps(details))
     summary = read_summary(folder).model_copy(update={"description": text, "suite": text, "model": text})
-    return write_page(summary, cells, out)
+    return write_page(summary, changed, out)
 
 
 def cell_address(task: str, side: str, **more: str) -> str:
@@ -161,7 +169,7 @@ def test_hostile_text_is_text_everywhere(browser: Browser, folder: Path, tmp_pat
 
 
 def test_a_line_of_a_megabyte_is_cut_and_said(browser: Browser, folder: Path, tmp_path: Path) -> None:
-    page = with_text(folder, tmp_path / "long", "x" * 1_000_000)
+    page = with_text(folder, tmp_path / "long", "x" * 1_000_000, cells=8)
     assert page.stat().st_size < 1_000_000
     browser.open(page, cell_address(read_cells(folder)[0].task, "custom, unified"))
     assert "more characters)" in browser.text("#transcript")
@@ -205,6 +213,39 @@ def test_it_is_used_by_keyboard(browser: Browser, folder: Path) -> None:
     assert browser.run("return location.hash") == first
     browser.driver.back()
     browser.until("return document.querySelector('#matrix') !== null")
+
+
+def test_each_line_of_a_chart_can_be_told_from_the_others(browser: Browser, folder: Path) -> None:
+    browser.open(folder / PAGE)
+    looks = browser.run(
+        """return [...document.querySelector('#distributions figure').querySelectorAll('path.line')].map((line) => {
+             const { stroke, strokeDasharray } = getComputedStyle(line);
+             return [line.querySelector('title').textContent, stroke, strokeDasharray === 'none'];
+           });"""
+    )
+    assert {(name, solid) for name, _, solid in looks} == {
+        (f"{backend}, {handling}", handling == "unified")
+        for backend in ("custom", "langchain")
+        for handling in ("unified", "native")
+    }
+    assert len({(colour, solid) for _, colour, solid in looks}) == 4
+    faded = "return document.querySelectorAll('#distributions figure path.faded').length"
+    for number in (3, 0):
+        browser.run("document.querySelector('#distributions .legend button').click()")
+        assert browser.run(faded) == number
+
+
+def test_each_step_has_its_bytes_and_its_tokens(browser: Browser, folder: Path) -> None:
+    browser.open(folder / PAGE)
+    cells = [cell for cell in read_cells(folder) if (cell.backend, cell.handling) == ("langchain", "unified")]
+    for step in (0, 1):
+        tokens = [cell.request_tokens[step] for cell in cells if len(cell.request_tokens) > step]
+        sizes = [cell.request_bytes[step] for cell in cells if len(cell.request_bytes) > step]
+        shown = next(row for row in rows_of(browser, "#steps") if row[0] == "langchain, unified")[1 + step]
+        assert [int(number.replace(",", "")) for number in re.findall(r"[\d,]+", shown)] == [
+            round(median(sizes) + 1e-9),
+            round(median([one for one in tokens if one is not None]) + 1e-9),
+        ]
 
 
 def slowed(seconds: Timing | None, factor: float) -> Timing | None:

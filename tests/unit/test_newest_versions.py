@@ -27,12 +27,17 @@ def test_that_ends_badly(ending): assert False
 """,
     "tests/unit/adapters/test_one_assumptions.py": "def test_good(): pass",
     "tests/unit/adapters/test_two_assumptions.py": "import no_such_framework",
+    "tests/end_to_end/test_native_protocols.py": """
+import pytest
+@pytest.mark.parametrize("pair", [("one", "messages"), ("other", "messages"), ("one", "generate_content")])
+def test_pair(pair): assert pair == ("one", "messages")
+""",
 }
 COUNTING = """
 import sys, json, pytest
 sys.path.insert(0, sys.argv[1])
 from newest_versions import Outcomes
-found = Outcomes()
+found = Outcomes("one")
 options = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--rootdir", "."]
 pytest.main([*options, "tests"], plugins=[found])
 print(json.dumps([found.counts, sorted(found.failed)]))
@@ -56,10 +61,15 @@ def test_each_test_is_counted_once_in_its_part(tmp_path: Path) -> None:
         path.write_text(text)
     done = run_code(COUNTING, ROOT / "tests", cwd=tmp_path)
     counts, failed = json.loads(done.stdout.splitlines()[-1])
-    assert counts == {"contract": {"passed": 1, "failed": 2, "skipped": 1}, "assumptions": {"passed": 1, "failed": 1}}
+    assert counts == {
+        "contract": {"passed": 1, "failed": 2, "skipped": 1},
+        "assumptions": {"passed": 1, "failed": 1},
+        "protocols": {"passed": 1, "failed": 1},
+    }
     assert failed == [
         "tests/contract/test_contract.py::test_bad",
         "tests/contract/test_contract.py::test_that_ends_badly",
+        "tests/end_to_end/test_native_protocols.py::test_pair[pair2]",
         "tests/unit/adapters/test_two_assumptions.py",
     ]
 

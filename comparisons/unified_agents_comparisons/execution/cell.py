@@ -299,6 +299,7 @@ def _filled(blank: Cell, outcome: _Outcome, spoken: ProtocolName) -> Cell:
         return blank.model_copy(update=changes)
     copied = ("status", "output", "requests", "retries", "usage", "request_bytes", "seconds", "time_to_first_token")
     changes |= {name: getattr(result, name) for name in copied}
+    changes["request_tokens"] = tuple(call.usage.input_tokens if call.usage else None for call in result.model_calls)
     if not outcome.score.passed and any(map(_ignores_stream, result.exchanges)):
         changes["reasons"] = (*outcome.score.reasons, STREAM_IGNORED)
     changes |= {"tool_calls": summarise_calls(result, tools), "trace_shape": result.trace.shape()}

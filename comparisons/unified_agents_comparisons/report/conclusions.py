@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Literal
 
 from unified_agents_comparisons.analysis.paired_tests import METRICS, PairedTest
@@ -35,8 +37,8 @@ def conclusions(summary: Summary) -> tuple[Sentence, ...]:
         alike = f"All {len(summary.outcomes)} tasks had the same outcome on every side."
         some = f"{differing} of {formatting.counted(len(summary.outcomes), 'task')} came out differently somewhere."
         found.append(Sentence(kind="shown" if differing else "note", text=some if differing else alike))
-    shown = sorted((test for test in summary.tests if test.shown), key=lambda test: METRICS.index(test.metric))
-    found += [Sentence(kind="shown", text=difference(test)) for test in shown[:MAX_SENTENCES]]
+    shown = [test for test in summary.tests if test.shown]
+    found += [Sentence(kind="shown", text=difference(test)) for test in _told(shown)]
     if len(shown) > MAX_SENTENCES:
         text = f"{formatting.counted(len(shown) - MAX_SENTENCES, 'more difference')} shown in the table of tests."
         found.append(Sentence(kind="shown", text=text))
@@ -58,6 +60,18 @@ def conclusions(summary: Summary) -> tuple[Sentence, ...]:
         found.append(Sentence(kind="open", text=text))
     found.append(Sentence(kind="note", text=f"Mind that {summary.note}."))
     return tuple(found)
+
+
+def _told(shown: Sequence[PairedTest]) -> list[PairedTest]:
+    """Return the differences that have a sentence: the largest, with as many of each metric as there is room for."""
+    by_size = [sorted((test for test in shown if test.metric == metric), key=_size, reverse=True) for metric in METRICS]
+    ranked = [test for rank in zip_longest(*by_size) for test in rank if test is not None]
+    return sorted(ranked[:MAX_SENTENCES], key=lambda test: METRICS.index(test.metric))
+
+
+def _size(test: PairedTest) -> float:
+    """Return how large an effect is: of times the same for twice as much and for half of it."""
+    return abs(test.effect.estimate if test.metric == "passed" else math.log1p(test.effect.estimate))
 
 
 def _of_native_tracing(rows: Sequence[TracingRow]) -> Sentence:

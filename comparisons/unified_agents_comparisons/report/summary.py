@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from unified_agents.config import Variant
+from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import ConfigError
 from unified_agents_comparisons.analysis.fault_matrix import FaultRow, fault_matrix
 from unified_agents_comparisons.analysis.metrics import (
@@ -69,6 +70,7 @@ class Summary(FrozenModel):
         digest: Hash of the suite with its tools and data.
         variant: The loop within the backends.
         model: Which model answered.
+        protocols: What it was asked in, that of `unified` first; empty where an older version compared.
         note: What an answer of this model proves.
         perturb: The negative controls; none in an ordinary comparison.
         ok: Whether every `unified` cell passed; under a negative control, whether every cell failed.
@@ -103,6 +105,7 @@ class Summary(FrozenModel):
     digest: str
     variant: Variant = "tool_calling"
     model: str
+    protocols: tuple[ProtocolName, ...] = ()
     note: str
     perturb: tuple[Perturbation, ...]
     ok: bool
@@ -175,6 +178,7 @@ def summarise(comparison: Comparison, *, looks: int = 1) -> Summary:
         digest=plan.suite.digest,
         variant=plan.variant,
         model=model_label(plan.model, plan.cassettes.replay),
+        protocols=tuple(dict.fromkeys(plan.model.for_handling(name).spoken_protocol for name in plan.handlings)),
         note=_note(plan),
         perturb=plan.perturb,
         ok=not surprises,

@@ -25,6 +25,7 @@ def test_clusters_are_no_further_tasks() -> None:
     assert wrong <= binom.ppf(0.999, 150, 0.05)
 
 
+@pytest.mark.proof
 def test_the_repeats_of_the_power_line_find_what_it_says() -> None:
     (pilot,) = suites(1, seed=3)
     repeats = repeats_for_change(pilot)

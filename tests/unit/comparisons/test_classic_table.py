@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,18 @@ from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.native_tracing.score import TracingScore
 from unified_agents_comparisons.records import CallSummary, Cell
 from unified_agents_comparisons.report.classic_table import classic_table
+from unified_agents_comparisons.report.markdown import render
 from unified_agents_comparisons.report.summary import Summary
 from unified_agents_comparisons.retrieval import reached
 
 MakeCell = Callable[..., Cell]
+OFFERED = {
+    "protocols": {"unified": ("chat_completions", "responses")},
+    "variants": ("tool_calling",),
+    "capabilities": ("tools", "streaming"),
+    "program_lines": 9,
+    "library_lines": 7,
+}
 DOCUMENT = "Ferry\n\nIt leaves at 7 – “sharp”."
 
 
@@ -51,14 +60,7 @@ def test_each_row_has_its_figure(make_cell: MakeCell, rows_of: RowsOf) -> None:
         make_cell("three", passed=False, documents=(1, 1), cpu_seconds=9.0, tracing=score(errors=1)),
         make_cell("four", "c", tracing=score()),
     ]
-    abilities = Abilities(
-        protocols={"unified": ("chat_completions", "responses")},
-        variants=("tool_calling",),
-        capabilities=("tools", "streaming"),
-        program_lines=9,
-        library_lines=7,
-    )
-    rows = rows_of(cells, abilities={"b": abilities}, tracing=tracing_rows(cells))
+    rows = rows_of(cells, abilities={"b": Abilities.model_validate(OFFERED)}, tracing=tracing_rows(cells))
     assert {key: row.values for key, row in rows.items()} == {
         "use": ("7 / 9", ""),
         "flexibility": ("2 protocols, 1 loop, streaming", ""),
@@ -70,6 +72,38 @@ def test_each_row_has_its_figure(make_cell: MakeCell, rows_of: RowsOf) -> None:
         "own_tracing": ("0/1", "1/1"),
     }
     assert rows["retrieval"].figures == ((2, 3), (0, 0))
+
+
+def test_markdown_has_the_rows_of_each_side_and_takes_a_name_as_text(
+    make_cell: MakeCell, make_summary: Callable[..., Summary]
+) -> None:
+    name = "b | <b> [x](http://evil.test)"
+    cells = [make_cell("one", name, documents=(1, 2)), make_cell("two", "c", overhead=0.02)]
+    made = make_summary(cells, versions={}, abilities={"c": Abilities.model_validate(OFFERED)})
+    _, found, text = render(made, cells).partition("## The classic comparison\n")
+    assert found
+    head, ruler, first, second = [line for line in text.partition("\n## ")[0].splitlines() if line.startswith("|")]
+    assert ruler == "|---|---|" + "--:|" * 8
+    rows = [[value.strip() for value in re.split(r"(?<!\\)\|", line)[1:-1]] for line in (head, first, second)]
+    assert dict(zip(*rows[:2], strict=True)) == {
+        "backend": r"b \| \<b\> \[x\](http:\//evil.test)",
+        "handling": "unified",
+        "Ease of use": "not measured",
+        "Flexibility": "not measured",
+        "Retrieval": "1/2",
+        "Tools": "not measured",
+        "Performance": "10.0 ms",
+        "CPU": "not measured",
+        "Debugging": "not measured",
+        "Own tracing": "not measured",
+    }
+    of_other = dict(zip(rows[0], rows[2], strict=True))
+    assert (of_other["Ease of use"], of_other["Retrieval"], of_other["Performance"]) == (
+        "7 / 9",
+        "not measured",
+        "20.0 ms",
+    )
+    assert "- Performance: median overhead of a run that passed\n" in text
 
 
 def test_nothing_is_claimed_that_was_not_measured(make_cell: MakeCell, rows_of: RowsOf) -> None:

@@ -49,13 +49,13 @@ def everything(make_cell: MakeCell, **native: Any) -> list[Cell]:
 
 def test_every_report_names_the_model_its_worth_and_the_versions(summary: Summarise, make_cell: MakeCell) -> None:
     made = summary(make_cell())
-    for text in (shown(made), render(made), made.model_dump_json()):
+    for text in (shown(made), render(made, ()), made.model_dump_json()):
         assert "oracle" in text
         assert "a scripted model answered: this proves the plumbing, never a model's quality" in text
         assert "frame" in text
         assert "1.2" in text
     real = summary(make_cell(), model={"name": "gpt-5-mini", "base_url": "http://127.0.0.1:9/v1"})
-    for text in (shown(real), render(real)):
+    for text in (shown(real), render(real, ())):
         assert "openai:gpt-5-mini" in text
         assert "scripted" not in text
 
@@ -63,11 +63,11 @@ def test_every_report_names_the_model_its_worth_and_the_versions(summary: Summar
 def test_where_they_differ(summary: Summarise, make_cell: MakeCell) -> None:
     made = summary(*everything(make_cell))
     assert [task.task for task in made.differing] == ["one"]
-    for text in (shown(made), render(made)):
+    for text in (shown(made), render(made, ())):
         assert "b (native): the answer was empty" in text
         assert "b (unified): as expected" in text
     same = summary(make_cell("one"), make_cell("two"))
-    for text in (shown(same), render(same)):
+    for text in (shown(same), render(same, ())):
         assert "Nowhere" in text
 
 
@@ -76,7 +76,7 @@ def test_the_verdict_is_of_unified_alone(summary: Summarise, make_cell: MakeCell
     failed = summary(make_cell("one"), make_cell("two", passed=False, reasons=("the answer is 'x'",)))
     assert not failed.ok
     assert failed.verdict == "1 cell under unified handling did not pass."
-    for text in (shown(failed), render(failed)):
+    for text in (shown(failed), render(failed, ())):
         assert "two, b, unified, repeat 1: the answer is 'x'" in text
     assert "nothing is judged" in summary(make_cell(handling="native")).verdict
 
@@ -88,18 +88,19 @@ def test_a_negative_control_must_fail_everywhere(summary: Summarise, make_cell: 
     assert summary(*failing, **plan).ok
     passing = summary(failing[0], make_cell("two", handling="native", **control), **plan)
     assert not passing.ok
-    for text in (shown(passing), render(passing)):
+    for text in (shown(passing), render(passing, ())):
         assert "two, b, native, repeat 1: passed, though it was made wrong on purpose (wrong-oracle)" in text.replace(
             "\\", ""
         )
-    for text in (shown(passing), render(passing).replace("\\", "")):
+    for text in (shown(passing), render(passing, ()).replace("\\", "")):
         assert "1/2" in next(line for line in text.splitlines() if "wrong-oracle" in line and "1/2" in line)
     assert [(count.control, count.failed, count.total) for count in passing.controls] == [("wrong-oracle", 1, 2)]
 
 
 def test_what_a_model_wrote_is_shown_and_not_obeyed(summary: Summarise, make_cell: MakeCell) -> None:
-    harmless = render(summary(*everything(make_cell)))
-    text = render(summary(*everything(make_cell, output="x", reasons=(HOSTILE,))))
+    harmless = render(summary(*everything(make_cell)), everything(make_cell))
+    hostile = everything(make_cell, output="x", reasons=(HOSTILE,))
+    text = render(summary(*hostile), hostile)
     lines = text.splitlines()
     assert len(lines) == len(harmless.splitlines()), "it adds no line"
     assert [line for line in lines if line.startswith("#")] == [
@@ -132,13 +133,14 @@ def test_the_terminal_takes_markup_of_a_model_as_text(summary: Summarise, make_c
 
 
 def test_the_files_are_written(summary: Summarise, make_cell: MakeCell, tmp_path: Path) -> None:
-    made = summary(*everything(make_cell))
+    cells = everything(make_cell)
+    made = summary(*cells)
     assert Summary.model_validate_json(write_summary(made, tmp_path).read_text()) == made
     assert json.loads((tmp_path / "summary.json").read_text())["outcomes"][0]["differs"] is True
-    assert write_report(made, tmp_path).read_text(encoding="utf-8") == render(made)
+    assert write_report(made, cells, tmp_path).read_text(encoding="utf-8") == render(made, cells)
 
 
 def test_no_group_without_a_time_breaks_the_report(summary: Summarise, make_cell: MakeCell) -> None:
     made = summary(make_cell("one", passed=False, seconds=None, status="failed"))
     assert "n/a" in shown(made)
-    assert "n/a" in render(made)
+    assert "n/a" in render(made, ())

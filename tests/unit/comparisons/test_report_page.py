@@ -100,6 +100,24 @@ def test_the_verdict_is_no_stronger_than_the_numbers(make_cell: MakeCell, make_s
     assert not any("more often" in text for text in few)
 
 
+def test_the_verdict_tells_the_largest_differences_of_each_kind(make_cell: MakeCell, make_summary: MakeSummary) -> None:
+    """With many backends the differences in passes alone would fill it, and nothing would tell who is faster."""
+    sides = [(name, number * 1.5, number < 3) for number, name in enumerate("abcdef", 1)]
+    cells = [
+        make_cell(f"t{task}", name, repeat=repeat, overhead=0.01 * slower, passed=passes or task < 3)
+        for task in range(6)
+        for repeat in range(8)
+        for name, slower, passes in sides
+    ]
+    texts = [one.text for one in conclusions(make_summary(cells)) if one.kind == "shown"]
+    of_time = [text for text in texts if "total time" in text or "less time" in text or "more time" in text]
+    of_overhead = [text for text in texts if "overhead" in text]
+    assert len([text for text in texts if "passes" in text]) == 3
+    assert (len(of_time), len(of_overhead)) == (3, 2)
+    assert of_overhead[0].startswith("a, unified has 83 % less overhead than f, unified")
+    assert any(text.endswith("more differences shown in the table of tests.") for text in texts)
+
+
 def test_the_classic_table_says_what_was_not_measured(make_cell: MakeCell, make_summary: MakeSummary) -> None:
     cells = [make_cell(trace_shape="invoke_agent(chat, chat)"), make_cell("two", trace_shape="invoke_agent")]
     rows = {row.what: row.values for row in classic_table(make_summary(cells), cells)}

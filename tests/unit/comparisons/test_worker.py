@@ -141,6 +141,7 @@ async def test_cells_are_run_scored_and_recorded(
     assert [hello.passed, note.passed, fail.passed] == [True, True, True]
     assert hello.seconds is not None
     assert (hello.model, hello.requests, note.requests, len(note.request_bytes)) == ("oracle", 1, 2, 2)
+    assert [tokens is not None and tokens > 0 for tokens in note.request_tokens] == [True, True]
     assert note.trace_shape == "invoke_agent(chat, execute_tool note, chat)"
     assert note.tool_calls[0].received == {"text": "hi"}
     details = json.loads((tmp_path / "details" / note.key.file_name).read_text())

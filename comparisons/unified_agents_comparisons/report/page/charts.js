@@ -9,11 +9,20 @@ export const MEASURES = {
   first_token: "Time to the first token",
 };
 
+const COLOURS = 10;
+
 function valuesOf(side, measure) {
   const c = store.columns;
   return cellsOfSide(side)
     .filter((at) => c.passed[at] && c[measure][at] !== null)
     .map((at) => Math.max(c[measure][at], 1));
+}
+
+/** The look of a side: the colour of its backend, and dashes for `native`. */
+function look(side) {
+  const { backend, handling } = store.data.sides[side];
+  const backends = [...new Set(store.data.sides.map((one) => one.backend))];
+  return `colour-${backends.indexOf(backend) % COLOURS}${handling === "native" ? " native" : ""}`;
 }
 
 export function hasValues(measure) {
@@ -51,6 +60,12 @@ function axis(ticksOf, place, top, bottom) {
     svg("text", { x: place(value), y: bottom + 16, "text-anchor": "middle" }, ms(value))));
 }
 
+/** A chart in a region of its own: on a narrow screen it keeps its size, so that its words can be read. */
+function chart(label, height, ...children) {
+  return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": label },
+    svg("svg", { class: "chart", viewBox: `0 0 640 ${height}`, role: "img", "aria-label": `${label}; the table below has the numbers` }, children));
+}
+
 /** The share of runs that took at most so long, a line for each side. */
 export function ecdf(measure) {
   const sides = store.data.sides.map((_, side) => [side, valuesOf(side, measure).sort((a, b) => a - b)]).filter(([, values]) => values.length);
@@ -61,11 +76,23 @@ export function ecdf(measure) {
     svg("text", { x: 38, y: height(share) + 4, "text-anchor": "end" }, `${100 * share} %`)));
   const paths = sides.map(([side, values]) => {
     const points = thinned(values).map(([value, share]) => `H${place(value).toFixed(1)}V${height(share).toFixed(1)}`);
-    return svg("path", { class: `line side-${side % 8}`, d: `M${place(values[0]).toFixed(1)} ${height(0)}${points.join("")}H620` });
+    return svg("path", { class: `line ${look(side)}`, "data-side": side, d: `M${place(values[0]).toFixed(1)} ${height(0)}${points.join("")}H620` }, svg("title", {}, sideName(side)));
   });
-  return el("figure", {},
-    svg("svg", { viewBox: "0 0 640 224", role: "img", "aria-label": `${MEASURES[measure]}: share of runs that took at most so long; the table below has the numbers` }, shares, axis(at, place, 15, 200), paths),
-    el("figcaption", {}, `${MEASURES[measure]}: share of runs that took at most so long`), legend(sides.map(([side]) => side)));
+  const figure = el("figure", {},
+    chart(`${MEASURES[measure]}: share of runs that took at most so long`, 224, shares, axis(at, place, 15, 200), paths),
+    el("figcaption", {}, `${MEASURES[measure]}: share of runs that took at most so long`), legend(sides.map(([side]) => side), (side) => emphasise(figure, side)));
+  return figure;
+}
+
+/** Draw the line of one side above the others, which fade; the same side again shows all alike. */
+function emphasise(figure, side) {
+  const chosen = figure.dataset.chosen === String(side) ? "" : String(side);
+  figure.dataset.chosen = chosen;
+  for (const line of figure.querySelectorAll("path.line")) {
+    line.classList.toggle("faded", chosen !== "" && line.dataset.side !== chosen);
+    if (line.dataset.side === chosen) line.parentNode.append(line);
+  }
+  for (const button of figure.querySelectorAll(".legend button")) button.setAttribute("aria-pressed", String(button.value === chosen));
 }
 
 function thinned(values) {
@@ -73,10 +100,11 @@ function thinned(values) {
   return values.map((value, at) => [value, (at + 1) / values.length]).filter((_, at) => at % step === 0 || at === values.length - 1);
 }
 
-function legend(sides) {
-  return el("ul", { class: "legend" }, sides.map((side) => el("li", {},
-    svg("svg", { viewBox: "0 0 28 10", class: "key", "aria-hidden": "true" }, svg("line", { class: `line side-${side % 8}`, x1: 0, x2: 28, y1: 5, y2: 5 })),
-    sideName(side))));
+function legend(sides, choose) {
+  return el("ul", { class: "legend", "aria-label": "Choose a side to see its line alone" }, sides.map((side) => el("li", {},
+    el("button", { type: "button", value: side, "aria-pressed": "false", on: { click: () => choose(side) } },
+      svg("svg", { viewBox: "0 0 28 10", class: "key", "aria-hidden": "true" }, svg("line", { class: `line ${look(side)}`, x1: 0, x2: 28, y1: 5, y2: 5 })),
+      sideName(side)))));
 }
 
 /** Box plots: the middle half, the median, and the 5th to the 95th percentile. */
@@ -87,7 +115,7 @@ export function boxes(measure) {
   const rows = sides.map(([side, values], row) => {
     const y = 24 + row * 30;
     const [p5, q1, q2, q3, p95] = [0.05, 0.25, 0.5, 0.75, 0.95].map((share) => place(share === 0.5 ? median(values) : percentile(values, share)));
-    return svg("g", { class: `box side-${side % 8}` },
+    return svg("g", { class: `box ${look(side)}` },
       svg("text", { x: 150, y: y + 4, "text-anchor": "end" }, sideName(side)),
       svg("line", { x1: p5, x2: p95, y1: y, y2: y }),
       svg("rect", { x: q1, y: y - 8, width: Math.max(1, q3 - q1), height: 16, rx: 2 }),
@@ -96,7 +124,7 @@ export function boxes(measure) {
   const numbers = sides.map(([side, values]) => [sideName(side), values.length, ...[0.05, 0.25].map((share) => ms(percentile(values, share))), ms(median(values)), ...[0.75, 0.95].map((share) => ms(percentile(values, share)))]);
   const head = ["side", "runs", "5 %", "25 %", "median", "75 %", "95 %"].map((text, at) => ({ text, right: at > 0 }));
   return el("figure", {},
-    svg("svg", { viewBox: `0 0 640 ${bottom + 24}`, role: "img", "aria-label": `${MEASURES[measure]}: box plots; the table below has the numbers` }, axis(at, place, 8, bottom), rows),
+    chart(`${MEASURES[measure]}: box plots`, bottom + 24, axis(at, place, 8, bottom), rows),
     el("figcaption", {}, `${MEASURES[measure]}: middle half, median, and 5th to 95th percentile`),
     el("details", {}, el("summary", {}, "The numbers"), table(`${MEASURES[measure]} in numbers`, head, numbers)));
 }

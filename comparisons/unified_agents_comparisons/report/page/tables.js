@@ -86,18 +86,22 @@ export function steps() {
   const c = store.columns;
   const depth = Math.min(8, Math.max(0, ...c.bytes.map((some) => some.length)));
   if (!depth) return null;
+  const middle = (cells, column, step) => {
+    const known = cells.map((at) => column[at][step]).filter((value) => value !== undefined && value !== null);
+    return known.length ? count(Math.round(median(known))) : null;
+  };
   const rows = store.data.sides.map((_, side) => {
     const cells = cellsOfSide(side);
     const byStep = Array.from({ length: depth }, (_none, step) => {
-      const some = cells.filter((at) => c.bytes[at].length > step).map((at) => c.bytes[at][step]);
-      return some.length ? count(Math.round(median(some))) : "";
+      const [bytes, tokens] = [c.bytes, c.tokens].map((column) => middle(cells, column, step));
+      return bytes === null ? "" : [`${bytes} `, el("span", { class: "range" }, `${tokens ?? "n/a"} tokens`)];
     });
     const sum = (column) => cells.reduce((all, at) => all + (column[at] || 0), 0);
     const sent = cells.reduce((all, at) => all + (c.repeated[at] === null ? 0 : c.bytes[at].reduce((a, b) => a + b, 0)), 0);
     return [sideName(side), ...byStep, sent ? percent(sum(c.repeated) / sent) : "n/a", count(sum(c.cached))];
   });
-  return section("steps", "Bytes of each step", "Median size of the request of each step, in bytes. Repeated is the share of all bytes that begin a request as they began the one before, which a prompt cache could save; cached is what the model's server said that it saved.",
-    table("Bytes of each step", right(["side", ...Array.from({ length: depth }, (_none, step) => `step ${step + 1}`), "repeated", "tokens cached"]), rows));
+  return section("steps", "Bytes and tokens of each step", "Median size of the request of each step, in bytes and in input tokens as the model's server counts them. Repeated is the share of all bytes that begin a request as they began the one before, which a prompt cache could save; cached is what the model's server said that it saved.",
+    table("Bytes and tokens of each step", right(["side", ...Array.from({ length: depth }, (_none, step) => `step ${step + 1}`), "repeated", "tokens cached"]), rows));
 }
 
 export function faults() {
@@ -140,13 +144,13 @@ export function schemas() {
     el("summary", {}, `${one.backend}, ${one.handling}: what was done to ${one.changes.length + one.more} tools`),
     el("ul", {}, one.changes.map((tool) => el("li", {}, el("strong", {}, tool.tool), listed(tool.lost, "lost"), listed(tool.added, "added")))),
     one.more ? el("p", {}, `and ${one.more} more in summary.json`) : null));
-  return section("schemas", "Tool schemas", "What each framework did to each tool's schema on its way to the model, keyword by keyword. A changed value is lost and added. These figures are of the first repeat, and are not computed anew by this page.", table("Tool schemas as they reached the model", right(["side", "arrived whole", "keywords", "lost", "added"]), rows), changed);
+  return section("schemas", "Tool schemas", "What each framework did to each tool's schema on its way to the model, keyword by keyword. A changed value is lost and added. These figures are of the first repeat, and are not computed anew by this page.", table("Tool schemas as they reached the model", right(["side", "arrived whole", "keywords", "lost", "added"]).map((one, at) => (at > 2 ? { text: one.text } : one)), rows), changed);
 }
 
 export function about(checks) {
   const { head, kept } = store.data;
   const versions = Object.entries(head.versions).map(([backend, some]) => [backend, Object.entries(some).map(([name, version]) => `${name} ${version}`).join(", ")]);
-  const facts = [["suite", `${head.suite} (${head.digest.slice(0, 12)})`], ["model", head.models.join(", ")], ["variant", head.variant], ["repeats", count(head.repeats)], ["seed", count(head.seed)], ["made", head.date], ["machine", head.machine],
+  const facts = [["suite", `${head.suite} (${head.digest.slice(0, 12)})`], ["model", head.models.join(", ")], ["protocol", head.protocol || "not recorded"], ["variant", head.variant], ["repeats", count(head.repeats)], ["seed", count(head.seed)], ["made", head.date], ["machine", head.machine],
     ["texts of runs", kept.with_details ? `of ${count(kept.cells)} of ${count(kept.with_details)} runs that have them, cut at ${count(kept.cut)} characters` : "none are kept"]];
   const wrong = checks.wrong.map((one) => el("li", {}, `${one.what}: the report says ${one.claimed}, the cells say ${one.computed}`));
   return section("about", "About these numbers", null,
