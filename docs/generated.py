@@ -18,7 +18,7 @@ from unified_agents.registry import backend_info, backend_names, load_backend
 ROOT = Path(__file__).parents[1]
 
 GROUPS = {
-    "agents": ("Agents and runs", ("agent", "wrapping", "messages", "result", "tracing")),
+    "agents": ("Agents and runs", ("agent", "wrapping", "messages", "elicitation", "result", "tracing")),
     "configuration": ("Configuration", ("config",)),
     "tools": ("Tools", ("tools", "tool_runner")),
     "catalogues": ("Catalogues and selection", ("catalogue",)),

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from unified_agents.agent import Agent as Agent, EventStream as EventStream, create_agent as create_agent
     from unified_agents.agent.decisions import (
         Decision as Decision,
+        accept as accept,
         approve as approve,
+        cancel as cancel,
+        decline as decline,
         deny as deny,
         edit as edit,
         finished as finished,
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
         ToolSource as ToolSource,
         load_config as load_config,
     )
+    from unified_agents.elicitation import Elicitation as Elicitation, ElicitationAnswer as ElicitationAnswer
     from unified_agents.errors import (
         AuthenticationError as AuthenticationError,
         BackendBrokenError as BackendBrokenError,

@@ -9,12 +9,14 @@ from typing import Any, Generic, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from typing_extensions import TypeVar
 
+from unified_agents.elicitation import Elicitation
 from unified_agents.errors import ErrorRecord
 from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.tracing.spans import Span
 
-PendingReason = Literal["approval", "in_flight"]
-"""Why a call waits: its tool asks for approval, or nobody knows whether it was carried out before a process died."""
+PendingReason = Literal["approval", "in_flight", "elicitation"]
+"""Why a call waits: its tool asks for approval, nobody knows whether it was carried out before a process died, or its
+MCP server asks something."""
 RunStatus = Literal["completed", "limit", "suspended", "cancelled", "failed"]
 MAX_REPR_CHARS = 60
 
@@ -63,10 +65,13 @@ class PendingCall(ToolCallRecord):
 
     Attributes:
         reason: `approval`: its tool asks for approval. `in_flight`: the process died while it ran, and its tool is not
-            idempotent, so nobody but you can tell whether it was carried out.
+            idempotent, so nobody but you can tell whether it was carried out. `elicitation`: its MCP server asks
+            something before it carries the call out.
+        elicitation: What the server asks; None for the other reasons.
     """
 
     reason: PendingReason
+    elicitation: Elicitation | None = None
 
 
 @dataclass(slots=True)  # as a model it would take several times as long to make, for each request

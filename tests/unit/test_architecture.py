@@ -53,7 +53,7 @@ LAYERS = (
     ("config", "concurrency", "http", "messages"),
     ("errors",),
     ("wording",),
-    ("text", "extras", "tracing", "redaction", "retry"),
+    ("text", "extras", "tracing", "redaction", "retry", "elicitation"),
 )
 """The rooms of the library. A room imports only what stands in a row below its own."""
 

@@ -9,6 +9,7 @@ from unified_agents.backend import Backend, Capability, native_protocols_of, var
 from unified_agents.config.providers import EXTRA_OF_CLIENTS, PROTOCOL_TITLES
 from unified_agents.errors import ConfigError, UnsupportedCapabilityError
 from unified_agents.extras import remedy_of_extra
+from unified_agents.interop.mcp.connection import McpHandler
 from unified_agents.tools.definition import Tool
 
 
@@ -38,7 +39,7 @@ def check_capabilities(settings: AgentSettings, adapter: Backend, *, has_tools: 
 
 
 def check_approval(settings: AgentSettings, tools: Sequence[Tool]) -> None:
-    """Check that the agent has a journal where one of its tools asks for approval.
+    """Check that the agent has a journal where one of its tools asks for approval, or its MCP server may ask.
 
     Raises:
         ConfigError: it has none.
@@ -46,6 +47,11 @@ def check_approval(settings: AgentSettings, tools: Sequence[Tool]) -> None:
     if settings.journal is not None:
         return
     for tool in tools:
+        if isinstance(tool.handler, McpHandler) and tool.handler.connection.config.elicitation:
+            raise ConfigError(
+                f"MCP server {tool.handler.connection.config.label!r} may ask during a call (elicitation), which needs "
+                'a journal: give journal="runs.db", or MemoryJournal()'
+            )
         if tool.options.approval != "never":
             raise ConfigError(
                 f"tool {tool.name!r} asks for approval, which needs a journal: "

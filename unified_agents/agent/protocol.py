@@ -122,7 +122,8 @@ class Agent(Protocol[ValueT_co]):
         Args:
             run_id: The run.
             decisions: What is decided about the calls of `result.pending`, by their ids: `approve()`, `deny(reason)`,
-                `edit(arguments)` or `finished(result)`. Each is used once.
+                `edit(arguments)` or `finished(result)`; where an MCP server asks, `accept(content)`, `decline()` or
+                `cancel()`. Each is used once.
             on_divergence: What happens where the agent has other tools than before, or asks the model something else:
                 `stop` raises `DivergenceError`; `continue` goes on with what the journal holds.
             limits: Bounds of the whole run, what the journal holds included; None takes the agent's own. Only the

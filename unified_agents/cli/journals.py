@@ -122,7 +122,12 @@ def way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
         command += ["--journal", shown]
         hint = " (set PGPASSWORD to the journal's password first: it is not shown)"
     calls = ", ".join(f"{call.name} ({call.id})" for call in result.pending)
-    words = f"{shlex.join(command)} --approve CALL, or --deny CALL{hint}"
+    decisions = []
+    if any(call.reason != "elicitation" for call in result.pending):
+        decisions += ["--approve CALL", "--deny CALL"]
+    if any(call.reason == "elicitation" for call in result.pending):
+        decisions += ["--accept CALL=JSON", "--decline CALL"]
+    words = f"{shlex.join(command)} {', or '.join(decisions)}{hint}"
     return f"the run waits for a decision on {calls}; go on with: {words}"
 
 

@@ -7,12 +7,10 @@ import sys
 from typing import Any
 
 from unified_agents.agent.decisions import Decision, approve, deny, edit, finished
+from unified_agents.cli.forms import ask_elicitation, read_line, shown
 from unified_agents.cli.stdio import print_message
 from unified_agents.concurrency.daemon_threads import DaemonThreads
 from unified_agents.result import PendingCall, RunResult
-from unified_agents.text import visible
-
-MAX_SHOWN_CHARS = 2000
 
 TERMINAL = DaemonThreads(max_threads=1, name="unified-agents-terminal")
 """The thread that waits for what is typed, so that the event loop does not."""
@@ -31,35 +29,38 @@ def ask_about(result: RunResult[Any]) -> dict[str, Decision]:
     """
     decisions = {}
     for call in result.pending:
-        decision = _ask_about_flight(call) if call.reason == "in_flight" else _ask_for_approval(call)
+        if call.elicitation is not None:
+            decision = ask_elicitation(call.name, call.elicitation)
+        else:
+            decision = _ask_about_flight(call) if call.reason == "in_flight" else _ask_for_approval(call)
         if decision is not None:
             decisions[call.id] = decision
     return decisions
 
 
 def _ask_for_approval(call: PendingCall) -> Decision | None:
-    answer = _read(f"Run {_shown(call)}? [y]es, [n]o, [e]dit the arguments, anything else waits: ")
+    answer = read_line(f"Run {_shown(call)}? [y]es, [n]o, [e]dit the arguments, anything else waits: ")
     if answer == "y":
         return approve()
     if answer == "n":
-        return deny(_read("Why not? The model is told: "))
+        return deny(read_line("Why not? The model is told: "))
     return _edited() if answer == "e" else None
 
 
 def _ask_about_flight(call: PendingCall) -> Decision | None:
-    answer = _read(
+    answer = read_line(
         f"{_shown(call)} was under way when its process died. Was it carried out? "
         "[y]es, [n]o: run it again, [s]kip it, anything else waits: "
     )
     if answer == "y":
-        return finished(_read("What did it return? "))
+        return finished(read_line("What did it return? "))
     if answer == "n":
         return approve()
-    return deny(_read("Why? The model is told: ")) if answer == "s" else None
+    return deny(read_line("Why? The model is told: ")) if answer == "s" else None
 
 
 def _edited() -> Decision | None:
-    text = _read("The arguments, as JSON: ")
+    text = read_line("The arguments, as JSON: ")
     try:
         arguments = json.loads(text)
     except ValueError as error:
@@ -72,13 +73,4 @@ def _edited() -> Decision | None:
 
 
 def _shown(call: PendingCall) -> str:
-    """Return a call on one line, with nothing in it that a terminal would obey."""
-    text = f"{call.name}({call.arguments})"
-    text = text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
-    return visible(text)
-
-
-def _read(question: str) -> str:
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    return shown(f"{call.name}({call.arguments})")

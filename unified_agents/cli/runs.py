@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from unified_agents.agent import Agent, create_agent
-from unified_agents.agent.decisions import Decision, approve, deny, edit, finished
+from unified_agents.agent.decisions import Decision, accept, approve, cancel, decline, deny, edit, finished
 from unified_agents.agent.journaling import OnDivergence
 from unified_agents.cli import run_files
 from unified_agents.cli.export import export
@@ -111,6 +112,13 @@ def resume(
     done: Annotated[
         list[str] | None, typer.Option("--finished", help="CALL=RESULT: it was carried out, and returned this.")
     ] = None,
+    accepted: Annotated[
+        list[str] | None, typer.Option("--accept", help="CALL=JSON: answers what the call's MCP server asks.")
+    ] = None,
+    declined: Annotated[
+        list[str] | None, typer.Option("--decline", help="The id of a call whose MCP server gets no answer: refused.")
+    ] = None,
+    cancelled: Annotated[list[str] | None, typer.Option("--cancel", help="The same, where no choice was made.")] = None,
     on_divergence: Annotated[
         OnDivergence, typer.Option(help="What to do where the agent differs from the one that began.")
     ] = "stop",
@@ -125,7 +133,17 @@ def resume(
         info, rows = asyncio.run(read_run(place, run))
         file = agent or file_of(rows)
         import_from(file.parent, Path.cwd())
-        decisions = _decisions(approved, denied, edited, done)
+        decisions = _decisions(
+            {
+                "--approve": approved,
+                "--deny": denied,
+                "--edit": edited,
+                "--finished": done,
+                "--accept": accepted,
+                "--decline": declined,
+                "--cancel": cancelled,
+            }
+        )
         try:
             made = create_agent(load_config(file), backend=backend, journal=place)
             result = run_in_background(lambda: _resume(made, info.run_id, decisions, on_divergence, as_json=as_json))
@@ -147,37 +165,44 @@ async def _resume(
         return await decided(agent, result, as_json=as_json)
 
 
-def _decisions(
-    approved: list[str] | None, denied: list[str] | None, edited: list[str] | None, done: list[str] | None
-) -> dict[str, Decision]:
+def _decisions(options: Mapping[str, list[str] | None]) -> dict[str, Decision]:
     """Return the decisions that the options make, by call.
+
+    Args:
+        options: What was given of each option.
 
     Raises:
         ConfigError: an option cannot be read, or two are about one call.
     """
-    made: list[tuple[str, str, Decision]] = [("--approve", call, approve()) for call in approved or ()]
-    made += [("--deny", call, deny(reason)) for call, reason in map(_call_and_text, denied or ())]
-    made += [("--edit", call, _edit(call, arguments)) for call, arguments in map(_call_and_text, edited or ())]
-    made += [("--finished", call, finished(result)) for call, result in map(_call_and_text, done or ())]
     decisions: dict[str, Decision] = {}
-    options: dict[str, str] = {}
-    for option, call, decision in made:
-        if call in decisions:
-            raise ConfigError(f"{options[call]} and {option} both decide about call {call}: give one decision for it")
-        decisions[call], options[call] = decision, option
+    deciding: dict[str, str] = {}
+    for option, values in options.items():
+        for value in values or ():
+            call, _, text = value.partition("=")
+            if call in decisions:
+                raise ConfigError(
+                    f"{deciding[call]} and {option} both decide about call {call}: give one decision for it"
+                )
+            decisions[call], deciding[call] = _decision(option, call, text), option
     return decisions
 
 
-def _call_and_text(option: str) -> tuple[str, str]:
-    call, _, text = option.partition("=")
-    return call, text
-
-
-def _edit(call: str, arguments: str) -> Decision:
+def _decision(option: str, call: str, text: str) -> Decision:
+    match option:
+        case "--approve":
+            return approve()
+        case "--deny":
+            return deny(text)
+        case "--finished":
+            return finished(text)
+        case "--decline":
+            return decline()
+        case "--cancel":
+            return cancel()
     try:
-        return edit(dict(json.loads(arguments)))
+        return (edit if option == "--edit" else accept)(dict(json.loads(text)))
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"--edit {call}: give CALL=JSON, with a JSON object: {error}") from error
+        raise ConfigError(f"{option} {call}: give CALL=JSON, with a JSON object: {error}") from error
 
 
 for _command in (run_files.fork, run_files.recover, run_files.prune, export):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from unified_agents.elicitation import Elicitation, ElicitationAnswer
 from unified_agents.errors import ErrorRecord, JournalError
 from unified_agents.journal.fingerprint import Fingerprint
 from unified_agents.journal.lease import Lease
@@ -14,6 +16,7 @@ from unified_agents.journal.protocol import Addition, Journal
 from unified_agents.journal.rows import (
     AnswerRow,
     DecisionRow,
+    ElicitationRow,
     EndRow,
     Row,
     RunRow,
@@ -43,6 +46,7 @@ class RunRecord:
         starts: Calls that were started.
         ends: Calls that are finished.
         decisions: What was decided about calls, by call id, and not used yet.
+        open_elicitations: What MCP servers asked and nobody has answered, by call id.
         end: How the run ended; None where it goes on.
         state: `ToolContext.state` as the last finished call left it.
         fingerprint: Of the conversation so far.
@@ -70,6 +74,8 @@ class RunRecord:
         self.starts: dict[Key, ToolStartRow] = {}
         self.ends: dict[Key, ToolEndRow] = {}
         self.decisions: dict[str, DecisionRow] = {}
+        self.open_elicitations: dict[str, Elicitation] = {}
+        self._answers: dict[str, tuple[ElicitationAnswer, ...]] = {}
         self.end: EndRow | None = None
         self.state: JsonObject = {}
         self.fingerprint = Fingerprint(hide)
@@ -94,6 +100,20 @@ class RunRecord:
                 self.state = row.state
         elif isinstance(row, DecisionRow):
             self.decisions[row.call_id] = row
+            self._note_answer(row)
+        elif isinstance(row, ElicitationRow):
+            self.open_elicitations[row.call_id] = row.elicitation
+
+    def _note_answer(self, row: DecisionRow) -> None:
+        asked = self.open_elicitations.pop(row.call_id, None)
+        if asked is not None and row.decision in ("accept", "decline", "cancel"):
+            content = json.loads(row.text) if row.decision == "accept" else None
+            answer = ElicitationAnswer(asked, row.decision, content)
+            self._answers[row.call_id] = (*self._answers.get(row.call_id, ()), answer)
+
+    def elicitation_answers(self, call_id: str) -> tuple[ElicitationAnswer, ...]:
+        """Return what was answered to what the MCP server of a call asked, in the order in which it asked."""
+        return self._answers.get(call_id, ())
 
     def idempotency_key(self, step: int, index: int) -> str:
         """Return the key of a call: the same in each process that carries it out, and no other call's."""
@@ -116,6 +136,12 @@ class RunRecord:
         rows = [*self._waiting, row]
         self._waiting.clear()
         return self._journal.append(self._lease, rows)
+
+    async def elicited(self, call_id: str, elicitation: Elicitation) -> None:
+        """Store what the MCP server of a call asked; see `commit`."""
+        row = ElicitationRow(call_id=call_id, elicitation=elicitation)
+        await self.commit(row)
+        self._learn(row)
 
     async def decide(self, rows: Sequence[DecisionRow]) -> None:
         """Store decisions; see `commit`."""

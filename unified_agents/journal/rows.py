@@ -1,9 +1,9 @@
 """The rows of a journal: one JSON object each, of closed types, and never anything that runs code when it is read.
 
 A run begins with a `RunRow`. Each answer of the model is an `AnswerRow`; each tool call has a `ToolStartRow` and a
-`ToolEndRow`. A call is *finished* when its end row is committed. A `DecisionRow` holds what somebody decided about a
-call that waits. An `EndRow` says how the run ended, or that it is a fork which has not begun; where a run is resumed
-later, more rows follow.
+`ToolEndRow`. A call is *finished* when its end row is committed. An `ElicitationRow` holds what an MCP server asked
+during a call, and a `DecisionRow` what somebody decided about a call that waits. An `EndRow` says how the run ended, or
+that it is a fork which has not begun; where a run is resumed later, more rows follow.
 
 Rows are never changed. Those that each step adds are not frozen, as a frozen one takes three times as long to make.
 
@@ -21,15 +21,17 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from unified_agents.config.providers import ProtocolName
+from unified_agents.elicitation import Elicitation, ElicitationAction
 from unified_agents.errors import ErrorRecord, JournalError
 from unified_agents.messages import JsonObject, Message, Usage
 from unified_agents.result import RunStatus
 from unified_agents.tools.parts import Part
 
-FORMAT = 3
+FORMAT = 4
 """The version of this format. A journal of a newer one is refused.
 
-Since 2, a run leaves out its session's turns. Since 3, a session may have summaries of its turns.
+Since 2, a run leaves out its session's turns. Since 3, a session may have summaries of its turns. Since 4, an MCP
+server may have asked something during a call.
 """
 
 
@@ -72,7 +74,7 @@ class RunRow:
     """
 
     row: Literal["run"] = "run"
-    format: Literal[1, 2, 3] = 3
+    format: Literal[1, 2, 3, 4] = 4
     created: float
     agent: str
     file: str | None
@@ -190,17 +192,33 @@ class ToolEndRow:
 class DecisionRow:
     """What somebody decided about a call that waits. It is used once: the call's start or end row uses it up.
 
+    An answer to what the call's MCP server asked is given to the server each time that the call is made and it asks.
+
     Attributes:
         call_id: The call.
         decision: `approve` runs it, `deny` tells the model the text, `edit` runs it with the text as its arguments,
-            `finished` takes the text as its result.
-        text: The reason, the arguments or the result.
+            `finished` takes the text as its result; `accept`, `decline` and `cancel` answer its MCP server.
+        text: The reason, the arguments, the result, or what is accepted as JSON.
     """
 
     row: Literal["decision"] = "decision"
     call_id: str
-    decision: Literal["approve", "deny", "edit", "finished"]
+    decision: Literal["approve", "deny", "edit", "finished"] | ElicitationAction
     text: str = ""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ElicitationRow:
+    """What an MCP server asked during a call. The call was given up then, and is not finished.
+
+    Attributes:
+        call_id: The call.
+        elicitation: What it asked.
+    """
+
+    row: Literal["elicitation"] = "elicitation"
+    call_id: str
+    elicitation: Elicitation
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -294,7 +312,16 @@ class ExchangeRow:
 
 
 Row: TypeAlias = (
-    RunRow | AnswerRow | ToolStartRow | ToolEndRow | DecisionRow | EndRow | TurnRow | SummaryRow | ExchangeRow
+    RunRow
+    | AnswerRow
+    | ToolStartRow
+    | ToolEndRow
+    | DecisionRow
+    | ElicitationRow
+    | EndRow
+    | TurnRow
+    | SummaryRow
+    | ExchangeRow
 )
 
 _ROWS: TypeAdapter[Row] = TypeAdapter(

@@ -173,8 +173,14 @@ def _result(run: Run, status: RunStatus, output: str | None, value: Any) -> RunR
 
 def _pending(run: Run) -> tuple[PendingCall, ...]:
     """Return the calls that wait for a decision, in the model's order."""
-    calls = [call for call in run.calls.values() if call.id in run.pending]
-    return tuple([PendingCall(**dict(call.record()), reason=run.pending[call.id]) for call in calls])
+    asked = run.journal.open_elicitations if run.journal is not None else {}
+    return tuple(
+        [
+            PendingCall(**dict(call.record()), reason=run.pending[call.id], elicitation=asked.get(call.id))
+            for call in run.calls.values()
+            if call.id in run.pending
+        ]
+    )
 
 
 def _conversation(run: Run, output: str | None) -> tuple[Message, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from unified_agents import wording
 from unified_agents.concurrency.daemon_threads import DaemonThreads
+from unified_agents.elicitation import Elicitation
 from unified_agents.errors import JournalError, ToolCallError, ToolFailedError
 from unified_agents.journal.record import RunRecord
 from unified_agents.journal.rows import ToolEndRow, ToolStartRow
@@ -92,6 +93,8 @@ async def begin_call(run: Run, record: RunRecord, call: Call, tool: Tool, text: 
             return ToolOutcome(decision.text)
         if decision.decision == "edit":
             edited = decision.text
+    elif call.id in record.open_elicitations:
+        raise _suspended(run, record, call, "elicitation")
     elif start is not None:
         outcome = await _recovered(run, record, call, tool, start)
         if outcome is not None:
@@ -102,6 +105,19 @@ async def begin_call(run: Run, record: RunRecord, call: Call, tool: Tool, text: 
     row = ToolStartRow(step=call.step, index=call.index, call_id=call.id, tool=tool.name, key=key, edited=edited)
     await _stored(run, record.commit(row))
     return text if edited is None else edited
+
+
+async def elicited(run: Run, record: RunRecord, call: Call, elicitation: Elicitation) -> asyncio.CancelledError:
+    """Store what the MCP server of a call asked before it carries the call out, and suspend the run.
+
+    Returns:
+        What ends this call.
+
+    Raises:
+        asyncio.CancelledError: it cannot be stored, and the run ends.
+    """
+    await _stored(run, record.elicited(call.id, elicitation))
+    return _suspended(run, record, call, "elicitation")
 
 
 async def _recovered(run: Run, record: RunRecord, call: Call, tool: Tool, start: ToolStartRow) -> ToolOutcome | None:
@@ -167,6 +183,8 @@ def _waits_for(record: RunRecord, call: Call) -> PendingReason | None:
     is_settled = call.outcome is not None or key in record.ends or call.id in record.decisions
     if is_settled or call.problem is not None or tool is None:
         return None
+    if call.id in record.open_elicitations:
+        return "elicitation"
     if key in record.starts:
         return None if tool.options.idempotent or tool.options.recover is not None else "in_flight"
     if call.references:  # its arguments are not known yet

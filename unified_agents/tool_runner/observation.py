@@ -140,6 +140,7 @@ class ObservedCall(RunningCall):
     def context(self, tool: Tool) -> ToolContext:
         """Return what the tool's function may know of its call; progress that it reports becomes an event."""
         run, call = self.run, self.call
+        journal = run.journal
 
         def report(progress: float, total: float | None, message: str) -> None:
             if run.sinks and call.outcome is None and not run.lifecycle.shut:
@@ -156,9 +157,10 @@ class ObservedCall(RunningCall):
             on_progress=report,
             dependencies=run.dependencies,
             idempotency_key=f"{run.id}-{call.id}"
-            if run.journal is None
-            else run.journal.idempotency_key(call.step, call.index),
+            if journal is None
+            else journal.idempotency_key(call.step, call.index),
             state=run.state,
+            elicitation_answers=None if journal is None else journal.elicitation_answers(call.id),
         )
 
     def _record(self, error: ToolCallError) -> ErrorRecord:

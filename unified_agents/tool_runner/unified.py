@@ -14,10 +14,11 @@ from unified_agents.run.context import Run, current_run
 from unified_agents.tool_runner.attempt import Attempt
 from unified_agents.tool_runner.call_references import link_references, resolve_references
 from unified_agents.tool_runner.input_output import accept_arguments, read_result, recorded
-from unified_agents.tool_runner.journaled import begin_call, commit_end, finished_outcome
+from unified_agents.tool_runner.journaled import begin_call, commit_end, elicited, finished_outcome
 from unified_agents.tool_runner.observation import ObservedCall
 from unified_agents.tool_runner.retries import retry_tool_call
 from unified_agents.tools.definition import Tool, ToolContext
+from unified_agents.tools.elicitation_forms import UnansweredElicitationError
 from unified_agents.tools.results import to_text
 from unified_agents.tools.signature import NO_CONTEXT
 
@@ -117,6 +118,8 @@ async def _carry_out(run: Run, call: Call) -> ToolOutcome:
         try:
             outcome = await _outcome(observed)
         except ToolCallError as error:
+            if isinstance(error, UnansweredElicitationError) and run.journal is not None:
+                raise await elicited(run, run.journal, call, error.elicitation) from error
             outcome = ToolOutcome(str(error), is_error=True)
             observed.failed(error, outcome)
         else:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from unified_agents.elicitation import ElicitationAnswer
 from unified_agents.errors import ToolDefinitionError
 from unified_agents.messages import JsonObject
 from unified_agents.tools.schema import model_schema
@@ -40,6 +41,8 @@ class ToolContext:
             resumes the run. Give it to a service that does nothing twice under one key.
         state: What the tools of the run keep for each other: JSON values under keys of your own. The journal holds it
             as each call leaves it. A tool in a process of its own gets a copy.
+        elicitation_answers: What the user has answered to what the call's MCP server asked, when the call was made
+            before; None where nobody can be asked, since the run keeps no journal.
     """
 
     run_id: str
@@ -50,6 +53,7 @@ class ToolContext:
     dependencies: Any = field(default=None, repr=False, compare=False)
     idempotency_key: str = ""
     state: JsonObject = field(default_factory=dict, repr=False, compare=False)
+    elicitation_answers: tuple[ElicitationAnswer, ...] | None = field(default=None, repr=False, compare=False)
 
     def report_progress(self, progress: float, total: float | None = None, message: str = "") -> None:
         """Report how far the call has come, from any thread: a `ToolCallProgress` event, or MCP's notification.

@@ -41,6 +41,11 @@ def mcp_server_lost(tool: str, server: str, cause: str) -> str:
     )
 
 
+def mcp_asks(tool: str, server: str) -> str:
+    """Say that an MCP server asks something before it carries a call out."""
+    return f"Tool {tool!r} was not carried out: {mcp_server(server)} asks something first"
+
+
 def mcp_server_unavailable(tool: str, server: str, reason: str) -> str:
     """Tell the model that an MCP server had ended and could not be started again."""
     return shortened(f"Error in tool {tool!r}: {mcp_server(server)} is gone and cannot be started again: {reason}")

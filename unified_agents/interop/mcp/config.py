@@ -42,6 +42,8 @@ class McpServerConfig(Settings):
         name: Its name in messages; None takes the command's or the host's name.
         timeout: Seconds that one call of a tool may take; None leaves only the run's own clock.
         start_timeout: Seconds until it is started, or reached, and has listed its tools.
+        elicitation: Whether the server may ask the user during a call, with a form. The run is then suspended until
+            `Agent.resume` brings the answer, and the call is made again with it. It needs a journal.
     """
 
     command: tuple[str, ...] | None = Field(default=None, examples=["[npx, my-server]"])
@@ -56,6 +58,7 @@ class McpServerConfig(Settings):
     name: str | None = Field(default=None, min_length=1)
     timeout: float | None = Field(default=60.0, gt=0)
     start_timeout: float = Field(default=60.0, gt=0)
+    elicitation: bool = False
 
     @model_validator(mode="before")
     @classmethod

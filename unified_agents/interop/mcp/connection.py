@@ -72,7 +72,10 @@ class McpConnection:
         session = await self._in_background(self._current_session)
         self.skipped.update(session.listing.skipped)
         schemas = session.listing.schemas
-        tools = (self._tool(listed, schemas.get(listed.name, listed.input_schema)) for listed in session.tools)
+        exclusive = f"{wording.mcp_server(self.config.label)} #{id(self):x}" if session.asks_one_at_a_time else None
+        tools = (
+            self._tool(listed, schemas.get(listed.name, listed.input_schema), exclusive) for listed in session.tools
+        )
         return tuple(tool for tool in tools if tool is not None)
 
     async def aclose(self) -> None:
@@ -151,7 +154,7 @@ class McpConnection:
             return
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=_EXIT_SECONDS)
 
-    def _tool(self, listed: ListedTool, schema: JsonObject) -> Tool | None:
+    def _tool(self, listed: ListedTool, schema: JsonObject, exclusive: str | None) -> Tool | None:
         hints = listed.annotations.model_dump(by_alias=True, exclude_none=True) if listed.annotations else {}
         try:
             return Tool(
@@ -160,6 +163,7 @@ class McpConnection:
                 parameters=schema,
                 handler=McpHandler(self, listed.name, hints),
                 timeout=self.config.timeout,
+                exclusive=exclusive,
             )
         except ToolDefinitionError as error:
             self.skipped[listed.name] = str(error)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
-from mcp_types import ListToolsResult
+from mcp_types import ListToolsResult, Tool as ListedTool
 from mcp_types.methods import validate_server_result
 from pydantic import ValidationError
 
 from unified_agents import wording
 from unified_agents.messages import JsonObject
 
+if TYPE_CHECKING:
+    from mcp import Client
+
 logger = logging.getLogger("unified_agents.tools.mcp")
+
+_MAX_PAGES = 1_000
 
 _STRICTEST_VERSION = "2025-11-25"
 _ANY_ARGUMENTS: JsonObject = {"type": "object"}
@@ -108,3 +114,21 @@ def _is_listable(entry: JsonObject) -> bool:
     except ValidationError:
         return False
     return True
+
+
+async def list_tools(client: Client, listing: ToolListing) -> Sequence[ListedTool]:
+    """Return all tools of a server, page by page.
+
+    Raises:
+        RuntimeError: the list does not end.
+    """
+    tools: list[ListedTool] = []
+    cursor: str | None = None
+    listing.begin()
+    for _ in range(_MAX_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        tools.extend(page.tools)
+        cursor = page.next_cursor
+        if cursor is None:
+            return tools
+    raise RuntimeError(wording.mcp_endless_list(_MAX_PAGES))

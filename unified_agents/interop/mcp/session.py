@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -32,8 +33,9 @@ from unified_agents import wording
 from unified_agents.errors import ConfigError, RateLimited, ToolFailedError, native_name
 from unified_agents.http.public_hosts import refuse_private
 from unified_agents.interop.mcp.config import McpServerConfig
+from unified_agents.interop.mcp.elicitation import Elicitations, FormsOnly, names_the_call
 from unified_agents.interop.mcp.http_failures import HttpFailure, HttpFailures, speaks_old_sse
-from unified_agents.interop.mcp.listing import ToolListing
+from unified_agents.interop.mcp.listing import ToolListing, list_tools
 from unified_agents.interop.mcp.oauth import Login, oauth_of, silence_tracebacks
 from unified_agents.interop.mcp.public_transport import transport_to
 from unified_agents.interop.mcp.results import error_text, result_value
@@ -42,10 +44,10 @@ from unified_agents.messages import JsonObject
 from unified_agents.redaction.redactor import Redactor
 from unified_agents.tools.argument_errors import shortened
 from unified_agents.tools.definition import ToolContext
+from unified_agents.tools.elicitation_forms import UnansweredElicitationError
 
 logger = logging.getLogger("unified_agents.tools.mcp")
 
-_MAX_PAGES = 1_000
 _NO_POST = frozenset({400, 404, 405, 406, 415, 422})
 """The statuses with which a server that does not take streamable HTTP may refuse a POST."""
 _SETTLING_SECONDS = 1.0
@@ -89,6 +91,7 @@ class McpSession:
         self._auth: httpx2.Auth | None = None
         self._redactor = Redactor({secret: wording.hidden(name) for secret, name in config.secrets().items()})
         self._error_output = ErrorOutput(config.label, self._redactor)
+        self._elicitations = Elicitations(config.label, self._redactor) if config.elicitation else None
         self._closing = asyncio.Event()
         self._client: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
@@ -105,6 +108,11 @@ class McpSession:
         """Whether calls are pointless: the server, or the connection to it, is gone."""
         return self._closing.is_set() or self._task is None or self._task.done()
 
+    @property
+    def asks_one_at_a_time(self) -> bool:
+        """Whether the server may ask, and does not say which call it asks about."""
+        return self._elicitations is not None and not names_the_call(self._client.result().protocol_version)
+
     async def start(self) -> None:
         """Connect, and list the tools.
 
@@ -118,7 +126,7 @@ class McpSession:
                     await refuse_private(self._config.url, where=wording.mcp_server(self._config.label))
                 self._auth = await oauth_of(self._config, self._redactor, self._login)
                 await self._connect()
-                self.tools = await self._list_tools()
+                self.tools = await list_tools(self._client.result(), self.listing)
         except BaseException as error:
             if isinstance(error, Exception):
                 await self._look_for_old_sse()
@@ -140,7 +148,10 @@ class McpSession:
 
         _in_session.set(True)
         try:
-            result = await self._client.result().call_tool(name, arguments, progress_callback=on_progress)
+            request = functools.partial(self._client.result().call_tool, name, arguments, progress_callback=on_progress)
+            result = await (request() if self._elicitations is None else self._elicitations.during(context, request))
+        except UnansweredElicitationError:
+            raise
         except Exception as error:  # the SDK has several classes for an unfit answer, and more for a closed session
             if isinstance(error, MCPError) and (error.code, error.message) == (INVALID_REQUEST, _FORGOTTEN):
                 raise SessionExpiredError(wording.mcp_forgets()) from error
@@ -156,7 +167,7 @@ class McpSession:
         """List the tools anew, where the server has said that they are others now."""
         if self.tools_changed:
             self.tools_changed = False
-            self.tools = await self._list_tools()
+            self.tools = await list_tools(self._client.result(), self.listing)
 
     async def aclose(self) -> None:
         """End the session, and the server where we started it; wait until that is done."""
@@ -183,7 +194,14 @@ class McpSession:
         myself = Implementation(name="unified-agents", version=version("unified-agents"))
         try:
             # No cache: the tools are listed once.
-            client = Client(self._streams(), cache=None, client_info=myself, message_handler=self._on_message)
+            answer = self._elicitations.answer if self._elicitations is not None else None
+            client = Client(
+                self._streams(),
+                cache=None,
+                client_info=myself,
+                message_handler=self._on_message,
+                elicitation_callback=answer,
+            )
             async with client:
                 self._client.set_result(client)
                 await self._closing.wait()
@@ -218,7 +236,8 @@ class McpSession:
                 transport = streamable_http_client(url, http_client=http, max_sse_event_size=_MAX_MESSAGE_BYTES)
             read, write = await stack.enter_async_context(transport)
             self._error_output.started()
-            yield WatchedStream(read, self._closing.set, self._note_unreadable, self._mend), write
+            watched = WatchedStream(read, self._closing.set, self._note_unreadable, self._mend)
+            yield watched, write if self._elicitations is None else FormsOnly(write)
 
     def _http_client(self, url: str) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
@@ -258,18 +277,6 @@ class McpSession:
         line = shortened(self._redactor.redact(json.dumps(received, ensure_ascii=False, default=repr)))
         self._unreadable_line = self._unreadable_line or line
         logger.debug("%s wrote what is no message: %s", self._config.label, line)
-
-    async def _list_tools(self) -> Sequence[ListedTool]:
-        tools: list[ListedTool] = []
-        cursor: str | None = None
-        self.listing.begin()
-        for _ in range(_MAX_PAGES):
-            page = await self._client.result().list_tools(cursor=cursor)
-            tools.extend(page.tools)
-            cursor = page.next_cursor
-            if cursor is None:
-                return tools
-        raise RuntimeError(wording.mcp_endless_list(_MAX_PAGES))
 
     def _start_failure(self, error: BaseException) -> str | None:
         """Return why the server cannot be used; None for what is no fault of the server's, such as a cancellation."""
