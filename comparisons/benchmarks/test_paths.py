@@ -64,6 +64,7 @@ def run() -> Iterator[Run]:
             handling="unified",
             limits=Limits(),
             messages=(),
+            offer=Offer([add]),
             trace=trace,
             root=trace.open("invoke_agent", {}, None),
         )
