@@ -1,4 +1,4 @@
-"""Suggestions for misspelled words, and text that can be encoded."""
+"""Suggestions for misspelled words, and text that can be encoded or shown."""
 
 from __future__ import annotations
 
@@ -67,3 +67,10 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception:
         return ""
+
+
+def visible(text: str) -> str:
+    """Return a text in which what a terminal would obey, or would turn round, stands as its code in Python."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -24,7 +24,7 @@ _IMPORTED_BY_A_FIRST_RUN = (
     "agno.offload.types",
     "agno.team",
     "agno.utils.json_schema",
-    "openai.resources",
+    "openai.resources.chat",
 )
 
 

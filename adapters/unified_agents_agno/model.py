@@ -23,15 +23,8 @@ class UnifiedOpenAILike(OpenAILike):
 def chat_model(spec: AgentSpec) -> OpenAILike:
     """Make the model of Agno's documentation, with requests that go over the wire."""
     model = spec.model
-    common: dict[str, Any] = {
-        "id": model.name,
-        "base_url": model.base_url,
-        "api_key": model.api_key,
-        "http_client": model.httpx_async_client(),
-        "timeout": model.timeout,
-    }
     if spec.handling == "unified":
-        return UnifiedOpenAILike(max_retries=0, **common)
+        return UnifiedOpenAILike(id=model.name, async_client=model.openai_async_client(own_retries=False))
     fields = model.parameters.chat_fields()
     sampling = {name: fields.pop(name) for name in _OWN_FIELDS if name in fields}
     if model.parameters.max_tokens is not None:
@@ -40,7 +33,15 @@ def chat_model(spec: AgentSpec) -> OpenAILike:
         fields["parallel_tool_calls"] = model.parameters.parallel_tool_calls
     if model.extra_body:
         fields["extra_body"] = model.extra_body
-    return OpenAILike(request_params=fields or None, **sampling, **common)
+    return OpenAILike(
+        id=model.name,
+        base_url=model.base_url,
+        api_key=model.api_key,
+        http_client=model.httpx_async_client(),
+        timeout=model.timeout,
+        request_params=fields or None,
+        **sampling,
+    )
 
 
 def tool_choice(spec: AgentSpec) -> str | dict[str, Any] | None:

@@ -32,10 +32,4 @@ class UnifiedOpenAIModel(OpenAIModel):  # type: ignore[misc]  # untyped
 
 def chat_model(spec: AgentSpec) -> UnifiedOpenAIModel:
     """Make smolagents' model, with requests that go over the wire: synchronous ones, from the threads of its loop."""
-    return UnifiedOpenAIModel(
-        spec.model.name,
-        api_base=spec.model.base_url,
-        api_key=spec.model.api_key,
-        client_kwargs={"http_client": spec.model.httpx_bridge_client(), "max_retries": 0, "timeout": None},
-        retry=False,
-    )
+    return UnifiedOpenAIModel(spec.model.name, client=spec.model.openai_bridge_client(), retry=False)

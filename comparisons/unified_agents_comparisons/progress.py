@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from unified_agents.text import visible
 from unified_agents_comparisons.execution.comparison import OnCell, OnNote
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.records import Cell
@@ -59,7 +60,7 @@ def show_progress(plan: ComparisonPlan, console: Console) -> Iterator[ProgressCa
     """
 
     def print_line(line: str) -> None:
-        console.print(Text(line), soft_wrap=True)
+        console.print(Text(visible(line)), soft_wrap=True)
 
     tally = _Tally(currency=plan.currency)
     starting = f"starting workers: {', '.join(plan.backends)}"
@@ -98,4 +99,4 @@ def _description(cell: Cell) -> str:
     result = "passed" if cell.passed else f"{cell.status}, not passed" if cell.status == "completed" else cell.status
     seconds = "" if cell.seconds is None else f" {cell.seconds.total:.3f} s"
     variant = "" if cell.variant == "tool_calling" else f" {cell.variant}"
-    return f"{cell.task} {cell.backend} {cell.handling}{variant}: {result}{seconds}"
+    return visible(f"{cell.task} {cell.backend} {cell.handling}{variant}: {result}{seconds}")

@@ -7,7 +7,9 @@ import pytest
 
 from simulated_suites import clustered_suites, suites
 from unified_agents_comparisons.analysis.paired_tests import paired_tests, repeats_for_change
+from unified_agents_comparisons.analysis.run_diff import diff_runs
 from unified_agents_comparisons.analysis.statistics import ALPHA, paired_permutation
+from unified_agents_comparisons.records import Cell
 
 pytestmark = pytest.mark.proof
 
@@ -52,3 +54,17 @@ def test_clusters_with_correlation_are_respected() -> None:
     print(f"{wrong} of 1000 with their sources, {ignored} without")
     assert wrong <= 0.06 * 1000
     assert ignored > 0.1 * 1000, "the negative control: tasks that go together, taken as independent"
+
+
+def test_of_diffs_of_a_backend_with_itself_at_most_6_percent_show_any_change() -> None:
+    false = sum(
+        diff_runs(by_backend(cells, "a"), by_backend(cells, "b"), names=("before", "after")).verdict != "inconclusive"
+        for cells in suites(2000, seed=15)
+    )
+    print(f"{false} of 2000 simulated diffs show a false change")
+    assert false <= 0.06 * 2000
+
+
+def by_backend(cells: list[Cell], backend: str) -> list[Cell]:
+    """Return the cells of a backend, as if a comparison of one backend had them."""
+    return [cell.model_copy(update={"backend": "one"}) for cell in cells if cell.backend == backend]

@@ -10,6 +10,7 @@ from typing import Any
 from unified_agents.agent.decisions import Decision, accept, cancel, decline
 from unified_agents.cli.stdio import print_message
 from unified_agents.elicitation import Elicitation
+from unified_agents.text import visible
 from unified_agents.tools.elicitation_forms import answer_problems, choices_of
 
 MAX_SHOWN_CHARS = 2000
@@ -84,8 +85,7 @@ def _value(field: Mapping[str, Any], text: str) -> Any:
 
 def shown(text: str) -> str:
     """Return a text on one line, with nothing in it that a terminal would obey."""
-    text = text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return visible(text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…")
 
 
 def read_line(question: str) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import httpx2
     from anthropic import AsyncAnthropic
     from google.genai import Client as GoogleClient
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, OpenAI
 
     from unified_agents.wire.routed_clients import ClientRoutes
 
@@ -138,6 +138,12 @@ class ModelClient:
             timeout=self.timeout,
             own_retries=own_retries,
         )
+
+    def openai_bridge_client(self) -> OpenAI:
+        """Return the OpenAI SDK's synchronous client over `httpx_bridge_client`, for `unified`."""
+        from unified_agents.wire.openai_client import openai_client  # noqa: PLC0415  # as above
+
+        return openai_client(self.httpx_bridge_client(), base_url=self.base_url, api_key=self.api_key)
 
     def anthropic_async_client(self, *, max_retries: int) -> AsyncAnthropic:
         """Return the client of Anthropic's SDK, for `native`: with requests that go over the wire.

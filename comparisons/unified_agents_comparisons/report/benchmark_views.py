@@ -6,6 +6,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from unified_agents.cli.tables import console
+from unified_agents.text import visible
 from unified_agents_comparisons.analysis.benchmark_diff import BenchmarkChange, BenchmarkDiff
 from unified_agents_comparisons.report.formatting import factor
 from unified_agents_comparisons.report.markdown import escaped
@@ -17,13 +18,13 @@ def benchmarks_in_terminal(diff: BenchmarkDiff) -> str:
     """Return the benchmarks as a terminal shows them."""
     printed = console()
     numbers = [Column(name, justify="right") for name in HEAD[1:4]]
-    table = Table(HEAD[0], *numbers, HEAD[4], title=Text(f"{diff.before} → {diff.after}"))
+    table = Table(HEAD[0], *numbers, HEAD[4], title=Text(visible(f"{diff.before} → {diff.after}")))
     for change in diff.changes:
-        table.add_row(*map(Text, _row(change)))
+        table.add_row(*(Text(visible(value)) for value in _row(change)))
     with printed.capture() as captured:
         printed.print(table)
         for line in diff.left_out:
-            printed.print(Text(f"Mind: {line}."), soft_wrap=True)
+            printed.print(Text(visible(f"Mind: {line}.")), soft_wrap=True)
     return captured.get()
 
 

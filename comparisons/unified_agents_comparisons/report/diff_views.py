@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from unified_agents.cli.tables import console
+from unified_agents.text import visible
 from unified_agents_comparisons.analysis.run_diff import Exceeded, Figure, RunDiff, SideDiff, TestedChange
 from unified_agents_comparisons.analysis.wire_diff import change_lines
 from unified_agents_comparisons.report.formatting import METRIC_NAMES, effect
@@ -36,7 +37,7 @@ def _print(diff: RunDiff, console: Console) -> None:
         "figure",
         *(Column(name, justify="right") for name in ("before", "after", "change")),
         "verdict",
-        title=Text(f"{diff.before} → {diff.after}"),
+        title=Text(visible(f"{diff.before} → {diff.after}")),
     )
     for side in diff.sides:
         for figure in side.figures:
@@ -45,10 +46,10 @@ def _print(diff: RunDiff, console: Console) -> None:
             change = tested(side, figure)
             text = Text(verdict(change), style=STYLES[change.verdict]) if change else Text("")
             values = (value(figure.name, figure.before), value(figure.name, figure.after), relative(figure))
-            table.add_row(Text(side.backend), side.handling, figure.name, *values, text)
+            table.add_row(Text(visible(side.backend)), side.handling, figure.name, *values, text)
     console.print(table)
     for line in lines(diff):
-        console.print(Text(line), soft_wrap=True)
+        console.print(Text(visible(line)), soft_wrap=True)
 
 
 def lines(diff: RunDiff) -> list[str]:

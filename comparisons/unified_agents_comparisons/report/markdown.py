@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from unified_agents.text import visible
 from unified_agents_comparisons.records import Cell, write_atomically
 from unified_agents_comparisons.report import formatting
 from unified_agents_comparisons.report.classic_table import classic_table
@@ -32,7 +33,7 @@ def render(summary: Summary, cells: Sequence[Cell]) -> str:
 
 def escaped(value: object) -> str:
     """Return Markdown that shows a value as it is, on one line: no markup, no list, no link."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
+    return _SPECIAL.sub(r"\\\1", visible(" ".join(str(value).split())))
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from unified_agents.text import visible
 from unified_agents_comparisons.analysis.metrics import Group
 from unified_agents_comparisons.report import formatting
 
@@ -42,11 +43,11 @@ def summary_html(title: str, groups: Sequence[Group], currency: str | None, sent
         )
         for group in groups
     ]
-    parts = [f"<p><strong>{html.escape(title)}</strong></p>", _table(rows)]
-    return "".join([*parts, *(f"<p>{html.escape(text)}</p>" for text in sentences)])
+    parts = [f"<p><strong>{html.escape(visible(title))}</strong></p>", _table(rows)]
+    return "".join([*parts, *(f"<p>{html.escape(visible(text))}</p>" for text in sentences)])
 
 
 def _table(rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in HEAD)
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(visible(cell))}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from unified_agents.text import visible
 from unified_agents_comparisons.analysis.fault_matrix import FaultOutcome
 from unified_agents_comparisons.faults.verdict import GOOD_VERDICTS
 from unified_agents_comparisons.report import formatting
@@ -42,7 +43,7 @@ def show(summary: Summary, console: Console) -> None:
 
 def _new_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
     """Make a table of columns aligned to the left, and others to the right."""
-    return Table(*left, *(Column(name, justify="right") for name in right), title=title)
+    return Table(*left, *(Column(name, justify="right") for name in right), title=Text(visible(title)))
 
 
 def _totals(summary: Summary) -> Table:
@@ -58,7 +59,7 @@ def _totals(summary: Summary) -> Table:
     for group in summary.groups:
         good = group.passed == (0 if summary.perturb else group.total)
         table.add_row(
-            Text(group.backend),
+            Text(visible(group.backend)),
             group.handling,
             Text(f"{group.passed}/{group.total}", style="green" if good else "red"),
             formatting.median_milliseconds(group.seconds),
@@ -77,7 +78,7 @@ def _categories(summary: Summary) -> Table:
     found = {(count.category, count.backend, count.handling): count for count in summary.categories}
     for name in dict.fromkeys(count.category for count in summary.categories):
         counts = [found.get((name, *side)) for side in sides]
-        table.add_row(Text(name), *(f"{count.passed}/{count.total}" if count else "" for count in counts))
+        table.add_row(Text(visible(name)), *(f"{count.passed}/{count.total}" if count else "" for count in counts))
     return table
 
 
@@ -96,7 +97,7 @@ def _faults(summary: Summary) -> Table:
     table = Table(names, *columns, title="What each fault came to, and the requests that the run made")
     for row in summary.faults:
         found = [row.of(backend, handling) for backend, handling in sides]
-        table.add_row(Text(row.kind), *(_fault(one) if one else "" for one in found))
+        table.add_row(Text(visible(row.kind)), *(_fault(one) if one else "" for one in found))
     return table
 
 
@@ -110,16 +111,19 @@ def _schemas(summary: Summary) -> Table:
     table = _new_table(title, ("backend", "handling"), ("arrived whole", "keywords", "lost", "added"))
     for one in summary.schemas:
         counts = (f"{one.keywords:,}", f"{sum(one.lost.values()):,}", f"{sum(one.added.values()):,}")
-        table.add_row(Text(one.backend), one.handling, f"{one.whole}/{one.tools}", *counts)
+        table.add_row(Text(visible(one.backend)), one.handling, f"{one.whole}/{one.tools}", *counts)
     return table
 
 
 def _print_differences(summary: Summary, console: Console) -> None:
-    _print(console, "\nWhere they differ", "bold")
+    console.print()
+    _print(console, "Where they differ", "bold")
     if not summary.differing:
         _print(console, "Nowhere: each task had the same outcome on every backend under every handling.")
     for task in summary.differing[:MAX_SHOWN]:
-        console.print(Text.assemble((task.task, "bold cyan"), f"  {task.description}"), soft_wrap=True)
+        console.print(
+            Text.assemble((visible(task.task), "bold cyan"), f"  {visible(task.description)}"), soft_wrap=True
+        )
         for what, outcomes in task.by_what():
             _print(console, f"  {formatting.sides(outcomes)}: {what}")
         if task.differs_native:
@@ -135,7 +139,7 @@ def _print_tracing(summary: Summary, console: Console) -> None:
     table = _new_table("The frameworks' own tracing, against the wire", ("backend", "handling"), right)
     for row in summary.tracing:
         table.add_row(
-            Text(row.backend),
+            Text(visible(row.backend)),
             row.handling,
             str(row.runs),
             f"{row.model_calls_seen}/{row.model_calls}",
@@ -185,4 +189,4 @@ def _print_more(console: Console, count: int) -> None:
 
 def _print(console: Console, line: str, style: str = "") -> None:
     # Soft wrap: a line that goes into a file or a pipe stays one line.
-    console.print(Text(line, style=style), soft_wrap=True)
+    console.print(Text(visible(line), style=style), soft_wrap=True)

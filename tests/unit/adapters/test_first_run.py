@@ -73,5 +73,5 @@ def test_a_first_run_imports_nothing_large_on_the_loops_thread(backend: str, han
     assert not [name for name in on_loop if name.partition(".")[0] in ("openai", "workflows", "tiktoken")]
     assert "unified_agents.wire.http_client" in elsewhere, "the finder must see what is imported"
     late = [name for name in elsewhere if name.partition(".")[0] == "openai"]
-    loads_late = backend in ("agno", "llamaindex", "smolagents")
+    loads_late = backend == "llamaindex" or (backend, handling) == ("agno", "native")
     assert bool(late) is loads_late, "the others load the client with the adapter"

@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from unified_agents.errors import ErrorRecord
+from unified_agents_comparisons.analysis.run_diff import diff_runs
 from unified_agents_comparisons.execution.comparison import Comparison
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.records import Cell
+from unified_agents_comparisons.report.diff_views import markdown, terminal
 from unified_agents_comparisons.report.markdown import escaped, render, write_report
 from unified_agents_comparisons.report.summary import Summary, summarise, write_summary
 from unified_agents_comparisons.report.terminal import show
@@ -110,6 +113,38 @@ def test_what_a_model_wrote_is_shown_and_not_obeyed(summary: Summarise, make_cel
     unescaped = re.sub(r"\\.", "", line)
     assert not set("<[*`|") & set(unescaped)
     assert "http://" not in line
+
+
+ORDERS = "\x1b[31mred\x1b[0m \x1b]8;;http://evil.test\x07link \u202egnp.exe\u2069 \x9b2J \r over"
+"""What a terminal obeys: colours, a link, writing from right to left, clearing the screen."""
+
+
+def test_no_form_of_the_report_holds_what_a_terminal_obeys(
+    summary: Summarise, make_cell: MakeCell, run_diff_forms: Callable[[list[Cell]], list[str]]
+) -> None:
+    error = ErrorRecord(kind="backend", type="BackendError", message=ORDERS)
+    cells = everything(make_cell, output=None, error=error, status="failed", reasons=(ORDERS,), model=ORDERS)
+    cells += [make_cell("one", backend=ORDERS, passed=False, reasons=(ORDERS,), versions={ORDERS: ORDERS})]
+    changed = {"suite": ORDERS, "description": ORDERS, "model": ORDERS, "note": ORDERS, "left_out": (ORDERS,)}
+    outcomes = tuple(
+        one.model_copy(update={"description": ORDERS, "differs_native": ORDERS}) for one in summary(*cells).outcomes
+    )
+    made = summary(*cells).model_copy(update=changed | {"outcomes": outcomes, "versions": {ORDERS: {ORDERS: ORDERS}}})
+    texts = {"terminal": shown(made), "Markdown": render(made, cells), "notebook": made._repr_html_()}
+    texts |= {f"diff {number}": text for number, text in enumerate(run_diff_forms(cells))}
+    for name, text in texts.items():
+        assert not {"\x1b", "\x07", "\u202e", "\u2069", "\x9b", "\r"} & set(text), name
+        assert "gnp.exe" in text, name
+    assert "\\x1b[31mred" in texts["terminal"]
+
+
+@pytest.fixture
+def run_diff_forms() -> Callable[[list[Cell]], list[str]]:
+    def forms(cells: list[Cell]) -> list[str]:
+        found = diff_runs(cells, cells, names=(ORDERS, f"{ORDERS} again"))
+        return [terminal(found), markdown(found)]
+
+    return forms
 
 
 @pytest.mark.parametrize(

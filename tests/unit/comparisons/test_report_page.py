@@ -100,8 +100,11 @@ def test_the_verdict_is_no_stronger_than_the_numbers(make_cell: MakeCell, make_s
     assert not any("more often" in text for text in few)
 
 
-def test_the_verdict_tells_the_largest_differences_of_each_kind(make_cell: MakeCell, make_summary: MakeSummary) -> None:
+def test_the_verdict_tells_the_largest_differences_of_each_kind(
+    make_cell: MakeCell, make_summary: MakeSummary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With many backends the differences in passes alone would fill it, and nothing would tell who is faster."""
+    monkeypatch.setattr("unified_agents_comparisons.analysis.statistics.RESAMPLES", 4999)
     sides = [(name, number * 1.5, number < 3) for number, name in enumerate("abcdef", 1)]
     cells = [
         make_cell(f"t{task}", name, repeat=repeat, overhead=0.01 * slower, passed=passes or task < 3)

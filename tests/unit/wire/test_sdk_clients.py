@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -14,12 +16,26 @@ from unified_agents.errors import BackendError, RateLimitError, RunError, Unsupp
 from unified_agents.messages import Message
 from unified_agents.scripted.server import ScriptServer
 from unified_agents.testing.harness import ServerThread, answer, call, calls, fault
+from unified_agents.wire.openai_client import async_openai_client
 
 
 @pytest.fixture
 def server() -> Iterator[ScriptServer]:
     with ServerThread() as served:
         yield served
+
+
+WHOLE = {
+    "id": "c",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi."}}],
+}
+_PART = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+STREAMED = "".join(
+    f"data: {json.dumps({**_PART, 'choices': [{'index': 0, 'delta': {'content': text}}]})}\n\n" for text in ("H", "i.")
+)
 
 
 class _Asking:
@@ -47,12 +63,7 @@ class _AskingAgent:
         self._backend = backend
         self._spec = spec
         self.client = spec.model.openai_async_client(own_retries=spec.handling == "native")
-        self.sync_client = openai.OpenAI(
-            base_url=spec.model.base_url,
-            api_key=spec.model.api_key,
-            http_client=spec.model.httpx_bridge_client(),
-            max_retries=0,
-        )
+        self.sync_client = spec.model.openai_bridge_client()
 
     @property
     def native(self) -> object:
@@ -101,6 +112,35 @@ async def test_the_sdks_client_asks_over_the_wire_and_leaves_retries_to_it(
     assert (result.output, result.retries, len(server.requests(url))) == ("Hi.", 1, 2)
     assert backend.spec.model.openai_async_client(own_retries=False).max_retries == 0
     assert backend.spec.model.openai_async_client(own_retries=True).max_retries == openai.DEFAULT_MAX_RETRIES
+
+
+async def test_a_request_to_the_sdks_client_goes_out_as_it_was_written() -> None:
+    written: dict[str, Any] = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hi.", "of_their_own": [1, None]}],
+        "tools": [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}],
+    }
+    sent: list[httpx.Request] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        if json.loads(request.content)["stream"]:
+            return httpx.Response(200, content=STREAMED, headers={"Content-Type": "text/event-stream"})
+        return httpx.Response(200, json=WHOLE)
+
+    options: Any = {"seed": openai.omit, "user": openai.NOT_GIVEN, "temperature": None, "extra_body": {"top_k": 3}}
+    options["extra_headers"] = {"X-Own": "1"}
+    async with httpx.AsyncClient(transport=httpx.MockTransport(reply)) as http_client:
+        client = async_openai_client(http_client, base_url="http://m/v1", api_key="k", timeout=5.0, own_retries=False)
+        whole = await client.chat.completions.create(**written, **options, stream=False)
+        raw = await client.chat.completions.with_raw_response.create(**written, **options, stream=False)
+        parts: Any = await client.with_options(timeout=1.0).chat.completions.create(**written, **options, stream=True)
+        texts = [part.choices[0].delta.content async for part in parts]
+    assert whole.choices[0].message.content == raw.parse().choices[0].message.content == "".join(texts) == "Hi."
+    assert [json.loads(request.content) for request in sent] == [
+        {**written, "temperature": None, "top_k": 3, "stream": is_streamed} for is_streamed in (False, False, True)
+    ]
+    assert {(str(request.url), request.headers["X-Own"]) for request in sent} == {("http://m/v1/chat/completions", "1")}
 
 
 async def test_a_synchronous_loop_reaches_model_and_tools(backend: _Asking, server: ScriptServer) -> None:
