@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from simulated_suites import clustered_suites, suites
+from support import run_process
 from unified_agents_comparisons.analysis.paired_tests import paired_tests, repeats_for_change
 from unified_agents_comparisons.analysis.run_diff import diff_runs
 from unified_agents_comparisons.analysis.statistics import ALPHA, paired_permutation
-from unified_agents_comparisons.records import Cell
+from unified_agents_comparisons.records import Cell, read_cells
+from unified_agents_comparisons.report.summary import read_summary
 
 pytestmark = pytest.mark.proof
+
+REAL_SUITES = 200
+SIX_TASKS = "l*-*"
 
 
 def test_of_suites_of_one_backend_against_itself_at_most_6_percent_show_any_difference() -> None:
@@ -68,3 +77,46 @@ def test_of_diffs_of_a_backend_with_itself_at_most_6_percent_show_any_change() -
 def by_backend(cells: list[Cell], backend: str) -> list[Cell]:
     """Return the cells of a backend, as if a comparison of one backend had them."""
     return [cell.model_copy(update={"backend": "one"}) for cell in cells if cell.backend == backend]
+
+
+@pytest.fixture(scope="module")
+def real_suites(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Run real comparisons of six tasks on a backend and its twin: the same class, in a worker of its own."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "twin_of_custom-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: twin-of-custom\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[unified_agents.backends]\ntwin = unified_agents_custom.backend:CustomBackend\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
+    options = ("--backends", "custom,twin", "--handling", "unified", "--tasks", SIX_TASKS, "--details", "none")
+    folders = [site / f"{number}" for number in range(REAL_SUITES)]
+    for number, folder in enumerate(folders):
+        repeats = ("--repeats", "5", "--seed", str(number), "--out", str(folder))
+        command = (sys.executable, "-m", "unified_agents", "compare", "quickstart", *options, *repeats)
+        done = run_process(*command, env=environment, timeout=900)
+        assert done.returncode == 0, done.stderr
+    assert {len(read_cells(folder)) for folder in folders} == {2 * 5 * 6}
+    return folders
+
+
+def test_of_real_suites_of_a_backend_against_itself_at_most_8_percent_show_a_difference(
+    real_suites: list[Path],
+) -> None:
+    false = sum(any(test.shown for test in read_summary(folder).tests) for folder in real_suites)
+    print(f"{false} of {len(real_suites)} real suites show a false difference")
+    assert false <= 0.08 * len(real_suites)
+
+
+def test_of_real_diffs_of_a_backend_with_itself_at_most_8_percent_show_a_change(real_suites: list[Path]) -> None:
+    """Each comparison with the one after it, for either of the two: as many diffs as comparisons."""
+    cells = [read_cells(folder) for folder in real_suites]
+    verdicts = [
+        diff_runs(by_backend(list(before), backend), by_backend(list(after), backend), names=("1", "2")).verdict
+        for before, after in zip(cells[::2], cells[1::2], strict=True)
+        for backend in ("custom", "twin")
+    ]
+    false = len(verdicts) - verdicts.count("inconclusive")
+    print(f"{false} of {len(verdicts)} real diffs show a false change")
+    assert false <= 0.08 * len(verdicts)
