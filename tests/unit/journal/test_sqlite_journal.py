@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from support import ROOT, run_code, running_code
-from unified_agents import JournalError, LeaseLostError, RunBusyError, SqliteJournal
+from unified_agents import (
+    JournalError,
+    LeaseLostError,
+    RunBusyError,
+    Script,
+    ScriptedModel,
+    SqliteJournal,
+    create_agent,
+)
 from unified_agents.journal.rows import FORMAT, ToolEndRow
 from unified_agents.testing.journals import add_row, first_row
 
@@ -135,8 +143,22 @@ async def test_a_full_disk_is_told_and_the_rows_before_it_stay(tmp_path: Path) -
     await journal.aclose()
 
 
-async def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
+async def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     assert "cannot be used" in await refusal(tmp_path / "missing" / "runs.db")
+
+
+async def test_a_file_that_may_only_be_read_is_told_and_left_alone(tmp_path: Path) -> None:
+    """A file whose header has a write version that SQLite does not know may only be read, also by the superuser."""
+    path = tmp_path / "runs.db"
+    await stored(path)
+    data = bytearray(path.read_bytes())
+    data[18] = 3
+    path.write_bytes(data)
+    assert "readonly database" in await refusal(path)
+    assert path.read_bytes() == data
+    async with create_agent(model=ScriptedModel(Script(answers=[{"text": "x"}])), journal=path) as agent:
+        with pytest.raises(JournalError, match="readonly database"):
+            await agent.run("Go.")
 
 
 HOLD = """
