@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from unified_agents.messages import Usage
 from unified_agents.result import Timing
-from unified_agents_comparisons.records import Cell
+from unified_agents_comparisons.records import Cell, Yardstick
 
 NOISE = 0.08
 
@@ -45,6 +45,22 @@ def suites(
             for repeat in range(repeats)
             for backend in backends
         ]
+
+
+def on_machine(cells: Iterable[Cell], *, seed: int, slower: float = 1.0) -> list[Cell]:
+    """Return cells as a machine that is slower by a factor would have run them, with the yardstick that it measures."""
+    chance = np.random.default_rng(seed)
+    found = []
+    for one in cells:
+        assert one.seconds is not None
+        work = 0.002 * slower * chance.lognormal(0, NOISE / 2)
+        times = {name: getattr(one.seconds, name) * slower for name in ("total", "model", "tool", "overhead")}
+        changes = {
+            "seconds": one.seconds.model_copy(update=times),
+            "yardstick": Yardstick(seconds=work, cpu_seconds=work),
+        }
+        found.append(one.model_copy(update=changes))
+    return found
 
 
 def clustered_suites(

@@ -24,7 +24,7 @@ FailOn: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         help="A limit: 'overhead_p50>10%', 'passed<'. Beyond it the command fails; of a time only where the change is "
-        "shown too. May be repeated."
+        "shown too, and in units of the same work, where that was timed beside every run. May be repeated."
     ),
 ]
 Form: TypeAlias = Annotated[Literal["terminal", "markdown", "html", "json"], typer.Option("--format", help="The form.")]

@@ -24,6 +24,8 @@ from unified_agents_comparisons.schema_fidelity import SchemaRecord
 
 CELLS = "cells.jsonl"
 DETAILS = "details"
+REPLAY = "replay of "
+"""What the label of a model begins with when a cassette answers in its place."""
 
 Perturbation = Literal["wrong-oracle", "altered-result"] | Mutation
 """A negative control: every cell run under one must fail."""
@@ -71,7 +73,7 @@ class CellKey(NamedTuple):
 def model_label(model: ModelConfig, replay: Path | None = None) -> str:
     """Return the name that records and reports give a model, or the cassette that answers in its place."""
     if replay is not None:
-        return f"replay of {replay.name}"
+        return f"{REPLAY}{replay.name}"
     return "oracle" if model.provider == "oracle" else f"{model.provider}:{model.name}"
 
 
@@ -97,6 +99,18 @@ class CallSummary(FrozenModel):
     received: JsonObject | None = None
     fault: str | None = None
     error: ErrorRecord | None = None
+
+
+class Yardstick(FrozenModel):
+    """How long a worker took for the same piece of work as beside each cell: the mean of just before and just after.
+
+    Attributes:
+        seconds: Of wall clock.
+        cpu_seconds: Of processor time.
+    """
+
+    seconds: float
+    cpu_seconds: float
 
 
 class Cell(FrozenModel):
@@ -128,6 +142,7 @@ class Cell(FrozenModel):
         request_tokens: The input tokens of each request, in order; None where the model did not report them.
         seconds: Where the time went; None when the worker did not live to tell.
         cpu_seconds: Processor time of the worker in this run; None where others ran beside it.
+        yardstick: How fast the machine was; None of a run with a fault, and where the worker did not live to tell.
         time_to_first_token: Seconds; None when nothing was streamed.
         tool_calls: Every call that the model asked for, in order.
         schemas: What the framework made of each tool that was offered, in the first request; empty without one.
@@ -164,6 +179,7 @@ class Cell(FrozenModel):
     request_tokens: tuple[int | None, ...] = ()
     seconds: Timing | None = None
     cpu_seconds: float | None = None
+    yardstick: Yardstick | None = None
     time_to_first_token: float | None = None
     tool_calls: tuple[CallSummary, ...] = ()
     schemas: tuple[SchemaRecord, ...] = ()

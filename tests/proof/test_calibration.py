@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulated_suites import clustered_suites, suites
+from simulated_suites import clustered_suites, on_machine, suites
 from support import run_process
 from unified_agents_comparisons.analysis.paired_tests import paired_tests, repeats_for_change
 from unified_agents_comparisons.analysis.run_diff import diff_runs
@@ -72,6 +72,19 @@ def test_of_diffs_of_a_backend_with_itself_at_most_6_percent_show_any_change() -
     )
     print(f"{false} of 2000 simulated diffs show a false change")
     assert false <= 0.06 * 2000
+
+
+def test_of_diffs_on_a_machine_whose_speed_changed_at_most_6_percent_show_any_change() -> None:
+    false = ignored = 0
+    for number, cells in enumerate(suites(1000, seed=16)):
+        before = on_machine(by_backend(cells, "a"), seed=number)
+        after = on_machine(by_backend(cells, "b"), seed=5000 + number, slower=1.3)
+        false += diff_runs(before, after, names=("before", "after")).verdict != "inconclusive"
+        untold = [cell.model_copy(update={"yardstick": None}) for cell in after]
+        ignored += diff_runs(before, untold, names=("before", "after")).verdict != "inconclusive"
+    print(f"{false} of 1000 simulated diffs show a false change, {ignored} without a yardstick")
+    assert false <= 0.06 * 1000
+    assert ignored > 0.9 * 1000, "the negative control: a slower machine, taken for slower code"
 
 
 def by_backend(cells: list[Cell], backend: str) -> list[Cell]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from unified_agents.errors import ConfigError
+from unified_agents_comparisons.analysis.machine_speed import MachineSpeed, at_one_speed
 from unified_agents_comparisons.analysis.metrics import percentile
 from unified_agents_comparisons.analysis.paired_tests import PairedTest, evaluate_samples, samples_of
 from unified_agents_comparisons.analysis.sides import Side, by_side, is_infrastructure
@@ -16,7 +17,8 @@ from unified_agents_comparisons.frozen_model import FrozenModel
 from unified_agents_comparisons.records import Cell
 
 Outcome = Literal["better", "worse", "inconclusive"]
-TIMES = ("total", "overhead", "first_token")
+TIMES = ("total", "overhead", "cpu", "first_token")
+"""What the figures that are times begin with."""
 FIGURES = (
     "passed",
     "total_p50",
@@ -40,20 +42,23 @@ class Figure(FrozenModel):
         name: One of `FIGURES`.
         before: Its value in the first comparison; None without one.
         after: Its value in the second.
+        at_one_speed: Of a time, its two values on a machine of one speed; None where that is not known.
     """
 
     name: str
     before: float | None
     after: float | None
+    at_one_speed: tuple[float, float] | None = None
 
     @property
     def change(self) -> float | None:
-        """Return the relative change; None where there is none to tell."""
-        if self.before is None or self.after is None:
+        """Return the relative change, of a time at one speed where it is known; None where there is none to tell."""
+        before, after = self.at_one_speed or (self.before, self.after)
+        if before is None or after is None:
             return None
-        if self.before == 0:
-            return 0.0 if self.after == 0 else float("inf")
-        return self.after / self.before - 1
+        if before == 0:
+            return 0.0 if after == 0 else float("inf")
+        return after / before - 1
 
 
 class TestedChange(FrozenModel):
@@ -83,6 +88,8 @@ class SideDiff(FrozenModel):
         tasks: The tasks that pass more or less often: id, passes and runs before, passes and runs after.
         versions: What ran with another version: name, before, after.
         wire: What is otherwise on the wire; None where the details of the cells were not given.
+        machine: The machine's speed, to which changes of times are held; None where both ran at the same time, or a
+            comparison has no times.
     """
 
     backend: str
@@ -92,6 +99,7 @@ class SideDiff(FrozenModel):
     tasks: tuple[tuple[str, int, int, int, int], ...]
     versions: tuple[tuple[str, str, str], ...]
     wire: tuple[WireChange, ...] | None = None
+    machine: MachineSpeed | None = None
 
 
 class Exceeded(FrozenModel):
@@ -103,6 +111,7 @@ class Exceeded(FrozenModel):
         handling: The handling.
         before: The figure before.
         after: The figure after.
+        at_one_speed: Of a time, the two on a machine of one speed; None where that is not known.
     """
 
     limit: str
@@ -110,6 +119,7 @@ class Exceeded(FrozenModel):
     handling: str
     before: float
     after: float
+    at_one_speed: tuple[float, float] | None = None
 
 
 class RunDiff(FrozenModel):
@@ -175,7 +185,12 @@ class Limit(FrozenModel):
 
 
 def diff_runs(
-    before: Sequence[Cell], after: Sequence[Cell], *, names: tuple[str, str], limits: Iterable[Limit] = ()
+    before: Sequence[Cell],
+    after: Sequence[Cell],
+    *,
+    names: tuple[str, str],
+    limits: Iterable[Limit] = (),
+    interleaved: bool = False,
 ) -> RunDiff:
     """Set two comparisons against each other.
 
@@ -184,6 +199,8 @@ def diff_runs(
         after: The cells of the second.
         names: What to call them.
         limits: What must hold.
+        interleaved: Whether the runs of both took turns in one comparison, so that one speed of the machine holds for
+            them.
 
     Raises:
         ConfigError: they have no side in common, or no task of one.
@@ -195,11 +212,10 @@ def diff_runs(
     common = [side for side in both if _task_ids(ours[side]) & _task_ids(theirs[side])]
     if not common:
         raise ConfigError(f"{names[0]} and {names[1]} have no task in common: compare the same tasks of one suite")
-    samples = [sample for side in common for sample in samples_of(side, side, ours[side], theirs[side])]
+    pairs = {side: _Pair.of(theirs[side], ours[side], names, interleaved=interleaved) for side in common}
+    samples = [sample for side, pair in pairs.items() for sample in samples_of(side, side, pair.after, pair.before)]
     tests = evaluate_samples(samples, {})
-    sides = tuple(
-        _side(side, theirs[side], ours[side], [test for test in tests if test.left == side]) for side in common
-    )
+    sides = tuple(_side(side, pairs[side], [test for test in tests if test.left == side]) for side in common)
     return RunDiff(
         before=names[0],
         after=names[1],
@@ -236,17 +252,44 @@ def _task_ids(cells: Iterable[Cell]) -> set[str]:
     return {cell.task for cell in cells}
 
 
-def _side(side: Side, before: Sequence[Cell], after: Sequence[Cell], tests: Sequence[PairedTest]) -> SideDiff:
-    tasks = _task_ids(before) & _task_ids(after)
-    before, after = ([cell for cell in some if cell.task in tasks] for some in (before, after))
-    old, new = (_figures(some) for some in (before, after))
+class _Pair(NamedTuple):
+    """The cells of one side before and after, of the tasks that both have: as they were, and as they are compared."""
+
+    was: tuple[Sequence[Cell], Sequence[Cell]]
+    before: Sequence[Cell]
+    after: Sequence[Cell]
+    machine: MachineSpeed | None
+
+    @classmethod
+    def of(cls, before: Sequence[Cell], after: Sequence[Cell], names: tuple[str, str], *, interleaved: bool) -> _Pair:
+        tasks = _task_ids(before) & _task_ids(after)
+        before, after = ([cell for cell in some if cell.task in tasks] for some in (before, after))
+        found = None if interleaved else at_one_speed(before, after, names)
+        if found is None:
+            return cls((before, after), before, after, None)
+        return cls((before, after), found.before, found.after, found.speed)
+
+    def figures(self) -> Iterable[Figure]:
+        old, new = map(_figures, self.was)
+        is_held = self.machine is not None and not self.machine.why_unused
+        held = (_figures(self.before), _figures(self.after)) if is_held else ({}, {})
+        for name in FIGURES:
+            values = [some.get(name) for some in held] if name.startswith(TIMES) else []
+            known = [value for value in values if value is not None]
+            speed = (known[0], known[1]) if len(known) == 2 else None
+            yield Figure(name=name, before=old[name], after=new[name], at_one_speed=speed)
+
+
+def _side(side: Side, pair: _Pair, tests: Sequence[PairedTest]) -> SideDiff:
+    before, after = pair.was
     return SideDiff(
         backend=side.backend,
         handling=side.handling,
-        figures=tuple(Figure(name=name, before=old[name], after=new[name]) for name in FIGURES),
+        figures=tuple(pair.figures()),
         tested=tuple(_tested(test) for test in tests),
         tasks=tuple(_changed_tasks(before, after)),
         versions=tuple(_changed_versions(before[0].versions, after[0].versions)),
+        machine=pair.machine,
     )
 
 
@@ -306,4 +349,5 @@ def _exceeded(limit: Limit, side: SideDiff) -> Exceeded:
         handling=side.handling,
         before=figure.before or 0.0,
         after=figure.after or 0.0,
+        at_one_speed=figure.at_one_speed,
     )

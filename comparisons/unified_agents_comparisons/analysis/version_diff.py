@@ -56,7 +56,9 @@ def diff_recorded(before: Recorded, after: Recorded, *, limits: Iterable[Limit],
     """
     pair = f"{before.cells[0].backend} → {after.cells[0].backend}" if is_pair else None
     renamed = [[_under(cell, pair) for cell in one.cells] for one in (before, after)]
-    diff = diff_runs(renamed[0], renamed[1], names=(before.name, after.name), limits=limits)
+    interleaved = before.folder.resolve() == after.folder.resolve()
+    names = (before.name, after.name)
+    diff = diff_runs(renamed[0], renamed[1], names=names, limits=limits, interleaved=interleaved)
     sides = tuple(_with_wire(side, before, after, pair) for side in diff.sides)
     return diff.model_copy(update={"sides": sides})
 

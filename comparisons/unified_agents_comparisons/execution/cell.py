@@ -39,6 +39,7 @@ from unified_agents.tools.definition import Tool
 from unified_agents_comparisons.agent_suites import for_comparison
 from unified_agents_comparisons.answer_checks import AnswerChecks
 from unified_agents_comparisons.execution.protocol import Job, Start
+from unified_agents_comparisons.execution.yardstick import measure_yardstick
 from unified_agents_comparisons.native_tracing.collector import NativeSpans
 from unified_agents_comparisons.native_tracing.measured import measured
 from unified_agents_comparisons.native_tracing.score import TracingScore, score_tracing
@@ -120,12 +121,13 @@ class CellRunner:
             ConfigError: the cell cannot be run, whatever the model answers.
         """
         task, blank = self.suite.task(job.task), self.blank_cell(job)
-        started = time.process_time()
+        before, started = measure_yardstick(), time.process_time()
         outcome, tracing = await self._traced(
             lambda: self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
         )
         seconds = time.process_time() - started if tracing is None else tracing.cpu_without
-        blank = blank.model_copy(update={"cpu_seconds": seconds, "tracing": tracing})
+        yardstick = before.mean(measure_yardstick())
+        blank = blank.model_copy(update={"cpu_seconds": seconds, "tracing": tracing, "yardstick": yardstick})
         spoken = self.start.model.for_handling(job.handling).spoken_protocol
         cell = self._with_documents(_filled(blank, outcome, spoken), task, outcome.result)
         await self.keep_details(cell, outcome.result)

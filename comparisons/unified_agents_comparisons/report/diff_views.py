@@ -12,7 +12,8 @@ from rich.text import Text
 
 from unified_agents.cli.tables import console
 from unified_agents.text import visible
-from unified_agents_comparisons.analysis.run_diff import Exceeded, Figure, RunDiff, SideDiff, TestedChange
+from unified_agents_comparisons.analysis.machine_speed import MachineSpeed
+from unified_agents_comparisons.analysis.run_diff import TIMES, Exceeded, Figure, RunDiff, SideDiff, TestedChange
 from unified_agents_comparisons.analysis.wire_diff import change_lines
 from unified_agents_comparisons.report.formatting import METRIC_NAMES, effect
 from unified_agents_comparisons.report.markdown import escaped
@@ -53,10 +54,12 @@ def _print(diff: RunDiff, console: Console) -> None:
 
 
 def lines(diff: RunDiff) -> list[str]:
-    """Return what stands below the table: tasks, versions, what does not match, and the limits."""
+    """Return what stands below the table: the machine's speed, tasks, versions, what does not match, and the limits."""
     found = []
     for side in diff.sides:
         where = f"{side.backend}, {side.handling}"
+        if side.machine is not None:
+            found.append(f"{where}: {machine(side.machine, diff)}")
         for task, old, of_old, new, of_new in side.tasks[:MAX_TASKS]:
             found.append(f"{where}: {task} passed {old}/{of_old}, now {new}/{of_new}")
         if len(side.tasks) > MAX_TASKS:
@@ -74,10 +77,25 @@ def lines(diff: RunDiff) -> list[str]:
 def exceeded(one: Exceeded) -> str:
     """Say which limit a side does not keep."""
     name = re.split("[<>]", one.limit)[0].strip()
+    held = (
+        ""
+        if one.at_one_speed is None
+        else " (at one speed {}, now {})".format(*(value(name, number) for number in one.at_one_speed))
+    )
     return (
         f"Limit {one.limit} is exceeded by {one.backend}, {one.handling}: "
-        f"{value(name, one.before)}, now {value(name, one.after)}."
+        f"{value(name, one.before)}, now {value(name, one.after)}{held}."
     )
+
+
+def machine(speed: MachineSpeed, diff: RunDiff) -> str:
+    """Write how fast the machine was before and after, and what that means for changes of times."""
+    known = ((speed.before, diff.before), (speed.after, diff.after))
+    took = " and ".join(f"{value('total', seconds)} in {name}" for seconds, name in known if seconds is not None)
+    told = f"the machine took {took} for the same work; " if took else ""
+    if not speed.why_unused:
+        return f"{told}changes of times are in units of this work"
+    return f"{told}nothing tells a slower machine from slower code: {speed.why_unused}"
 
 
 def tested(side: SideDiff, figure: Figure) -> TestedChange | None:
@@ -98,7 +116,7 @@ def value(name: str, number: float | None) -> str:
         return "n/a"
     if name == "passed":
         return f"{number:.1%}".replace("%", " %")
-    if name.startswith(("total", "overhead", "first_token", "cpu")):
+    if name.startswith(TIMES):
         return f"{number * 1000:,.2f} ms"
     return f"{number:,.1f}"
 

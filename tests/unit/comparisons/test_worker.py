@@ -142,6 +142,10 @@ async def test_cells_are_run_scored_and_recorded(
     assert hello.seconds is not None
     assert (hello.model, hello.requests, note.requests, len(note.request_bytes)) == ("oracle", 1, 2, 2)
     assert [tokens is not None and tokens > 0 for tokens in note.request_tokens] == [True, True]
+    for cell in (hello, note, fail):
+        assert cell.yardstick is not None
+        assert cell.yardstick.seconds > 0
+        assert cell.yardstick.cpu_seconds > 0
     assert note.trace_shape == "invoke_agent(chat, execute_tool note, chat)"
     assert note.tool_calls[0].received == {"text": "hi"}
     details = json.loads((tmp_path / "details" / note.key.file_name).read_text())
