@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -9,6 +11,18 @@ import pytest
 import postgres as postgres_server
 from support import BACKENDS
 from unified_agents.scripted.server import ScriptServer
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> Iterator[None]:
+    """A shell that starts this in the background ignores interrupts, and every program started here inherits that."""
+    before = signal.getsignal(signal.SIGINT)
+    mends = before is signal.SIG_IGN and threading.current_thread() is threading.main_thread()
+    if mends:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    if mends:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(params=BACKENDS)

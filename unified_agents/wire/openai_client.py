@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 import httpx
@@ -11,6 +13,7 @@ from openai.resources.chat import AsyncChat, AsyncCompletions, Chat, Completions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 _PATH = "/chat/completions"
+_SDK = os.path.join(os.path.dirname(openai.__file__), "")
 _NOT_GIVEN = (openai.NotGiven, openai.Omit)
 
 
@@ -44,8 +47,15 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not isinstance(value, _NOT_GIVEN)}
 
 
+def _is_the_sdks(method: object) -> bool:
+    """Tell whether nobody has put something around a method of the SDK, as instrumentors of traces do."""
+    return type(method) is FunctionType and method.__code__.co_filename.startswith(_SDK)
+
+
 class _WiredAsyncCompletions(AsyncCompletions):
     async def create(self, **request: Any) -> Any:
+        if not _is_the_sdks(AsyncCompletions.create):
+            return await super().create(**request)
         return await self._client.post(_PATH, **_as_written(openai.AsyncStream, **request))
 
 
@@ -63,6 +73,8 @@ class _WiredAsyncOpenAI(openai.AsyncOpenAI):
 
 class _WiredCompletions(Completions):
     def create(self, **request: Any) -> Any:
+        if not _is_the_sdks(Completions.create):
+            return super().create(**request)
         return self._client.post(_PATH, **_as_written(openai.Stream, **request))
 
 
