@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import islice
 
@@ -74,3 +75,15 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+_OBEYED = re.compile(r"(?!\r?\n|\t)[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible_lines(text: str) -> str:
+    """Return a text of several lines in which control characters stand as their codes in Python.
+
+    Line ends and tabs stay, and so do all characters of a script or an emoji. Marks that turn the direction of the text
+    after them count as control characters.
+    """
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)

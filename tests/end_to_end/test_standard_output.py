@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -186,3 +188,37 @@ def test_a_terminal_keeps_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
     assert console().width > 1000
     monkeypatch.setenv("FORCE_COLOR", "1")  # which stands for a terminal
     assert console().width == 37
+
+
+def shown_on_terminal(*arguments: object, cwd: Path) -> str:
+    """Run a command whose standard output and error are a terminal, and return what the terminal got."""
+    mine, its = pty.openpty()
+    with subprocess.Popen(
+        [str(PROGRAM), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=its, stderr=its, cwd=cwd
+    ):
+        os.close(its)
+        shown = b""
+        with contextlib.suppress(OSError):  # a terminal whose other end is closed
+            while piece := os.read(mine, 4096):
+                shown += piece
+    os.close(mine)
+    return shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--stream"]])
+def test_a_terminal_obeys_nothing_of_an_answer_and_a_file_gets_it_whole(tmp_path: Path, options: list[str]) -> None:
+    answer = "red: \x1b[31m\x9bK,\r back: \u202e\n👩\u200d🔬 done"
+    (tmp_path / "agent.yaml").write_text("model: script:answers.yaml")
+    (tmp_path / "answers.yaml").write_text(json.dumps({"answers": [{"text": answer}]}))
+    shown = shown_on_terminal("run", "agent.yaml", "hi", *options, cwd=tmp_path)
+    assert shown == "red: \\x1b[31m\\x9bK,\\r back: \\u202e\n👩\u200d🔬 done\n"
+    with (tmp_path / "out.txt").open("wb") as out:
+        subprocess.run([str(PROGRAM), "run", "agent.yaml", "hi", *options], cwd=tmp_path, stdout=out, check=True)
+    assert (tmp_path / "out.txt").read_bytes().decode() == answer + "\n"
+
+
+def test_a_terminal_obeys_nothing_of_an_error(tmp_path: Path) -> None:
+    (tmp_path / "agent.yaml").write_text('model: script:answers.yaml\n"mo\\e[31m\\u202edel": 1')
+    shown = shown_on_terminal("run", "agent.yaml", "hi", cwd=tmp_path)
+    assert "mo\\x1b[31m\\u202edel: unknown key" in shown
+    assert "\x1b" not in shown

@@ -13,7 +13,7 @@ from unified_agents.agent import Agent, create_agent
 from unified_agents.cli.cassettes import RecordOption, ReplayOption, check_cassettes
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed, way_on
 from unified_agents.cli.questions import TERMINAL, has_terminal
-from unified_agents.cli.stdio import exit_on_wrong_usage, print_message, put, report_error
+from unified_agents.cli.stdio import exit_on_wrong_usage, print_message, put_answer, report_error
 from unified_agents.concurrency.background_loop import run_in_background
 from unified_agents.config import load_config
 from unified_agents.config.importing import import_from
@@ -84,7 +84,7 @@ async def _turn(agent: Any, session: str, said: str) -> RunResult[Any] | None:
     if result.status == "suspended":
         return result
     if result.output is not None:
-        put(result.output + "\n")
+        put_answer(result.output + "\n")
     if result.status != "completed":
         print_message(f"the turn is not completed, and is not remembered: {result.errors[-1].message}")
     return result

@@ -13,7 +13,7 @@ import typer
 
 from unified_agents.agent.protocol import Agent
 from unified_agents.cli.questions import TERMINAL, ask_about, has_terminal
-from unified_agents.cli.stdio import FAILED, LIMIT, SUSPENDED, USAGE, print_message, put, put_json, stop
+from unified_agents.cli.stdio import FAILED, LIMIT, SUSPENDED, USAGE, print_message, put_answer, put_json, stop
 from unified_agents.config import load_config
 from unified_agents.errors import ConfigError, JournalError, RunError
 from unified_agents.journal.addresses import is_postgres, shown_place, without_password
@@ -84,7 +84,7 @@ def exit_with(
     if as_json:
         put_json(result.to_dict())
     elif result.output is not None and not is_shown:
-        put(result.output + "\n")
+        put_answer(result.output + "\n")
     if result.status == "suspended":
         print_message(way_on(result, journal, agent))
         raise typer.Exit(SUSPENDED)

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from unified_agents.text import visible_lines
+
 if TYPE_CHECKING:
     from unified_agents.errors import UnifiedAgentsError
 
@@ -80,6 +82,12 @@ def put(text: str) -> None:
         out.flush()
 
 
+def put_answer(text: str) -> None:
+    """Write a model's text to standard output; where that is a terminal, with nothing in it that a terminal obeys."""
+    out = _claimed[0] if _claimed else sys.stdout
+    put(visible_lines(text) if out is not None and out.isatty() else text)
+
+
 def put_json(value: object) -> None:
     """Write a JSON value to standard output, on one line."""
     put_json_text(json.dumps(value, ensure_ascii=False) + "\n")
@@ -141,8 +149,8 @@ def report(kind: str, type_: str, message: str, *, as_json: bool) -> None:
 
 
 def print_message(text: str) -> None:
-    """Write one line to standard error, after the program's name."""
-    sys.stderr.write(f"unified-agents: {_one_line(text)}\n")
+    """Write one line to standard error, after the program's name, with nothing in it that a terminal obeys."""
+    sys.stderr.write(f"unified-agents: {visible_lines(_one_line(text))}\n")
 
 
 def _one_line(text: str) -> str:

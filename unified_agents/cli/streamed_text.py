@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified_agents.cli.stdio import print_message, put
+from unified_agents.cli.stdio import print_message, put, put_answer
 from unified_agents.events import AttemptDiscarded, Event, ModelCallStarted, TextDelta
 
 
@@ -15,7 +15,7 @@ class StreamedText:
     def show(self, event: Event) -> None:
         """Print what an event brings."""
         if isinstance(event, TextDelta):
-            put(event.text)
+            put_answer(event.text)
             self._printed += event.text
         elif isinstance(event, AttemptDiscarded):
             if self._printed:
@@ -29,7 +29,7 @@ class StreamedText:
         if output is not None and not output.startswith(self._printed):
             self._end_line()
         if output is not None:
-            put(output[len(self._printed) :] + "\n")
+            put_answer(output[len(self._printed) :] + "\n")
             self._printed = ""
         self._end_line()
 
