@@ -18,12 +18,14 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell .
-	$(BIN)/pytest -q -m "not slow and not proof" -n 2 --dist worksteal
+	$(BIN)/pytest -q -m "not slow and not proof and not timed" -n 2 --dist worksteal
+	$(BIN)/pytest -q -m "timed and not slow and not proof"
 
 # Three at once, also on two cores: half of the time goes into waiting. Tests of one file stay together, with what they
-# share, until a worker has none left and takes some of another.
+# share, until a worker has none left and takes some of another. What measures time runs alone.
 test: $(READY)
-	$(BIN)/pytest -m "not proof" -n 3 --dist worksteal
+	$(BIN)/pytest -m "not proof and not timed" -n 3 --dist worksteal
+	$(BIN)/pytest -m "timed and not proof"
 
 # The judges of OpenAPI requests have an environment of their own.
 proof: $(READY)

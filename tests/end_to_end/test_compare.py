@@ -34,6 +34,7 @@ def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     return run_program("compare", *arguments, **options)
 
 
+@pytest.mark.timed
 @pytest.mark.slow
 def test_the_quickstart_passes_everywhere_under_unified_and_differs_natively_where_it_says(tmp_path: Path) -> None:
     start = time.monotonic()

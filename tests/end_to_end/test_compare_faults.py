@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from support import BACKENDS, run_program
@@ -32,6 +33,7 @@ def test_the_matrix_is_shown_everywhere(tmp_path: Path) -> None:
     assert told[0].startswith("Error: the arguments of tool 'add' are not valid")
 
 
+@pytest.mark.timed
 def test_the_figures_of_the_report_are_the_known_ones_on_every_backend(tmp_path: Path) -> None:
     """The task takes three requests; each fault comes at the second, which asks for `add`."""
     kinds = ["retry-after", "html", "broken-json", "tool-hangs"]

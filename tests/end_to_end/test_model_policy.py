@@ -56,6 +56,7 @@ class Timed:
         return self._model.reply(request, key)
 
 
+@pytest.mark.timed
 async def test_a_retry_after_holds_back_every_run_of_the_agent(backend: str, server: ScriptServer) -> None:
     for adaptive in (True, False):
         timed = Timed(make_script({"fault": {"status": 429, "retry_after": 0.4}}, HELLO))

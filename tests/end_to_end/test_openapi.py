@@ -254,6 +254,7 @@ def thousand() -> dict[str, Any]:
     return {**document, "paths": paths}
 
 
+@pytest.mark.timed
 @needs_corpora
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])

@@ -277,6 +277,7 @@ def many_cells(folder: Path, count: int) -> tuple[Summary, list[Cell]]:
     return summary.model_copy(update={"groups": groups(cells), "tests": paired_tests(cells), "outcomes": ()}), cells
 
 
+@pytest.mark.timed
 def test_ten_thousand_cells(browser: Browser, folder: Path, tmp_path: Path) -> None:
     summary, cells = many_cells(folder, 10_000)
     began = time.perf_counter()

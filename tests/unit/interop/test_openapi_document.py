@@ -401,6 +401,7 @@ class TestFilters:
 
 
 class TestSize:
+    @pytest.mark.timed
     def test_a_thousand_operations_of_three_megabytes_are_tools_in_less_than_two_seconds(self, tmp_path: Path) -> None:
         large = {
             "type": "object",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -110,16 +111,17 @@ async def test_a_wait_that_is_too_long_is_not_waited_for() -> None:
 
 
 async def test_retry_after_is_waited_for_and_counts_as_waiting() -> None:
-    made, _ = failing(lambda: RateLimited(retry_after=0.2), 1, idempotent=True)
+    wait = 0.6
+    made, _ = failing(lambda: RateLimited(retry_after=wait), 1, idempotent=True)
     async with agent_for(made).stream("Do it.") as events:
         seen = [event async for event in events]
     result = events.result
     assert result is not None
     [retried] = [event for event in seen if isinstance(event, ToolCallRetried)]
-    assert (retried.attempt, retried.tool, retried.wait, retried.error.kind) == (1, "work", 0.2, "tool_error")
-    assert result.seconds.waiting >= 0.19
-    assert result.seconds.tool < 0.1
-    assert result.tool_calls[0].seconds < 0.1
+    assert (retried.attempt, retried.tool, retried.wait, retried.error.kind) == (1, "work", wait, "tool_error")
+    assert result.seconds.waiting >= wait - 0.01
+    assert result.seconds.tool < wait
+    assert result.tool_calls[0].seconds < wait
 
 
 @pytest.mark.parametrize(("idempotent", "attempts"), [(True, 2), (False, 1)])
@@ -316,7 +318,7 @@ async def test_a_coroutine_that_blocks_the_event_loop_is_told(caplog: pytest.Log
 
     result = await agent_for(frozen).run("Do it.")
     [record] = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "tool 'frozen' blocked the event loop for 0.6 seconds" in record.getMessage()
+    assert re.search(r"tool 'frozen' blocked the event loop for (0\.[6-9]|\d+\.\d) seconds", record.getMessage())
     [span] = [span for span in result.trace.walk() if span.name == "execute_tool frozen"]
     assert [name for name, _, _ in span.events] == ["blocked_event_loop"]
 

@@ -157,6 +157,7 @@ def test_a_container_without_an_end_is_not_read_for_ever(
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_it_is_read_as_far_as_the_model_is_told(kind: Callable[[], Any]) -> None:
     LongTexts.read = 0

@@ -206,6 +206,7 @@ def seconds(pieces: list[bytes]) -> float:
     return best
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("kind", ["arguments", "line"])
 def test_the_work_grows_with_the_size(kind: str) -> None:
     piece = call("x" * 200, name=None, index=0) if kind == "arguments" else b"x" * 4096

@@ -222,6 +222,7 @@ def test_long_texts_take_linear_time(line: str) -> None:
         assert has_mark(text)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("unit", [" ", "\n", "*", "`", "> ", "```\n", "{", "action ", "Action: ", "Observation: x\n"])
 @pytest.mark.parametrize("before", ["", "Thought: x\n", "Action: add\nAction Input:", "Final Answer:", "```"])
 @pytest.mark.parametrize("after", ["", "x"])

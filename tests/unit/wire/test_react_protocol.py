@@ -136,6 +136,7 @@ def test_what_is_streamed_is_the_answer(text: str, cuts: list[int]) -> None:
         assert out + final.rest(reading.answer) == reading.answer
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("unit", ["*", " ", ">", "* ", "#", "_", "word "])
 def test_the_time_of_a_streamed_turn_grows_with_its_length(unit: str) -> None:
     def seconds(number: int) -> float:
@@ -149,6 +150,7 @@ def test_the_time_of_a_streamed_turn_grows_with_its_length(unit: str) -> None:
     assert long < 30 * short  # 8 where it is linear, 64 where it grows with the square
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("unit", [" ", "\n", " x"])
 def test_the_time_of_a_streamed_answer_grows_with_its_length(unit: str) -> None:
     def seconds(number: int) -> float:

@@ -43,6 +43,7 @@ def test_it_does_not_matter_where_a_text_is_cut(words: list[str], data: st.DataO
     assert (answer, splitter.reasoning) == without_reasoning(text)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("text", ["<think>" + "x" * 300_000, " " * 300_000, "<think>" + "<" * 300_000])
 def test_a_long_text_in_small_pieces_takes_linear_time(text: str) -> None:
     def seconds(size: int) -> float:

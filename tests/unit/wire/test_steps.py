@@ -33,6 +33,7 @@ async def test_the_closest_name_is_sought_for_few_calls(monkeypatch: pytest.Monk
     assert searched == [True] * steps.MAX_SEARCHES + [False] * (100 - steps.MAX_SEARCHES)
 
 
+@pytest.mark.timed
 async def test_a_thousand_unknown_names_cost_little_more_than_a_hundred() -> None:
     async def seconds(number: int) -> float:
         model = scripted_model({"tool_calls": unknown_calls(number)}, {"text": "Done."})
