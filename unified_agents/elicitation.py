@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 ElicitationAction: TypeAlias = Literal["accept", "decline", "cancel"]
 """What the user did, in MCP's terms: filled the form in, refused to, or left the question without a choice."""
+
+
+def is_elicitation_action(value: str) -> TypeGuard[ElicitationAction]:
+    """Tell whether a word is one of MCP's three answers."""
+    return value in get_args(ElicitationAction)
 
 
 class Elicitation(BaseModel):

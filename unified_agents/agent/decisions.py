@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from unified_agents.elicitation import ElicitationAction
+from unified_agents.elicitation import ElicitationAction, is_elicitation_action
 from unified_agents.errors import ConfigError, InvalidInputError
 from unified_agents.journal.record import RunRecord
 from unified_agents.journal.rows import DecisionRow
@@ -107,7 +107,7 @@ def decision_rows(record: RunRecord, decisions: Mapping[str, Decision], tools: S
 
 def _check_answer(record: RunRecord, call_id: str, decision: Decision) -> None:
     elicitation = record.open_elicitations.get(call_id)
-    is_answer = decision.kind in ("accept", "decline", "cancel")
+    is_answer = is_elicitation_action(decision.kind)
     if elicitation is None:
         if is_answer:
             raise ConfigError(f"decisions: call {call_id!r} waits for no answer to an MCP server: not {decision.kind}")

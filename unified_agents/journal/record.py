@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from unified_agents.elicitation import Elicitation, ElicitationAnswer
+from unified_agents.elicitation import Elicitation, ElicitationAnswer, is_elicitation_action
 from unified_agents.errors import ErrorRecord, JournalError
 from unified_agents.journal.fingerprint import Fingerprint
 from unified_agents.journal.lease import Lease
@@ -106,7 +106,7 @@ class RunRecord:
 
     def _note_answer(self, row: DecisionRow) -> None:
         asked = self.open_elicitations.pop(row.call_id, None)
-        if asked is not None and row.decision in ("accept", "decline", "cancel"):
+        if asked is not None and is_elicitation_action(row.decision):
             content = json.loads(row.text) if row.decision == "accept" else None
             answer = ElicitationAnswer(asked, row.decision, content)
             self._answers[row.call_id] = (*self._answers.get(row.call_id, ()), answer)
