@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,16 @@ CUSTOM_AND_OTHERS_IN_THE_PROOF = [
     name if name == "custom" else pytest.param(name, marks=pytest.mark.proof) for name in BACKENDS
 ]
 """The same, for a test that the proof alone runs on the frameworks."""
+
+
+def on_each_backend(cases: Sequence[Any], *, on_frameworks: Collection[Any]) -> list[Any]:
+    """Return a backend and a case for each test: all cases on custom; on a framework the proof alone has the others."""
+    return [
+        pytest.param(*(name, case), marks=() if name == "custom" or case in on_frameworks else pytest.mark.proof)
+        for name in BACKENDS
+        for case in cases
+    ]
+
 
 _THE_FIRST = {"custom", "langchain", "llamaindex"}
 PAIRS = [(a, b) for a in BACKENDS for b in BACKENDS if {a, b} <= _THE_FIRST or "custom" in (a, b)]

@@ -229,7 +229,9 @@ def sampled() -> Iterator[Any]:
         for backend in scene.fits:
             for streamed in (False, True):
                 yield pytest.param(
-                    scene, backend, streamed, id=f"{name}-{backend}-{'streamed' if streamed else 'whole'}"
+                    *(scene, backend, streamed),
+                    id=f"{name}-{backend}-{'streamed' if streamed else 'whole'}",
+                    marks=pytest.mark.proof if streamed and backend != "custom" else (),
                 )
 
 

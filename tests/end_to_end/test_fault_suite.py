@@ -128,7 +128,7 @@ async def test_every_fault_ends_alike_on_every_backend(at: str, streamed: bool, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("streamed", [False, pytest.param(True, marks=pytest.mark.proof)], ids=["whole", "streamed"])
 @pytest.mark.parametrize("at", ["first", "middle", "last"])
 async def test_every_fault_ends_alike_in_text_on_every_backend_that_has_it(
     at: str, streamed: bool, tmp_path: Path

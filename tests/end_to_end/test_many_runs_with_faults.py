@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from support import BACKENDS, scripted_model
+from support import CUSTOM_AND_OTHERS_IN_THE_PROOF, scripted_model
 from unified_agents import (
     Limits,
     ModelConfig,
@@ -139,7 +139,7 @@ def private_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("private_temporary_folder")
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", CUSTOM_AND_OTHERS_IN_THE_PROOF)
 async def test_all_end_none_is_lost_and_none_doubled(backend: str) -> None:
     await storm(backend, [plan(number, share=0.0) for number in range(3)], Counter())  # imports, and what they keep
     before, tasks = left_behind(), asyncio.all_tasks()
@@ -168,5 +168,5 @@ def test_a_fifth_of_the_requests_is_faulty() -> None:
 async def test_a_run_whose_fault_is_not_in_the_plan_is_noticed() -> None:
     honest, lying = plan(1, share=0.0), plan(1, share=1.0)
     lying.requests = honest.requests
-    _, crowd = await storm(BACKENDS[0], [lying], Counter())
+    _, crowd = await storm("custom", [lying], Counter())
     assert crowd.requests[1] != honest.requests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support import run_code
+from support import on_each_backend, run_code
 
 PROGRAM = """
 import asyncio, sys, time, warnings
@@ -70,9 +70,15 @@ print("ended")
 """
 
 
-@pytest.mark.parametrize(("handling", "way"), [("unified", "run"), ("native", "run"), ("unified", "run_sync")])
-def test_a_program_ends_though_a_tool_does_not(backend: str, handling: str, way: str) -> None:
-    done = run_code(PROGRAM, backend, handling, way, timeout=60)
+@pytest.mark.parametrize(
+    ("backend", "called"),
+    on_each_backend(
+        [("unified", "run"), ("native", "run"), ("unified", "run_sync")], on_frameworks=[("unified", "run")]
+    ),
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
+)
+def test_a_program_ends_though_a_tool_does_not(backend: str, called: tuple[str, str]) -> None:
+    done = run_code(PROGRAM, backend, *called, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["stubborn limit", "with_a_task limit", "with_several limit", "ended"]
     assert "destroyed" not in done.stderr

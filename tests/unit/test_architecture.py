@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -107,17 +108,27 @@ def module_name(path: Path, root: Path = ROOT) -> str:
 
 def imports_among(sources: Mapping[str, str]) -> list[tuple[str, str, bool]]:
     """Each import of one of these modules by another, lazy ones too, and whether it is for type checkers alone."""
-    found = []
-    for importer, source in sources.items():
-        tree = ast.parse(source)
-        blocks = [
-            node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        ]
-        for_types = {id(inner) for block in blocks for part in block.body for inner in ast.walk(part)}
-        for node in ast.walk(tree):
-            for name in named_modules(node, sources):
-                found.append((importer, name, id(node) in for_types))
-    return found
+    return [
+        (importer, name, for_types)
+        for importer, source in sources.items()
+        for node, for_types in importing(source)
+        for name in named_modules(node, sources)
+    ]
+
+
+@functools.cache
+def importing(source: str) -> tuple[tuple[ast.AST, bool], ...]:
+    """What imports in a file, and whether it is for type checkers alone."""
+    tree = ast.parse(source)
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    for_types = {id(inner) for block in blocks for part in block.body for inner in ast.walk(part)}
+    return tuple((node, id(node) in for_types) for node in ast.walk(tree) if imports_something(node))
+
+
+def imports_something(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func).rpartition(".")[2] in {"import_module", "import_off_loop"}
+    return isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def named_modules(node: ast.AST, modules: Iterable[str]) -> list[str]:
@@ -126,10 +137,7 @@ def named_modules(node: ast.AST, modules: Iterable[str]) -> list[str]:
     elif isinstance(node, ast.ImportFrom):
         whole = [f"{node.module}.{alias.name}" for alias in node.names]
         names = [name if name in modules else node.module or "" for name in whole]
-    elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {
-        "import_module",
-        "import_off_loop",
-    }:
+    elif isinstance(node, ast.Call):
         names = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
     else:
         names = []

@@ -12,6 +12,9 @@ from support import BACKENDS, EVERY_BACKEND
 FEW = 5
 """So many small modules may be imported on the loop's thread: some milliseconds at most."""
 
+IMPORTING_MOST = [("unified", "streamed"), ("native", "whole")]
+"""Handling and way of the answer."""
+
 PROGRAM = """
 import asyncio, sys, threading
 from unified_agents import ModelConfig, create_agent
@@ -52,10 +55,10 @@ CASES = [
     for backend in EVERY_BACKEND
     for handling in ("unified", "native")
     for stream in ("whole", "streamed")
-    if backend in BACKENDS or (handling, stream) in (("unified", "streamed"), ("native", "whole"))
+    if backend == "custom" or (handling, stream) in IMPORTING_MOST[: 2 if backend in BACKENDS else 1]
     if (backend, handling) != ("smolagents", "native")
 ]
-"""The frameworks that most tests leave out import the same, however they are asked; smolagents has no `native`."""
+"""A framework imports about the same, however it is asked; smolagents has no `native`."""
 
 
 @pytest.mark.parametrize(("backend", "handling", "stream"), CASES)
