@@ -9,6 +9,7 @@ import numpy as np
 
 from unified_agents.messages import Usage
 from unified_agents.result import Timing
+from unified_agents_comparisons.execution.yardstick import WORK
 from unified_agents_comparisons.records import Cell, Yardstick
 
 NOISE = 0.08
@@ -57,7 +58,7 @@ def on_machine(cells: Iterable[Cell], *, seed: int, slower: float = 1.0) -> list
         times = {name: getattr(one.seconds, name) * slower for name in ("total", "model", "tool", "overhead")}
         changes = {
             "seconds": one.seconds.model_copy(update=times),
-            "yardstick": Yardstick(seconds=work, cpu_seconds=work),
+            "yardstick": Yardstick(seconds=work, cpu_seconds=work, work=WORK),
         }
         found.append(one.model_copy(update=changes))
     return found

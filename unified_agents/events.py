@@ -254,6 +254,7 @@ AnyEvent: TypeAlias = (
     RunStarted
     | ModelCallStarted
     | TextDelta
+    | ReasoningDelta
     | AttemptDiscarded
     | ModelCallCompleted
     | ModelCallFailed

@@ -102,15 +102,17 @@ class CallSummary(FrozenModel):
 
 
 class Yardstick(FrozenModel):
-    """How long a worker took for the same piece of work as beside each cell: the mean of just before and just after.
+    """How long a worker took for the same piece of work as beside each cell: the lesser of just before and just after.
 
     Attributes:
         seconds: Of wall clock.
         cpu_seconds: Of processor time.
+        work: The number of the piece of work; times of another one are no measure for this.
     """
 
     seconds: float
     cpu_seconds: float
+    work: int = 1
 
 
 class Cell(FrozenModel):

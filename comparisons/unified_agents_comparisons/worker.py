@@ -26,6 +26,7 @@ from unified_agents.errors import ConfigError, UnifiedAgentsError
 from unified_agents.registry import backend_info, load_backend
 from unified_agents_comparisons.execution.abilities import abilities_of
 from unified_agents_comparisons.execution.protocol import Done, Job, Ready, Refused, Start, to_worker, write_line
+from unified_agents_comparisons.execution.warm_up import warm_up
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.suite.model import SuiteError
 from unified_agents_comparisons.wrapped_agents import wrapped_backend
@@ -112,7 +113,7 @@ async def _work(lines: asyncio.Queue[bytes], send: Send) -> None:
 
     runner = load_cell_runner(start, suite, versions)
     if start.variant in ready.variants:
-        await runner.warm_up(handling for handling in start.handlings if handling in ready.handlings)
+        await warm_up(runner, (handling for handling in start.handlings if handling in ready.handlings))
     async with open_job_runner(runner) as run:
         await send(ready)
         while True:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import unified_agents
 from support import run_code
+from unified_agents import events
 
 SOURCE = Path(unified_agents.__file__).read_text()
 
@@ -83,3 +85,9 @@ def test_importing_loads_no_framework_and_no_server() -> None:
     assert "pydantic" in loaded  # the check sees what is loaded
     slim = run_code("import sys, unified_agents; print(len(sys.modules), 'pydantic' in sys.modules)", check=True).stdout
     assert slim.split()[1] == "False"
+
+
+def test_a_stream_can_give_every_event() -> None:
+    classes = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
+    kinds = {kind for kind in classes if "type" in vars(kind)} - {events.Event}
+    assert kinds == set(get_args(events.AnyEvent))

@@ -76,23 +76,29 @@ def _why_unused(timed: Sequence[Sequence[Cell]], found: Sequence[Sequence[Yardst
     without = [name for name, some in zip(names, found, strict=True) if not some]
     if without:
         return f"{' and '.join(without)} did not measure the machine's speed beside each run"
+    if len({one.work for some in found for one in some}) > 1:
+        return "another version of unified-agents measures it by other work"
     pythons = [{cell.versions.get("python") for cell in some} for some in timed]
     return "" if pythons[0] == pythons[1] else "another version of Python does the same work at another speed"
+
+
+def is_scripted(cell: Cell) -> bool:
+    """Tell whether the model's time was this machine's: a script, or a recording, answered."""
+    return cell.model.partition(":")[0] in SCRIPTED or cell.model.startswith(REPLAY)
 
 
 def _at(cell: Cell, unit: Yardstick) -> Cell:
     if cell.yardstick is None or cell.seconds is None:
         return cell
-    is_scripted = cell.model.partition(":")[0] in SCRIPTED or cell.model.startswith(REPLAY)
     factor = unit.seconds / cell.yardstick.seconds
     times = cell.seconds
-    waited = min(times.total, times.waiting + (0 if is_scripted else times.model))
+    waited = min(times.total, times.waiting + (0 if is_scripted(cell) else times.model))
     first, cpu = cell.time_to_first_token, cell.cpu_seconds
     changes = {
         "seconds": times.model_copy(
             update={"total": waited + (times.total - waited) * factor, "overhead": times.overhead * factor}
         ),
-        "time_to_first_token": first * factor if first is not None and is_scripted else first,
+        "time_to_first_token": first * factor if first is not None and is_scripted(cell) else first,
         "cpu_seconds": None if cpu is None else cpu * unit.cpu_seconds / cell.yardstick.cpu_seconds,
     }
     return cell.model_copy(update=changes)

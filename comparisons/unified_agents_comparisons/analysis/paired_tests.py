@@ -88,6 +88,7 @@ class Sample(NamedTuple):
         differences: Left minus right, by task: of passes, or of the logarithms of times.
         left_passes: How many of the pairs passed on the left.
         right_passes: How many of the pairs passed on the right.
+        beyond: A difference is shown only where it is larger than this.
     """
 
     metric: Metric
@@ -96,6 +97,7 @@ class Sample(NamedTuple):
     differences: dict[str, list[float]]
     left_passes: int = 0
     right_passes: int = 0
+    beyond: float = 0.0
 
     @property
     def values(self) -> list[float]:
@@ -223,12 +225,30 @@ def _samples(cells: Iterable[Cell]) -> list[Sample]:
     return found
 
 
-def samples_of(left: Side, right: Side, ours: Iterable[Cell], theirs: Iterable[Cell]) -> list[Sample]:
-    """Return the samples of two sides, of each metric that both have; a run is paired with that of its repeat."""
+def samples_of(
+    left: Side,
+    right: Side,
+    ours: Iterable[Cell],
+    theirs: Iterable[Cell],
+    *,
+    metrics: Sequence[Metric] = METRICS,
+    beyond: float = 0.0,
+) -> list[Sample]:
+    """Return the samples of two sides, of each metric that both have; a run is paired with that of its repeat.
+
+    Args:
+        left: The first side.
+        right: The second side.
+        ours: The cells of the first.
+        theirs: The cells of the second.
+        metrics: What is compared.
+        beyond: Times have to differ by more than this, relatively.
+    """
     known = {(cell.task, cell.repeat): cell for cell in theirs}
     pairs = [(cell, known[cell.task, cell.repeat]) for cell in ours if (cell.task, cell.repeat) in known]
     pairs = [pair for pair in pairs if not any(map(is_infrastructure, pair))]
-    made = [_sample(metric, left, right, pairs) for metric in METRICS]
+    made = [_sample(metric, left, right, pairs) for metric in metrics]
+    made = [one if one.metric == "passed" else one._replace(beyond=math.log1p(beyond)) for one in made]
     return [sample for sample in made if sample.differences]
 
 
@@ -254,7 +274,17 @@ def _p(sample: Sample) -> float:
     values = sample.values
     if sample.metric == "passed":
         return mcnemar(sum(value > 0 for value in values), sum(value < 0 for value in values))
-    return paired_permutation(values, sample.weights)
+    return _p_beyond(values, sample.weights, sample.beyond)
+
+
+def _p_beyond(values: Sequence[float], weights: Sequence[float], beyond: float) -> float:
+    """Return the p-value for "the mean is no further from 0 than this"."""
+    if not beyond:
+        return paired_permutation(values, weights)
+    mean = math.fsum(value * weight for value, weight in zip(values, weights, strict=True)) / math.fsum(weights)
+    if abs(mean) <= beyond:
+        return 1.0
+    return paired_permutation([value - math.copysign(beyond, mean) for value in values], weights)
 
 
 def _p_of_sources(sample: Sample, sources: Mapping[str, str]) -> float:
@@ -263,7 +293,7 @@ def _p_of_sources(sample: Sample, sources: Mapping[str, str]) -> float:
         means.setdefault(sources.get(task) or f"task {task}", []).append(math.fsum(values) / len(values))
     # Each source counts as much as it has tasks, as in the estimate itself.
     sizes = [float(len(some)) for some in means.values()]
-    return paired_permutation([math.fsum(some) / len(some) for some in means.values()], sizes)
+    return _p_beyond([math.fsum(some) / len(some) for some in means.values()], sizes, sample.beyond)
 
 
 def _p_alike(sample: Sample) -> float:

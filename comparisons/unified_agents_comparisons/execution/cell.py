@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,7 +17,7 @@ import orjson
 from unified_agents.agent import Agent, create_agent
 from unified_agents.catalogue.catalogue import Catalogue, open_catalogue
 from unified_agents.config import Handling, Limits, ModelConfig, ModelParameters
-from unified_agents.config.providers import PROVIDERS, ProtocolName
+from unified_agents.config.providers import ProtocolName
 from unified_agents.environments.label import BackendLabel
 from unified_agents.errors import (
     ConfigError,
@@ -30,9 +30,8 @@ from unified_agents.errors import (
 from unified_agents.fidelity.report import tool_fidelity
 from unified_agents.journal.memory import MemoryJournal
 from unified_agents.result import Exchange, RunResult
-from unified_agents.scripted.model import Script, ScriptedModel
+from unified_agents.scripted.model import ScriptedModel
 from unified_agents.scripted.provider_forms import ProviderModel, in_chat_completions
-from unified_agents.scripted.server import ScriptServer
 from unified_agents.text import closest
 from unified_agents.tools.decorator import as_tool
 from unified_agents.tools.definition import Tool
@@ -52,8 +51,6 @@ from unified_agents_comparisons.suite.model import LoadedSuite, SchemaTool, Suit
 from unified_agents_comparisons.wrapped_agents import wrapped_agent
 
 STREAM_IGNORED = "the server ignored `stream`: it was asked for a stream, and answered whole"
-WARM_UP = Script.model_validate({"answers": [{"text": "ok"}]})
-"""What answers the warm-up of a suite without an oracle."""
 
 
 AnyScripted: TypeAlias = ScriptedModel | ProviderModel
@@ -92,28 +89,6 @@ class CellRunner:
     native: NativeSpans | None = None
     documents: Mapping[str, str] = field(default_factory=dict)
 
-    async def warm_up(self, handlings: Iterable[Handling]) -> None:
-        """Run a task once under each handling, without the plan's model, so that no cell pays for imports.
-
-        The first task with an oracle is run by it. Without one, a text answers, and no tool is called. Where the plan's
-        model is a server, one on loopback stands for it, so that the way there is warm too.
-
-        Raises:
-            ConfigError: the backend cannot be used at all.
-        """
-        warm = replace(self, cassette={})
-        tasks = self.suite.suite.tasks
-        task = next((task for task in tasks if task.oracle is not None), tasks[0])
-        for handling in handlings:
-            model = ScriptedModel(WARM_UP) if task.oracle is None else self._oracle(task, None)
-            if self.start.model.provider not in PROVIDERS or self.start.cassettes.replay is not None:
-                await warm._attempt(task, handling, model, f"warm-up.{handling}")
-                continue
-            async with ScriptServer() as server:
-                spoken = self.start.model.for_handling(handling).spoken_protocol
-                served = ModelConfig(name="warm-up", base_url=server.add(model), protocol=spoken)
-                await warm._attempt(task, handling, served, f"warm-up.{handling}")
-
     async def run(self, job: Job) -> Cell:
         """Run one cell, and write its exchanges and its trace into the folder of details, if they are to be kept.
 
@@ -123,10 +98,10 @@ class CellRunner:
         task, blank = self.suite.task(job.task), self.blank_cell(job)
         before, started = measure_yardstick(), time.process_time()
         outcome, tracing = await self._traced(
-            lambda: self._attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
+            lambda: self.attempt(task, job.handling, self._model(task, job.perturb), blank.key.file_name)
         )
         seconds = time.process_time() - started if tracing is None else tracing.cpu_without
-        yardstick = before.mean(measure_yardstick())
+        yardstick = before.least(measure_yardstick())
         blank = blank.model_copy(update={"cpu_seconds": seconds, "tracing": tracing, "yardstick": yardstick})
         spoken = self.start.model.for_handling(job.handling).spoken_protocol
         cell = self._with_documents(_filled(blank, outcome, spoken), task, outcome.result)
@@ -164,15 +139,17 @@ class CellRunner:
     def _model(self, task: Task, perturbation: Perturbation | None) -> ModelConfig | AnyScripted:
         model, faults = self.start.model, self.suite.suite.faults
         if model.provider == "oracle" and self.start.cassettes.replay is None:
-            return self._oracle(task, perturbation)
+            return self.oracle(task, perturbation)
         return model.model_copy(update={"faults": faults.in_front_of_a_model() if faults is not None else None})
 
-    def _oracle(self, task: Task, perturbation: Perturbation | None) -> AnyScripted:
+    def oracle(self, task: Task, perturbation: Perturbation | None) -> AnyScripted:
+        """Return the scripted model that answers a task by its oracle, in the plan's protocol."""
         model = scripted_model(task, task.needed_oracle(), perturbation, self.start.variant)
         spoken = self.start.model.protocol
         return model if spoken is None else ProviderModel(model, strict=True, spoken=spoken)
 
-    async def _attempt(self, task: Task, handling: Handling, model: ModelConfig | AnyScripted, run_id: str) -> _Outcome:
+    async def attempt(self, task: Task, handling: Handling, model: ModelConfig | AnyScripted, run_id: str) -> _Outcome:
+        """Run a task once, in a scratch folder that is gone afterwards, and score it."""
         folder = self.start.scratch / run_id
         await asyncio.to_thread(folder.mkdir)
         token = self.scratch.set(folder) if self.scratch else None

@@ -59,7 +59,7 @@ def lines(diff: RunDiff) -> list[str]:
     for side in diff.sides:
         where = f"{side.backend}, {side.handling}"
         if side.machine is not None:
-            found.append(f"{where}: {machine(side.machine, diff)}")
+            found.append(f"{where}: {machine(side.machine, diff)}; a change of a time is shown beyond 5 %")
         for task, old, of_old, new, of_new in side.tasks[:MAX_TASKS]:
             found.append(f"{where}: {task} passed {old}/{of_old}, now {new}/{of_new}")
         if len(side.tasks) > MAX_TASKS:

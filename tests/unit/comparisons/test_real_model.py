@@ -16,6 +16,7 @@ from unified_agents_comparisons.execution.cell import STREAM_IGNORED, CellRunner
 from unified_agents_comparisons.execution.comparison import compare
 from unified_agents_comparisons.execution.plan import ComparisonPlan
 from unified_agents_comparisons.execution.protocol import Start
+from unified_agents_comparisons.execution.warm_up import MAX_RUNS, warm_up
 from unified_agents_comparisons.loading import load_suite
 from unified_agents_comparisons.report.summary import summarise
 
@@ -98,7 +99,7 @@ async def test_every_handling_is_warm_before_the_first_cell(
         timeout=10.0,
     )
     ran: list[tuple[Any, type]] = []
-    attempt = CellRunner._attempt
+    attempt = CellRunner.attempt
 
     async def noting(self: CellRunner, task: Any, handling: Any, model: Any, run_id: str) -> Any:
         outcome = await attempt(self, task, handling, model, run_id)
@@ -107,6 +108,7 @@ async def test_every_handling_is_warm_before_the_first_cell(
         assert outcome.result.output == "ok"
         return outcome
 
-    monkeypatch.setattr(CellRunner, "_attempt", noting)
-    await load_cell_runner(start, suite, {}).warm_up(["unified"])
-    assert ran == [("unified", ModelConfig if of_server else ScriptedModel)]
+    monkeypatch.setattr(CellRunner, "attempt", noting)
+    await warm_up(load_cell_runner(start, suite, {}), ["unified"])
+    assert set(ran) == {("unified", ModelConfig if of_server else ScriptedModel)}
+    assert 1 < len(ran) <= 1 + MAX_RUNS
