@@ -15,7 +15,9 @@ import nox
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 EXTRAS = nox.project.load_toml(ROOT / "pyproject.toml")["project"]["optional-dependencies"]
-FRAMEWORKS = re.findall(r"\w+(?=[,\]])", EXTRAS["frameworks"][0])
+EXTRA_OF = {name.replace("-", "_"): name for name in re.findall(r"[\w-]+(?=[,\]])", EXTRAS["frameworks"][0])}
+"""The extra of each framework's backend; a wheel writes its name with hyphens."""
+FRAMEWORKS = list(EXTRA_OF)
 PROVIDERS = ("anthropic", "google")
 """The extras that hold the frameworks' own clients for protocols of single providers, and the providers' SDKs."""
 
@@ -42,11 +44,11 @@ def newest(session: nox.Session, backend: str) -> None:
     """
     tools = [one for one in EXTRAS["dev"] if one.startswith(("pytest", "hypothesis"))]
     clients = _own_clients(backend)
-    session.install("-e", f".[{backend},cli,worker]", *clients, *tools)
+    session.install("-e", f".[{EXTRA_OF[backend]},cli,worker]", *clients, *tools)
     variables = {"PYTHONPATH": str(ROOT / "tests"), "UNIFIED_AGENTS_EVERY_BACKEND": "1"}
     program = ("python", "tests/newest_versions.py", backend)
     session.run(*program, "within", env=variables, success_codes=[0, 1])
-    unbounded = [_without_bounds(one) for one in (*EXTRAS[backend], *clients)]
+    unbounded = [_without_bounds(one) for one in (*EXTRAS[EXTRA_OF[backend]], *clients)]
     eager = [] if session.venv_backend == "uv" else ["--upgrade-strategy", "eager"]  # uv is, and has no such option
     session.install("--upgrade", *eager, "-e", ".[cli,worker]", *unbounded, *tools)
     session.run(*program, "beyond", env=variables, success_codes=[0, 1])
@@ -57,7 +59,7 @@ def newest(session: nox.Session, backend: str) -> None:
 
 def _own_clients(backend: str) -> list[str]:
     """Return what a framework's own clients for other protocols ask for; none for a framework that has none."""
-    prefixes = {name: f"{_without_bounds(EXTRAS[name][0]).partition('[')[0]}-" for name in FRAMEWORKS}
+    prefixes = {name: f"{_without_bounds(EXTRAS[EXTRA_OF[name]][0]).partition('[')[0]}-" for name in FRAMEWORKS}
     own = prefixes.pop(backend)
     found = []
     for asked in (EXTRAS[provider] for provider in PROVIDERS):

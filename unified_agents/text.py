@@ -77,7 +77,8 @@ def visible(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-_OBEYED = re.compile(r"(?!\r?\n|\t)[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+OBEYED = re.compile(r"(?!\r?\n|\t)[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal would obey, or would turn round; line ends and tabs are none of it."""
 
 
 def visible_lines(text: str) -> str:
@@ -86,4 +87,4 @@ def visible_lines(text: str) -> str:
     Line ends and tabs stay, and so do all characters of a script or an emoji. Marks that turn the direction of the text
     after them count as control characters.
     """
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+    return OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -251,6 +251,12 @@ def read_cells(folder: Path) -> tuple[Cell, ...]:
     return tuple(_parse(_untorn(path.read_bytes()).splitlines(), path))
 
 
+def is_torn(folder: Path) -> bool:
+    """Tell whether the last line of a comparison's cells is cut, as where the machine died while it was written."""
+    found = (folder / CELLS).read_bytes()
+    return len(_untorn(found)) < len(found)
+
+
 def _untorn(found: bytes) -> bytes:
     """Return a file's bytes without a last line that has no end, or is no whole JSON."""
     whole = found[: found.rfind(b"\n") + 1]

@@ -55,7 +55,7 @@ def test_it_writes_a_distribution_and_says_what_comes_next(tmp_path: Path) -> No
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     package = {f"unified_agents_my_framework/{name}.py" for name in ("__init__", "backend", "errors", "model", "tools")}
     assert found == {"pyproject.toml", "README.md", "tests/test_contract.py"} | package
-    assert f"cd {folder} && pip install -e '.[my_framework,test]' && pytest" in done.stdout
+    assert f"cd {folder} && pip install -e '.[my-framework,test]' && pytest" in done.stdout
     for path in folder.rglob("*.py"):
         compile(path.read_text(), str(path), "exec")
         assert "$" not in path.read_text()

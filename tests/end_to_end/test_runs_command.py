@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,36 @@ def test_the_printed_command_goes_on_from_another_folder(
     command = shlex.split(told.replace("CALL", call))
     assert command[0] == "unified-agents"
     done = run_program(*command[1:], cwd=tmp_path_factory.mktemp("elsewhere"))
+    assert (done.returncode, done.stdout) == (0, "Sent.\n"), done.stderr
+    assert sent(folder) == ["ada@example.org"]
+
+
+DYING = """
+import os, signal
+from pathlib import Path
+from unified_agents import tool
+
+
+@tool
+def send_email(to: str) -> str:
+    with (Path(__file__).parent / "sent.txt").open("a") as file:
+        file.write(to + "\\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_call_that_was_under_way_is_told_from_one_that_waits_for_approval(folder: Path) -> None:
+    (folder / "outbox.py").write_text(DYING)
+    died = run_program("run", "agent.yaml", "Go.", "--journal", "runs.db", cwd=folder)
+    assert died.returncode == -signal.SIGKILL
+    (run,) = listed(folder, "--journal", "runs.db")
+    resume = ("runs", "resume", run["run"], "--journal", "runs.db")
+    waits = run_program(*resume, cwd=folder)
+    assert waits.returncode == 4, waits.stderr
+    (call,) = re.findall(r"send_email \((\S+), under way when its process died\)", waits.stderr)
+    for way in ("--finished CALL=RESULT (it was carried out)", "--approve CALL (run it again)", "--deny CALL"):
+        assert way in waits.stderr
+    done = run_program(*resume, "--finished", f"{call}=sent", cwd=folder)
     assert (done.returncode, done.stdout) == (0, "Sent.\n"), done.stderr
     assert sent(folder) == ["ada@example.org"]
 

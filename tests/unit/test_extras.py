@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import tomllib
 from importlib.metadata import PackageNotFoundError, PathDistribution, distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import ROOT
 from unified_agents import to_langchain, tool
 from unified_agents.catalogue.selection import Bm25Selector
 from unified_agents.errors import BackendNotInstalledError, ConfigError
@@ -34,6 +36,14 @@ def test_a_remedy_names_packages(extra: str, package: str) -> None:
     remedy = remedy_of_extra(extra)
     assert re.search(rf" '{package}[\[<>]", remedy.partition("run: pip install")[2])
     assert OURS not in remedy
+
+
+def test_extras_have_the_names_that_wheels_give_them() -> None:
+    """Older pips find an extra by this name alone, and install nothing where it is written otherwise."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert [name for name in project["optional-dependencies"] if "_" in name] == []
+    template = (ROOT / "unified_agents/adapter_template/files/pyproject.toml.template").read_text()
+    assert '\n$dashed = ["$requirement"]' in template
 
 
 def test_an_extra_in_an_extra_is_opened() -> None:

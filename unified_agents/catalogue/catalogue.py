@@ -123,6 +123,8 @@ def read_entries(place: str | Path) -> Sequence[ToolLike]:
         ConfigError: there is no such file, or it does not fit.
     """
     path = Path(place)
+    if path.suffix == ".py":
+        raise ConfigError(f"{place} is a Python file: give its module, {path.stem}, or one tool, {path.stem}:NAME")
     if path.suffix.lower() in {".yaml", ".yml", ".json"} or path.is_file():
         return load_tools(path)
     text = str(place)

@@ -29,6 +29,7 @@ from unified_agents.config.prices import load_prices
 from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import BackendError, ConfigError, RunError
 from unified_agents.result import RunResult
+from unified_agents.text import visible_lines
 
 # An application decides what its log shows: this one reports an error in one line, and logs nothing.
 logging.getLogger("unified_agents").addHandler(logging.NullHandler())
@@ -42,11 +43,21 @@ class _ToStandardError(logging.Handler):
         print_message(record.getMessage())
 
 
+class _Visible(logging.Formatter):
+    """Writes lines in which nothing is left that a terminal obeys: they may quote what a model wrote."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as text."""
+        return visible_lines(super().format(record))
+
+
+if logging.lastResort is not None:  # it prints the warnings of frameworks and of tools
+    logging.lastResort.setFormatter(_Visible())
 logging.getLogger("unified_agents.concurrency").addHandler(_ToStandardError(logging.WARNING))
 
 _EXIT_CODES = (
     "Exit codes: 0 completed, 1 failed, 2 wrong usage or configuration, 3 a limit was reached, "
-    "4 a tool call waits for a decision, 130 interrupted. "
+    "4 a tool call waits for a decision, 130 interrupted, 143 terminated. "
     "With --json, standard output has one JSON value: the result, or what went wrong under the key `error`."
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -21,10 +21,15 @@ from unified_agents.journal.opening import OpenJournal
 from unified_agents.journal.protocol import Journal, RunInfo
 from unified_agents.journal.rows import Row, RunRow
 from unified_agents.journal.turns import with_history
-from unified_agents.result import RunResult
+from unified_agents.result import PendingReason, RunResult
 
 T = TypeVar("T")
 
+_NOTES: Mapping[PendingReason, str] = {
+    "approval": "",
+    "in_flight": ", under way when its process died",
+    "elicitation": "",
+}
 VARIABLE = "UNIFIED_AGENTS_JOURNAL"
 
 JournalOption = Annotated[
@@ -121,12 +126,15 @@ def way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
     elif journal is not None and journal_place(None, load_config(agent).journal) != journal:
         command += ["--journal", shown]
         hint = " (set PGPASSWORD to the journal's password first: it is not shown)"
-    calls = ", ".join(f"{call.name} ({call.id})" for call in result.pending)
+    reasons = {call.reason for call in result.pending}
     decisions = []
-    if any(call.reason != "elicitation" for call in result.pending):
+    if "in_flight" in reasons:
+        decisions += ["--finished CALL=RESULT (it was carried out)", "--approve CALL (run it again)", "--deny CALL"]
+    elif "approval" in reasons:
         decisions += ["--approve CALL", "--deny CALL"]
-    if any(call.reason == "elicitation" for call in result.pending):
+    if "elicitation" in reasons:
         decisions += ["--accept CALL=JSON", "--decline CALL"]
+    calls = ", ".join(f"{call.name} ({call.id}{_NOTES[call.reason]})" for call in result.pending)
     words = f"{shlex.join(command)} {', or '.join(decisions)}{hint}"
     return f"the run waits for a decision on {calls}; go on with: {words}"
 

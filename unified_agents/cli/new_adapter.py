@@ -29,4 +29,4 @@ def new_adapter(
     folder = written[0].parent
     for path in written:
         put(f"{path}\n")
-    put(f"next: cd {folder} && pip install -e '.[{name},test]' && pytest, then fill in what is red\n")
+    put(f"next: cd {folder} && pip install -e '.[{name.replace('_', '-')},test]' && pytest, then fill in what is red\n")

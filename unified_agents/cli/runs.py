@@ -40,6 +40,7 @@ from unified_agents.journal.protocol import RunInfo
 from unified_agents.journal.record import waiting_calls
 from unified_agents.journal.rows import RunRow, write_row
 from unified_agents.result import RunResult
+from unified_agents.text import visible
 
 app = typer.Typer(name="runs", help="Look at the runs of a journal, and go on with them.", no_args_is_help=True)
 
@@ -57,7 +58,7 @@ def list_runs(journal: JournalOption = None, agent: AgentOption = None, as_json:
     table = Table("run", "state", "began", "rows")
     for info in infos:
         began = datetime.fromtimestamp(info.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(escape(info.run_id), _state(info), began, str(info.rows))
+        table.add_row(escape(visible(info.run_id)), _state(info), began, str(info.rows))
     console().print(table)
 
 
@@ -76,13 +77,13 @@ def show(
         return
     table = Table(show_header=False)
     for name in ("run", "state", "rows"):
-        table.add_row(name, escape(str(details[name])))
+        table.add_row(name, escape(visible(str(details[name]))))
     if isinstance(first, RunRow):
         for name in ("agent", "file", "backend", "model"):
-            table.add_row(name, escape(str(getattr(first, name) or "")))
-        table.add_row("task", escape(_short(first.messages[-1].content)))
+            table.add_row(name, escape(visible(str(getattr(first, name) or ""))))
+        table.add_row("task", escape(visible(_short(first.messages[-1].content))))
     for call in calls:
-        table.add_row("unfinished", escape(_short(f"{call['tool']}({call['arguments']}) {call['id']}")))
+        table.add_row("unfinished", escape(visible(_short(f"{call['tool']}({call['arguments']}) {call['id']}"))))
     console().print(table)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from unified_agents.text import visible_lines
+from unified_agents.text import OBEYED, visible_lines
 
 if TYPE_CHECKING:
     from unified_agents.errors import UnifiedAgentsError
@@ -84,8 +84,12 @@ def put(text: str) -> None:
 
 def put_answer(text: str) -> None:
     """Write a model's text to standard output; where that is a terminal, with nothing in it that a terminal obeys."""
+    put(visible_lines(text) if _is_terminal() else text)
+
+
+def _is_terminal() -> bool:
     out = _claimed[0] if _claimed else sys.stdout
-    put(visible_lines(text) if out is not None and out.isatty() else text)
+    return out is not None and out.isatty()
 
 
 def put_json(value: object) -> None:
@@ -94,8 +98,14 @@ def put_json(value: object) -> None:
 
 
 def put_json_text(text: str) -> None:
-    """Write JSON to standard output. Where its encoding lacks a character, all beyond ASCII are escaped as in JSON."""
-    put(text if can_be_put(text) else _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text))
+    """Write JSON to standard output. Where its encoding lacks a character, all beyond ASCII are escaped as in JSON.
+
+    So are control characters and marks that turn text round, where standard output is a terminal.
+    """
+    if not can_be_put(text):
+        put(_NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text))
+    else:
+        put(OBEYED.sub(lambda found: json.dumps(found[0])[1:-1], text) if _is_terminal() else text)
 
 
 def can_be_put(text: str) -> bool:

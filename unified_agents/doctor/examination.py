@@ -209,5 +209,7 @@ def _remedy(one: Examined, name: str, what: str) -> str:
     if one.where != "here":
         return f"unified-agents backends remove {one.backend}, then {install_environment_command(one.backend)}"
     info = backend_info(name)
+    if NotImplementedError.__name__ in what:
+        return f"fill in what {info.distribution} leaves open"
     again = f"{info.remedy} --force-reinstall" if info.requirements else f"reinstall or upgrade {info.distribution}"
     return f"{again}; or {install_environment_command(name)}"

@@ -238,6 +238,7 @@ def diff_runs(
         left_out=(
             *_left_out(theirs, ours, names),
             *(f"no task of {side.backend}, {side.handling} is in both" for side in both if side not in common),
+            *(line for side, pair in pairs.items() for line in _lacking(side, pair.was, names)),
         ),
         exceeded=tuple(_exceeded(limit, side) for limit in limits for side in sides if limit.is_exceeded(side)),
     )
@@ -257,6 +258,14 @@ def _left_out(
             yield f"in {name} answered {', '.join(sorted(models))}"
         if tasks:
             yield f"only {name} has {len(tasks)} of the tasks, such as {min(tasks)}"
+
+
+def _lacking(side: Side, pair: tuple[Sequence[Cell], Sequence[Cell]], names: tuple[str, str]) -> Iterable[str]:
+    """Say how many runs of their common tasks only the other one has."""
+    runs = [{(cell.task, cell.repeat) for cell in cells} for cells in pair]
+    for name, lacking in ((names[0], runs[1] - runs[0]), (names[1], runs[0] - runs[1])):
+        if lacking:
+            yield f"{name} lacks {len(lacking)} of the runs of {side.backend}, {side.handling}"
 
 
 def _tasks(sides: Mapping[Side, list[Cell]]) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from unified_agents.errors import ConfigError
 from unified_agents_comparisons.analysis.run_diff import Limit, RunDiff, SideDiff, diff_runs
 from unified_agents_comparisons.analysis.wire_diff import wire_changes
-from unified_agents_comparisons.records import Cell, read_cells
+from unified_agents_comparisons.records import Cell, is_torn, read_cells
 
 
 @dataclass(slots=True, frozen=True)
@@ -20,11 +20,13 @@ class Recorded:
         name: What to call them.
         folder: The comparison that they are of.
         cells: The cells.
+        is_torn: Whether the last record is cut, so that it was left out.
     """
 
     name: str
     folder: Path
     cells: tuple[Cell, ...]
+    is_torn: bool
 
     @classmethod
     def read(cls, folder: Path, backend: str | None, name: str) -> Recorded:
@@ -35,11 +37,11 @@ class Recorded:
         """
         cells = read_cells(folder)
         if backend is None:
-            return cls(name, folder, cells)
+            return cls(name, folder, cells, is_torn(folder))
         known = dict.fromkeys(cell.backend for cell in cells)
         if backend not in known:
             raise ConfigError(f"{folder} has no backend {backend!r}; it has {', '.join(known)}")
-        return cls(name, folder, tuple(cell for cell in cells if cell.backend == backend))
+        return cls(name, folder, tuple(cell for cell in cells if cell.backend == backend), is_torn(folder))
 
 
 def diff_recorded(before: Recorded, after: Recorded, *, limits: Iterable[Limit], is_pair: bool) -> RunDiff:
@@ -60,7 +62,8 @@ def diff_recorded(before: Recorded, after: Recorded, *, limits: Iterable[Limit],
     names = (before.name, after.name)
     diff = diff_runs(renamed[0], renamed[1], names=names, limits=limits, interleaved=interleaved)
     sides = tuple(_with_wire(side, before, after, pair) for side in diff.sides)
-    return diff.model_copy(update={"sides": sides})
+    cut = dict.fromkeys(f"{one.name} was cut off in the middle of a record" for one in (before, after) if one.is_torn)
+    return diff.model_copy(update={"sides": sides, "left_out": (*diff.left_out, *cut)})
 
 
 def _under(cell: Cell, backend: str | None) -> Cell:

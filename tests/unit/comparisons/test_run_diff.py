@@ -157,6 +157,23 @@ def test_a_folder_without_cells_is_one_line(
     assert CliRunner().invoke(app, [str(tmp_path / "old"), str(tmp_path / "nowhere")]).exit_code == 2
 
 
+def test_a_comparison_that_was_cut_off_is_told(
+    run_diff: Callable[..., Result], make_cell: MakeCell, tmp_path: Path
+) -> None:
+    before = noisy(make_cell, seed=1)
+    whole = run_diff(before, before).stdout
+    assert "Mind" not in whole
+    cut = run_diff(before, before[:-3]).stdout
+    assert "Mind: new lacks 3 of the runs of b, unified." in cut
+    path = tmp_path / "new" / CELLS
+    path.write_text(path.read_text()[:-40])
+    app = typer.Typer()
+    app.command()(diff_command)
+    told = CliRunner().invoke(app, [str(tmp_path / "old"), str(tmp_path / "new")]).stdout
+    assert "Mind: new lacks 4 of the runs of b, unified." in told
+    assert "Mind: new was cut off in the middle of a record." in told
+
+
 def test_a_run_against_itself_is_seldom_called_different(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unified_agents_comparisons.analysis.statistics.RESAMPLES", 999)
     pairs = [

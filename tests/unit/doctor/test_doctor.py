@@ -157,6 +157,15 @@ def test_one_that_does_not_call_its_tools(installation: Installation) -> None:
     assert trouble["what"].endswith("under unified the scripted run gave 'It is 3.', and its tool []")
 
 
+def test_one_that_is_not_filled_in(installation: Installation) -> None:
+    installation.backend(
+        f"{WORKING}class Odd(Odd):\n    def build(self, spec):\n        raise NotImplementedError('step 2')\n"
+    )
+    (trouble,) = installation.examined(1)["troubles"]
+    assert "step 2" in trouble["what"]
+    assert trouble["remedy"] == "fill in what odd-backend leaves open"
+
+
 def test_an_environment_that_has_lost_its_interpreter(installation: Installation) -> None:
     installation.backend(WORKING)
     folder = installation.folder / "home" / "unified-agents" / "environments" / "odd==1.*".replace("*", "%2A")
