@@ -58,7 +58,7 @@ def list_runs(journal: JournalOption = None, agent: AgentOption = None, as_json:
     table = Table("run", "state", "began", "rows")
     for info in infos:
         began = datetime.fromtimestamp(info.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(escape(visible(info.run_id)), _state(info), began, str(info.rows))
+        table.add_row(_cell(info.run_id), _state(info), began, str(info.rows))
     console().print(table)
 
 
@@ -77,13 +77,13 @@ def show(
         return
     table = Table(show_header=False)
     for name in ("run", "state", "rows"):
-        table.add_row(name, escape(visible(str(details[name]))))
+        table.add_row(name, _cell(details[name]))
     if isinstance(first, RunRow):
         for name in ("agent", "file", "backend", "model"):
-            table.add_row(name, escape(visible(str(getattr(first, name) or ""))))
-        table.add_row("task", escape(visible(_short(first.messages[-1].content))))
+            table.add_row(name, _cell(getattr(first, name) or ""))
+        table.add_row("task", _cell(_short(first.messages[-1].content)))
     for call in calls:
-        table.add_row("unfinished", escape(visible(_short(f"{call['tool']}({call['arguments']}) {call['id']}"))))
+        table.add_row("unfinished", _cell(_short(f"{call['tool']}({call['arguments']}) {call['id']}")))
     console().print(table)
 
 
@@ -218,6 +218,11 @@ def _state(info: RunInfo) -> str:
     if info.status is not None:
         return info.status
     return "running" if info.is_owned else "orphan"
+
+
+def _cell(text: object) -> str:
+    """Return a text for a table, with nothing in it that a terminal or the table's markup obeys."""
+    return escape(visible(str(text)))
 
 
 def _short(text: object) -> str:
