@@ -190,6 +190,7 @@ def test_a_dead_server_is_asked_no_more_than_the_breaker_allows(
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 async def test_no_run_outlives_its_own_timeout_at_a_dead_server(backend: str) -> None:
     """The wall clock of a run cuts attempts, backoff and the wait for the breaker short."""
     policy = DEAD.model_copy(
@@ -214,4 +215,4 @@ async def test_no_run_outlives_its_own_timeout_at_a_dead_server(backend: str) ->
         seconds = await asyncio.gather(*(seconds_of_a_run(agent) for agent in agents for _ in range(4)))
         for agent in agents:
             await agent.aclose()
-    assert max(seconds) < policy.wait_initial / 2, "cut short"
+    assert max(seconds) < limits.timeout + MARGIN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -21,15 +21,10 @@ from unified_agents.journal.opening import OpenJournal
 from unified_agents.journal.protocol import Journal, RunInfo
 from unified_agents.journal.rows import Row, RunRow
 from unified_agents.journal.turns import with_history
-from unified_agents.result import PendingReason, RunResult
+from unified_agents.result import RunResult
 
 T = TypeVar("T")
 
-_NOTES: Mapping[PendingReason, str] = {
-    "approval": "",
-    "in_flight": ", under way when its process died",
-    "elicitation": "",
-}
 VARIABLE = "UNIFIED_AGENTS_JOURNAL"
 
 JournalOption = Annotated[
@@ -134,7 +129,8 @@ def way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
         decisions += ["--approve CALL", "--deny CALL"]
     if "elicitation" in reasons:
         decisions += ["--accept CALL=JSON", "--decline CALL"]
-    calls = ", ".join(f"{call.name} ({call.id}{_NOTES[call.reason]})" for call in result.pending)
+    died = {call.id: ", under way when its process died" for call in result.pending if call.reason == "in_flight"}
+    calls = ", ".join(f"{call.name} ({call.id}{died.get(call.id, '')})" for call in result.pending)
     words = f"{shlex.join(command)} {', or '.join(decisions)}{hint}"
     return f"the run waits for a decision on {calls}; go on with: {words}"
 

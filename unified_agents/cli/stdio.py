@@ -76,7 +76,7 @@ def claim_standard_output() -> None:
 
 def put(text: str) -> None:
     """Write to standard output, claimed or not; do nothing where the caller has closed it."""
-    out = _claimed[0] if _claimed else sys.stdout
+    out = _standard_output()
     if out is not None:
         out.write(text)
         out.flush()
@@ -87,8 +87,12 @@ def put_answer(text: str) -> None:
     put(visible_lines(text) if _is_terminal() else text)
 
 
+def _standard_output() -> TextIO | None:
+    return _claimed[0] if _claimed else sys.stdout
+
+
 def _is_terminal() -> bool:
-    out = _claimed[0] if _claimed else sys.stdout
+    out = _standard_output()
     return out is not None and out.isatty()
 
 
@@ -102,17 +106,14 @@ def put_json_text(text: str) -> None:
 
     So are control characters and marks that turn text round, where standard output is a terminal.
     """
-    if not can_be_put(text):
-        put(_NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text))
-    else:
-        put(OBEYED.sub(lambda found: json.dumps(found[0])[1:-1], text) if _is_terminal() else text)
+    escaped = _NOT_ASCII if not can_be_put(text) else OBEYED if _is_terminal() else None
+    put(text if escaped is None else escaped.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
 def can_be_put(text: str) -> bool:
     """Tell whether the encoding of standard output has all characters of a text."""
-    out = _claimed[0] if _claimed else sys.stdout
     try:
-        text.encode(getattr(out, "encoding", None) or "utf-8")
+        text.encode(getattr(_standard_output(), "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return False
     return True

@@ -247,12 +247,12 @@ def samples_of(
     known = {(cell.task, cell.repeat): cell for cell in theirs}
     pairs = [(cell, known[cell.task, cell.repeat]) for cell in ours if (cell.task, cell.repeat) in known]
     pairs = [pair for pair in pairs if not any(map(is_infrastructure, pair))]
-    made = [_sample(metric, left, right, pairs) for metric in metrics]
-    made = [one if one.metric == "passed" else one._replace(beyond=math.log1p(beyond)) for one in made]
+    limit = math.log1p(beyond)
+    made = [_sample(metric, left, right, pairs, 0.0 if metric == "passed" else limit) for metric in metrics]
     return [sample for sample in made if sample.differences]
 
 
-def _sample(metric: Metric, left: Side, right: Side, pairs: Sequence[tuple[Cell, Cell]]) -> Sample:
+def _sample(metric: Metric, left: Side, right: Side, pairs: Sequence[tuple[Cell, Cell]], beyond: float) -> Sample:
     differences: dict[str, list[float]] = {}
     for one, other in pairs:
         if metric == "passed":
@@ -260,7 +260,7 @@ def _sample(metric: Metric, left: Side, right: Side, pairs: Sequence[tuple[Cell,
         elif (ours := _time(one, metric)) and (theirs := _time(other, metric)):
             differences.setdefault(one.task, []).append(math.log(ours / theirs))
     passes = (sum(one.passed for one, _ in pairs), sum(other.passed for _, other in pairs))
-    return Sample(metric, left, right, differences, *passes)
+    return Sample(metric, left, right, differences, *passes, beyond)
 
 
 def _time(cell: Cell, metric: Metric) -> float | None:

@@ -20,13 +20,11 @@ class Recorded:
         name: What to call them.
         folder: The comparison that they are of.
         cells: The cells.
-        is_torn: Whether the last record is cut, so that it was left out.
     """
 
     name: str
     folder: Path
     cells: tuple[Cell, ...]
-    is_torn: bool
 
     @classmethod
     def read(cls, folder: Path, backend: str | None, name: str) -> Recorded:
@@ -37,11 +35,11 @@ class Recorded:
         """
         cells = read_cells(folder)
         if backend is None:
-            return cls(name, folder, cells, is_torn(folder))
+            return cls(name, folder, cells)
         known = dict.fromkeys(cell.backend for cell in cells)
         if backend not in known:
             raise ConfigError(f"{folder} has no backend {backend!r}; it has {', '.join(known)}")
-        return cls(name, folder, tuple(cell for cell in cells if cell.backend == backend), is_torn(folder))
+        return cls(name, folder, tuple(cell for cell in cells if cell.backend == backend))
 
 
 def diff_recorded(before: Recorded, after: Recorded, *, limits: Iterable[Limit], is_pair: bool) -> RunDiff:
@@ -62,7 +60,8 @@ def diff_recorded(before: Recorded, after: Recorded, *, limits: Iterable[Limit],
     names = (before.name, after.name)
     diff = diff_runs(renamed[0], renamed[1], names=names, limits=limits, interleaved=interleaved)
     sides = tuple(_with_wire(side, before, after, pair) for side in diff.sides)
-    cut = dict.fromkeys(f"{one.name} was cut off in the middle of a record" for one in (before, after) if one.is_torn)
+    torn = [one.name for one in (before, after) if is_torn(one.folder)]
+    cut = dict.fromkeys(f"{name} was cut off in the middle of a record" for name in torn)
     return diff.model_copy(update={"sides": sides, "left_out": (*diff.left_out, *cut)})
 
 

@@ -35,8 +35,9 @@ async def warm_up(runner: CellRunner, handlings: Iterable[Handling]) -> None:
         await _run(unrecorded, task, handling)
         end = time.monotonic() + MAX_SECONDS
         for _ in range(MAX_RUNS):
-            if time.monotonic() < end:
-                await _run(unrecorded, task, handling)
+            if time.monotonic() >= end:
+                break
+            await _run(unrecorded, task, handling)
 
 
 async def _run(runner: CellRunner, task: Task, handling: Handling) -> None:
