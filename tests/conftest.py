@@ -7,10 +7,15 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import postgres as postgres_server
 from support import BACKENDS
 from unified_agents.scripted.server import ScriptServer
+
+# How long an example takes says on a shared machine what else runs there.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -5,48 +5,58 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
-import aiohttp
+
+class Session(Protocol):
+    """What connections are kept in, such as a session or a connector of aiohttp."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+
+    def close(self) -> Awaitable[None]:
+        """Close all connections."""
+
+
+S = TypeVar("S", bound=Session)
 
 _inherited: list[object] = []
 """Sessions of a parent process. They are kept, because collecting them would close the parent's connections."""
 
 
-_Sessions: TypeAlias = weakref.WeakKeyDictionary[
-    asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]
-]
+_Sessions: TypeAlias = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[S, AsyncGenerator[None]]]
 
 _closing: set[asyncio.Task[None]] = set()
 """Tasks that close the sessions of holders which nobody closed; an event loop itself does not keep its tasks."""
 
 
-class LoopSessions:
-    """A holder of aiohttp sessions, one for each event loop that asks for one.
+class LoopSessions(Generic[S]):
+    """A holder of HTTP sessions, one for each event loop that asks for one.
 
     Args:
         make: Makes a session; called on the loop that the session is for.
     """
 
-    def __init__(self, make: Callable[[], aiohttp.ClientSession]) -> None:
+    def __init__(self, make: Callable[[], S]) -> None:
         self._make = make
         self._begin()
 
     def _begin(self) -> None:
         """Begin without a session: at first, and in a process that is forked."""
-        self._sessions: _Sessions = weakref.WeakKeyDictionary()
+        self._sessions: _Sessions[S] = weakref.WeakKeyDictionary()
         self._process = os.getpid()
         self._finalizer = weakref.finalize(self, _close_sessions, self._sessions)
         self._finalizer.atexit = False  # the event loops close them then
 
-    def running(self) -> aiohttp.ClientSession | None:
+    def running(self) -> S | None:
         """Return the running loop's session; None where there is none yet, or none of this process."""
         held = self._sessions.get(asyncio.get_running_loop())
         return None if held is None or held[0].closed or self._process != os.getpid() else held[0]
 
-    async def get(self) -> aiohttp.ClientSession:
+    async def get(self) -> S:
         """Return the running loop's session. It is closed with the loop, or by `aclose`."""
         loop = asyncio.get_running_loop()
         if self._process != os.getpid():  # forked: the connections are the parent's, which goes on using them
@@ -74,7 +84,7 @@ class LoopSessions:
                 self._sessions[loop] = held  # it closes them when it ends
 
 
-def _close_sessions(sessions: _Sessions) -> None:
+def _close_sessions(sessions: _Sessions[S]) -> None:
     """Close the sessions of a holder that is gone, each on its loop."""
     for loop, (_, keeper) in list(sessions.items()):
         if loop.is_running():
@@ -92,7 +102,7 @@ async def _aclose(keeper: AsyncGenerator[None]) -> None:
     await keeper.aclose()
 
 
-async def _closed_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
+async def _closed_with_loop(session: Session) -> AsyncGenerator[None]:
     # An event loop closes its asynchronous generators when it ends, and with this one the session.
     try:
         yield

@@ -1,26 +1,23 @@
-"""A connection to a model server: it takes what other HTTP clients take, and a request is written at once."""
+"""Connections to a model server: they take what other HTTP clients take, and are kept until their server ends them."""
 
 from __future__ import annotations
 
-import inspect
 import re
-import sys
-from typing import TYPE_CHECKING
+from functools import partial
+from ssl import SSLContext
 
-from aiohttp import BytesPayload, ClientRequest, ClientResponse
+import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.hdrs import CONTENT_LENGTH
-from aiohttp.http_writer import StreamWriter
+from aiohttp.connector import Connection
 
-if TYPE_CHECKING:
-    from aiohttp.connector import Connection
-
-MAX_BYTES_AT_ONCE = 32_768
-"""How long a body may be that is written without a task of its own: half of what a connection takes without a wait."""
+CONNECT_SECONDS = 30.0
+KEEPALIVE_SECONDS = 4.5
+"""How long an idle connection is kept: many servers close theirs after 5 seconds."""
 
 MAX_HEAD_BYTES = 65_536
 """How much is waited for until a head has ended; the parser decides on a longer one."""
 
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _CHUNKED = re.compile(rb"\ntransfer-encoding:[^\n]*\bchunked[ \t]*\r?\n", re.IGNORECASE)
 _LENGTH = re.compile(rb"\ncontent-length:[^\n]*", re.IGNORECASE)
@@ -34,9 +31,11 @@ class LenientResponseHandler(ResponseHandler):
 
     Attributes:
         reads_head: Whether the head of an answer is expected. Whoever takes the connection for a request sets it.
+        was_used: Whether a request has been sent on it before.
     """
 
     reads_head = False
+    was_used = False
     _head = b""
 
     def data_received(self, data: bytes) -> None:
@@ -71,55 +70,46 @@ class LenientResponseHandler(ResponseHandler):
         return head + data[end.start() :]
 
 
-class EagerRequest(ClientRequest):
-    """A request whose body is written together with its head.
+class ConnectionPool(aiohttp.TCPConnector):
+    """Connections of one event loop, of which each carries one request at a time.
 
-    The HTTP client starts a task to write a body, which runs at once from Python 3.12 on, and before only in the next
-    round of the event loop. A short body needs neither the task nor the round.
+    Args:
+        tls: The certificates; None takes the system's.
     """
 
-    def update_body_from_data(self, body: object, _stacklevel: int = 3) -> None:
-        """Take the body, which is bytes, past the search for what can write it."""
-        if type(body) is not bytes:
-            super().update_body_from_data(body, _stacklevel)
-            return
-        self._body = BytesPayload(body)
-        self.headers[CONTENT_LENGTH] = str(len(body))
+    def __init__(self, tls: SSLContext | None) -> None:
+        super().__init__(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=True if tls is None else tls)
+        handler: type[ResponseHandler] = LenientResponseHandler
+        self._factory = partial(handler, loop=self._loop)
 
-    async def send(self, conn: Connection) -> ClientResponse:
-        """Write the request, and return the response, which is still to come."""
-        protocol = conn.protocol
-        length = self._get_content_length()
-        is_plain = not (self.compress or self.chunked or self.proxy or self._traces) and self._continue is None
-        if protocol is None or protocol.writing_paused or not is_plain or length is None or length > MAX_BYTES_AT_ONCE:
-            return await super().send(conn)
-        writer = StreamWriter(protocol, self.loop)
-        await writer.write_headers(f"{self.method} {self.url.raw_path_qs} HTTP/1.1", self.headers)
-        await self.write_bytes(writer, conn, length)
-        response = ClientResponse(
-            self.method,
-            self.original_url,
-            writer=None,
-            continue100=None,
-            timer=self._timer,
-            request_info=self.request_info,
-            traces=self._traces,
-            loop=self.loop,
-            session=self._session,
-            stream_writer=writer,
-        )
-        self.response = response  # type: ignore[assignment]
-        return response
+    async def take(self, request: aiohttp.ClientRequest, *, new: bool = False) -> tuple[Connection, bool]:
+        """Return a connection for a request, and whether another was sent on it before.
 
+        What came while a connection was idle belongs to no request, so it is closed then.
 
-_RESPONSE_ARGUMENTS = frozenset(
-    ("writer", "continue100", "timer", "request_info", "traces", "loop", "session", "stream_writer")
-)
+        Args:
+            request: Says where it goes.
+            new: Take no connection that has carried a request.
 
+        Raises:
+            aiohttp.ClientError: there is no way to the server.
+        """
+        while True:
+            connection = await self._connected(request)
+            protocol = connection.protocol
+            assert isinstance(protocol, LenientResponseHandler)  # noqa: S101  # the pool makes no other
+            was_used = protocol.was_used
+            if not was_used or not (new or protocol.should_close):
+                protocol.reads_head = protocol.was_used = True
+                return connection, was_used
+            connection.close()
 
-def request_class() -> type[ClientRequest]:
-    """Return the class of requests: the client's own, where it writes at once or is not built as it is known here."""
-    arguments = inspect.signature(ClientResponse.__init__).parameters.values()
-    keywords = {argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY}
-    known = keywords == _RESPONSE_ARGUMENTS and hasattr(ClientRequest, "_get_content_length")
-    return EagerRequest if known and sys.version_info < (3, 12) else ClientRequest
+    async def _connected(self, request: aiohttp.ClientRequest) -> Connection:
+        try:
+            return await self.connect(request, [], _TIMEOUT)
+        except aiohttp.ClientError:
+            raise
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError from error
+        except OSError as error:
+            raise aiohttp.ClientOSError(*error.args) from error

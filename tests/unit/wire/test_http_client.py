@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import pytest
+from yarl import URL
 
 from unified_agents.errors import NetworkError
 from unified_agents.http.charsets import decode_text
-from unified_agents.wire import http_connection
 from unified_agents.wire.connection import ServerConnection
-from unified_agents.wire.http_client import HttpClient, _redirect_within_server
-from unified_agents.wire.http_connection import MAX_BYTES_AT_ONCE, request_class
+from unified_agents.wire.http_client import HttpClient, redirect_within_server
 from unified_agents.wire.upstream import read_body
 
 Answer = Callable[[int, str], bytes | list[Any] | None]
@@ -77,6 +74,17 @@ async def serving(answer: Answer, path: str = "/v1") -> AsyncIterator[tuple[Peer
         server.close()
 
 
+@asynccontextmanager
+async def raw_server(
+    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]],
+) -> AsyncIterator[str]:
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
 async def post(client: HttpClient) -> tuple[int, bytes]:
     async with client.post("chat/completions", b"{}", {}, "") as response:
         return response.status, await read_body(response)
@@ -122,14 +130,11 @@ async def test_redirects_in_a_circle_end() -> None:
     ],
 )
 def test_only_the_same_server_and_its_https_are_followed(source: str, location: str, followed: bool) -> None:
-    from yarl import URL
-
     class Redirect:
         status = 307
-        url = URL(source)
         headers = {"Location": location}  # noqa: RUF012
 
-    assert (_redirect_within_server(Redirect()) is not None) is followed  # type: ignore[arg-type]
+    assert (redirect_within_server(URL(source), Redirect()) is not None) is followed  # type: ignore[arg-type]
 
 
 async def test_long_headers_are_taken() -> None:
@@ -240,42 +245,80 @@ def test_only_charsets_of_the_web_are_decoded(charset: str | None, data: bytes, 
     assert decode_text(data, charset) == text
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there the HTTP client starts its task at once by itself")
 @pytest.mark.parametrize("size", [2, 100_000, 5_000_000])
-async def test_a_body_of_any_length_arrives_and_a_short_one_starts_no_task(size: int) -> None:
-    bodies: list[int] = []
+async def test_a_body_of_any_length_arrives(size: int) -> None:
+    bodies: list[bytes] = []
 
-    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        bodies.append(len(await reader.readexactly(length)))
+        bodies.append(await reader.readexactly(length))
         writer.write(http(200))
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(count, "127.0.0.1", 0)
-    client = HttpClient(ServerConnection(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
-    started: list[str] = []
-    loop = asyncio.get_running_loop()
-
-    def note(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
-        started.append(getattr(work, "__name__", ""))
-        return asyncio.Task(work, loop=loop, **options)
-
-    loop.set_task_factory(note)
-    try:
-        async with client.post("chat", b"x" * size, {}, "") as response:
+    body = bytes(number % 251 for number in range(1000)) * (size // 1000) or b"{}"
+    async with raw_server(take) as url:
+        client = HttpClient(ServerConnection(url))
+        async with client.post("chat", body, {}, "") as response:
             assert await read_body(response) == b"{}"
-    finally:
-        loop.set_task_factory(None)
         await client.aclose()
-        server.close()
-    assert bodies == [size]
-    assert ("write_bytes" in started) == (size > MAX_BYTES_AT_ONCE)
+    assert bodies == [body]
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there the HTTP client starts its task at once by itself")
-def test_requests_of_an_http_client_that_is_built_otherwise_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert request_class() is not aiohttp.ClientRequest
-    monkeypatch.setattr(http_connection, "_RESPONSE_ARGUMENTS", frozenset({"writer"}))
-    assert request_class() is aiohttp.ClientRequest
+async def test_an_answer_before_the_whole_body_was_taken_ends_the_request_and_its_connection() -> None:
+    connections = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        connections.append(writer)
+        writer.write(http(413))
+        await writer.drain()
+
+    async with raw_server(refuse) as url:
+        client = HttpClient(ServerConnection(url))
+        for _ in range(2):
+            async with client.post("chat", b"x" * 50_000_000, {}, "") as response:
+                assert (response.status, await read_body(response)) == (413, b"{}")
+        await client.aclose()
+        for writer in connections:
+            writer.close()
+    assert len(connections) == 2
+
+
+async def test_an_informational_answer_is_passed_over() -> None:
+    async with serving(lambda *_: [b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", http(200)]) as (peer, client):
+        for _ in range(2):
+            assert await post(client) == (200, b"{}")
+    assert len(peer.paths) == 1
+
+
+async def test_headers_of_one_request_are_in_no_other() -> None:
+    heads: list[set[str]] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            lines = head.decode().split("\r\n")[1:-2]
+            heads.append(set(lines) - {line for line in lines if line.startswith(("Host", "Accept-Encoding"))})
+            await reader.readexactly(2)
+            writer.write(http(200))
+
+    async with raw_server(note) as url:
+        client = HttpClient(ServerConnection(url, {"X-Ours": "set"}))
+        others = {"X-Other": "a", "x-ours": "no"}
+        instead = {"accept": "b", "content-type": "no", "user-agent": "c"}
+        for headers in ({}, others, instead, {}):
+            async with client.post("chat", b"{}", headers, "") as response:
+                await read_body(response)
+        await client.aclose()
+    always = {"Content-Length: 2", "Content-Type: application/json", "X-Ours: set"}
+    usual = {"Accept: */*", "User-Agent: unified-agents", *always}
+    assert heads == [usual, {"X-Other: a", *usual}, {"accept: b", "user-agent: c", *always}, usual]
+
+
+async def test_a_header_cannot_begin_another_one() -> None:
+    async with serving(lambda *_: http(200)) as (peer, client):
+        with pytest.raises(ValueError, match="line break"):
+            async with client.post("chat/completions", b"{}", {"X-A": "b\r\nX-C: d"}, ""):
+                pass
+    assert peer.paths == []
