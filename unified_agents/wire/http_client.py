@@ -36,8 +36,7 @@ class HttpClient:
         self._base = URL(connection.url)
         self._connection = connection
         self._proxy = None if connection.proxy is None else URL(connection.proxy)
-        self._headers = {"Content-Type": "application/json", "User-Agent": "unified-agents", **connection.headers}
-        self._own_headers = {"content-type", *(name.lower() for name in connection.headers)}
+        self._settings = {"Content-Type": "application/json", **connection.headers}
         self._urls: dict[str, URL] = {}
         self._pools = LoopSessions(partial(ConnectionPool, connection.tls))
         self._prepared: dict[tuple[object, ...], PreparedRequest] = {}
@@ -50,8 +49,6 @@ class HttpClient:
 
     async def respond(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
         """Send a request, and return the response, whose head has come."""
-        if headers:  # a framework's own, of which none takes the place of a setting
-            headers = {name: value for name, value in headers.items() if name.lower() not in self._own_headers}
         url = self._urls.get(path) or self._url(path)
         tokens = self._connection.tokens
         if tokens is None:
@@ -99,7 +96,8 @@ class HttpClient:
         if prepared is None:
             if len(self._prepared) >= MAX_PREPARED:  # such as with a header that is another one each time
                 self._prepared.clear()
-            prepared = self._prepared[key] = PreparedRequest(url, (self._headers, headers), self._proxy)
+            written = ({"User-Agent": "unified-agents"}, headers, self._settings)
+            prepared = self._prepared[key] = PreparedRequest(url, written, self._proxy)
         return prepared
 
     def _url(self, path: str) -> URL:

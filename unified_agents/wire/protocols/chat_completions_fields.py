@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,7 +152,7 @@ def content_text(value: Any) -> str | None:
     return None if value is None else string(value)
 
 
-def refusal_text(message: JsonObject) -> str:
+def refusal_text(message: Mapping[str, Any]) -> str:
     """Return the words of a refusal, which stand in a field of their own or in a part; empty where there is none."""
     refusal, content = message.get("refusal"), message.get("content")
     words = [refusal] if refusal else []

@@ -94,7 +94,7 @@ def answer_of(
     calls: list[RawCall] = []
     for place, block in enumerate(blocks):
         if string(block["type"]) == "tool_use":
-            written = (arguments or {}).get(place)
+            written = None if arguments is None else arguments.get(place)
             calls.append(_call(block, written if written is not None else _input_text(block)))
     if calls:
         check_bounds(len(calls), max(len(call.arguments) for call in calls))
@@ -109,6 +109,7 @@ def answer_of(
     finish_reason = _FINISH_REASONS.get(finish_reason or "", finish_reason)
     usage = usage_of(message.get("usage"))
     head = {key: message[key] for key in ("id", "model") if key in message}
+    original = _original(blocks)
     choice = {"index": 0, "message": assistant_message(text or None, calls), "finish_reason": finish_reason}
     return Answer(
         text=text or None,
@@ -116,14 +117,14 @@ def answer_of(
         finish_reason=finish_reason,
         usage=usage,
         body=completion(head, choice, usage),
-        original=_original(blocks),
-        reasoning=_joined(blocks, "thinking") or None,
+        original=original,
+        reasoning=None if original is None else _joined(blocks, "thinking") or None,
     )
 
 
 def usage_of(value: Any) -> Usage:
     """Return token counts. Input tokens count those that were read from the cache and written to it, too."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return NO_USAGE
     kinds = [count for name in _INPUT_KINDS if (count := token_count(value.get(name))) is not None]
     details = value.get("output_tokens_details")
@@ -132,7 +133,7 @@ def usage_of(value: Any) -> Usage:
         output_tokens=token_count(value.get("output_tokens")),
         cached_input_tokens=token_count(value.get("cache_read_input_tokens")),
         cache_write_tokens=token_count(value.get("cache_creation_input_tokens")),
-        reasoning_tokens=token_count(details.get("thinking_tokens")) if isinstance(details, Mapping) else None,
+        reasoning_tokens=token_count(details.get("thinking_tokens")) if isinstance(details, dict) else None,
     )
 
 

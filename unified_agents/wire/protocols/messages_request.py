@@ -161,9 +161,9 @@ class MessagesConversation:
         calls = message.get("tool_calls") or ()
         blocks = _original(message)
         if blocks is None:
-            functions = [call["function"] for call in calls]
-            text = "".join(filter(None, (content_text(message.get("content")), refusal_text(dict(message)))))
-            blocks = assistant_blocks(text, [("", one["name"], one.get("arguments") or "") for one in functions])
+            text = "".join(filter(None, (content_text(message.get("content")), refusal_text(message))))
+            written = [(call.get("id") or "", call["function"]) for call in calls]
+            blocks = assistant_blocks(text, [(id_, one["name"], one.get("arguments") or "") for id_, one in written])
         else:
             blocks = without_repeats(blocks, _calls_of, len(calls))
         places = [place for place, block in enumerate(blocks) if block.get("type") == "tool_use"]

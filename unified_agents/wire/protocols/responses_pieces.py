@@ -17,6 +17,7 @@ _PARTS: Mapping[str, tuple[str, str, str]] = {
     "response.reasoning_text": ("reasoning", "content", "reasoning_text"),
 }
 _ARGUMENTS = "response.function_call_arguments"
+_CALL: Mapping[str, Any] = {"type": "function_call"}
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +47,18 @@ class _Item:
 class OutputAssembler:
     """Collects the output items of an answer, in whatever events they come."""
 
-    __slots__ = ("_by_id", "_items", "_last", "_next", "_part", "_pieces", "_text_place", "_texts_of_answer")
+    __slots__ = (
+        "_by_id",
+        "_item",
+        "_items",
+        "_last",
+        "_next",
+        "_part",
+        "_pieces",
+        "_place",
+        "_text_place",
+        "_texts_of_answer",
+    )
 
     def __init__(self) -> None:
         self._items: dict[int, _Item] = {}
@@ -55,6 +67,8 @@ class OutputAssembler:
         self._next = 0
         self._part: tuple[object, ...] = ()
         self._pieces: list[str] = []
+        self._place: tuple[object, object] = (None, None)
+        self._item = _Item({})
         self._text_place: tuple[object, object] = (None, None)
         self._texts_of_answer: list[str] = []
 
@@ -83,8 +97,10 @@ class OutputAssembler:
         if ending not in ("delta", "done"):
             return ""
         if part is None:
-            if name == _ARGUMENTS:
-                self._add_arguments(ending, event)
+            if name == _ARGUMENTS and ending == "done":
+                self._replace_arguments(event)
+            elif name == _ARGUMENTS:
+                self.add_arguments(event)
             return ""
         texts = self._texts(event, *part)
         if ending == "done" and texts:
@@ -114,20 +130,32 @@ class OutputAssembler:
         self._part, self._pieces = where, item.parts.setdefault(key, [])
         return self._pieces
 
-    def _add_arguments(self, ending: str, event: JsonObject) -> None:
-        item = self._at(event, {"type": "function_call"})
-        text = string(event["delta" if ending == "delta" else "arguments"])
-        if ending == "done":
-            item.arguments, item.size = [], 0
-            if name := event.get("name"):
-                item.item.setdefault("name", name)
+    def add_arguments(self, event: JsonObject) -> None:
+        """Take in a piece of a call's arguments, as `add` does.
+
+        Raises:
+            BadResponseError: they are longer than any model writes.
+        """
+        item = self._at(event, _CALL)
+        text = string(event["delta"])
         item.arguments.append(text)
         item.size += len(text)
         check_bounds(0, item.size)
 
-    def _at(self, event: JsonObject, otherwise: JsonObject) -> _Item:
+    def _replace_arguments(self, event: JsonObject) -> None:
+        item = self._at(event, _CALL)
+        text = string(event["arguments"])
+        item.arguments, item.size = [text], len(text)
+        if name := event.get("name"):
+            item.item.setdefault("name", name)
+        check_bounds(0, item.size)
+
+    def _at(self, event: JsonObject, otherwise: Mapping[str, Any]) -> _Item:
         """Return the item that an event belongs to: by its number, else by its id, else the last one."""
         number, id_ = event.get("output_index"), event.get("item_id") or otherwise.get("id")
+        if number is not None and (number, id_) == self._place:  # most events come after one of the same item
+            return self._item
+        place = number, id_
         if not isinstance(number, int):
             number = self._by_id.get(id_) if isinstance(id_, str) else self._last
             number = self._next if number is None else number
@@ -137,7 +165,8 @@ class OutputAssembler:
         item = self._items.get(number)
         if item is None:
             known = {"id": id_} if isinstance(id_, str) else {}
-            item = self._items[number] = _Item(known | otherwise)
+            item = self._items[number] = _Item({**known, **otherwise})
+        self._place, self._item = place, item
         return item
 
     def __len__(self) -> int:

@@ -144,6 +144,9 @@ class ResponsesReader:
             self._fail(value)
         if kind == "response.output_text.delta":
             return self._shown(self._items.add_text(value))
+        if kind == "response.function_call_arguments.delta":
+            self._items.add_arguments(value)
+            return ""
         if kind in _ENDS:
             return self._finish(_ended(value["response"], kind))
         if value.get("object") == "response" and "output" in value:
@@ -151,8 +154,7 @@ class ResponsesReader:
         if kind == "response.output_item.done":
             return self._take_item(value)
         if kind in ("response.created", "response.in_progress"):
-            self._head = dict(value["response"])
-            self._head.pop("status", None)
+            self._head = self._head or {name: one for name, one in value["response"].items() if name != "status"}
         elif kind == "response.output_item.added":
             self._items.begin(value)
             self.first_delta = self.first_delta or value["item"].get("type") == "function_call"
