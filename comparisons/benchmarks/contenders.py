@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import httpx
 
 from benchmarks.bare_loop import BareLoop
@@ -15,6 +14,9 @@ from benchmarks.measure import Work
 from unified_agents import Limits, ModelConfig, ModelParameters, Tool, create_agent, tool
 from unified_agents.config.providers import ProtocolName
 from unified_agents.events import Event
+from unified_agents.wire.connection import ServerConnection
+from unified_agents.wire.http_upstream import HttpUpstream
+from unified_agents.wire.upstream import CHAT_PATH, read_body
 
 INSTRUCTIONS = "Answer with figures from the tools."
 TASK = "What is the sum?"
@@ -116,13 +118,15 @@ async def carrier(url: str) -> AsyncIterator[Work]:
     agent = create_agent(model=ModelConfig(name="m", base_url=url), tools=[add], instructions=INSTRUCTIONS, limits=MANY)
     bodies = [exchange.sent for exchange in (await agent.run(TASK, record_exchanges=True)).exchanges]
     await agent.aclose()
-    headers = {"Content-Type": "application/json"}
-    async with aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    upstream = HttpUpstream(ServerConnection(url))
 
-        async def run() -> str | None:
-            for body in bodies:
-                async with session.post(f"{url}/chat/completions", data=body.encode()) as response:
-                    answer = await response.read()
-            return "done" if b'"done"' in answer else None
+    async def run() -> str | None:
+        for body in bodies:
+            async with upstream.post(CHAT_PATH, body.encode(), {}, "") as response:
+                answer = await read_body(response)
+        return "done" if b'"done"' in answer else None
 
+    try:
         yield run
+    finally:
+        await upstream.aclose()

@@ -11,7 +11,7 @@ from benchmarks.scenarios import (
     OTHER_PROTOCOLS,
     custom_against_bare,
     custom_with_key_against_bare,
-    custom_with_sync_tool_against_bare,
+    custom_with_key_and_sync_tool_against_bare,
     growth,
     many_at_once,
     memory_of_many,
@@ -19,6 +19,8 @@ from benchmarks.scenarios import (
 )
 
 BAR = 0.6
+WITH_KEY_AND_SYNC_TOOL = {1: 0.5, 10: 0.45}
+"""The bars by the number of calls."""
 PROTOCOL_BAR = 1.15
 GROWTH_BAR = 1.3
 AT_ONCE_BAR = 0.5
@@ -46,10 +48,13 @@ def test_cpu_of_a_run_with_a_key(benchmark: BenchmarkFixture, figures: Figures, 
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_cpu_of_a_run_with_a_sync_tool(benchmark: BenchmarkFixture, figures: Figures, stream: bool) -> None:
-    samples = once(benchmark, apart, custom_with_sync_tool_against_bare, SHORT, stream)
-    how = f"custom, {SHORT} calls, {'streamed' if stream else 'whole'}, sync tool"
-    _add_ratios(benchmark, figures, how, samples, None)
+@pytest.mark.parametrize("calls", WITH_KEY_AND_SYNC_TOOL)
+def test_cpu_of_a_run_with_a_key_and_a_sync_tool(
+    benchmark: BenchmarkFixture, figures: Figures, calls: int, stream: bool
+) -> None:
+    samples = once(benchmark, apart, custom_with_key_and_sync_tool_against_bare, calls, stream)
+    how = f"custom, {calls} calls, {'streamed' if stream else 'whole'}, API key, sync tool"
+    _add_ratios(benchmark, figures, how, samples, None if stream else WITH_KEY_AND_SYNC_TOOL[calls])
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])

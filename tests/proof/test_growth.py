@@ -24,9 +24,8 @@ from unified_agents.wire.upstream import read_body
 pytestmark = pytest.mark.proof
 
 STEPS = 1_000
-MOST = 1.5
-"""A step copies the whole body once, of 300 kB here: about 1.1 on a machine at rest, and other load makes it more.
-One that encoded the body anew would be far beyond."""
+MOST = 1.1
+"""Other load on the machine makes it more. A step that encoded the body anew would be far beyond."""
 EARLY = range(5, 45)
 LATE = range(STEPS - 50, STEPS - 10)
 PATHS = {
