@@ -1,7 +1,9 @@
-"""An executor of daemon threads, for synchronous tools.
+"""Daemon threads for synchronous tools.
 
 The standard library's pool is joined when the interpreter ends, so one hung tool would keep a program alive for ever.
-These threads are daemons, and one that is given up does not count against the bound while it runs on.
+These threads are daemons, and one that is given up does not count against the bound while it runs on. A call goes to a
+thread and back in little more than half of the CPU time of `asyncio.to_thread`, since no future of two kinds stands
+between.
 """
 
 from __future__ import annotations
@@ -13,16 +15,15 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
-from contextvars import copy_context
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from contextvars import Context, copy_context
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from unified_agents import wording
 
-P = ParamSpec("P")
 T = TypeVar("T")
-OnAbandoned: TypeAlias = Callable[[str, "Future[Any]"], None]
+OnAbandoned: TypeAlias = Callable[[str, "Future[None]"], None]
 """Called when a thread is given up, with its name and a future that is done when its call ends after all."""
 
 
@@ -34,18 +35,58 @@ current = _Current()
 """The pool that the running thread belongs to; None for all other threads."""
 
 
-class _Call(Future[Any]):
-    """The future of one call."""
+class _Job:
+    """One call, on its way to a thread and back to the event loop that waits for it.
 
-    is_over = False  # its function has ended, though nobody may have been told yet
-    is_abandoned = False
+    Attributes:
+        waiter: Done on the event loop, with what the function returned or raised.
+        state: How far it has come; guarded by the pool's lock.
+        thread: The name of the thread that runs it.
+        ended: Done when a call that was given up ends after all; None where it was not given up.
+    """
+
+    __slots__ = ("_context", "_function", "_loop", "ended", "state", "thread", "waiter")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context, function: Callable[[], Any]) -> None:
+        self._loop = loop
+        self._context = context
+        self._function = function
+        self.waiter: asyncio.Future[Any] = loop.create_future()
+        self.state: Literal["waits", "runs", "is over"] = "waits"
+        self.thread = ""
+        self.ended: Future[None] | None = None
+
+    def run(self) -> tuple[Any, BaseException | None]:
+        """Return what the function returns, or what it raises."""
+        try:
+            return self._context.run(self._function), None
+        except (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+            # A future cannot carry the first, and the others would end the event loop.
+            failure = RuntimeError(wording.tool_raised(type(error).__name__))
+            failure.__cause__ = error
+            return None, failure
+        except BaseException as error:  # handed to whoever waits
+            return None, error
+
+    def hand_over(self, value: Any, error: BaseException | None) -> None:
+        """Tell whoever waits; from any thread."""
+        if self.ended is not None:
+            self.ended.set_result(None)
+            return
+        with suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(self._settle, value, error)
+
+    def _settle(self, value: Any, error: BaseException | None) -> None:
+        if self.waiter.done():  # it was cancelled when the function had just ended
+            return
+        if error is None:
+            self.waiter.set_result(value)
+        else:
+            self.waiter.set_exception(error)
 
 
-_Job = tuple[_Call, Callable[[], Any]]
-
-
-class DaemonThreads(Executor):
-    """An executor whose threads do not keep the interpreter alive.
+class DaemonThreads:
+    """Threads that do not keep the interpreter alive.
 
     Args:
         max_threads: How many calls run at once; more wait in line.
@@ -68,23 +109,6 @@ class DaemonThreads(Executor):
         self._idle = 0  # threads that wait and that no job is meant for yet
         self._backlog = 0  # jobs that no thread is meant for yet
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run a function in one of the threads.
-
-        Raises:
-            RuntimeError: no thread can be started; then the function never runs.
-        """
-        future = _Call()
-        self._jobs.put((future, lambda: fn(*args, **kwargs)))
-        with self._lock:
-            self._backlog += 1
-            try:
-                self._assign()
-            except RuntimeError:
-                future.cancel()  # whoever takes it from the queue passes over it
-                raise
-        return future
-
     async def call(self, function: Callable[[], T], on_abandoned: OnAbandoned | None = None) -> T:
         """Run a function in one of the threads, in the caller's context, and wait for it.
 
@@ -95,37 +119,40 @@ class DaemonThreads(Executor):
             on_abandoned: Called when it is abandoned.
 
         Raises:
-            RuntimeError: the function raised what no future can carry, or what would end the event loop.
+            RuntimeError: no thread can be started; then the function never runs. Or the function raised what no future
+                can carry, or what would end the event loop.
         """
-        name = ""
-
-        def work() -> T:
-            nonlocal name
-            name = threading.current_thread().name
-            return _with_safe_errors(function)
-
-        future = self.submit(copy_context().run, work)
+        job = _Job(asyncio.get_running_loop(), copy_context(), function)
+        with self._lock:
+            self._backlog += 1
+            try:
+                self._assign()
+            except RuntimeError:
+                self._backlog -= 1
+                raise
+        self._jobs.put(job)
         try:
-            return await asyncio.wrap_future(future)
+            value: T = await job.waiter
         except asyncio.CancelledError:
-            if self.abandon(future) and on_abandoned is not None:
-                on_abandoned(name or "that was just beginning", future)
+            if (ended := self._give_up(job)) is not None and on_abandoned is not None:
+                on_abandoned(job.thread, ended)
             raise
+        return value
 
-    def abandon(self, future: Future[Any]) -> bool:
-        """Give up the thread that runs a call: until it ends after all, another may run in its place.
+    def _give_up(self, job: _Job) -> Future[None] | None:
+        """Let a call that waits never begin, and another thread run in the place of one that runs.
 
         Returns:
-            Whether the call was running.
+            A future that is done when the call ends after all; None where it was not running.
         """
         with self._lock:
-            if not isinstance(future, _Call) or not future.running() or future.is_over:
-                return False
-            if not future.is_abandoned:
-                future.is_abandoned = True
+            if job.state == "runs":
+                job.ended = Future()
                 self._max_threads += 1
                 self._assign()
-            return True
+            elif job.state == "waits":
+                job.state = "is over"
+            return job.ended
 
     @contextmanager
     def lent(self) -> Iterator[None]:
@@ -153,29 +180,32 @@ class DaemonThreads(Executor):
 
     def _work(self) -> None:
         current.pool = self
+        name = threading.current_thread().name
         stays = True
         while stays:
-            future, job = self._jobs.get()
-            value: Any = None
-            error: BaseException | None = None
-            runs = future.set_running_or_notify_cancel()
-            if runs:
-                try:
-                    value = job()
-                except BaseException as raised:  # handed to whoever waits for the future
-                    error = raised
-            stays = self._ended(future)  # first, so that whoever gets the result finds this thread idle
-            if error is not None:
-                future.set_exception(error)
-            elif runs:
-                future.set_result(value)
-            del future, job, value, error
+            job = self._jobs.get()
+            if self._begins(job, name):
+                value, error = job.run()
+                stays = self._ended(job)  # first, so that whoever gets the result finds this thread idle
+                job.hand_over(value, error)
+                del value, error
+            else:
+                stays = self._ended(job)
+            del job
 
-    def _ended(self, call: _Call) -> bool:
+    def _begins(self, job: _Job, thread: str) -> bool:
+        """Note the beginning of a call, and tell whether it still waits for it."""
+        with self._lock:
+            if job.state != "waits":
+                return False
+            job.state, job.thread = "runs", thread
+            return True
+
+    def _ended(self, job: _Job) -> bool:
         """Note the end of a call, and tell whether its thread stays."""
         with self._lock:
-            call.is_over = True
-            self._max_threads -= call.is_abandoned
+            job.state = "is over"
+            self._max_threads -= job.ended is not None
             if self._threads > self._max_threads:  # another thread runs in this one's place
                 self._threads -= 1
                 return False
@@ -195,11 +225,3 @@ def _begin_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)
-
-
-def _with_safe_errors(function: Callable[[], T]) -> T:
-    try:
-        return function()
-    except (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
-        # A future cannot carry the first, and the others would end the event loop.
-        raise RuntimeError(wording.tool_raised(type(error).__name__)) from error

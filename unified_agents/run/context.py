@@ -47,7 +47,7 @@ class RunningCall:
     run: Run
     call: Call
     span: OpenSpan
-    left_behind: Future[Any] | None = None
+    left_behind: Future[None] | None = None
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -89,14 +89,18 @@ class Lifecycle:
         task.add_done_callback(self._task_done)
         return task
 
+    def is_native_task(self) -> bool:
+        """Tell whether the running task is the native loop's own."""
+        return self.native is not None and asyncio.current_task() is self.native
+
     async def carry_out(self, work: Coroutine[Any, Any, T]) -> T:
         """Do a piece of work that ends with the run.
 
         The native loop's own task does it itself, since the run owns that task; any other task has a child task do it,
         because the framework that owns that task decides on its life.
         """
-        task = asyncio.current_task()
-        if task is not self.native or task is None:
+        task = self.native
+        if task is None or not self.is_native_task():
             return await self.spawn(work)
         self.tasks.add(task)
         try:

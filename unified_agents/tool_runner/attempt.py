@@ -125,7 +125,7 @@ class Attempt:
         value = await threads.call(functools.partial(tool.handler, **arguments), self._abandoned)
         return await self._monitored(value) if inspect.isawaitable(value) else value
 
-    def _abandoned(self, thread: str, ended: Future[Any]) -> None:
+    def _abandoned(self, thread: str, ended: Future[None]) -> None:
         """Note that a thread was given up, and runs on until `ended`; it keeps the tool's resource until then."""
         observed, turn = self._observed, self._turn
         self._runs_on = True

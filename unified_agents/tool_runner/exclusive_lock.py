@@ -16,7 +16,6 @@ from concurrent.futures import Future
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 _resources: dict[str, Resource] = {}
 _holding: ContextVar[Mapping[str, Turn]] = ContextVar("unified_agents_turns", default=MappingProxyType({}))
@@ -122,7 +121,7 @@ class Turn:
     _outer: Resource | None = None
     _inner: Resource = field(default_factory=Resource)
     _token: Token[Mapping[str, Turn]] | None = None
-    _work: Future[Any] | None = None
+    _work: Future[None] | None = None
 
     async def take(self, timeout: float | None = None) -> bool:
         """Wait for the turn; for `timeout` and the outcome see `Resource.take`."""
@@ -133,7 +132,7 @@ class Turn:
         self._token = _holding.set({**_holding.get(), self.name: self})
         return True
 
-    def keep_until(self, work: Future[Any]) -> None:
+    def keep_until(self, work: Future[None]) -> None:
         """Let the turn last until this work ends, which was given up and runs on."""
         self._work = work
 

@@ -57,7 +57,8 @@ async def run_step(step: Step) -> list[ToolOutcome]:
         return await step.elsewhere()
     run = _current_run()
     if len(step.calls) == 1:
-        return [await _claim(run, step.calls[0])]
+        (call,) = step.calls
+        return [await (_carry_out_here(run, call) if _needs_no_task(run, call) else _claim(run, call))]
     return await asyncio.gather(*(_claim(run, call) for call in step.calls))
 
 
@@ -77,6 +78,24 @@ def start_calls(run: Run, step: Step, given_ids: Sequence[str]) -> None:
         if not run.admits(run.budget.tool_call_limit):
             return
         _start(run, call)
+
+
+def _needs_no_task(run: Run, call: Call) -> bool:
+    """Tell whether the run's own task may carry out a call itself: one of a function that runs in a thread.
+
+    A coroutine has a task of its own, since what it sets in its context is for no other call, and it may not end.
+    """
+    if call.task is not None or run.journal is not None or not run.lifecycle.is_native_task():
+        return False
+    return call.tool is not None and not call.tool.is_async and call.tool.options.isolate is None
+
+
+async def _carry_out_here(run: Run, call: Call) -> ToolOutcome:
+    call.reached = True
+    if not run.admits(run.budget.tool_call_limit):
+        await run.stay_out()
+    run.budget.count_tool_call()
+    return await run.lifecycle.carry_out(_carry_out(run, call))
 
 
 async def _claim(run: Run, call: Call) -> ToolOutcome:

@@ -51,6 +51,11 @@ class LenientResponseHandler(ResponseHandler):
                 data = self._without_length(data)
         ResponseHandler.data_received(self, data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on reading where it was paused; the client asks for it after each piece that is taken, paused or not."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """End the answer, with what came of its head."""
         self.reads_head = False

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http import RawResponseMessage
 from yarl import URL
@@ -22,6 +24,15 @@ MAX_BYTES_TO_JOIN = 65_536
 
 _SWITCHING_PROTOCOLS = 101
 _ENDS_A_LINE = re.compile(r"[\r\n\0]")
+
+
+class _Destination(aiohttp.ClientRequest):
+    """What the HTTP client has to know to connect."""
+
+    @cached_property
+    def connection_key(self) -> ConnectionKey:
+        """By what its connections are known; the client makes it anew for each request."""
+        return super().connection_key
 
 
 class PreparedRequest:
@@ -43,7 +54,7 @@ class PreparedRequest:
         self.url = url
         named = {name.lower(): (name, value) for some in headers for name, value in some.items()}
         # The client adds the host, what it decodes, and the user and password that stand in the URL.
-        self.request = aiohttp.ClientRequest("POST", url, headers=dict(named.values()), proxy=proxy)
+        self.request = _Destination("POST", url, headers=dict(named.values()), proxy=proxy)
         del self.request.headers["Content-Length"]
         self._head = None if proxy is not None else self._written()
 
