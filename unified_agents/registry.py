@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from unified_agents.backend import Backend
 
 GROUP = "unified_agents.backends"
+UNFINISHED = "not filled in"
+"""What an error says of an adapter whose author has left a part of it open."""
 UPGRADE = "upgrade unified-agents, or install an older "
 """What to do about a plug-in of a newer protocol; its distribution follows."""
 

@@ -94,7 +94,12 @@ def test_the_contract_is_red_as_written_and_green_after_the_guide(tmp_path: Path
     red = run_pytest(folder, env, "-k", "one_tool_call or refused_key or parallel_async")
     assert red.returncode == 1, red.stdout
     assert "passed" not in red.stdout
-    assert "NotImplementedError: step 2" in red.stdout
+    assert "the adapter of 'parrot' is not filled in: step 2" in red.stdout
+    agent = tmp_path / "agent.yaml"
+    agent.write_text("backend: parrot\nmodel: {name: m, base_url: 'http://127.0.0.1:1/v1'}\n")
+    ran = run_program("run", agent, "hello", env=env)
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr
+    assert "the adapter of 'parrot' is not filled in: step 2" in ran.stderr
     for name, text in FILES.items():
         (folder / name).write_text(text)
     green = run_pytest(folder, installed(site, folder))

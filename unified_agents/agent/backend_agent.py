@@ -36,7 +36,7 @@ from unified_agents.events import Event
 from unified_agents.journal.memory import MemoryJournal
 from unified_agents.journal.turns import SessionTurn
 from unified_agents.messages import Task
-from unified_agents.registry import load_backend
+from unified_agents.registry import UNFINISHED, load_backend
 from unified_agents.result import RunResult
 from unified_agents.run.context import Run
 from unified_agents.run.driver import Loop, drive
@@ -105,16 +105,20 @@ class BackendAgent:
         )
         self._model = ModelClient(self._wire)
         self._hides_tools = selector is not None or (settings.handling == "unified" and calls_by_id(adapter))
-        self._agent = adapter.build(
-            AgentSpec(
-                name=settings.name,
-                instructions=settings.instructions,
-                tools=_bound(self._offer.cut([]) if self._hides_tools else self._offer, settings.handling),
-                model=self._model,
-                handling=settings.handling,
-                variant=settings.variant,
-            )
+        spec = AgentSpec(
+            name=settings.name,
+            instructions=settings.instructions,
+            tools=_bound(self._offer.cut([]) if self._hides_tools else self._offer, settings.handling),
+            model=self._model,
+            handling=settings.handling,
+            variant=settings.variant,
         )
+        try:
+            self._agent = adapter.build(spec)
+        except NotImplementedError as error:
+            if isinstance(error, UnifiedAgentsError):
+                raise
+            raise UnsupportedCapabilityError(f"the adapter of {adapter.name!r} is {UNFINISHED}: {error}") from error
 
     @property
     def native(self) -> object:

@@ -35,7 +35,7 @@ current = _Current()
 """The pool that the running thread belongs to; None for all other threads."""
 
 
-class _Job:
+class _ThreadJob:
     """One call, on its way to a thread and back to the event loop that waits for it.
 
     Attributes:
@@ -102,7 +102,7 @@ class DaemonThreads:
     def _begin(self) -> None:
         """Begin without a thread or a job: at first, and in a process that is forked."""
         self._max_threads = self._bound
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_ThreadJob] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
         self._numbers = itertools.count(1)
@@ -122,7 +122,7 @@ class DaemonThreads:
             RuntimeError: no thread can be started; then the function never runs. Or the function raised what no future
                 can carry, or what would end the event loop.
         """
-        job = _Job(asyncio.get_running_loop(), copy_context(), function)
+        job = _ThreadJob(asyncio.get_running_loop(), copy_context(), function)
         with self._lock:
             self._backlog += 1
             try:
@@ -139,7 +139,7 @@ class DaemonThreads:
             raise
         return value
 
-    def _give_up(self, job: _Job) -> Future[None] | None:
+    def _give_up(self, job: _ThreadJob) -> Future[None] | None:
         """Let a call that waits never begin, and another thread run in the place of one that runs.
 
         Returns:
@@ -193,7 +193,7 @@ class DaemonThreads:
                 stays = self._ended(job)
             del job
 
-    def _begins(self, job: _Job, thread: str) -> bool:
+    def _begins(self, job: _ThreadJob, thread: str) -> bool:
         """Note the beginning of a call, and tell whether it still waits for it."""
         with self._lock:
             if job.state != "waits":
@@ -201,7 +201,7 @@ class DaemonThreads:
             job.state, job.thread = "runs", thread
             return True
 
-    def _ended(self, job: _Job) -> bool:
+    def _ended(self, job: _ThreadJob) -> bool:
         """Note the end of a call, and tell whether its thread stays."""
         with self._lock:
             job.state = "is over"

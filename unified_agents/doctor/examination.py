@@ -24,7 +24,7 @@ from unified_agents.environments.library_state import library_state
 from unified_agents.environments.other_process import ask_in_process
 from unified_agents.errors import ConfigError
 from unified_agents.extras import install_command
-from unified_agents.registry import GROUP, UPGRADE, BackendInfo, backend_info, backend_names
+from unified_agents.registry import GROUP, UNFINISHED, UPGRADE, BackendInfo, backend_info, backend_names
 
 Status: TypeAlias = Literal["ready", "missing", "trouble"]
 
@@ -209,7 +209,7 @@ def _remedy(one: Examined, name: str, what: str) -> str:
     if one.where != "here":
         return f"unified-agents backends remove {one.backend}, then {install_environment_command(one.backend)}"
     info = backend_info(name)
-    if NotImplementedError.__name__ in what:
+    if UNFINISHED in what:
         return f"fill in what {info.distribution} leaves open"
     again = f"{info.remedy} --force-reinstall" if info.requirements else f"reinstall or upgrade {info.distribution}"
     return f"{again}; or {install_environment_command(name)}"
