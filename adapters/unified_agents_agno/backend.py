@@ -24,7 +24,7 @@ _IMPORTED_BY_A_FIRST_RUN = (
     "agno.offload.types",
     "agno.team",
     "agno.utils.json_schema",
-    "openai.resources.chat",
+    "openai.resources.chat.chat",  # from openai 3 on, the package above it imports none of this
 )
 
 

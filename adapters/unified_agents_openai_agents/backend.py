@@ -17,7 +17,8 @@ from unified_agents_openai_agents.tools import native_construction, native_tool,
 
 _ENDING_SECONDS = 2.0
 
-IMPORTED_BY_A_FIRST_RUN = ("httpcore",)
+IMPORTED_BY_A_FIRST_RUN = ("httpcore", "httpcore2")
+"""What the client of its tracing sends with: that of httpx, and of httpx2 in newer releases of the SDK."""
 
 
 class OpenAIAgentsBackend:

@@ -26,8 +26,10 @@ MODULES = {
 """Where each framework names its errors, and the one that it puts around a failed request."""
 OTHERS = {
     # Raised by tools and hooks for the framework's own loop, which takes them.
-    "pydantic_ai": {"ApprovalRequired", "CallDeferred", "ModelRetry", "SkipModelRequest", "SkipToolExecution",
-                    "SkipToolValidation", "ToolFailed", "ToolFailedError", "ToolRetryError"},
+    "pydantic_ai": {"ApprovalRequired", "CallDeferred", "ModelRetry", "RetryModelRequest", "SkipModelRequest",
+                    "SkipToolExecution", "SkipToolValidation", "ToolFailed", "ToolFailedError", "ToolRetryError"},
+    # A `CancelledError` too. asyncio takes it as one, so that no adapter is asked what it stands for.
+    "openai_agents": {"_RedactedExceptionCancellationError"},
     # Of storing runs, of evaluations and of media, which our agents have not.
     "agno": {"EvalError", "RunNotFoundError", "RunNotContinuableError"},
     "smolagents": {"InterpreterError"},
@@ -48,7 +50,10 @@ def own_errors(name: str) -> Iterator[type[Exception]]:
 
 def made(cls: type[Exception]) -> Exception:
     """An error of a class whose constructor is left aside, with the message that some of them read."""
-    error = cls.__new__(cls)
+    base: type = cls
+    while base.__module__ != "builtins":
+        base = base.__base__  # Python's own class by which the memory of one is laid out, and that alone can make one
+    error: Exception = base.__new__(cls)
     with suppress(AttributeError):
         error.message, error.body = "no", None  # type: ignore[attr-defined]
     return error

@@ -10,10 +10,11 @@ import pytest
 
 from support import make_script, scripted_model
 from unified_agents import Limits, ModelConfig, create_agent, tool
-from unified_agents.errors import LimitError
+from unified_agents.errors import BackendError, LimitError
 from unified_agents.run.context import Run
 from unified_agents.run.lifecycle import Cancelled, Lifecycle
 from unified_agents.scripted.server import ScriptServer
+from unified_agents_custom.loop import UnifiedLoop
 
 
 class Child:
@@ -52,6 +53,22 @@ async def test_the_steps_of_an_outer_run_are_not_those_of_a_run_within_it() -> N
     result = await outer.run("q")
     assert result.status == "limit"
     assert result.tool_calls[0].content == "inner"
+
+
+class OddCancellation(asyncio.CancelledError, Exception):
+    """A cancellation that is an `Exception` too, as the OpenAI Agents SDK has one."""
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, OddCancellation])
+async def test_a_framework_that_cancels_its_own_run_has_failed(
+    raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(*_: Any, **__: Any) -> str:
+        raise raised
+
+    monkeypatch.setattr(UnifiedLoop, "run", run)
+    with pytest.raises(BackendError, match="the framework cancelled its own run"):
+        await create_agent(model=scripted_model({"text": "never"})).run("q")
 
 
 async def test_a_closed_agent_asks_for_no_last_answer() -> None:
