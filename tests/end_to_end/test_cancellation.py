@@ -203,6 +203,8 @@ async def one(
         await asyncio.wait([running])
     count, loop.at = loop.count, -1
     left = {task for task in asyncio.all_tasks() - before if task is not running}
+    if left and scene.handling == "native":  # a framework's generators are closed by the event loop, after its run
+        left = (await asyncio.wait(left, timeout=1))[1]
     assert not left, f"cancelled at {at}, and tasks are left: {left}"
     requests, begun = len(server.requests(url)), watch.begun
     await agent.aclose()
@@ -224,15 +226,20 @@ def test_cancelled_wherever_it_waits(backend: str, streamed: bool, server: Scrip
     sweep(backend, streamed, server, PLAIN, every=1)
 
 
+LEAVES_A_TASK = {
+    "native-pydantic_ai-streamed": "Pydantic AI leaves the task of its run's hooks when it is cancelled as that begins"
+}
+
+
 def sampled() -> Iterator[Any]:
     for name, scene in SCENES.items():
         for backend in scene.fits:
             for streamed in (False, True):
-                yield pytest.param(
-                    *(scene, backend, streamed),
-                    id=f"{name}-{backend}-{'streamed' if streamed else 'whole'}",
-                    marks=pytest.mark.proof if streamed and backend != "custom" else (),
-                )
+                id_ = f"{name}-{backend}-{'streamed' if streamed else 'whole'}"
+                marks = [pytest.mark.proof] if streamed and backend != "custom" else []
+                if id_ in LEAVES_A_TASK:
+                    marks.append(pytest.mark.xfail(strict=True, raises=AssertionError, reason=LEAVES_A_TASK[id_]))
+                yield pytest.param(scene, backend, streamed, id=id_, marks=marks)
 
 
 @pytest.mark.slow
