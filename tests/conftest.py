@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import postgres as postgres_server
-from support import BACKENDS
+from support import BACKENDS, EVERY_BACKEND
+from unified_agents.backend import Capability
+from unified_agents.errors import UnsupportedCapabilityError
+from unified_agents.registry import load_backend
 from unified_agents.scripted.server import ScriptServer
 
 # How long an example takes says on a shared machine what else runs there.
@@ -28,6 +31,19 @@ def interruptible() -> Iterator[None]:
     yield
     if mends:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip a test of native runs on a backend that declares that it has none."""
+    try:
+        yield
+    except UnsupportedCapabilityError as error:
+        callspec = getattr(item, "callspec", None)
+        backend = None if callspec is None else callspec.params.get("backend")
+        if backend in EVERY_BACKEND and Capability.NATIVE not in load_backend(backend).capabilities:
+            pytest.skip(str(error))
+        raise
 
 
 @pytest.fixture(params=BACKENDS)
