@@ -8,6 +8,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING
 
+from unified_agents.concurrency.uncollected_import import importing_uncollected
 from unified_agents.errors import BackendBrokenError, BackendNotInstalledError, ConfigError, UnknownBackendError
 from unified_agents.extras import install_command, package_name, requirements_of_extra
 from unified_agents.text import closest
@@ -88,7 +89,8 @@ def load_backend(name: str) -> Backend:
     """
     entry = _entry_point(name)
     try:
-        backend: Backend = entry.load()()
+        with importing_uncollected(entry.module):
+            backend: Backend = entry.load()()
     except Exception as error:
         raise _import_failure(name, error) from error
     _check_protocol(entry, backend)

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from types import ModuleType
 
+from unified_agents.concurrency.uncollected_import import importing_uncollected
+
 _imported_off_loop: dict[str, ModuleType] = {}
 """Modules whose import has ended; `sys.modules` also holds those that another thread is still importing."""
 _not_there: set[str] = set()
@@ -44,7 +46,8 @@ async def import_off_loop(name: str) -> ModuleType:
 
     def work() -> None:
         try:
-            outcome: ModuleType | Exception = _imported_off_loop.setdefault(name, importlib.import_module(name))
+            with importing_uncollected(name):
+                outcome: ModuleType | Exception = _imported_off_loop.setdefault(name, importlib.import_module(name))
         except Exception as error:
             outcome = error
         with suppress(RuntimeError):  # nobody waits any more where the loop is closed

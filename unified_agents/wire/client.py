@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from unified_agents.concurrency.uncollected_import import importing_uncollected
 from unified_agents.config import ModelParameters
 from unified_agents.config.providers import ProtocolName
 from unified_agents.errors import BackendError, ModelTimeoutError
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from unified_agents.wire.routed_clients import ClientRoutes
 
 PLACEHOLDER_KEY = "unified-agents"
+_OPENAI_CLIENT = "unified_agents.wire.openai_client"
+"""Imports the OpenAI SDK, which is large, unless the adapter has done so."""
 
 
 class ModelClient:
@@ -129,7 +132,8 @@ class ModelClient:
         Args:
             own_retries: Whether the SDK tries again by itself. Under `unified` the wire alone does.
         """
-        from unified_agents.wire.openai_client import async_openai_client  # noqa: PLC0415  # the adapters bring it
+        with importing_uncollected(_OPENAI_CLIENT):
+            from unified_agents.wire.openai_client import async_openai_client  # noqa: PLC0415  # the adapters bring it
 
         return async_openai_client(
             self.httpx_async_client(),
@@ -141,7 +145,8 @@ class ModelClient:
 
     def openai_bridge_client(self) -> OpenAI:
         """Return the OpenAI SDK's synchronous client over `httpx_bridge_client`, for `unified`."""
-        from unified_agents.wire.openai_client import openai_client  # noqa: PLC0415  # as above
+        with importing_uncollected(_OPENAI_CLIENT):
+            from unified_agents.wire.openai_client import openai_client  # noqa: PLC0415  # as above
 
         return openai_client(self.httpx_bridge_client(), base_url=self.base_url, api_key=self.api_key)
 
