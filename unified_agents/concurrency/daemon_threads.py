@@ -1,9 +1,8 @@
 """Daemon threads for synchronous tools.
 
 The standard library's pool is joined when the interpreter ends, so one hung tool would keep a program alive for ever.
-These threads are daemons, and one that is given up does not count against the bound while it runs on. A call goes to a
-thread and back in little more than half of the CPU time of `asyncio.to_thread`, since no future of two kinds stands
-between.
+These threads are daemons, and one that is given up does not count against the bound while it runs on. A call needs one
+future, that of its event loop, and so little more than half of the CPU time of `asyncio.to_thread`.
 """
 
 from __future__ import annotations
@@ -77,12 +76,14 @@ class _ThreadJob:
             self._loop.call_soon_threadsafe(self._settle, value, error)
 
     def _settle(self, value: Any, error: BaseException | None) -> None:
-        if self.waiter.done():  # it was cancelled when the function had just ended
+        waiter = self.waiter
+        del self.waiter  # else an error would hold itself, by the frames of its traceback
+        if waiter.done():  # it was cancelled when the function had just ended
             return
         if error is None:
-            self.waiter.set_result(value)
+            waiter.set_result(value)
         else:
-            self.waiter.set_exception(error)
+            waiter.set_exception(error)
 
 
 class DaemonThreads:
@@ -148,8 +149,7 @@ class DaemonThreads:
         with self._lock:
             if job.state == "runs":
                 job.ended = Future()
-                self._max_threads += 1
-                self._assign()
+                self._widen()
             elif job.state == "waits":
                 job.state = "is over"
             return job.ended
@@ -158,13 +158,18 @@ class DaemonThreads:
     def lent(self) -> Iterator[None]:
         """Let another thread run while one waits for work that may need threads itself."""
         with self._lock:
-            self._max_threads += 1
-            self._assign()
+            self._widen()
         try:
             yield
         finally:
             with self._lock:
                 self._max_threads -= 1
+
+    def _widen(self) -> None:
+        """Let one more thread run. Where none can be started, the next that is idle takes what waits."""
+        self._max_threads += 1
+        with suppress(RuntimeError):
+            self._assign()
 
     def _assign(self) -> None:
         if not self._backlog:
@@ -210,7 +215,7 @@ class DaemonThreads:
                 self._threads -= 1
                 return False
             self._idle += 1
-            self._assign()
+            self._assign()  # a job that had no thread until now
             return True
 
 

@@ -65,6 +65,8 @@ class LoopSessions(Generic[S]):
             self._begin()
         held = self._sessions.get(loop)
         if held is None or held[0].closed:
+            for other in [other for other in self._sessions if other.is_closed()]:
+                self._sessions.pop(other, None)  # a session holds its loop, so the weak key alone lets none go
             session = self._make()
             keeper = _closed_with_loop(session)
             await anext(keeper)

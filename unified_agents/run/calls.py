@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from unified_agents.errors import BackendError, ErrorRecord, ToolCallError
 from unified_agents.messages import JsonObject
@@ -42,6 +43,8 @@ class Call:
         tool: What runs; None when there is no such tool.
         problem: Why it cannot run, where the wire knows already.
         references: The places in its arguments that stand for the results of other calls of the step.
+        task: The task that carries it out; None where none has begun, or the run's own does.
+        here: Ends with its outcome, where the run's own task carries it out.
         whole: The result's text without a cut, where another call refers to it.
         pauses: When it waited: for another call, for its turn, for the next attempt. On the run's clock.
     """
@@ -57,7 +60,8 @@ class Call:
     reached: bool = False
     received: JsonObject | None = None
     coerced: tuple[str, ...] = ()
-    task: asyncio.Task[ToolOutcome] | None = None
+    task: asyncio.Task[Any] | None = None
+    here: asyncio.Future[ToolOutcome] | None = None
     outcome: ToolOutcome | None = None
     error: ErrorRecord | None = None
     seconds: float = 0.0

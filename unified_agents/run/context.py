@@ -254,7 +254,7 @@ class Run:
         """Drop what holds the run in turn, once it is over: else its memory waits for the garbage collector."""
         self.conversations.clear()
         for call in self.calls.values():
-            call.task = None  # the context of a task holds the run
+            call.task = call.here = None  # the context of a task holds the run
 
     def _inside_tool(self) -> bool:
         # A tool that waited here for the end would keep the end waiting for the tool.

@@ -123,7 +123,19 @@ class Attempt:
         self._start_clock()
         threads = _STANDALONE_THREADS if self._observed is None else _RUN_THREADS
         value = await threads.call(functools.partial(tool.handler, **arguments), self._abandoned)
-        return await self._monitored(value) if inspect.isawaitable(value) else value
+        return await self._in_task_of_its_own(self._monitored(value)) if inspect.isawaitable(value) else value
+
+    async def _in_task_of_its_own(self, work: Awaitable[Any]) -> Any:
+        """Await what a function returned; never in the run's own task, in whose context it would leave what it sets."""
+        observed = self._observed
+        if observed is None or not observed.run.lifecycle.is_native_task():
+            return await work
+
+        async def awaited() -> Any:
+            return await work
+
+        task = observed.call.task = observed.run.lifecycle.spawn(awaited())
+        return await task
 
     def _abandoned(self, thread: str, ended: Future[None]) -> None:
         """Note that a thread was given up, and runs on until `ended`; it keeps the tool's resource until then."""

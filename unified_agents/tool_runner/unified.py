@@ -81,11 +81,11 @@ def start_calls(run: Run, step: Step, given_ids: Sequence[str]) -> None:
 
 
 def _needs_no_task(run: Run, call: Call) -> bool:
-    """Tell whether the run's own task may carry out a call itself: one of a function that runs in a thread.
+    """Tell whether the run's own task may carry out a call itself: the tool is a function, which runs in a thread.
 
-    A coroutine has a task of its own, since what it sets in its context is for no other call, and it may not end.
+    A coroutine has a task of its own. What it sets in its context is for no other call, and it may never end.
     """
-    if call.task is not None or run.journal is not None or not run.lifecycle.is_native_task():
+    if call.reached or call.task is not None or run.journal is not None or not run.lifecycle.is_native_task():
         return False
     return call.tool is not None and not call.tool.is_async and call.tool.options.isolate is None
 
@@ -95,11 +95,20 @@ async def _carry_out_here(run: Run, call: Call) -> ToolOutcome:
     if not run.admits(run.budget.tool_call_limit):
         await run.stay_out()
     run.budget.count_tool_call()
-    return await run.lifecycle.carry_out(_carry_out(run, call))
+    here = call.here = asyncio.get_running_loop().create_future()
+    try:
+        outcome = await run.lifecycle.carry_out(_carry_out(run, call))
+    except BaseException:
+        here.cancel()
+        raise
+    here.set_result(outcome)
+    return outcome
 
 
 async def _claim(run: Run, call: Call) -> ToolOutcome:
     call.reached = True
+    if call.here is not None:
+        return await asyncio.shield(call.here)
     if call.task is not None:
         return await _outcome_of(run, call.task, shielded=True)
     if not run.admits(run.budget.tool_call_limit):

@@ -111,12 +111,12 @@ def connection_of(model: ModelConfig, key: str | None) -> ServerConnection:
     parts = urlsplit(model.url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError(f"{OPENAI_URL_VARIABLE} must be an http or https URL, such as http://127.0.0.1:8000/v1")
-    if parts.password and (key is not None or callable(model.auth)):
+    own_names = {own.lower() for own in headers}
+    if parts.password and (key is not None or callable(model.auth) or AUTHORIZATION.lower() in own_names):
         raise ConfigError("the model's URL must not hold a user or a password beside a key, which takes their place")
     secrets = [*_secrets_of_url(model.url), *_secrets(model.headers, headers), *_secrets(model.query, query)]
     header = "bearer" if callable(model.auth) else model.key_header
     name = AUTHORIZATION if header in ("bearer", "none") else header
-    own_names = {own.lower() for own in headers}
     if (key is not None or callable(model.auth)) and name.lower() in own_names:
         raise ConfigError(f"headers.{name}: the key is sent there too; write `auth: none`, or leave the header out")
     if key is not None:

@@ -55,10 +55,17 @@ class HttpClient:
             return await self._send(url, body, headers)
         token = await tokens.token()
         response = await self._send(url, body, {**headers, AUTHORIZATION: f"Bearer {token}"})
-        if response.status == 401 and (newer := await tokens.token()) != token:  # it expired on the way
+        if response.status != 401:
+            return response
+        try:
+            newer = await tokens.token()
+        except BaseException:
             response.release()
-            response = await self._send(url, body, {**headers, AUTHORIZATION: f"Bearer {newer}"})
-        return response
+            raise
+        if newer == token:
+            return response
+        response.release()  # the token expired on the way
+        return await self._send(url, body, {**headers, AUTHORIZATION: f"Bearer {newer}"})
 
     async def aclose(self) -> None:
         """Close the connections of all loops."""

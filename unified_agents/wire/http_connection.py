@@ -52,7 +52,10 @@ class LenientResponseHandler(ResponseHandler):
         ResponseHandler.data_received(self, data)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """Go on reading where it was paused; the client asks for it after each piece that is taken, paused or not."""
+        """Go on reading where it was paused.
+
+        The client asks for it after each piece that is taken, paused or not, and gives its parser an empty piece then.
+        """
         if self._reading_paused:
             super().resume_reading(resume_parser)
 

@@ -7,6 +7,7 @@ bodies of any kind, takes more CPU than all that we do with an answer, so a requ
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
@@ -44,29 +45,28 @@ class PreparedRequest:
         proxy: The URL of the proxy; None without one.
 
     Attributes:
-        url: Where it goes.
         request: What the HTTP client has to know to connect.
+        head: Its head but for the length and the empty line.
     """
 
-    __slots__ = ("_head", "request", "url")
+    __slots__ = ("head", "request")
 
     def __init__(self, url: URL, headers: Iterable[Mapping[str, str]], proxy: URL | None) -> None:
-        self.url = url
         named = {name.lower(): (name, value) for some in headers for name, value in some.items()}
-        # The client adds the host, what it decodes, and the user and password that stand in the URL.
+        # The client adds the host, the encodings that it can decode, and the user and password that stand in the URL.
         self.request = _Destination("POST", url, headers=dict(named.values()), proxy=proxy)
         del self.request.headers["Content-Length"]
-        self._head = None if proxy is not None else self._written()
+        self.head = self._written(proxy)
 
-    def head(self) -> bytes:
-        """Return its head but for the length and the empty line."""
-        return self._head or self._written()  # the connector puts the proxy's password in when it connects
-
-    def _written(self) -> bytes:
+    def _written(self, proxy: URL | None) -> bytes:
         request = self.request
-        url = request.url
-        target = str(url) if request.proxy is not None and not request.is_ssl() else url.raw_path_qs
-        lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers.items())]
+        target, headers = request.url.raw_path_qs, dict(request.headers)
+        if proxy is not None and not request.is_ssl():  # the proxy itself gets the request: RFC 9112, section 3.2.2
+            target = str(request.url.with_user(None))
+            if proxy.user is not None:
+                secret = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+                headers["Proxy-Authorization"] = f"Basic {secret}"
+        lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         if any(map(_ENDS_A_LINE.search, lines)):
             raise ValueError("a header of a request to the model holds a line break or a null character")
         return "\r\n".join([*lines, "Content-Length: "]).encode()
@@ -92,12 +92,10 @@ class HttpResponse:
 
     def release(self) -> None:
         """Give the connection back; it is closed where the request or the answer is not whole on it."""
-        connection = self._connection
-        transport = connection.transport
-        if transport is not None and transport.get_write_buffer_size():
-            connection.close()
+        if _is_unsent(self._connection):
+            _close(self._connection)
         else:
-            connection.release()
+            self._connection.release()
 
 
 async def exchange(connection: Connection, request: PreparedRequest, body: bytes) -> HttpResponse:
@@ -112,14 +110,27 @@ async def exchange(connection: Connection, request: PreparedRequest, body: bytes
         protocol.set_response_params(
             read_until_eof=True, max_line_size=MAX_HEADER_BYTES, max_field_size=MAX_HEADER_BYTES
         )
-        _write(protocol, request.head(), body)
+        _write(protocol, request.head, body)
         while True:  # an informational answer comes before the one that counts: RFC 9110, section 15.2
             message, content = await protocol.read()
             if not 100 <= message.code < 200 or message.code == _SWITCHING_PROTOCOLS:
                 return HttpResponse(connection, message, content)
     except BaseException:
-        connection.close()
+        _close(connection)
         raise
+
+
+def _is_unsent(connection: Connection) -> bool:
+    transport = connection.transport
+    return transport is not None and transport.get_write_buffer_size() > 0
+
+
+def _close(connection: Connection) -> None:
+    """Close a connection at once: what is left of a request that nobody waits for is not sent."""
+    transport = connection.transport
+    if transport is not None and _is_unsent(connection):
+        transport.abort()
+    connection.close()
 
 
 def _write(protocol: ResponseHandler, head: bytes, body: bytes) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TypeVar
@@ -187,3 +189,28 @@ async def test_a_call_for_which_no_thread_can_be_started_never_runs(monkeypatch:
     assert await pool.call(lambda: "second") == "second"
     assert await pool.call(lambda: "third") == "third"
     assert ran == []
+
+
+async def test_an_error_is_not_held_by_the_frames_of_its_own_traceback() -> None:
+    class OwnError(Exception):
+        pass
+
+    def fail() -> None:
+        raise OwnError
+
+    pool = DaemonThreads(max_threads=1)
+
+    async def call() -> weakref.ref[OwnError]:
+        try:
+            await pool.call(fail)
+        except OwnError as error:
+            return weakref.ref(error)
+        raise AssertionError
+
+    gc.disable()
+    try:
+        held = await call()
+        await pool.call(int)  # by now the thread has let go of it
+        assert held() is None
+    finally:
+        gc.enable()

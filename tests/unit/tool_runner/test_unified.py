@@ -8,7 +8,8 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from unified_agents import (
     RateLimited,
     RunEnded,
     RunResult,
+    Script,
     ScriptedModel,
     Tool,
     ToolCallRetried,
@@ -32,6 +34,10 @@ from unified_agents import (
     create_agent,
     tool,
 )
+from unified_agents.backend import run_step
+from unified_agents.run.calls import Step
+
+_noted: ContextVar[str] = ContextVar("noted", default="nothing")
 
 AT_ONCE = ToolPolicy(wait_initial=0.0, jitter=0.0)
 
@@ -504,3 +510,48 @@ async def test_nothing_is_told_after_the_end() -> None:
     await asyncio.sleep(0.05)  # what the thread tells comes by way of the loop
     assert isinstance(events[-1], RunEnded)
     assert [event for event in events if isinstance(event, RunEnded)] == events[-1:]
+
+
+async def test_a_function_that_returns_a_coroutine_leaves_nothing_in_the_context_of_the_next_call() -> None:
+    seen: list[str] = []
+
+    def one() -> Awaitable[str]:
+        async def work() -> str:
+            _noted.set("by one")
+            return "1"
+
+        return work()
+
+    def two() -> str:
+        seen.append(_noted.get())
+        return "2"
+
+    script = Script.model_validate(
+        {
+            "answers": [{"tool_calls": [{"name": name, "arguments": {}}]} for name in ("one", "two")]
+            + [{"text": "Done."}]
+        }
+    )
+    async with create_agent(model=ScriptedModel(script), tools=[tool(one), tool(two)]) as agent:
+        result = await agent.run("Go on.")
+    assert [record.content for record in result.tool_calls] == ["1", "2"]
+    assert seen == ["nothing"]
+
+
+async def test_a_step_that_is_carried_out_twice_runs_its_call_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[int] = []
+
+    def work() -> str:
+        ran.append(1)
+        return "once"
+
+    outcomes = []
+
+    async def twice(step: Step) -> None:
+        outcomes.extend(await run_step(step))
+        outcomes.extend(await run_step(step))
+
+    monkeypatch.setattr("unified_agents_custom.loop.run_step", twice)
+    result = await agent_for(tool(work)).run("Do it.")
+    assert result.status == "completed"
+    assert ([outcome.content for outcome in outcomes], len(ran)) == (["once", "once"], 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,9 +11,9 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from unified_agents.errors import NetworkError
+from unified_agents.errors import AuthenticationError, NetworkError
 from unified_agents.http.charsets import decode_text
-from unified_agents.wire.connection import ServerConnection
+from unified_agents.wire.connection import ServerConnection, TokenProvider
 from unified_agents.wire.http_client import HttpClient, redirect_within_server
 from unified_agents.wire.upstream import read_body
 
@@ -322,3 +323,80 @@ async def test_a_header_cannot_begin_another_one() -> None:
             async with client.post("chat/completions", b"{}", {"X-A": "b\r\nX-C: d"}, ""):
                 pass
     assert peer.paths == []
+
+
+async def test_a_proxy_gets_its_password_and_the_server_its_own() -> None:
+    heads: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            heads.append(head)
+            await reader.readexactly(2)
+            writer.write(http(200))
+
+    async with raw_server(proxy) as url:
+        through = url.replace("http://", "http://me:secret@")
+        client = HttpClient(ServerConnection("http://us:pw@model.test/v1", proxy=through))
+        for _ in range(2):
+            async with client.post("chat", b"{}", {}, "") as response:
+                await read_body(response)
+        await client.aclose()
+    for head in heads:
+        assert head.startswith(b"POST http://model.test/v1/chat HTTP/1.1\r\n")
+        assert b"Authorization: Basic " + b64encode(b"us:pw") + b"\r\n" in head
+        assert b"Proxy-Authorization: Basic " + b64encode(b"me:secret") + b"\r\n" in head
+    assert len(heads) == 2
+
+
+async def test_what_is_left_of_a_cancelled_request_is_not_sent() -> None:
+    ended = asyncio.Event()
+    taken = 0
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        await reader.readuntil(b"\r\n\r\n")
+        asking.cancel()
+        await asyncio.wait([asking])
+        try:
+            while piece := await reader.read(1_000_000):
+                taken += len(piece)
+        except ConnectionError:
+            pass
+        writer.close()
+        ended.set()
+
+    async with raw_server(slow) as url:
+        client = HttpClient(ServerConnection(url))
+
+        async def ask() -> None:
+            async with client.post("chat", b"x" * 50_000_000, {}, ""):
+                pass
+
+        asking = asyncio.create_task(ask())
+        await asyncio.wait_for(ended.wait(), 10)
+        await client.aclose()
+    assert taken < 25_000_000
+
+
+async def test_sessions_of_closed_event_loops_are_dropped() -> None:
+    async with serving(lambda *_: http(200)) as (_, client):
+        for _ in range(3):
+            await asyncio.to_thread(asyncio.run, post(client))
+        await post(client)
+        assert len(client._pools._sessions) == 1
+
+
+async def test_a_refused_token_leaves_no_connection_where_there_is_no_newer_one() -> None:
+    tokens = iter(["first"])
+
+    async def source() -> str:
+        return next(tokens, "")  # an empty one is refused
+
+    async with serving(lambda *_: http(401)) as (_, known):
+        client = HttpClient(ServerConnection(str(known._base), tokens=TokenProvider(source)))
+        with pytest.raises(AuthenticationError):
+            await post(client)
+        pool = client._pools.running()
+        assert pool is not None
+        assert not pool._acquired
+        await client.aclose()
