@@ -43,7 +43,7 @@ TURN = [
     {"name": "work", "arguments": {"n": 3}},
     {"name": "flaky", "arguments": {}},
 ]
-REFUSED = {"fault": {"status": 429, "retry_after": 0.001}, "times": 1}
+REFUSED = {"fault": {"status": 429, "retry_after": 0.001}, "times": 2}
 LAST = {"text": "Done, after a while."}
 SCRIPT = {"answers": [REFUSED, {"tool_calls": TURN}, LAST]}
 ALONE = [{"name": "wait", "arguments": {"n": 1}}, {"name": "work", "arguments": {"n": 3}}]
@@ -203,7 +203,7 @@ async def one(
         await asyncio.wait([running])
     count, loop.at = loop.count, -1
     left = {task for task in asyncio.all_tasks() - before if task is not running}
-    if left and scene.handling == "native":  # a framework's generators are closed by the event loop, after its run
+    if left and scene.handling == "native" and backend in LEAVES_GENERATORS:
         left = (await asyncio.wait(left, timeout=1))[1]
     assert not left, f"cancelled at {at}, and tasks are left: {left}"
     requests, begun = len(server.requests(url)), watch.begun
@@ -226,6 +226,8 @@ def test_cancelled_wherever_it_waits(backend: str, streamed: bool, server: Scrip
     sweep(backend, streamed, server, PLAIN, every=1)
 
 
+LEAVES_GENERATORS = {"agent_framework", "agno", "google_adk", "pydantic_ai", "semantic_kernel"}
+"""Frameworks that leave a generator of their own at the end of a streamed native run, for the event loop to close."""
 LEAVES_A_TASK = {
     "native-pydantic_ai-streamed": "Pydantic AI leaves the task of its run's hooks when it is cancelled as that begins"
 }
@@ -265,11 +267,13 @@ def sweep(backend: str, streamed: bool, server: ScriptServer, scene: Scene, *, e
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             for at in range(1, steps + 1, every or max(1, steps // POINTS)):
-                how, _, result = runner.run(one(backend, server, streamed, at, scene))
+                how, count, result = runner.run(one(backend, server, streamed, at, scene))
                 seen.append((how, result))
+                if how != "cancelled" and count < at:
+                    break  # chunks that come together make a run end before its later counts
             gc.collect()
         assert_kept(seen, streamed, scene)
-        assert len(seen) >= (30 if scene == PLAIN else 20)
+        assert len(seen) >= (40 if scene == PLAIN else POINTS)
         until(lambda: open_sockets() <= sockets)
         runner.run(runner.get_loop().shutdown_default_executor())  # the loop's own pool is no leak of a run
         extra = [thread for thread in threading.enumerate() if thread not in threads]
@@ -282,11 +286,11 @@ def sweep(backend: str, streamed: bool, server: ScriptServer, scene: Scene, *, e
 
 def assert_kept(seen: list[tuple[str, RunResult | None]], streamed: bool, scene: Scene) -> None:
     hows = [how for how, _ in seen]
-    assert hows.count("cancelled") > len(hows) * 0.6, "chunks that come together end a run before its last counts"
+    assert hows.count("cancelled") > len(hows) * 0.8
     if not streamed:
         return
     results = [result for how, result in seen if how == "cancelled" and result is not None]
-    assert len(results) > len(hows) * 0.5
+    assert len(results) > len(hows) * 0.7
     for result in results:
         assert result.status in {"cancelled", "completed", "limit"}
         assert result.trace.end is not None

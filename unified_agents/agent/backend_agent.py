@@ -115,9 +115,9 @@ class BackendAgent:
         )
         try:
             self._agent = adapter.build(spec)
+        except UnifiedAgentsError:
+            raise
         except NotImplementedError as error:
-            if isinstance(error, UnifiedAgentsError):
-                raise
             raise UnsupportedCapabilityError(f"the adapter of {adapter.name!r} is {UNFINISHED}: {error}") from error
 
     @property

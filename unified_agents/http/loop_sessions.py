@@ -65,18 +65,23 @@ class LoopSessions(Generic[S]):
             self._begin()
         held = self._sessions.get(loop)
         if held is None or held[0].closed:
-            for other in [other for other in self._sessions if other.is_closed()]:
-                self._sessions.pop(other, None)  # a session holds its loop, so the weak key alone lets none go
+            for other in self._loops():
+                if other.is_closed():
+                    self._sessions.pop(other, None)  # a session holds its loop, so the weak key alone lets none go
             session = self._make()
             keeper = _closed_with_loop(session)
             await anext(keeper)
             held = self._sessions[loop] = (session, keeper)
         return held[0]
 
+    def _loops(self) -> list[asyncio.AbstractEventLoop]:
+        """Return the loops that have a session; other threads may add theirs meanwhile."""
+        return [loop for reference in self._sessions.keyrefs() if (loop := reference()) is not None]
+
     async def aclose(self) -> None:
         """Close the sessions of all running loops, and forget those of closed loops."""
         here = asyncio.get_running_loop()
-        for loop in list(self._sessions):
+        for loop in self._loops():
             held = self._sessions.pop(loop, None)  # first: it may be closed twice at once
             if held is not None and loop is here:
                 await held[1].aclose()

@@ -57,8 +57,7 @@ async def run_step(step: Step) -> list[ToolOutcome]:
         return await step.elsewhere()
     run = _current_run()
     if len(step.calls) == 1:
-        (call,) = step.calls
-        return [await (_carry_out_here(run, call) if _needs_no_task(run, call) else _claim(run, call))]
+        return [await _claim(run, step.calls[0], alone=True)]
     return await asyncio.gather(*(_claim(run, call) for call in step.calls))
 
 
@@ -85,15 +84,13 @@ def _needs_no_task(run: Run, call: Call) -> bool:
 
     A coroutine has a task of its own. What it sets in its context is for no other call, and it may never end.
     """
-    if call.reached or call.task is not None or run.journal is not None or not run.lifecycle.is_native_task():
+    tool = call.tool
+    if tool is None or tool.is_async or tool.options.isolate is not None:
         return False
-    return call.tool is not None and not call.tool.is_async and call.tool.options.isolate is None
+    return run.journal is None and run.lifecycle.is_native_task()
 
 
 async def _carry_out_here(run: Run, call: Call) -> ToolOutcome:
-    call.reached = True
-    if not run.admits(run.budget.tool_call_limit):
-        await run.stay_out()
     run.budget.count_tool_call()
     here = call.here = asyncio.get_running_loop().create_future()
     try:
@@ -105,7 +102,14 @@ async def _carry_out_here(run: Run, call: Call) -> ToolOutcome:
     return outcome
 
 
-async def _claim(run: Run, call: Call) -> ToolOutcome:
+async def _claim(run: Run, call: Call, *, alone: bool = False) -> ToolOutcome:
+    """Return the outcome of a call, which is carried out where that has not begun.
+
+    Args:
+        run: The run.
+        call: The call.
+        alone: Whether nothing else of the run goes on meanwhile.
+    """
     call.reached = True
     if call.here is not None:
         return await asyncio.shield(call.here)
@@ -113,6 +117,8 @@ async def _claim(run: Run, call: Call) -> ToolOutcome:
         return await _outcome_of(run, call.task, shielded=True)
     if not run.admits(run.budget.tool_call_limit):
         await run.stay_out()
+    if alone and _needs_no_task(run, call):
+        return await _carry_out_here(run, call)
     task = _start(run, call)
     return await (task if run.journal is None else _outcome_of(run, task, shielded=False))
 

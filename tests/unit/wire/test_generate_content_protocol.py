@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from google.genai import types
-from hypothesis import given, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.support import written_request
 from unified_agents.config.model import ModelParameters
@@ -289,6 +289,7 @@ SCHEMAS = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # other load on the machine makes the making of schemas slow
 @given(SCHEMAS)
 def test_no_refused_keyword_is_left_in_a_schema(schema: dict[str, Any]) -> None:
     before = json.dumps(schema)

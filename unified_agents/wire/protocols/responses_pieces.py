@@ -85,7 +85,7 @@ class OutputAssembler:
         return bool(item.parts)
 
     def add(self, kind: str, event: JsonObject) -> str:
-        """Take in a piece of an item, or a part of it as it ended, and return what is new of the answer's text.
+        """Take in a piece of a text, or a part of an item as it ended, and return what is new of the answer's text.
 
         Other events are passed over.
 
@@ -99,8 +99,6 @@ class OutputAssembler:
         if part is None:
             if name == _ARGUMENTS and ending == "done":
                 self._replace_arguments(event)
-            elif name == _ARGUMENTS:
-                self.add_arguments(event)
             return ""
         texts = self._texts(event, *part)
         if ending == "done" and texts:
@@ -131,7 +129,7 @@ class OutputAssembler:
         return self._pieces
 
     def add_arguments(self, event: JsonObject) -> None:
-        """Take in a piece of a call's arguments, as `add` does.
+        """Take in a piece of a call's arguments.
 
         Raises:
             BadResponseError: they are longer than any model writes.
