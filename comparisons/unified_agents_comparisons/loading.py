@@ -56,8 +56,14 @@ def load_suite(name_or_path: str | Path) -> LoadedSuite:
     path = Path(name_or_path)
     path = path / _FILE_NAME if path.is_dir() else path
     if not path.is_file():
-        known = ", ".join((*shipped, BFCL))
-        raise ConfigError(f"no suite {name!r}: give the path of a suite file, or one of the shipped: {known}")
+        known = (*shipped, BFCL)
+        if path.suffix or len(path.parts) > 1:
+            raise ConfigError(f"there is no suite file {name}; the shipped suites are {', '.join(known)}")
+        close = closest(name, known)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(
+            f"no suite {name!r}: give the path of a suite file, or one of the shipped: {', '.join(known)}{hint}"
+        )
     path = path.resolve()
     return _load(path, str(path), path.parent)
 

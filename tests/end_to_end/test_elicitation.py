@@ -257,10 +257,10 @@ def test_the_command_line_ends_with_the_command_that_answers_in_another_process(
     begun = run_program("run", written(tmp_path, "legacy"), "Go.", cwd=tmp_path)
     assert (begun.returncode, begun.stdout) == (4, ""), begun.stderr
     told = begun.stderr.partition("go on with: ")[2]
-    assert "--accept CALL=JSON, or --decline CALL" in told
-    assert "--approve" not in told
     (call,) = re.findall(r"book \((\S+)\)", begun.stderr)
-    command = shlex.split(told.partition("CALL=JSON")[0])[1:]
+    assert f"--accept {call}=JSON, or --decline {call}" in told
+    assert "--approve" not in told
+    command = shlex.split(told.partition(f"{call}=JSON")[0])[1:]
     done = run_program(*command, f"{call}={json.dumps(BOOKING)}", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "Booked.\n"), done.stderr
     assert (tmp_path / "served.txt").read_text().splitlines()[-1].endswith(json.dumps([BOOKING]))

@@ -195,7 +195,7 @@ def test_other_requests_pass_as_they_are(server: ScriptServer, tmp_path: Path) -
     url = serve(server, answer("Hi."))
     run = Execution(tmp_path, url, "--", "sh", "-c", 'curl -sS -w "%{http_code}" "$OPENAI_BASE_URL/models"')
     assert run.done.returncode == 0, run.done.stderr
-    assert "there is nothing at /" in run.done.stdout  # the scripted server's own words
+    assert "; base URLs here end in: /s0/v1" in run.done.stdout  # the scripted server's own words
     assert run.done.stdout.endswith("404")
     assert run.result["requests"] == 0
 

@@ -149,7 +149,7 @@ def test_the_journal_is_the_options_else_the_files_else_the_variables(folder: Pa
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("list",), "UNIFIED_AGENTS_JOURNAL"),
+        (("list",), "give --journal FILE, or the --agent FILE whose journal it is, or set UNIFIED_AGENTS_JOURNAL"),
         (("list", "--journal", "nothing.db"), "there is no journal"),
         (("show", "nobody", "--journal", "runs.db"), "has no run 'nobody'"),
         (("resume", "nobody", "--journal", "runs.db"), "has no run 'nobody'"),
@@ -163,20 +163,28 @@ def test_wrong_usage_is_one_line_with_the_remedy(folder: Path, arguments: tuple[
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [("run", "agent.yaml", "Go."), ("chat", "agent.yaml")])
+@pytest.mark.parametrize(
+    ("arguments", "backend"),
+    [
+        (("run", "agent.yaml", "Go."), "custom"),
+        (("run", "agent.yaml", "Go.", "--backend", "langchain"), "langchain"),
+        (("chat", "agent.yaml"), "custom"),
+    ],
+)
 def test_the_printed_command_goes_on_from_another_folder(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory, arguments: tuple[str, ...]
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, arguments: tuple[str, ...], backend: str
 ) -> None:
-    """Also of a conversation, which ends where a call waits and nobody can be asked."""
+    """On the backend that was asked for, and also of a conversation, which ends where nobody can be asked."""
     begun = run_program(*arguments, "--journal", "runs.db", cwd=folder, input="Go.\nGo on.\n")
     assert (begun.returncode, begun.stdout) == (4, ""), begun.stderr
     assert begun.stderr.count("\n") == 1
     told = begun.stderr.partition("go on with: ")[2].partition(", or ")[0]
-    (call,) = re.findall(r"send_email \((\S+)\)", begun.stderr)
-    command = shlex.split(told.replace("CALL", call))
+    command = shlex.split(told)
     assert command[0] == "unified-agents"
-    done = run_program(*command[1:], cwd=tmp_path_factory.mktemp("elsewhere"))
-    assert (done.returncode, done.stdout) == (0, "Sent.\n"), done.stderr
+    done = run_program(*command[1:], "--json", cwd=tmp_path_factory.mktemp("elsewhere"))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["output"], result["backend"]) == ("Sent.", backend)
     assert sent(folder) == ["ada@example.org"]
 
 
@@ -203,8 +211,11 @@ def test_a_call_that_was_under_way_is_told_from_one_that_waits_for_approval(fold
     waits = run_program(*resume, cwd=folder)
     assert waits.returncode == 4, waits.stderr
     (call,) = re.findall(r"send_email \((\S+), under way when its process died\)", waits.stderr)
-    for way in ("--finished CALL=RESULT (it was carried out)", "--approve CALL (run it again)", "--deny CALL"):
+    for way in (f"--finished {call}=RESULT (it was carried out)", f"--approve {call} (run it again)", f"--deny {call}"):
         assert way in waits.stderr
+    wrong = run_program(*resume, "--approve", "nobody", cwd=folder)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert f"has no call 'nobody'; those that wait: {call}" in wrong.stderr
     done = run_program(*resume, "--finished", f"{call}=sent", cwd=folder)
     assert (done.returncode, done.stdout) == (0, "Sent.\n"), done.stderr
     assert sent(folder) == ["ada@example.org"]

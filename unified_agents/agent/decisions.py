@@ -91,7 +91,9 @@ def decision_rows(record: RunRecord, decisions: Mapping[str, Decision], tools: S
             made = "approve(), deny(…), edit(…), finished(…), accept(…), decline() or cancel()"
             raise ConfigError(f"decisions: give {made}, not {type(decision).__name__}")
         if call_id not in calls:
-            raise ConfigError(f"decisions: run {record.run_id} has no call {call_id!r}; result.pending names those")
+            waiting = [known for known, (step, index, _) in calls.items() if (step, index) not in record.ends]
+            told = f"those that wait: {', '.join(waiting)}" if waiting else "none waits"
+            raise ConfigError(f"decisions: run {record.run_id} has no call {call_id!r}; {told}")
         step, index, call = calls[call_id]
         if (step, index) in record.ends:
             raise ConfigError(f"decisions: call {call_id!r} is finished: a decision is used once")

@@ -50,7 +50,9 @@ def need_journal(option: str | None, agent: Path | None) -> str:
     """
     place = journal_place(option, None if option or agent is None else load_config(agent).journal)
     if place is None:
-        raise ConfigError(f"no journal: give --journal FILE, or set {VARIABLE}")
+        raise ConfigError(
+            f"no journal: give --journal FILE, or the --agent FILE whose journal it is, or set {VARIABLE}"
+        )
     if not is_postgres(place) and not Path(place).exists():
         raise ConfigError(f"there is no journal {shown_place(place)}")
     return place
@@ -113,22 +115,26 @@ def way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
     The password of a journal is not shown: the command finds it where it was found, or in `PGPASSWORD`.
     """
     command = ["unified-agents", "runs", "resume", result.run_id, "--agent", str(agent.absolute())]
-    hint = ""
+    config, hint = load_config(agent), ""
+    if result.backend != config.backend:
+        command += ["--backend", result.backend]
     if journal is not None and not is_postgres(journal):
         command += ["--journal", str(Path(journal).expanduser().absolute())]
     elif journal is not None and (shown := without_password(journal)) == journal:
         command += ["--journal", journal]
-    elif journal is not None and journal_place(None, load_config(agent).journal) != journal:
+    elif journal is not None and journal_place(None, config.journal) != journal:
         command += ["--journal", shown]
         hint = " (set PGPASSWORD to the journal's password first: it is not shown)"
     reasons = {call.reason for call in result.pending}
+    call_id = shlex.quote(result.pending[0].id) if len(result.pending) == 1 else "CALL"
     decisions = []
     if "in_flight" in reasons:
-        decisions += ["--finished CALL=RESULT (it was carried out)", "--approve CALL (run it again)", "--deny CALL"]
+        decisions.append(f"--finished {call_id}=RESULT (it was carried out)")
+        decisions += [f"--approve {call_id} (run it again)", f"--deny {call_id}"]
     elif "approval" in reasons:
-        decisions += ["--approve CALL", "--deny CALL"]
+        decisions += [f"--approve {call_id}", f"--deny {call_id}"]
     if "elicitation" in reasons:
-        decisions += ["--accept CALL=JSON", "--decline CALL"]
+        decisions += [f"--accept {call_id}=JSON", f"--decline {call_id}"]
     died = {call.id: ", under way when its process died" for call in result.pending if call.reason == "in_flight"}
     calls = ", ".join(f"{call.name} ({call.id}{died.get(call.id, '')})" for call in result.pending)
     words = f"{shlex.join(command)} {', or '.join(decisions)}{hint}"

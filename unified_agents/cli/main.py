@@ -74,7 +74,7 @@ def _run(app: Any, *, as_json: bool) -> int | None:
     try:
         code: int | None = app(standalone_mode=False)
     except wrong_usage as error:
-        told, context = error.format_message(), error.ctx
+        told, context = error.format_message().replace(": Value error, ", ": ", 1), error.ctx
         if type(error).__name__ == "NoArgsIsHelpError" and not as_json:
             return USAGE  # the help was shown
         remedy = f"; see {context.command_path} --help" if context is not None else ""

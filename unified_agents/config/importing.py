@@ -12,6 +12,8 @@ from typing import Any
 from unified_agents.errors import ConfigError
 from unified_agents.text import closest
 
+_OURS = "as the folder of a YAML file and the current one are for our commands"
+
 
 def import_named(reference: str, what: str) -> Any:
     """Import the object that `module:name` names.
@@ -47,7 +49,7 @@ def import_module(name: str, where: str) -> ModuleType:
     except Exception as error:
         message = f"{where}: importing {name} failed: {type(error).__name__}: {error}"
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
-            message += "; install it, or put the folder that it is in on the Python path"
+            message += f"; install it, or put the folder that it is in on the Python path, {_OURS}"
         raise ConfigError(message) from error
 
 
@@ -67,5 +69,5 @@ def _refuse_path(reference: str, where: str) -> None:
     example = f"{found[1] or 'module'}:{found[2] or 'name'}" if found else "my_package.tools:search"
     raise ConfigError(
         f"{where}: write module:name, such as {example}, and not a path; the folder that the file is in must be on the "
-        "Python path, as the folder of a YAML file and the current one are for our commands"
+        f"Python path, {_OURS}"
     )

@@ -15,6 +15,7 @@ import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -30,6 +31,7 @@ from unified_agents.wire.upstream import CHAT_PATH
 
 HOST = "127.0.0.1"
 CLOSING_SECONDS = 1.0
+MAX_TOLD_URLS = 3
 
 
 @dataclass(slots=True, frozen=True)
@@ -190,7 +192,8 @@ class ScriptServer:
         key, _, path = request.path.replace("/v1beta/", "/v1/", 1).removeprefix("/").partition("/v1/")
         served = self._served.get(key)
         if served is None or not served.answers_at(path):
-            return _whole(error_reply(404, f"there is nothing at {request.path}: POST to KEY/v1/chat/completions"))
+            keys = ", ".join(f"/{key}/v1" for key in islice(self._served, MAX_TOLD_URLS)) or "none"
+            return _whole(error_reply(404, f"there is nothing at {request.path}; base URLs here end in: {keys}"))
         if request.method != "POST":
             return _whole(error_reply(405, f"{request.method} is not allowed here: POST a request"))
         try:
