@@ -22,6 +22,11 @@ class _StoredRun:
     status: StoredStatus | None = None
     bodies: list[bytes] = field(default_factory=list)
 
+    @property
+    def still_completed(self) -> StoredStatus | None:
+        """The status of a run that somebody owns again: only one that is completed keeps it."""
+        return "completed" if self.status == "completed" else None
+
 
 class MemoryJournal:
     """A journal that ends with the process. Its rows are kept as JSON, as those of any other."""
@@ -45,7 +50,7 @@ class MemoryJournal:
             run = self._stored(run_id)
             if run.is_owned:
                 raise RunBusyError(f"run {run_id} is driven by this process; wait for its end, or end it")
-            run.fence, run.is_owned, run.status = run.fence + 1, True, None
+            run.fence, run.is_owned, run.status = run.fence + 1, True, run.still_completed
             return Lease(run_id, run.fence, len(run.bodies)), read_rows(run_id, run.bodies)
 
     def append(
@@ -63,7 +68,7 @@ class MemoryJournal:
                     run.bodies += map(write_row, addition.rows)
                     status = last_status(addition.rows)
                     if status is not None or addition.release:
-                        run.status = status
+                        run.status = status or run.still_completed
                 if addition.release and run is not None and run.fence == addition.lease.fence:
                     run.is_owned = False
         return _Done(error)

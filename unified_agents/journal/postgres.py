@@ -33,8 +33,9 @@ SELECT id, owner, host, pid, started, coalesce(expires >= clock_timestamp(), fal
 FROM unified_agents_runs WHERE run_id = ANY(%s) ORDER BY id FOR UPDATE SKIP LOCKED
 """
 _TAKE_RUN = """
-UPDATE unified_agents_runs SET fence = fence + 1, status = NULL, claim = %s, owner = %s, host = %s, pid = %s,
-started = %s, expires = clock_timestamp() + make_interval(secs => %s) WHERE id = %s RETURNING fence
+UPDATE unified_agents_runs SET fence = fence + 1, status = CASE WHEN status = 'completed' THEN status END, claim = %s,
+owner = %s, host = %s, pid = %s, started = %s, expires = clock_timestamp() + make_interval(secs => %s)
+WHERE id = %s RETURNING fence
 """
 _GIVE_BACK = "UPDATE unified_agents_runs SET owner = NULL WHERE run_id = %s AND claim = %s"
 

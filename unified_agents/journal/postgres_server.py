@@ -43,7 +43,9 @@ INSERT INTO unified_agents_rows (run, number, fence, body)
 SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::bigint[], %b::bytea[]) ON CONFLICT (run, number) DO NOTHING
 """
 _SET_STATUS = """
-UPDATE unified_agents_runs AS runs SET status = given.status,
+UPDATE unified_agents_runs AS runs SET status = coalesce(
+    given.status, CASE WHEN runs.status = 'completed' THEN runs.status END
+),
 owner = CASE WHEN given.release THEN NULL ELSE runs.owner END
 FROM unnest(%s::bigint[], %s::text[], %s::boolean[]) AS given (id, status, release) WHERE runs.id = given.id
 """

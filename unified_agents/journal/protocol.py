@@ -70,7 +70,7 @@ class Journal(Protocol):
         """
 
     async def claim(self, run_id: str) -> tuple[Lease, list[Row]]:
-        """Make the caller the owner of a run, and return its rows.
+        """Make the caller the owner of a run, and return its rows. A run that is completed stays so.
 
         Raises:
             RunNotFoundError: there is no such run.

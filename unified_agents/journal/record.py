@@ -166,7 +166,8 @@ class RunRecord:
 
     def release(self) -> Awaitable[None]:
         """Give the run back as it is."""
-        return self._journal.append(self._lease, [] if self.end is None else [self.end], release=True)
+        rows = [] if self.end is None or self.is_completed else [self.end]
+        return self._journal.append(self._lease, rows, release=True)
 
 
 def tool_differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -41,7 +41,14 @@ _INSERT_RUN = (
 )
 _INSERT_ROW = "INSERT INTO rows (run, number, body) VALUES (?, ?, ?)"
 
-_SET_STATUS = "UPDATE runs SET status = ?, owner = CASE WHEN ? THEN NULL ELSE owner END WHERE id = ?"
+_TAKE_RUN = (
+    "UPDATE runs SET fence = fence + 1, status = CASE WHEN status = 'completed' THEN status END, "
+    "owner = ?, host = ?, pid = ?, started = ?, expires = ? WHERE id = ?"
+)
+_SET_STATUS = (
+    "UPDATE runs SET status = coalesce(?, CASE WHEN status = 'completed' THEN status END), "
+    "owner = CASE WHEN ? THEN NULL ELSE owner END WHERE id = ?"
+)
 
 _BUSY_SECONDS = 30.0
 """How long a transaction waits for that of another process."""
@@ -96,11 +103,7 @@ class SqliteJournal:
             if holder is not None and _holds(Owner(holder, *place), expires, now):
                 raise RunBusyError(f"run {run_id} is driven by process {place[1]}, which lives: wait for it, or end it")
             values = (owner.id, owner.host, owner.pid, owner.started, now + self._lease_seconds, key)
-            connection.execute(
-                "UPDATE runs SET fence = fence + 1, status = NULL, owner = ?, host = ?, pid = ?, started = ?, "
-                "expires = ? WHERE id = ?",
-                values,
-            )
+            connection.execute(_TAKE_RUN, values)
             return key, fence + 1, _bodies(connection, key)
 
         key, fence, bodies = await self._thread.submit(work)

@@ -150,6 +150,18 @@ class JournalContract:
             await journal.begin("r", [first_row()])
         assert len(await journal.read("r")) == 1
 
+    async def test_a_completed_run_stays_completed(self, journal: Journal) -> None:
+        """Whoever claims it gives it back as it was; one that ended otherwise goes on."""
+        for status in ("completed", "suspended"):
+            lease = await journal.begin(status, [first_row()])
+            await journal.append(lease, [EndRow(status=status, output="x", error=None, ended=1.0)], release=True)
+            claimed, _ = await journal.claim(status)
+            kept = "completed" if status == "completed" else None
+            assert {info.run_id: info.status for info in await journal.runs()}[status] == kept
+            await journal.append(claimed, [], release=True)
+            (info,) = [info for info in await journal.runs() if info.run_id == status]
+            assert (info.status, info.is_owned, info.rows) == (kept, False, 2)
+
     async def test_an_unknown_run_is_named(self, journal: Journal) -> None:
         """Reading and claiming say which run there is not."""
         with pytest.raises(RunNotFoundError, match="nobody"):
