@@ -57,8 +57,8 @@ def load_suite(name_or_path: str | Path) -> LoadedSuite:
     path = path / _FILE_NAME if path.is_dir() else path
     if not path.is_file():
         known = (*shipped, BFCL)
-        if path.suffix or len(path.parts) > 1:
-            raise ConfigError(f"there is no suite file {name}; the shipped suites are {', '.join(known)}")
+        if path.suffix or len(path.parts) > 1:  # also a folder without its file
+            raise ConfigError(f"there is no suite file {path}; the shipped suites are {', '.join(known)}")
         close = closest(name, known)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ConfigError(

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from support import run_code, run_program
+from unified_agents.cli.agent_options import AgentOptions
 
 AGENT = """
 model: script:script.yaml
@@ -164,28 +165,54 @@ def test_wrong_usage_is_one_line_with_the_remedy(folder: Path, arguments: tuple[
 
 
 @pytest.mark.parametrize(
-    ("arguments", "backend"),
+    ("arguments", "answered"),
     [
-        (("run", "agent.yaml", "Go."), "custom"),
-        (("run", "agent.yaml", "Go.", "--backend", "langchain"), "langchain"),
-        (("chat", "agent.yaml"), "custom"),
+        (("run", "agent.yaml", "Go."), ("Sent.", "custom")),
+        (("run", "agent.yaml", "Go.", "--backend", "langchain"), ("Sent.", "langchain")),
+        (("run", "agent.yaml", "Go.", "--model", "script:other.yaml"), ("Otherwise.", "custom")),
+        (("run", "agent.yaml", "Go.", "--variant", "react"), ("Sent.", "custom")),
+        (("chat", "agent.yaml"), ("Sent.", "custom")),
     ],
 )
 def test_the_printed_command_goes_on_from_another_folder(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory, arguments: tuple[str, ...], backend: str
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, arguments: tuple[str, ...], answered: tuple[str, str]
 ) -> None:
-    """On the backend that was asked for, and also of a conversation, which ends where nobody can be asked."""
+    """With the options that were given, and also of a conversation, which ends where nobody can be asked."""
+    (folder / "other.yaml").write_text(SCRIPT.replace("Sent.", "Otherwise."))
     begun = run_program(*arguments, "--journal", "runs.db", cwd=folder, input="Go.\nGo on.\n")
     assert (begun.returncode, begun.stdout) == (4, ""), begun.stderr
     assert begun.stderr.count("\n") == 1
     told = begun.stderr.partition("go on with: ")[2].partition(", or ")[0]
     command = shlex.split(told)
     assert command[0] == "unified-agents"
+    assert ("react" in arguments) == ("react" in command)
     done = run_program(*command[1:], "--json", cwd=tmp_path_factory.mktemp("elsewhere"))
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert (result["output"], result["backend"]) == ("Sent.", backend)
+    assert (result["output"], result["backend"]) == answered
     assert sent(folder) == ["ada@example.org"]
+
+
+def test_the_printed_command_has_the_server_that_was_asked_for() -> None:
+    options = AgentOptions(model="openai:m", base_url="http://127.0.0.1:1/v1", api_key_env="KEY")
+    words = ["--model", "openai:m", "--base-url", "http://127.0.0.1:1/v1", "--api-key-env", "KEY"]
+    assert options.as_given() == words
+
+
+SPOILING = """
+def needs_approval(arguments):
+    Path(__file__).with_name("agent.yaml").write_text("size: 1")
+    return True
+
+"""
+
+
+def test_a_file_that_is_spoilt_while_its_agent_runs_hides_no_command(folder: Path) -> None:
+    (folder / "outbox.py").write_text(SPOILING + OUTBOX.replace('"always"', "needs_approval"))
+    begun = run_program("run", "agent.yaml", "Go.", "--journal", "runs.db", cwd=folder)
+    assert (folder / "agent.yaml").read_text() == "size: 1"
+    assert (begun.returncode, begun.stdout, begun.stderr.count("\n")) == (4, "", 1)
+    assert "go on with: unified-agents runs resume" in begun.stderr
 
 
 DYING = """

@@ -97,6 +97,8 @@ def decision_rows(record: RunRecord, decisions: Mapping[str, Decision], tools: S
         step, index, call = calls[call_id]
         if (step, index) in record.ends:
             raise ConfigError(f"decisions: call {call_id!r} is finished: a decision is used once")
+        if record.is_completed:
+            raise ConfigError(f"decisions: run {record.run_id} is completed: resume it without a decision")
         if call_id in record.decisions:
             raise ConfigError(f"decisions: call {call_id!r} is decided already: resume the run without a decision")
         _check_answer(record, call_id, decision)

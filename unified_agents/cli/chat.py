@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from unified_agents.agent import Agent, create_agent
+from unified_agents.cli.agent_options import AgentOptions, BackendOption
 from unified_agents.cli.cassettes import RecordOption, ReplayOption, check_cassettes
 from unified_agents.cli.journals import JournalOption, decided, exit_with, journal_place, stop_failed, way_on
 from unified_agents.cli.questions import TERMINAL, has_terminal
@@ -30,7 +31,7 @@ def chat(
         str | None,
         typer.Option(help="The conversation to go on with; by default a new one. It needs a journal to last."),
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="Run on this backend instead of the file's.")] = None,
+    backend: BackendOption = None,
     journal: JournalOption = None,
     record: RecordOption = None,
     replay: ReplayOption = None,
@@ -51,7 +52,7 @@ def chat(
         except RunError as error:
             stop_failed(error, as_json=False)
     if waits is not None:
-        exit_with(waits, config.journal, file, as_json=False)
+        exit_with(waits, config.journal, file, AgentOptions(), as_json=False)
 
 
 async def _talk(agent: Agent[Any], journal: str | None, file: Path, session: str) -> RunResult[Any] | None:
@@ -66,7 +67,7 @@ async def _talk(agent: Agent[Any], journal: str | None, file: Path, session: str
                     continue
                 if not has_terminal():
                     return result
-                print_message(way_on(result, journal, file))
+                print_message(way_on(result, journal, file, AgentOptions()))
     return None
 
 

@@ -12,6 +12,14 @@ from typer.core import TyperGroup
 
 from unified_agents.agent import Agent, create_agent
 from unified_agents.cli import backends, model as model_commands, runs, tools
+from unified_agents.cli.agent_options import (
+    AgentOptions,
+    ApiKeyEnvOption,
+    BackendOption,
+    BaseUrlOption,
+    ModelOption,
+    VariantOption,
+)
 from unified_agents.cli.cassettes import RecordOption, ReplayOption, check_cassettes
 from unified_agents.cli.chat import chat
 from unified_agents.cli.doctor import doctor
@@ -23,10 +31,9 @@ from unified_agents.cli.stdio import Interrupted, exit_on_wrong_usage, print_mes
 from unified_agents.cli.streamed_text import StreamedText
 from unified_agents.cli.trace import trace
 from unified_agents.concurrency.background_loop import run_in_background
-from unified_agents.config import Handling, ModelConfig, Variant, load_config, parse_config
+from unified_agents.config import Handling, load_config
 from unified_agents.config.importing import import_from
 from unified_agents.config.prices import load_prices
-from unified_agents.config.providers import PROVIDERS
 from unified_agents.errors import BackendError, ConfigError, RunError
 from unified_agents.result import RunResult
 from unified_agents.text import visible_lines
@@ -107,20 +114,12 @@ def run(
     file: Annotated[Path, typer.Argument(help="The agent's YAML file.")],
     task: Annotated[str, typer.Argument(help="The task, as text.")],
     *,
-    backend: Annotated[str | None, typer.Option(help="Run on this backend instead of the file's.")] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Ask this model instead, as provider:name. Of the file's provider, its server is kept."),
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="Ask this server instead. The key and the price of the file's are not taken.")
-    ] = None,
-    api_key_env: Annotated[str | None, typer.Option(help="The environment variable that holds the key.")] = None,
+    backend: BackendOption = None,
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
+    api_key_env: ApiKeyEnvOption = None,
     handling: Annotated[Handling | None, typer.Option(help="unified or native, instead of the file's.")] = None,
-    variant: Annotated[
-        Variant | None,
-        typer.Option(help="Run this loop instead: tool_calling, or react, which writes calls as plain text."),
-    ] = None,
+    variant: VariantOption = None,
     prices: Annotated[
         Path | None, typer.Option(help="A YAML file with the prices of models, for a model without its own.")
     ] = None,
@@ -136,19 +135,19 @@ def run(
     """
     import_from(file.parent, Path.cwd())
     text = StreamedText() if stream else None
+    options = AgentOptions(backend=backend, model=model, base_url=base_url, api_key_env=api_key_env, variant=variant)
     with exit_on_wrong_usage(as_json=as_json):
         if text is not None and as_json:
             raise ConfigError("--stream prints text as it arrives, and --json one object at the end: give one of them")
         check_cassettes(record, replay)
         try:
-            config = load_config(file)
-            asked = _asked_model(config.model, model, base_url, api_key_env)
+            config = options.changed(load_config(file))
+            asked = config.model
             if prices is not None and asked.price is None:
                 asked = asked.model_copy(update={"price": load_prices(prices).price_of(asked)})
             place = journal_place(journal, config.journal)
             config = config.model_copy(update={"model": asked, "journal": place})
-            options: dict[str, Any] = {"backend": backend, "variant": variant, "handling": handling}
-            agent = create_agent(config, record=record, replay=replay, **options)
+            agent = create_agent(config, record=record, replay=replay, handling=handling, **options.for_agent())
             result = run_in_background(lambda: _run(agent, task, text, as_json=as_json))
         except RunError as error:
             if text is not None:
@@ -156,23 +155,7 @@ def run(
             stop_failed(error, as_json=as_json)
     if text is not None:
         text.end(result.output)
-    exit_with(result, place, file, as_json=as_json, is_shown=text is not None)
-
-
-def _asked_model(model: ModelConfig, name: str | None, base_url: str | None, api_key_env: str | None) -> ModelConfig:
-    """Return the file's model with what the options change of it; a key never goes to another server unasked."""
-    chosen = model if name is None else model.renamed(ModelConfig.parse(name))
-    changes: dict[str, Any] = {}
-    if base_url is not None and base_url != chosen.base_url:
-        changes = {"base_url": base_url, "api_key_env": None, "price": None}
-    if api_key_env is not None:
-        changes["api_key_env"] = api_key_env
-    if not changes:
-        return chosen
-    if chosen.provider not in PROVIDERS:
-        known = ", ".join(PROVIDERS)
-        raise ConfigError(f"--base-url and --api-key-env go with a model of {known}, not of {chosen.provider}")
-    return parse_config(ModelConfig, chosen.model_dump() | changes, f"model {chosen.provider}:{chosen.name}")
+    exit_with(result, place, file, options, as_json=as_json, is_shown=text is not None)
 
 
 async def _run(agent: Agent[Any], task: str, text: StreamedText | None, *, as_json: bool) -> RunResult:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from unified_agents.agent.protocol import Agent
+from unified_agents.cli.agent_options import AgentOptions
 from unified_agents.cli.questions import TERMINAL, ask_about, has_terminal
 from unified_agents.cli.stdio import FAILED, LIMIT, SUSPENDED, USAGE, print_message, put_answer, put_json, stop
 from unified_agents.config import load_config
@@ -69,7 +70,13 @@ async def decided(agent: Agent[Any], result: RunResult[Any], *, as_json: bool) -
 
 
 def exit_with(
-    result: RunResult[Any], journal: str | None, agent: Path, *, as_json: bool, is_shown: bool = False
+    result: RunResult[Any],
+    journal: str | None,
+    agent: Path,
+    options: AgentOptions,
+    *,
+    as_json: bool,
+    is_shown: bool = False,
 ) -> None:
     """Print the result of a run, and exit with the code for how it ended; a completed run returns.
 
@@ -77,6 +84,7 @@ def exit_with(
         result: The result.
         journal: The journal that the command used.
         agent: The agent's file.
+        options: What the command changed of it.
         as_json: Whether the whole result is printed as JSON.
         is_shown: Whether its output has been printed already.
 
@@ -88,7 +96,7 @@ def exit_with(
     elif result.output is not None and not is_shown:
         put_answer(result.output + "\n")
     if result.status == "suspended":
-        print_message(way_on(result, journal, agent))
+        print_message(way_on(result, journal, agent, options))
         raise typer.Exit(SUSPENDED)
     if result.status == "limit":
         print_message(result.errors[-1].message)
@@ -109,20 +117,19 @@ def stop_failed(error: RunError, *, as_json: bool) -> NoReturn:
     stop(error, code, as_json=as_json and error.result is None)
 
 
-def way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
+def way_on(result: RunResult[Any], journal: str | None, agent: Path, options: AgentOptions) -> str:
     """Return which command goes on with a run that waits, in whatever folder it is given.
 
     The password of a journal is not shown: the command finds it where it was found, or in `PGPASSWORD`.
     """
     command = ["unified-agents", "runs", "resume", result.run_id, "--agent", str(agent.absolute())]
-    config, hint = load_config(agent), ""
-    if result.backend != config.backend:
-        command += ["--backend", result.backend]
+    command += ["--backend", result.backend, *options.as_given()]
+    hint = ""
     if journal is not None and not is_postgres(journal):
         command += ["--journal", str(Path(journal).expanduser().absolute())]
     elif journal is not None and (shown := without_password(journal)) == journal:
         command += ["--journal", journal]
-    elif journal is not None and journal_place(None, config.journal) != journal:
+    elif journal is not None and journal_place(None, _journal_of(agent)) != journal:
         command += ["--journal", shown]
         hint = " (set PGPASSWORD to the journal's password first: it is not shown)"
     reasons = {call.reason for call in result.pending}
@@ -139,6 +146,14 @@ def way_on(result: RunResult[Any], journal: str | None, agent: Path) -> str:
     calls = ", ".join(f"{call.name} ({call.id}{died.get(call.id, '')})" for call in result.pending)
     words = f"{shlex.join(command)} {', or '.join(decisions)}{hint}"
     return f"the run waits for a decision on {calls}; go on with: {words}"
+
+
+def _journal_of(agent: Path) -> str | None:
+    """Return the journal that an agent's file names now; None where it names none, or was spoilt meanwhile."""
+    try:
+        return load_config(agent).journal
+    except ConfigError:
+        return None
 
 
 async def with_journal(place: str, work: Callable[[Journal], Awaitable[T]]) -> T:

@@ -17,6 +17,14 @@ from unified_agents.agent import Agent, create_agent
 from unified_agents.agent.decisions import Decision, accept, approve, cancel, decline, deny, edit, finished
 from unified_agents.agent.journaling import OnDivergence
 from unified_agents.cli import run_files
+from unified_agents.cli.agent_options import (
+    AgentOptions,
+    ApiKeyEnvOption,
+    BackendOption,
+    BaseUrlOption,
+    ModelOption,
+    VariantOption,
+)
 from unified_agents.cli.export import export
 from unified_agents.cli.journals import (
     AgentOption,
@@ -104,7 +112,11 @@ def resume(
         Path | None, typer.Option("--agent", help="The agent's YAML file; by default the one that the run began with.")
     ] = None,
     journal: JournalOption = None,
-    backend: Annotated[str | None, typer.Option(help="Go on with this backend instead of the file's.")] = None,
+    backend: BackendOption = None,
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
+    api_key_env: ApiKeyEnvOption = None,
+    variant: VariantOption = None,
     approved: Annotated[list[str] | None, typer.Option("--approve", help="The id of a call that may run.")] = None,
     denied: Annotated[
         list[str] | None, typer.Option("--deny", help="The id of a call that must not run; CALL=REASON tells why.")
@@ -129,6 +141,7 @@ def resume(
 
     Exit codes are those of `run`.
     """
+    options = AgentOptions(backend=backend, model=model, base_url=base_url, api_key_env=api_key_env, variant=variant)
     with exit_on_wrong_usage(as_json=as_json):
         place = need_journal(journal, agent)
         info, rows = asyncio.run(read_run(place, run))
@@ -146,11 +159,11 @@ def resume(
             }
         )
         try:
-            made = create_agent(load_config(file), backend=backend, journal=place)
+            made = create_agent(options.changed(load_config(file)), journal=place, **options.for_agent())
             result = run_in_background(lambda: _resume(made, info.run_id, decisions, on_divergence, as_json=as_json))
         except RunError as error:
             stop_failed(error, as_json=as_json)
-    exit_with(result, place, file, as_json=as_json)
+    exit_with(result, place, file, options, as_json=as_json)
 
 
 async def _resume(
