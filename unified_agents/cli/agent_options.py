@@ -55,14 +55,15 @@ class AgentOptions:
         return {"backend": self.backend, "variant": self.variant}
 
     def changed(self, config: AgentConfig) -> AgentConfig:
-        """Return a file's agent with the model that was asked for; a key never goes to another server unasked.
+        """Return a file's agent with the model that was asked for; the file's key never goes to another server.
 
         Raises:
             ConfigError: the model cannot be read, or has no server.
         """
-        return config.model_copy(update={"model": self._asked_model(config.model)})
+        return config.model_copy(update={"model": self.asked_model(config.model)})
 
-    def _asked_model(self, model: ModelConfig) -> ModelConfig:
+    def asked_model(self, model: ModelConfig) -> ModelConfig:
+        """Return a file's model with what the options change of it; see `changed`."""
         chosen = model if self.model is None else model.renamed(ModelConfig.parse(self.model))
         changes: dict[str, Any] = {}
         if self.base_url is not None and self.base_url != chosen.base_url:

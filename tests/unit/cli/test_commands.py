@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from unified_agents import ConfigError, ModelConfig
-from unified_agents.cli.commands import _asked_model
+from unified_agents.cli.agent_options import AgentOptions
 
 FILE = ModelConfig.model_validate(
     {
@@ -23,7 +23,7 @@ FILE = ModelConfig.model_validate(
 
 
 def test_another_model_keeps_the_server_of_the_file() -> None:
-    asked = _asked_model(FILE, "openai:large", None, None)
+    asked = AgentOptions(model="openai:large").asked_model(FILE)
     assert (asked.name, asked.base_url, asked.key_variable, asked.timeout) == (
         "large",
         "http://127.0.0.1:9/v1",
@@ -33,7 +33,7 @@ def test_another_model_keeps_the_server_of_the_file() -> None:
 
 
 def test_another_server_gets_no_key_of_the_file() -> None:
-    asked = _asked_model(FILE, None, "http://127.0.0.1:8/v1", None)
+    asked = AgentOptions(base_url="http://127.0.0.1:8/v1").asked_model(FILE)
     assert (asked.name, asked.base_url, asked.key_variable, asked.price) == (
         "small",
         "http://127.0.0.1:8/v1",
@@ -41,9 +41,9 @@ def test_another_server_gets_no_key_of_the_file() -> None:
         None,
     )
     assert asked.fallback == FILE.fallback
-    named = _asked_model(FILE, None, "http://127.0.0.1:8/v1", "OTHER_KEY")
+    named = AgentOptions(base_url="http://127.0.0.1:8/v1", api_key_env="OTHER_KEY").asked_model(FILE)
     assert named.key_variable == "OTHER_KEY"
-    assert _asked_model(FILE, None, FILE.base_url, None) == FILE
+    assert AgentOptions(base_url=FILE.base_url).asked_model(FILE) == FILE
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_another_server_gets_no_key_of_the_file() -> None:
 )
 def test_a_server_that_does_not_fit_is_told(name: str | None, base_url: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        _asked_model(FILE, name, base_url, None)
+        AgentOptions(model=name, base_url=base_url).asked_model(FILE)
 
 
 def test_the_package_is_a_program() -> None:
